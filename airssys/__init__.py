@@ -1,0 +1,1 @@
+"""airssys runs WebAssembly components under supervision inside async programs."""

@@ -1,0 +1,142 @@
+"""Extension points: what others implement, and what engine and host share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Protocol, TypeVar, overload
+
+from attrs import Factory, define, field, frozen
+
+from .core.capability import Capability, Grants
+from .core.event import Event
+
+__all__ = ("Call", "HostFunction", "HostInterface", "Instrument", "Needs")
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+Needs = Callable[..., Capability | None]
+"""What a host function needs, worked out from its arguments; None: nothing."""
+
+
+class Instrument(Protocol):
+    """**Protocol:** someone who is told every event.
+
+    Called on the event loop's thread, at once; it must not block or raise.
+    """
+
+    def event(self, event: Event) -> None: ...
+
+
+@frozen
+class Call:
+    """Who calls a host function, and with what grants.
+
+    Identity is passed explicitly, never in thread or context variables.
+    """
+
+    component: str
+    """The component's name."""
+    actor: str = ""
+    """The id of the actor the instance belongs to; empty outside a system."""
+    function: str = ""
+    """The host function, such as ``acme:kv/store@1.0.0#get``."""
+    grants: Grants = Factory(Grants)
+
+
+@frozen
+class HostFunction:
+    """One function a host offers to guests."""
+
+    name: str
+    """The WIT name, in kebab case."""
+    body: Callable[..., object]
+    """Called as ``body(call, *parameters)``; what it returns is awaited if it can be."""
+    needs: Needs | None = None
+    fewest: int = 0
+    """WIT parameters the body takes at the least, and at the most; None: any number."""
+    most: int | None = None
+
+    def takes(self, parameters: int) -> bool:
+        """Tell whether the body can be called with that many WIT parameters."""
+        return self.fewest <= parameters and (
+            self.most is None or parameters <= self.most
+        )
+
+
+@define
+class HostInterface:
+    """An interface that a host offers for import, function by function.
+
+    >>> kv = HostInterface("acme:kv/store@1.0.0")
+    >>> @kv.function
+    ... async def get(call: Call, key: str) -> bytes | None: ...
+
+    ``list_keys`` in Python is ``list-keys`` in WIT. Functions imported by the world
+    itself, outside any interface, belong to ``HostInterface("")``.
+    """
+
+    name: str
+    functions: dict[str, HostFunction] = field(factory=dict, init=False)
+
+    @overload
+    def function(self, body: _F, /) -> _F: ...
+    @overload
+    def function(
+        self, /, *, name: str | None = None, needs: Needs | None = None
+    ) -> Callable[[_F], _F]: ...
+    def function(
+        self,
+        body: _F | None = None,
+        /,
+        *,
+        name: str | None = None,
+        needs: Needs | None = None,
+    ) -> _F | Callable[[_F], _F]:
+        """Offer a function to guests, as a decorator with or without arguments.
+
+        Args:
+            body: A ``def`` or ``async def`` that takes a `Call` and then one parameter
+                for each WIT parameter. It may raise `WitError` where WIT has a result.
+            name: The WIT name, where it is not the Python name in kebab case.
+            needs: Takes the same WIT parameters and returns the capability the guest
+                must have been granted, or None. Without ``needs``, being handed the
+                interface is the grant.
+
+        Raises:
+            ValueError: The interface already has a function of that name.
+            TypeError: The body takes no `Call`.
+        """
+        if body is None:
+
+            def decorate(decorated: _F) -> _F:
+                self._add(decorated, name, needs)
+                return decorated
+
+            return decorate
+        self._add(body, name, needs)
+        return body
+
+    def _add(
+        self, body: Callable[..., object], name: str | None, needs: Needs | None
+    ) -> None:
+        name = name or body.__name__.strip("_").replace("_", "-")
+        if name in self.functions:
+            raise ValueError(f"{self.name!r} already has a function {name!r}")
+        fewest, most = _parameters(body)
+        if most == -1:
+            raise TypeError(f"{self.name}#{name} takes no Call as its first parameter")
+        self.functions[name] = HostFunction(name, body, needs, max(fewest, 0), most)
+
+
+def _parameters(body: Callable[..., object]) -> tuple[int, int | None]:
+    """Count the positional parameters after the `Call`: fewest, most."""
+    fewest = most = -1
+    for parameter in inspect.signature(body).parameters.values():
+        match parameter.kind:
+            case parameter.POSITIONAL_ONLY | parameter.POSITIONAL_OR_KEYWORD:
+                most += 1
+                fewest += parameter.default is parameter.empty
+            case parameter.VAR_POSITIONAL:
+                return fewest, None
+    return fewest, most

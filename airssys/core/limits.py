@@ -1,0 +1,56 @@
+"""Say how much a component may use, and how much it has used."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import field, frozen, validators
+
+__all__ = ("KIB", "MIB", "PAGE", ""Limits", "Usage")
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+PAGE: Final = 64 * KIB
+"""A WebAssembly memory grows in pages of this many bytes."""
+
+_POSITIVE = validators.gt(0)
+
+
+@frozen(kw_only=True)
+class Limits:
+    """What one instance may use.
+
+    Memory, table and instance limits hold for the whole instance, fuel and timeout for
+    each call (and for the instantiation, which may run a start function).
+    """
+
+    memory: int = field(default=64 * MIB, validator=_POSITIVE)
+    """Bytes of linear memory, each memory of the instance for itself."""
+    fuel: int | None = field(default=None, validator=validators.optional(_POSITIVE))
+    """Fuel per call, about one unit per wasm instruction. None: unmetered."""
+    timeout: float | None = field(default=None, validator=validators.optional(_POSITIVE))
+    """Seconds of wall clock per call, waits in host functions included. None: no end."""
+    table_elements: int = field(default=100_000, validator=_POSITIVE)
+    """Elements in each table."""
+    memories: int = field(default=16, validator=_POSITIVE)
+    """Linear memories; a component may hold several core modules."""
+    tables: int = field(default=64, validator=_POSITIVE)
+    instances: int = field(default=128, validator=_POSITIVE)
+    """Core instances inside the component."""
+
+
+
+
+@frozen(kw_only=True)
+class Usage:
+    """What one instance has used since it was made."""
+
+    fuel: int = 0
+    """Fuel of all calls so far, the instantiation included."""
+    calls: int = 0
+    """Calls of exported functions that were started."""
+    host_calls: int = 0
+    """Calls the guest made of host functions."""
+    memory: int | None = None
+    """Bytes of linear memory now, where the runtime tells; None where it does not."""
+    memory_peak: int | None = None
