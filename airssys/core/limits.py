@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import field, frozen, validators
 
-__all__ = ("KIB", "MIB", "PAGE", ""Limits", "Usage")
+__all__ = ("KIB", "MIB", "PAGE", "Limits", "Usage")
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -28,7 +28,9 @@ class Limits:
     """Bytes of linear memory, each memory of the instance for itself."""
     fuel: int | None = field(default=None, validator=validators.optional(_POSITIVE))
     """Fuel per call, about one unit per wasm instruction. None: unmetered."""
-    timeout: float | None = field(default=None, validator=validators.optional(_POSITIVE))
+    timeout: float | None = field(
+        default=None, validator=validators.optional(_POSITIVE)
+    )
     """Seconds of wall clock per call, waits in host functions included. None: no end."""
     table_elements: int = field(default=100_000, validator=_POSITIVE)
     """Elements in each table."""
@@ -37,8 +39,6 @@ class Limits:
     tables: int = field(default=64, validator=_POSITIVE)
     instances: int = field(default=128, validator=_POSITIVE)
     """Core instances inside the component."""
-
-
 
 
 @frozen(kw_only=True)
