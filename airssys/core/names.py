@@ -22,7 +22,7 @@ _SEMVER: Final = re.compile(
 )
 
 
-def _check_word(instance: object, attribute: Attribute[str], value: str) -> None:
+def _check_word(_: object, attribute: Attribute[str], value: str) -> None:
     if len(value) > _LONGEST_WORD or not _WORD.fullmatch(value):
         raise ValueError(
             f"{attribute.name} {value!r} is not allowed: use lowercase letters, digits "
@@ -30,11 +30,10 @@ def _check_word(instance: object, attribute: Attribute[str], value: str) -> None
         )
 
 
-def _check_word_or_none(
-    instance: object, attribute: Attribute[str], value: str
+def _check_word_or_none(_: object, attribute: Attribute[str], value: str
 ) -> None:
     if value:
-        _check_word(instance, attribute, value)
+        _check_word(_, attribute, value)
 
 
 @frozen(order=True)
@@ -97,7 +96,7 @@ class ActorId:
 
 
 def _precedence(prerelease: tuple[str, ...]) -> tuple[object, ...]:
-    """Order prereleases as SemVer 2.0, section 11: a release is above all of its own."""
+    """Order prereleases as SemVer 2.0, section 11: a release is above its own."""
     if not prerelease:
         return (1,)
     return (
@@ -181,7 +180,8 @@ class Digest:
         algorithm, colon, digits = text.partition(":")
         if not colon or algorithm != "sha256":
             raise ValueError(
-                f"digest {text!r} is not allowed: use 'sha256:' and 64 hexadecimal digits"
+                f"digest {text!r} is not allowed: "
+                "use 'sha256:' and 64 hexadecimal digits"
             )
         return cls(digits)
 
