@@ -12,10 +12,15 @@ __all__ = (
     "ActorStopped",
     "AirssysError",
     "AskCycle",
+    "AskRefused",
+    "CannotReply",
     "CapabilityDenied",
+    "ChildRefused",
     "ComponentError",
     "DeliveryError",
+    "DuplicateChild",
     "GuestTrapped",
+    "InitFailed",
     "InstanceBusy",
     "InstanceClosed",
     "InvalidComponent",
@@ -99,6 +104,17 @@ class MissingExport(ComponentError):
             f"component {self.component!r} exports no function {self.export!r} "
             f"(it exports: {_listed(self.near)})"
         )
+
+
+@define(eq=False)
+class InitFailed(ComponentError):
+    """The component's ``init`` returned an error, so its actor did not start."""
+
+    component: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"component {self.component!r} did not start: {self.reason}"
 
 
 @define(eq=False)
@@ -363,6 +379,28 @@ class AskCycle(DeliveryError):
 
 
 @define(eq=False)
+class AskRefused(DeliveryError):
+    """The actor took the message and answered with an error, or with nothing."""
+
+    target: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"actor {self.target!r} refused: {self.reason}"
+
+
+@define(eq=False)
+class CannotReply(DeliveryError):
+    """An actor replied where no reply is wanted: a mistake in the actor."""
+
+    sender: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"message from {self.sender!r} cannot be answered: {self.reason}"
+
+
+@define(eq=False)
 class StorageError(AirssysError, OSError):
     """A storage engine failed."""
 
@@ -383,7 +421,7 @@ class SupervisorError(AirssysError):
 
 @define(eq=False)
 class NoSuchChild(SupervisorError, LookupError):
-    """The supervisor has no child of that id, or already has one."""
+    """The supervisor has no child of that id."""
 
     supervisor: str
     child: str
@@ -394,6 +432,39 @@ class NoSuchChild(SupervisorError, LookupError):
         return (
             f"supervisor {self.supervisor!r}: child {self.child!r}: {self.reason} "
             f"(children: {_listed(self.children)})"
+        )
+
+
+@define(eq=False)
+class DuplicateChild(SupervisorError, ValueError):
+    """The supervisor already runs a child of that id."""
+
+    supervisor: str
+    child: str
+    state: str
+    """What the child of that id does, such as ``running``."""
+
+    def __str__(self) -> str:
+        return (
+            f"supervisor {self.supervisor!r} cannot start child {self.child!r}: "
+            f"one of that id is {self.state} (stop it first, or choose another id)"
+        )
+
+
+@define(eq=False)
+class ChildRefused(SupervisorError, RuntimeError):
+    """The supervisor cannot do that to the child now."""
+
+    supervisor: str
+    child: str
+    tried: str
+    """A verb: ``start``, ``stop``, ``restart`` or ``remove``."""
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"supervisor {self.supervisor!r} cannot {self.tried} "
+            f"child {self.child!r}: {self.reason}"
         )
 
 

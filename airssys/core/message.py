@@ -1,0 +1,330 @@
+"""Hold the rules of messages: what one is, who waits for whom, where topics lead."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Awaitable, Iterable
+from enum import Enum
+from typing import Final, Protocol
+
+from attrs import define, field, frozen
+
+from .errors import AskCycle, CannotReply, QuotaExceeded
+from .pattern import Kind, Pattern
+
+__all__ = (
+    "HOST",
+    "MOST_REQUESTS",
+    "Answer",
+    "AskGraph",
+    "Message",
+    "Overflow",
+    "PendingRequests",
+    "Request",
+    "Routes",
+    "check_topic",
+)
+
+HOST: Final = "host"
+"""The sender of a message that the host's own program sent; no actor has this id."""
+MOST_REQUESTS: Final = 1000
+"""Requests of one actor that may wait for their answers at a time."""
+_LONGEST_TOPIC: Final = 255
+_ROUTES_KEPT: Final = 1024
+
+
+class Overflow(Enum):
+    """What a full mailbox does with one more message. The words of the manifest."""
+
+    WAIT = "wait"
+    """The sender waits for room."""
+    REFUSE = "refuse"
+    """The sender gets `MailboxFull`."""
+    DROP_OLDEST = "drop-oldest"
+    """The message that has waited longest becomes a dead letter."""
+
+
+class Answer(Protocol):
+    """**Protocol:** the way back to whoever asked. Used once."""
+
+    @property
+    def id(self) -> str:
+        """Tie the answer to its question."""
+        ...
+
+    def reply(self, payload: bytes | str) -> Awaitable[None]:
+        """Answer."""
+        ...
+
+    def refuse(self, error: Exception) -> None:
+        """Make the ask raise the error instead. Does nothing once it is answered."""
+        ...
+
+
+@define(eq=False)
+class Message:
+    """What one actor sends to another. Nobody changes it once it is sent.
+
+    It is not ``@frozen`` since one is made for every send, and that costs three times
+    as much.
+    """
+
+    payload: bytes
+    sender: str = HOST
+    """The id of the actor that sent it; `HOST` for the host's own program."""
+    topic: str | None = None
+    """The topic it was published to; None for a message to this actor alone."""
+    answer: Answer | None = field(default=None, repr=False)
+    """Present where the sender waits for a reply."""
+    content_type: str | None = None
+    timestamp: float = 0.0
+    """When it was sent: seconds since 1970-01-01T00:00:00Z."""
+    reply_to: str | None = None
+    """Who wants the answer, where that is not the sender."""
+
+    @property
+    def text(self) -> str:
+        """The payload as text. Raises `UnicodeDecodeError` where it is not UTF-8."""
+        return self.payload.decode()
+
+    @property
+    def request_id(self) -> str | None:
+        """Name the ask; None for a message that was only sent."""
+        return None if self.answer is None else self.answer.id
+
+    def reply(self, payload: bytes | str) -> Awaitable[None]:
+        """Answer the ask: ``await message.reply(b"done")``.
+
+        Where the asker has stopped waiting, the reply becomes a dead letter.
+
+        Raises:
+            CannotReply: The message was only sent, or is answered already.
+            QuotaExceeded: The payload is over the replying actor's limit; the ask is
+                still open.
+        """
+        if self.answer is None:
+            raise CannotReply(self.sender, "it was sent, not asked")
+        return self.answer.reply(payload)
+
+
+# --- who waits for whom -----------------------------------------------------------
+
+
+@define(eq=False)
+class AskGraph:
+    """Know which actor waits for which, and refuse a wait that could never end.
+
+    An actor that asks stands still until the answer is there, so an ask whose receiver
+    waits, over however many others, for the asker itself is a deadlock. An actor counts
+    as waiting whichever of its tasks asks. Changed in place: each ask adds and removes
+    one edge.
+    """
+
+    _waits: dict[str, dict[str, int]] = field(factory=dict, init=False)
+    """For each waiting actor: those it waits for, each with the number of its asks."""
+
+    def wait(self, asker: str, target: str) -> None:
+        """Note that the asker waits for the target.
+
+        Raises:
+            AskCycle: The target waits for the asker; nothing is noted.
+        """
+        if cycle := self.cycle(asker, target):
+            raise AskCycle(cycle)
+        targets = self._waits.setdefault(asker, {})
+        targets[target] = targets.get(target, 0) + 1
+
+    def done(self, asker: str, target: str) -> None:
+        """Note that one wait of the asker for the target is over."""
+        targets = self._waits[asker]
+        targets[target] -= 1
+        if not targets[target]:
+            del targets[target]
+            if not targets:
+                del self._waits[asker]
+
+    def waiting_for(self, asker: str) -> tuple[str, ...]:
+        """Return the actors that the asker waits for."""
+        return tuple(self._waits.get(asker, ()))
+
+    def cycle(self, asker: str, target: str) -> tuple[str, ...]:
+        """Return the shortest cycle that the wait would close; empty if it closes none.
+
+        It starts and ends with the asker.
+        """
+        if asker == target:
+            return (asker, asker)
+        if target not in self._waits:
+            return ()
+        came_from = {target: asker}
+        nearest = [target]
+        for actor in nearest:
+            for next_ in self._waits.get(actor, ()):
+                if next_ == asker:
+                    return (*_way_back(came_from, actor, asker), asker)
+                if next_ not in came_from:
+                    came_from[next_] = actor
+                    nearest.append(next_)
+        return ()
+
+
+def _way_back(came_from: dict[str, str], actor: str, asker: str) -> Iterable[str]:
+    path = [actor]
+    while path[-1] != asker:
+        path.append(came_from[path[-1]])
+    return reversed(path)
+
+
+# --- requests whose answers come later --------------------------------------------
+
+
+@frozen
+class Request:
+    """A request whose sender goes on without waiting."""
+
+    id: str
+    target: str
+    deadline: float
+    """The clock's reading at which the sender gives up."""
+
+
+@define(eq=False)
+class PendingRequests:
+    """The requests of one actor that wait for their answers, with their deadlines.
+
+    Changed in place. An id is never used again, so an answer that comes after its
+    deadline finds nothing.
+    """
+
+    owner: str
+    limit: int = MOST_REQUESTS
+    _open: dict[str, Request] = field(factory=dict, init=False)
+    _deadlines: list[tuple[float, str]] = field(factory=list, init=False)
+    """A heap. Closed requests leave it when they come up, or are swept out."""
+    _made: int = field(default=0, init=False)
+
+    def open(self, target: str, deadline: float) -> Request:
+        """Make a request.
+
+        Raises:
+            QuotaExceeded: Too many are open.
+        """
+        if len(self._open) >= self.limit:
+            raise QuotaExceeded(
+                f"actor {self.owner!r}", "pending requests", str(self.limit)
+            )
+        self._made += 1
+        request = Request(f"{self.owner}:{self._made}", target, deadline)
+        self._open[request.id] = request
+        if len(self._deadlines) > 2 * self.limit:
+            self._deadlines = [due for due in self._deadlines if due[1] in self._open]
+            heapq.heapify(self._deadlines)
+        heapq.heappush(self._deadlines, (deadline, request.id))
+        return request
+
+    def close(self, id: str) -> Request | None:  # noqa: A002 - the field's word
+        """Forget a request and return it; None where it is not open (any more)."""
+        return self._open.pop(id, None)
+
+    def clear(self) -> None:
+        """Forget all requests."""
+        self._open.clear()
+        self._deadlines.clear()
+
+    def next_deadline(self) -> float | None:
+        """Return the earliest deadline; None where nothing is open."""
+        while self._deadlines and self._deadlines[0][1] not in self._open:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def expired(self, now: float) -> tuple[Request, ...]:
+        """Forget and return the requests whose deadline is reached, earliest first."""
+        found = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            found.append(self._open.pop(heapq.heappop(self._deadlines)[1]))
+        return tuple(found)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+# --- topics -----------------------------------------------------------------------
+
+
+def check_topic(topic: str) -> None:
+    """Check that one can publish to the topic.
+
+    Raises:
+        ValueError: It is no topic; says what is allowed.
+    """
+    if len(topic) > _LONGEST_TOPIC:
+        raise ValueError(
+            f"a topic of {len(topic)} characters is too long (at most {_LONGEST_TOPIC})"
+        )
+    if not all(topic.split(".")) or {"*", "#"} & set(topic) or not topic.isprintable():
+        raise ValueError(
+            f"topic {topic!r} is not allowed: use segments between dots, such as "
+            "'orders.created'; '*' and '#' belong in patterns"
+        )
+
+
+@define(eq=False)
+class Routes:
+    """Know who subscribed to what, and find the subscribers of a topic.
+
+    Changed in place.
+    """
+
+    _patterns: dict[str, dict[str, Pattern]] = field(factory=dict, init=False)
+    """Patterns by text, for each subscriber in the order of the first subscription."""
+    _found: dict[str, tuple[str, ...]] = field(factory=dict, init=False)
+    """Answers of `subscribers` since the last change."""
+
+    def subscribe(self, subscriber: str, pattern: str) -> None:
+        """Add a subscription; a second one of the same pattern changes nothing.
+
+        Raises:
+            ValueError: The text is no topic pattern.
+        """
+        parsed = Pattern.parse(pattern, Kind.TOPIC)
+        self._patterns.setdefault(subscriber, {})[pattern] = parsed
+        self._found.clear()
+
+    def unsubscribe(self, subscriber: str, pattern: str) -> bool:
+        """Remove a subscription, and tell whether there was one."""
+        patterns = self._patterns.get(subscriber, {})
+        if pattern not in patterns:
+            return False
+        del patterns[pattern]
+        if not patterns:
+            del self._patterns[subscriber]
+        self._found.clear()
+        return True
+
+    def forget(self, subscriber: str) -> None:
+        """Remove all subscriptions of the subscriber."""
+        if self._patterns.pop(subscriber, None) is not None:
+            self._found.clear()
+
+    def patterns(self, subscriber: str) -> tuple[str, ...]:
+        """Return the patterns the subscriber subscribed to."""
+        return tuple(self._patterns.get(subscriber, ()))
+
+    def subscribers(self, topic: str) -> tuple[str, ...]:
+        """Return who gets a message of the topic, each once, oldest subscriber first.
+
+        Raises:
+            ValueError: It is no topic.
+        """
+        found = self._found.get(topic)
+        if found is None:
+            check_topic(topic)
+            found = tuple(
+                subscriber
+                for subscriber, patterns in self._patterns.items()
+                if any(pattern.matches(topic) for pattern in patterns.values())
+            )
+            if len(self._found) >= _ROUTES_KEPT:
+                self._found.clear()
+            self._found[topic] = found
+        return found
