@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Protocol, TypeVar, overload
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from attrs import Factory, define, field, frozen
 
 from .core.capability import Capability, Grants
+from .core.errors import CapabilityDenied
 from .core.event import Event
 
-__all__ = ("Call", "HostFunction", "HostInterface", "Instrument", "Needs")
+__all__ = (
+    "Call",
+    "Guard",
+    "HostFunction",
+    "HostInterface",
+    "Instrument",
+    "Needs",
+    "check_needs",
+)
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
-Needs = Callable[..., Capability | None]
+Needs: TypeAlias = Callable[..., Capability | None]
 """What a host function needs, worked out from its arguments; None: nothing."""
 
 
@@ -140,3 +149,33 @@ def _parameters(body: Callable[..., object]) -> tuple[int, int | None]:
             case parameter.VAR_POSITIONAL:
                 return fewest, None
     return fewest, most
+
+
+class Guard(Protocol):
+    """**Protocol:** the way from a guest's host call to the host function's body.
+
+    Called on the caller's task. It returns what the body returns (awaited when it can
+    be), or raises: whatever it raises leaves from the guest's call.
+    """
+
+    def __call__(
+        self, function: HostFunction, call: Call, args: Sequence[Any], /
+    ) -> object: ...
+
+
+def check_needs(function: HostFunction, call: Call, args: Sequence[Any], /) -> object:
+    """Run a host function if the call's grants cover what it needs.
+
+    The guard of instances outside a system; a system's guard also emits events.
+
+    Raises:
+        CapabilityDenied: They do not.
+    """
+    if function.needs is not None:
+        need = function.needs(*args)
+        denial = None if need is None else call.grants.check(need)
+        if denial is not None:
+            raise CapabilityDenied(
+                call.actor or call.component, denial.needed, denial.granted
+            )
+    return function.body(call, *args)

@@ -1,0 +1,1 @@
+"""Everything that knows wasmtime: components, instances, calls and their values."""

@@ -1,0 +1,264 @@
+"""Reach the calls of wasmtime's C API that run guests as fibres.
+
+wasmtime-py loads the shared library and carries these functions, but wraps none of the
+asynchronous ones and no callback that is safe to leave from (its own callback layer
+crashes the process on a BaseException and swaps exceptions between threads). Pointers
+are plain integers here: each function has a prototype of its own, so nothing that
+wasmtime-py declares is changed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from ctypes import (
+    c_bool,
+    c_char_p,
+    c_int64,
+    c_size_t,
+    c_ubyte,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
+from importlib import metadata
+from struct import Struct
+from typing import Any, Final, Protocol
+
+from wasmtime import _ffi as _library
+
+__all__ = ("TESTED", "VAL", "VERSION", "Frames", "HostSide", "take_error")
+
+VERSION: Final = metadata.version("wasmtime")
+TESTED: Final = range(49, 50)
+"""Major versions of wasmtime-py whose private layout was tested."""
+
+VAL: Final = 32
+"""Bytes of one `wasmtime_component_val_t`: the kind, padding, 24 bytes of payload."""
+
+# --- is this the library we know? -------------------------------------------------
+
+
+def _check_layout() -> None:
+    if int(VERSION.split(".", 1)[0]) not in TESTED:
+        raise ImportError(
+            f"airssys was tested with wasmtime {TESTED.start} to {TESTED.stop - 1}, "
+            f"not {VERSION}: install 'wasmtime>={TESTED.start},<{TESTED.stop}'"
+        )
+    sizes = {
+        "wasmtime_component_val_t": VAL,
+        "wasmtime_component_valrecord_entry_t": 48,
+        "wasmtime_component_instance_t": 16,
+        "wasmtime_component_func_t": 32,
+        "wasmtime_async_continuation_t": 24,
+    }
+    for name, size in sizes.items():
+        found = ctypes.sizeof(getattr(_library, name))
+        if found != size:
+            raise ImportError(
+                f"wasmtime {VERSION} lays out {name} in {found} bytes, not {size}"
+            )
+    if _library.wasmtime_component_val_t.of.offset != 8:
+        raise ImportError(f"wasmtime {VERSION} lays out component values differently")
+
+
+_check_layout()
+
+# --- prototypes -------------------------------------------------------------------
+
+# A PyDLL call keeps the GIL: right for what never runs guest code and takes well under
+# a microsecond. Whatever polls a fibre goes through the CDLL, which lets it go.
+_brief = ctypes.PyDLL("libwasmtime", handle=_library.dll._handle)  # noqa: SLF001
+
+
+def _function(name: str, returns: Any, *takes: Any, brief: bool = True) -> Any:
+    try:
+        function = (_brief if brief else _library.dll)[name]
+    except AttributeError:
+        raise ImportError(f"wasmtime {VERSION} has no {name}") from None
+    function.restype, function.argtypes = returns, takes
+    return function
+
+
+_P = c_void_p
+
+store_new = _function("wasmtime_store_new", _P, _P, _P, _P)
+store_delete = _function("wasmtime_store_delete", None, _P, brief=False)
+store_context = _function("wasmtime_store_context", _P, _P)
+store_limiter = _function("wasmtime_store_limiter", None, _P, *(c_int64,) * 5)
+context_get_data = _function("wasmtime_context_get_data", _P, _P)
+context_set_fuel = _function("wasmtime_context_set_fuel", _P, _P, c_uint64)
+context_get_fuel = _function("wasmtime_context_get_fuel", _P, _P, _P)
+context_yield_interval = _function(
+    "wasmtime_context_fuel_async_yield_interval", _P, _P, c_uint64
+)
+error_new = _function("wasmtime_error_new", _P, c_char_p)
+error_delete = _function("wasmtime_error_delete", None, _P)
+val_clone = _function("wasmtime_component_val_clone", None, _P, _P)
+val_delete = _function("wasmtime_component_val_delete", None, _P)
+func_call_async = _function(
+    "wasmtime_component_func_call_async", _P, _P, _P, _P, c_size_t, _P, c_size_t, _P
+)
+linker_instantiate_async = _function(
+    "wasmtime_component_linker_instantiate_async", _P, _P, _P, _P, _P, _P
+)
+linker_add_func_async = _function(
+    "wasmtime_component_linker_instance_add_func_async",
+    _P,
+    *(_P, c_char_p, c_size_t, _P, _P, _P),
+)
+instance_get_func = _function(
+    "wasmtime_component_instance_get_func", c_bool, _P, _P, _P, _P
+)
+future_poll = _function("wasmtime_call_future_poll", c_bool, _P, brief=False)
+future_delete = _function("wasmtime_call_future_delete", None, _P, brief=False)
+
+config_stack_size = _function("wasmtime_config_async_stack_size_set", None, _P, c_size_t)
+config_wasm_stack = _function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
+
+INSTANCE_SIZE: Final = 16
+FUNC_SIZE: Final = 32
+
+
+def address(pointer: Any) -> int:
+    """Return the address a wasmtime-py pointer holds."""
+    return ctypes.cast(pointer, c_void_p).value or 0
+
+
+# --- errors -----------------------------------------------------------------------
+
+
+class Frames(tuple[str, ...]):
+    """Guest frames of a wasm backtrace, innermost first."""
+
+    __slots__ = ()
+
+
+_error_message = _function("wasmtime_error_message", None, _P, _P)
+_error_trace = _function("wasmtime_error_wasm_trace", None, _P, _P)
+_vec_delete = _function("wasm_byte_vec_delete", None, _P)
+_frames_delete = _function("wasm_frame_vec_delete", None, _P)
+_frame_func_index = _function("wasm_frame_func_index", c_uint32, _P)
+_frame_func_offset = _function("wasm_frame_func_offset", c_size_t, _P)
+_frame_func_name = _function("wasmtime_frame_func_name", _P, _P)
+_frame_module_name = _function("wasmtime_frame_module_name", _P, _P)
+_SIZE_POINTER: Final = Struct("=QQ")
+
+
+def _vec(at: int) -> tuple[int, int]:
+    """Read a C vector: its size and the address of its items."""
+    size, items = _SIZE_POINTER.unpack(ctypes.string_at(at, 16))
+    return size, items
+
+
+def _name(at: int | None) -> str:
+    if not at:
+        return ""
+    size, text = _vec(at)
+    return ctypes.string_at(text, size).decode("utf-8", "replace")
+
+
+def take_error(error: int) -> tuple[str, Frames]:
+    """Return an error's message and guest frames, and delete it."""
+    vec = (c_uint64 * 2)()
+    at = ctypes.addressof(vec)
+    _error_message(error, at)
+    message = _name(at)
+    _vec_delete(at)
+    _error_trace(error, at)
+    size, items = _vec(at)
+    frames = []
+    for index in range(size):
+        frame = int.from_bytes(ctypes.string_at(items + 8 * index, 8), sys.byteorder)
+        function = _name(_frame_func_name(frame)) or f"#{_frame_func_index(frame)}"
+        module = _name(_frame_module_name(frame))
+        place = f"{module}!{function}" if module else function
+        frames.append(f"{place}+{_frame_func_offset(frame):#x}")
+    _frames_delete(at)
+    error_delete(error)
+    return message, Frames(frames)
+
+
+# --- callbacks --------------------------------------------------------------------
+
+
+class HostSide(Protocol):
+    """What a store's data pointer points to: the owner of the guest's fibre."""
+
+    def requested(self, index: int, arguments: int, results: int) -> None:
+        """Note a host call; the arguments are only readable during this call."""
+
+    def answered(self) -> bool:
+        """Tell whether the noted host call's result was lowered."""
+
+    def failed(self, error: BaseException) -> None:
+        """Keep what went wrong inside a callback until the poll has returned."""
+
+
+_CONTINUATION: Final = Struct("=QQQ")
+_callback_type = ctypes.CFUNCTYPE(
+    None, _P, _P, _P, _P, c_size_t, _P, c_size_t, _P, c_void_p
+)
+_continuation_type = ctypes.CFUNCTYPE(c_ubyte, _P)
+
+
+def _owner(data: int) -> HostSide:
+    # The owner is alive: it holds the fibre whose poll called back.
+    owner: HostSide = ctypes.cast(data, ctypes.py_object).value
+    return owner
+
+
+def _host_call(  # noqa: PLR0917 - C calls with positions
+    index: int | None,
+    context: int,
+    _type: int,
+    arguments: int | None,
+    _count: int,
+    results: int | None,
+    _results: int,
+    error: int,
+    continuation: int,
+) -> None:
+    """Note a guest's call of a host function and tell wasmtime "not yet".
+
+    Runs on the fibre's own stack, so it stays shallow, and it must not raise: C would
+    go on with garbage. Any BaseException is kept on the owner instead.
+    """
+    owner = None
+    try:
+        data = context_get_data(context)
+        ctypes.memmove(
+            continuation, _CONTINUATION.pack(_continuation_address, data, 0), 24
+        )
+        owner = _owner(data)
+        owner.requested(index or 0, arguments or 0, results or 0)
+    except BaseException as problem:  # noqa: BLE001 - the edge to C
+        if owner is not None:
+            owner.failed(problem)  # the continuation says "not yet" for good
+        else:
+            failed = error_new(b"host call without an owner")
+            ctypes.memmove(error, failed.to_bytes(8, sys.byteorder), 8)
+
+
+def _answered(data: int) -> int:
+    """Tell wasmtime whether the host call is over.
+
+    A continuation that raised would be polled for ever, and one that said "yes" without
+    a result would pass garbage on; so it only says "not yet", and the owner, who is told,
+    deletes the fibre.
+    """
+    owner = None
+    try:
+        owner = _owner(data)
+        return owner.answered()
+    except BaseException as problem:  # noqa: BLE001 - the edge to C
+        if owner is not None:
+            owner.failed(problem)
+        return 0
+
+
+_host_call_thunk = _callback_type(_host_call)
+_answered_thunk = _continuation_type(_answered)
+_continuation_address: Final = address(_answered_thunk)
+HOST_CALL: Final = address(_host_call_thunk)
+"""The C address of the one callback behind every host function."""

@@ -1,0 +1,295 @@
+"""Compile components and say what they import and export."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import wasmtime
+from wasmtime import component as _wasmtime
+
+from ..abc import Call, Guard, HostInterface, check_needs
+from ..core.capability import Grants
+from ..core.errors import InvalidComponent, MissingExport
+from ..core.limits import KIB, MIB, Limits
+from . import _ffi
+from .cache import Cache, default_folder
+from .ceiling import Ceiling
+from .fiber import Pace, Slicing
+from .instance import Instance
+from .link import Link, link
+from .signature import ExportSignature
+from .types import Extern, FuncType, InstanceType, read_extern
+from .values import Unsupported
+
+__all__ = ("Component", "Engine")
+
+_MAGIC: Final = b"\0asm"
+_CORE_MODULE: Final = b"\1\0\0\0"
+_FIBRE_SPARE: Final = MIB
+"""Bytes of a fibre's stack beyond what wasm may use: host callbacks run there."""
+_NEAR: Final = 8
+_LINKS: Final = 8
+"""Linkers a component keeps, one for each set of host interfaces it was used with."""
+
+
+class Engine:
+    """Compiles and runs components. Cheap to share: one per process is normal.
+
+    Args:
+        cache: The folder of compiled components; None: the user's cache folder;
+            False: none.
+        slicing: How long guests run at a stretch.
+        stack: Bytes of stack a guest may use; more is a ``stack-overflow`` trap.
+        threads: Guests that may compute in worker threads at once; None: one for each
+            processor.
+        memory_reservation: Bytes of address space set aside for each linear memory; a
+            memory that outgrows them is moved. Small reservations allow many instances.
+        optimize: Compile for speed; False compiles about twice as fast.
+    """
+
+    def __init__(
+        self,
+        *,
+        cache: Path | str | bool | None = None,
+        slicing: Slicing | None = None,
+        stack: int = 512 * KIB,
+        threads: int | None = None,
+        memory_reservation: int = 4 * MIB,
+        optimize: bool = True,
+    ) -> None:
+        config = wasmtime.Config()
+        config.wasm_component_model = True
+        config.consume_fuel = True
+        config.memory_reservation = memory_reservation
+        config.memory_guard_size = 64 * KIB
+        config.memory_reservation_for_growth = MIB
+        config.memory_may_move = True
+        config.cranelift_opt_level = "speed" if optimize else "none"
+        pointer = _ffi.address(config.ptr())
+        _ffi.config_wasm_stack(pointer, stack)
+        _ffi.config_stack_size(pointer, stack + _FIBRE_SPARE)
+        self.wasmtime = wasmtime.Engine(config)
+        self.pointer = _ffi.address(self.wasmtime.ptr())
+        self.slicing = slicing or Slicing()
+        self.ceiling = Ceiling()
+        self.pace = Pace()
+        if cache is False:
+            self._cache = None
+        else:
+            folder = default_folder() if cache in (None, True) else Path(str(cache))
+            self._cache = Cache(folder)
+        self._threads = threads or os.cpu_count() or 1
+        self._limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = (
+            anyio.lowlevel.RunVar(f"airssys guests of engine {id(self)}")
+        )
+        self._key = repr(
+            (_ffi.VERSION, platform.machine(), stack, memory_reservation, optimize)
+        )
+
+    def threads(self) -> anyio.CapacityLimiter:
+        """Return what bounds the guests in worker threads, one for each event loop."""
+        limiter = self._limiter.get(None)
+        if limiter is None:
+            limiter = anyio.CapacityLimiter(self._threads)
+            self._limiter.set(limiter)
+        return limiter
+
+    async def load(
+        self, path: str | os.PathLike[str], *, name: str | None = None
+    ) -> Component:
+        """Read and compile a component off the event loop.
+
+        Args:
+            path: A ``.wasm`` or ``.wat`` file.
+            name: What to call it in errors and events; the file's stem by default.
+
+        Raises:
+            OSError: The file cannot be read.
+            InvalidComponent: It holds no component.
+        """
+        file = anyio.Path(path)
+        source = await file.read_bytes()
+        text = not source.startswith(_MAGIC) and file.suffix in (".wat", ".wast")
+        return await self._compile(source, text=text, name=name or file.stem)
+
+    async def compile(
+        self, source: bytes | str, *, name: str = "component"
+    ) -> Component:
+        """Compile a component from binary (bytes) or text (str), off the event loop.
+
+        Raises:
+            InvalidComponent: It is no component.
+        """
+        text = isinstance(source, str)
+        binary = source.encode() if isinstance(source, str) else bytes(source)
+        return await self._compile(binary, text=text, name=name)
+
+    async def _compile(self, source: bytes, *, text: bool, name: str) -> Component:
+        return await anyio.to_thread.run_sync(self._compile_now, source, text, name)
+
+    def _compile_now(self, source: bytes, text: bool, name: str) -> Component:  # noqa: FBT001
+        try:
+            binary = bytes(wasmtime.wat2wasm(source)) if text else source
+            if not binary.startswith(_MAGIC):
+                raise InvalidComponent(name, "it does not start like WebAssembly")
+            if binary[4:8] == _CORE_MODULE:
+                raise InvalidComponent(
+                    name,
+                    "it is a core module, not a component "
+                    "(make one with: wasm-tools component new)",
+                )
+            return Component(self, self._compiled(binary), name, len(binary))
+        except wasmtime.WasmtimeError as error:
+            raise InvalidComponent(name, _reason(str(error))) from None
+
+    def _compiled(self, binary: bytes) -> _wasmtime.Component:
+        if self._cache is None:
+            return _wasmtime.Component(self.wasmtime, binary)
+        key = hashlib.sha256(self._key.encode() + b"\0" + binary).hexdigest()
+        if (found := self._cache.find(key)) is not None:
+            return _wasmtime.Component.deserialize_file(self.wasmtime, str(found))
+        compiled = _wasmtime.Component(self.wasmtime, binary)
+        self._cache.keep(key, bytes(compiled.serialize()))
+        return compiled
+
+
+def _reason(message: str) -> str:
+    """Return the innermost cause of a compile error, on one line."""
+    cause = message.rsplit("Caused by:", 1)[-1].strip()
+    return " ".join(line.strip() for line in cause.splitlines() if line.strip())
+
+
+class Component:
+    """A compiled component. Made by `Engine.load` and `Engine.compile`.
+
+    Attributes:
+        name: What errors and events call it.
+        size: Bytes of its binary.
+        imports: What it needs, by name.
+        exports: What it offers, by name. Values print as WIT.
+    """
+
+    def __init__(
+        self, engine: Engine, compiled: _wasmtime.Component, name: str, size: int
+    ) -> None:
+        self.engine = engine
+        self.name = name
+        self.size = size
+        self._compiled = compiled
+        self.pointer = _ffi.address(compiled.ptr())
+        type_ = compiled.type
+        self.imports: Mapping[str, Extern] = _externs(
+            type_.imports(engine.wasmtime), engine
+        )
+        self.exports: Mapping[str, Extern] = _externs(
+            type_.exports(engine.wasmtime), engine
+        )
+        self._functions: dict[str, tuple[ExportSignature, int]] = {}
+        self._indices: list[Any] = []
+        self._links: dict[tuple[object, ...], tuple[Link, object]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Component {self.name!r}: {', '.join(self.exports) or 'no exports'}>"
+
+    def functions(self) -> Mapping[str, FuncType]:
+        """Return every exported function under the name `Instance.call` takes."""
+        found: dict[str, FuncType] = {}
+        for name, extern in self.exports.items():
+            if isinstance(extern, FuncType):
+                found[name] = extern
+            elif isinstance(extern, InstanceType):
+                found |= {f"{name}#{inner}": type_ for inner, type_ in extern.functions()}
+        return found
+
+    def function(self, export: str) -> tuple[ExportSignature, int]:
+        """Return how to call an exported function, compiled once, and its index.
+
+        Raises:
+            MissingExport: There is none of that name.
+            InvalidComponent: Its type holds what cannot be passed.
+        """
+        if export not in self._functions:
+            self._functions[export] = self._resolve(export)
+        return self._functions[export]
+
+    def _resolve(self, export: str) -> tuple[ExportSignature, int]:
+        functions = self.functions()
+        if export not in functions:
+            near = difflib.get_close_matches(export, functions, _NEAR, 0.4)
+            if len(functions) <= _NEAR:
+                near = sorted(functions)
+            raise MissingExport(self.name, export, tuple(near))
+        interface, _, function = export.rpartition("#")
+        index = None
+        for part in (interface, function) if interface else (function,):
+            index = self._compiled.get_export_index(part, index)
+            self._indices.append(index)
+        assert index is not None
+        try:
+            signature = ExportSignature(export, functions[export])
+        except Unsupported as unsupported:
+            raise InvalidComponent(
+                self.name,
+                f"function {export!r} has a {unsupported} in its type, which cannot be "
+                f"passed yet: {functions[export]}",
+            ) from None
+        return signature, _ffi.address(index.ptr())
+
+    async def instantiate(
+        self,
+        imports: Sequence[HostInterface] = (),
+        *,
+        limits: Limits | None = None,
+        grants: Grants | None = None,
+        actor: str = "",
+        guard: Guard = check_needs,
+    ) -> Instance:
+        """Make an instance, with memory of its own.
+
+        Args:
+            imports: The interfaces to offer; more than the component imports is fine.
+            limits: What the instance may use; `Limits()` by default.
+            grants: What the component may do where host functions say ``needs=``.
+            actor: The id of the actor the instance belongs to, for `Call`.
+            guard: What stands between a host call and the host function.
+
+        Raises:
+            UnknownImport: The component imports what is not offered.
+            OutOfMemory: It needs more memory, tables or instances than its limits.
+            QuotaExceeded: The host has no room for another instance.
+            GuestTrapped: Its start function trapped.
+            LimitExceeded: Its start function ran out of fuel or time.
+        """
+        await self.engine.pace.step()
+        call = Call(self.name, actor, "", grants or Grants())
+        instance = Instance(self, self._link(imports), limits or Limits(), call, guard)
+        try:
+            await instance.start()
+        except BaseException:
+            instance.close()
+            raise
+        return instance
+
+    def _link(self, imports: Sequence[HostInterface]) -> Link:
+        """Return the linker for these interfaces as they are now."""
+        # An interface may be given more functions later, so their number counts too.
+        key = tuple((id(offer), len(offer.functions)) for offer in imports)
+        if key not in self._links:
+            made = link(self, imports)
+            if len(self._links) >= _LINKS:
+                del self._links[next(iter(self._links))]
+            self._links[key] = (made, tuple(imports))  # kept alive, so ids stay theirs
+        return self._links[key][0]
+
+
+def _externs(items: Mapping[str, Any], engine: Engine) -> dict[str, Extern]:
+    return {name: read_extern(item.ty, engine.wasmtime) for name, item in items.items()}

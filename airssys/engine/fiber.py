@@ -1,0 +1,220 @@
+"""Run one guest call as a fibre that the caller's task polls to its end.
+
+A poll runs the guest until it ends, until its fuel slice is used up, or until it calls a
+host function. The first slices are polled inline on the event loop; a call that goes on
+moves to a worker thread, where it lets go of the interpreter lock and runs slice after
+slice, looking for a cancel between them. Host functions always run on the caller's own
+task, between two polls.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+import anyio.to_thread
+from attrs import field, frozen, validators
+
+from . import _ffi
+
+__all__ = ("Fiber", "Pace", "Slicing", "Store")
+
+_positive = validators.gt(0)
+# Looked up once: these are a good part of what a short call costs.
+_now, _thread = time.monotonic, threading.get_ident
+_checkpoint_if_cancelled = anyio.lowlevel.checkpoint_if_cancelled
+
+
+@frozen(kw_only=True)
+class Slicing:
+    """How long guests run at a stretch.
+
+    A unit of fuel is about a wasm instruction: 0.5 to 1.1 ns on the machine where the
+    defaults were measured (see ``benchmarks/``).
+    """
+
+    inline: int = field(default=100_000, validator=_positive)
+    """Fuel of a slice on the event loop: 0.1 ms keeps the loop's lateness there."""
+    inline_slices: int = field(default=2, validator=_positive)
+    """Slices on the event loop before a call moves to a worker thread."""
+    threaded: int = field(default=500_000, validator=_positive)
+    """Fuel of a slice in a worker thread: the longest a cancel waits."""
+    quantum: float = field(default=0.02, validator=_positive)
+    """Seconds in a worker thread before the next guest in line may have it."""
+
+
+class Pace:
+    """Let other tasks run often enough without a full checkpoint for each call.
+
+    A checkpoint costs about as much as a short guest call. So every call looks for a
+    cancel, and gives way to other tasks when none had a turn for `longest` seconds.
+    """
+
+    __slots__ = ("_last",)
+
+    longest: Final = 200e-6
+
+    def __init__(self) -> None:
+        self._last: dict[int, float] = {}  # by thread, since each runs its own loop
+
+    async def step(self) -> None:
+        """Be a checkpoint, a full one only when it is time."""
+        thread = _thread()
+        if _now() <= self._last.get(thread, 0.0) + self.longest:
+            await _checkpoint_if_cancelled()
+        else:
+            await anyio.lowlevel.checkpoint()
+            self._last[thread] = _now()
+
+
+class Store:
+    """One wasmtime store: the memory of one instance and the state of its call.
+
+    wasmtime's callbacks find it through the store's data pointer.
+    """
+
+    __slots__ = (
+        *("__weakref__", "_fuel", "_fuel_at", "_pointer"),
+        *("context", "lift", "pending", "problem"),
+    )
+
+    def __init__(self, engine: int) -> None:
+        self._pointer: int | None = _ffi.store_new(engine, id(self), None)
+        self.context: int = _ffi.store_context(self._pointer)
+        self.lift: Callable[[int, int], list[object]] | None = None
+        """``lift(index, arguments)`` reads a host call's parameters."""
+        self.pending: tuple[int, list[object], int] | None = None
+        """A host call to serve: the function's index, parameters, result address."""
+        self.problem: BaseException | None = None
+        """What went wrong inside a callback."""
+        self._fuel = ctypes.c_uint64()
+        self._fuel_at = ctypes.addressof(self._fuel)
+
+    @property
+    def fuel(self) -> int:
+        """The fuel that is left."""
+        _ffi.context_get_fuel(self.context, self._fuel_at)
+        return self._fuel.value
+
+    @property
+    def pointer(self) -> int:
+        """The C pointer of an open store."""
+        assert self._pointer is not None
+        return self._pointer
+
+    def close(self) -> None:
+        """Free the instance's memory. No fibre may be left in the store."""
+        if self._pointer is not None:
+            pointer, self._pointer = self._pointer, None
+            _ffi.store_delete(pointer)
+
+    def __del__(self) -> None:
+        self.close()
+
+    # Called back by wasmtime, during a poll and on the thread that polls:
+
+    def requested(self, index: int, arguments: int, results: int) -> None:
+        assert self.lift is not None
+        self.pending = (index, self.lift(index, arguments), results)
+
+    def answered(self) -> bool:
+        return self.pending is None and self.problem is None
+
+    def failed(self, error: BaseException) -> None:
+        self.problem = error
+
+
+class Fiber:
+    """One call under way: its future, and the rules for polling and deleting it.
+
+    Use it in a ``with`` block, within which the call's `Frame` must stay alive.
+    """
+
+    __slots__ = ("_cut", "_future", "_polling", "_store")
+
+    def __init__(self, future: int, store: Store) -> None:
+        self._future = future
+        self._store = store
+        self._cut = False
+        self._polling: threading.Lock | None = None
+
+    def __enter__(self) -> Fiber:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._polling is None:
+            _ffi.future_delete(self._future)
+            return
+        # On asyncio a task may be cancelled while its worker thread still polls. The
+        # thread sees the mark after its slice, so this waits for a slice at most.
+        self._cut = True
+        with self._polling:
+            _ffi.future_delete(self._future)
+
+    def poll(self) -> bool:
+        """Run a slice on this thread; tell whether the call is over."""
+        over: bool = _ffi.future_poll(self._future)
+        return over
+
+    async def finish(
+        self,
+        slicing: Slicing,
+        threads: anyio.CapacityLimiter,
+        serve: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Poll to the end, after a first poll that did not get there.
+
+        Args:
+            slicing: The lengths of slices.
+            threads: Bounds the guests that run in worker threads at once.
+            serve: Runs the pending host call and lowers its result.
+        """
+        store = self._store
+        slices = 1
+        while store.problem is None:
+            if store.pending is not None:
+                await serve()
+                slices = 0
+                over = self.poll()
+            elif slices < slicing.inline_slices:
+                await anyio.lowlevel.checkpoint()
+                over = self.poll()
+            else:
+                over = await self._poll_in_thread(slicing, threads)
+            if over:
+                return
+            slices += 1
+
+    async def _poll_in_thread(
+        self, slicing: Slicing, threads: anyio.CapacityLimiter
+    ) -> bool:
+        if self._polling is None:
+            self._polling = threading.Lock()
+        context = self._store.context
+        _ffi.context_yield_interval(context, slicing.threaded)
+        over = await anyio.to_thread.run_sync(
+            self._run, self._polling, slicing.quantum, limiter=threads
+        )
+        _ffi.context_yield_interval(context, slicing.inline)
+        return over
+
+    def _run(self, polling: threading.Lock, quantum: float) -> bool:
+        """Run slices until the call is over, needs the host, is cut or gives way."""
+        store, end = self._store, time.monotonic() + quantum
+        while True:
+            with polling:
+                if self._cut:
+                    return False
+                over = self.poll()
+            if over or store.pending is not None or store.problem is not None:
+                return over
+            anyio.from_thread.check_cancelled()
+            if time.monotonic() >= end:
+                return False
+

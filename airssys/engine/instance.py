@@ -1,0 +1,290 @@
+"""Call a component: one instance, its store, its limits and its host functions."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from ..abc import Call, Guard
+from ..core.errors import InstanceBusy, InstanceClosed, Overtime, WitError
+from ..core.limits import Limits, Usage
+from . import _ffi
+from .fiber import Fiber, Store
+from .signature import ExportSignature
+from .trap import failure
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .component import Component
+    from .link import Link
+
+__all__ = ("Instance",)
+
+_UNMETERED: Final = 2**64 - 1
+_INSTANTIATE: Final = "instantiate"
+
+
+class Instance:
+    """A component at work: its own memory, its own limits, one call at a time.
+
+    Made by `Component.instantiate`. A trap, a limit or a cancel ends the instance, as
+    the component model rules: what it was doing cannot be undone.
+    """
+
+    __slots__ = (
+        *("_calls", "_call", "_ceiling", "_funcs", "_guard", "_host_calls", "_link"),
+        *("_raw", "_running", "_store", "_why", "_fuel", "_fuel_set", "_engine"),
+        *("component", "limits"),
+    )
+
+    def __init__(  # noqa: PLR0913 - made in one place, by Component
+        self,
+        component: Component,
+        link: Link,
+        limits: Limits,
+        call: Call,
+        guard: Guard,
+    ) -> None:
+        self.component = component
+        self.limits = limits
+        self._link = link
+        self._call = call
+        self._guard = guard
+        self._engine = engine = component.engine
+        self._why = ""
+        self._running: str | None = None
+        self._calls = self._host_calls = 0
+        self._fuel = 0
+        self._fuel_set = 0
+        self._funcs: dict[str, tuple[ExportSignature, Any, int]] = {}
+        self._raw = ctypes.create_string_buffer(_ffi.INSTANCE_SIZE)
+        engine.ceiling.admit(component.name)
+        self._store: Store | None = (store := Store(engine.pointer))
+        store.lift = link.lift
+        _ffi.store_limiter(
+            store.pointer,
+            limits.memory,
+            limits.table_elements,
+            limits.instances,
+            limits.tables,
+            limits.memories,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Instance of {self.component.name!r}: {self._why or 'alive'}>"
+
+    def __enter__(self) -> Instance:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Not called by close(): an instance nobody refers to has no call under way.
+        if getattr(self, "_store", None) is not None:
+            self._end("closed")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the instance can still be called."""
+        return self._store is not None
+
+    @property
+    def usage(self) -> Usage:
+        """What the instance has used so far; also after its end.
+
+        ``memory`` is None: wasmtime's C API does not tell the size of memories inside
+        a component.
+        """
+        fuel = self._fuel
+        if self._store is not None and self._running is None:
+            fuel += self._fuel_set - self._store.fuel
+        return Usage(fuel=fuel, calls=self._calls, host_calls=self._host_calls)
+
+    def close(self) -> None:
+        """Free the instance. Does nothing when it is closed already.
+
+        Raises:
+            InstanceBusy: A call is under way; cancel it first.
+        """
+        if self._running is not None:
+            raise InstanceBusy(self.component.name, "close", self._running)
+        self._end("closed")
+
+    async def call(self, export: str, *args: Any) -> Any:
+        """Call an exported function and return its result.
+
+        Args:
+            export: A function of the world, such as ``add``, or of an exported
+                interface, such as ``acme:calc/ops@1.0.0#mul``.
+            args: One Python value for each WIT parameter.
+
+        Raises:
+            MissingExport: There is no such function.
+            ValueMismatch: An argument does not fit its WIT type.
+            WitError: The function returned ``err``.
+            GuestTrapped: The guest trapped.
+            LimitExceeded: The call ran out of fuel or time.
+            InstanceClosed: The instance was closed, or an earlier call ended it.
+            InstanceBusy: Another call of this instance is under way.
+
+        Whatever a host function raises leaves from here unchanged.
+        """
+        await self._engine.pace.step()
+        if self._store is None:
+            raise InstanceClosed(self.component.name, self._why)
+        if self._running is not None:
+            raise InstanceBusy(self.component.name, export, self._running)
+        signature, _, func = self._funcs.get(export) or self._find(export)
+        frame = signature.frame(args)
+        base = frame.base
+        self._calls += 1
+        context = self._begin(export)
+        future = _ffi.func_call_async(
+            func,
+            context,
+            base,
+            signature.params,
+            base + frame.result_at,
+            signature.results,
+            base + frame.error_at,
+        )
+        await self._run(future, export)
+        if error := frame.error:
+            raise self._failed(error, export)
+        self._running = None
+        return signature.result(frame)
+
+    async def start(self) -> None:
+        """Instantiate the component; its start functions run like a call."""
+        slot = ctypes.c_uint64(0)
+        future = _ffi.linker_instantiate_async(
+            self._link.pointer,
+            self._begin(_INSTANTIATE),
+            self.component.pointer,
+            ctypes.addressof(self._raw),
+            ctypes.addressof(slot),
+        )
+        await self._run(future, _INSTANTIATE)
+        if slot.value:
+            raise self._failed(slot.value, _INSTANTIATE)
+        self._running = None
+
+    def _find(self, export: str) -> tuple[ExportSignature, Any, int]:
+        """Look a function up in the instance, once."""
+        assert self._store is not None
+        signature, index = self.component.function(export)
+        raw = ctypes.create_string_buffer(_ffi.FUNC_SIZE)
+        func = ctypes.addressof(raw)
+        found = _ffi.instance_get_func(
+            ctypes.addressof(self._raw), self._store.context, index, func
+        )
+        assert found
+        # The buffer is kept beside its address.
+        self._funcs[export] = (signature, raw, func)
+        return self._funcs[export]
+
+    def _begin(self, export: str) -> int:
+        """Refill the fuel and mark the instance as running; return the context."""
+        store = self._store
+        assert store is not None
+        context = store.context
+        if self._fuel_set:
+            self._fuel += self._fuel_set - store.fuel
+        else:
+            _ffi.context_yield_interval(context, self._engine.slicing.inline)
+        self._fuel_set = self.limits.fuel or _UNMETERED
+        _ffi.context_set_fuel(context, self._fuel_set)
+        self._running = export
+        return context
+
+    async def _run(self, future: int, export: str) -> None:
+        """Poll a call to its end; whatever cuts it short ends the instance."""
+        store = self._store
+        assert store is not None
+        try:
+            with Fiber(future, store) as fiber:
+                if not fiber.poll():
+                    await self._finish(fiber, export)
+        except BaseException as error:
+            self._end(f"{export!r} was cut off by {type(error).__name__}")
+            raise
+        if store.problem is not None:
+            self._end(f"{export!r} was cut off by {type(store.problem).__name__}")
+            raise store.problem
+
+    async def _finish(self, fiber: Fiber, export: str) -> None:
+        """Go on after the first slice, under the time limit."""
+        engine, timeout = self._engine, self.limits.timeout
+        threads = engine.threads()
+        if timeout is None:
+            await fiber.finish(engine.slicing, threads, self._serve)
+            return
+        with anyio.move_on_after(timeout) as scope:
+            await fiber.finish(engine.slicing, threads, self._serve)
+        if scope.cancelled_caught:
+            raise Overtime(self.component.name, export, timeout)
+
+    async def _serve(self) -> None:
+        """Run the host function that the guest called and lower its result."""
+        store = self._store
+        assert store is not None
+        assert store.pending is not None
+        index, values, results = store.pending
+        linked = self._link.functions[index]
+        self._host_calls += 1
+        call = linked.call(self._call)
+        try:
+            value = self._guard(linked.function, call, values)
+            if isawaitable(value):
+                value = await value
+            # A guest that calls the host in a loop must not keep the event loop.
+            await self._engine.pace.step()
+        except WitError as error:
+            if not linked.signature.fallible:
+                raise
+            linked.signature.lower_error(error.value, results)
+        else:
+            linked.signature.lower(value, results)
+        store.pending = None
+
+    def _failed(self, error: int, export: str) -> BaseException:
+        """Turn a C error into ours and end the instance."""
+        message, frames = _ffi.take_error(error)
+        self._running = None
+        before = self._fuel
+        used = self.usage.fuel - before
+        problem = failure(
+            message,
+            frames,
+            component=self.component.name,
+            export=export,
+            fuel_limit=self.limits.fuel,
+            fuel_used=None if self.limits.fuel is None else used,
+            memory_limit=self.limits.memory,
+        )
+        self._end(f"{export!r} ended with {type(problem).__name__}")
+        return problem
+
+    def _end(self, why: str) -> None:
+        """Free the store, once, and remember why."""
+        store, self._store = self._store, None
+        self._running = None
+        if store is not None:
+            if self._fuel_set:
+                self._fuel += self._fuel_set - store.fuel
+            store.close()
+            self._engine.ceiling.release()
+            self._why = why
+
+

@@ -1,0 +1,73 @@
+"""Read what wasmtime says of a failed call and name it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..core.errors import AirssysError, GuestTrapped, OutOfFuel, OutOfMemory
+from ._ffi import Frames
+
+__all__ = ("failure",)
+
+_KINDS: Final = (
+    # wasmtime's words (crates/environ/src/trap_encoding.rs), then ours.
+    ("`unreachable` instruction", "unreachable"),
+    ("undefined element", "table-out-of-bounds"),
+    ("out of bounds table access", "table-out-of-bounds"),
+    ("out of bounds memory access", "memory-out-of-bounds"),
+    ("uninitialized element", "indirect-call-to-null"),
+    ("indirect call type mismatch", "indirect-call-type-mismatch"),
+    ("integer divide by zero", "integer-divide-by-zero"),
+    ("integer overflow", "integer-overflow"),
+    ("invalid conversion to integer", "invalid-conversion-to-integer"),
+    ("call stack exhausted", "stack-overflow"),
+    ("unaligned atomic", "unaligned-atomic"),
+    ("null reference", "null-reference"),
+    ("out of bounds array access", "array-out-of-bounds"),
+    ("allocation size too large", "allocation-too-large"),
+    ("cast failure", "cast-failure"),
+    ("cannot enter component instance", "cannot-enter-component"),
+    ("cannot leave component instance", "cannot-leave-component"),
+    ("cannot block a synchronous task", "cannot-block-synchronous-task"),
+    ("deadlock", "deadlock"),
+    ("invalid `char`", "invalid-char"),
+    ("invalid utf-8", "invalid-string"),
+    ("string content out-of-bounds", "string-out-of-bounds"),
+    ("string pointer/length out of bounds", "string-out-of-bounds"),
+    ("list content out-of-bounds", "list-out-of-bounds"),
+    ("list pointer/length out of bounds", "list-out-of-bounds"),
+    ("discriminant", "invalid-discriminant"),
+    ("unaligned pointer", "unaligned-pointer"),
+    ("pointer not aligned", "unaligned-pointer"),
+    ("realloc return", "invalid-realloc"),
+    ("thrown wasm exception", "uncaught-exception"),
+)
+_OUT_OF_FUEL: Final = "all fuel consumed"
+_OUT_OF_MEMORY: Final = (
+    "exceeds memory limits",
+    "exceeds table limits",
+    "resource limit exceeded",
+)
+
+
+def failure(  # noqa: PLR0913 - one value for each field of the errors
+    message: str,
+    frames: Frames,
+    *,
+    component: str,
+    export: str,
+    fuel_limit: int | None,
+    fuel_used: int | None,
+    memory_limit: int,
+) -> AirssysError:
+    """Return the error that a failed call raises."""
+    # The causes come last, the innermost at the end; the head repeats the backtrace.
+    reason = message.rsplit("Caused by:", 1)[-1].strip()
+    last = reason.splitlines()[-1].strip() if reason else message
+    reason = last.split("wasm trap: ", 1)[-1].split(": ", 1)[-1] if last else message
+    if _OUT_OF_FUEL in message and fuel_limit is not None:
+        return OutOfFuel(component, export, fuel_limit)
+    if any(words in message for words in _OUT_OF_MEMORY):
+        return OutOfMemory(component, last, memory_limit)
+    kind = next((kind for words, kind in _KINDS if words in message), "error")
+    return GuestTrapped(component, export, kind, reason, tuple(frames), fuel_used)
