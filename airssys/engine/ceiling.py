@@ -1,8 +1,9 @@
 """Refuse an instance before the operating system would make wasmtime abort.
 
-Each linear memory takes three mappings of the address space, and Linux allows a process
-65,530 by default. Past that point a failed allocation inside wasmtime ends the process,
-so instances are admitted under a ceiling read from the machine.
+Each linear memory takes three mappings of the address space, the stack that an instance
+keeps after its first call two more, and Linux allows a process 65,530 by default. Past
+that point a failed allocation inside wasmtime ends the process, so instances, and first
+calls, are admitted under a ceiling read from the machine.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ _MAPS: Final = Path("/proc/self/maps")
 _LIMIT: Final = Path("/proc/sys/vm/max_map_count")
 _SPARE: Final = 1024
 """Mappings left to threads, libraries and everybody else in the process."""
-_GUESS: Final = 8
-"""Mappings to expect of one instance; the true number is counted when it matters."""
+_STACK: Final = 2
+"""Mappings of the stack that stays with an instance once it was called."""
 
 
 def _mappings() -> int:
@@ -40,14 +41,17 @@ def _limit() -> int | None:
 class Ceiling:
     """How many more instances the address space has room for.
 
-    Mappings are guessed on the safe side and only counted, which takes milliseconds in
-    a large process, when the guesses have used up the room.
+    Counting mappings takes milliseconds in a large process, so what an instance takes is
+    estimated on the safe side, and the true number is counted only when the estimates
+    have used up the room.
     """
 
     limit: int | None = field(factory=_limit)
     live: int = 0
     """Instances that are alive."""
     _room: int = 0
+    _each: int = 8  # until the first instances have been counted
+    _base: int | None = None
 
     def admit(self, component: str) -> None:
         """Count one more instance.
@@ -55,19 +59,40 @@ class Ceiling:
         Raises:
             QuotaExceeded: The process has nearly all the memory mappings it may have.
         """
-        if self.limit is not None:
-            if self._room < _GUESS:
-                self._room = self.limit - _SPARE - _mappings()
-            if self._room < _GUESS:
-                raise QuotaExceeded(
-                    f"component {component!r}",
-                    "host's ceiling on live instances",
-                    f"{self.live} live; the system allows {self.limit} memory mappings",
-                    "raise it with: sysctl vm.max_map_count=1048576",
-                )
-            self._room -= _GUESS
+        self._take(self._each, component)
         self.live += 1
+
+    def admit_call(self, component: str) -> None:
+        """Make room for the stack of an instance's first call.
+
+        Raises:
+            QuotaExceeded: As `admit`; the instance stays as it was.
+        """
+        self._take(_STACK, component)
 
     def release(self) -> None:
         """Count one instance less."""
         self.live -= 1
+
+    def _take(self, mappings: int, component: str) -> None:
+        if self.limit is None:
+            return
+        if self._room < mappings:
+            self._count(self.limit)
+        if self._room < mappings:
+            raise QuotaExceeded(
+                f"component {component!r}",
+                "host's ceiling on live instances",
+                f"{self.live} live; the system allows {self.limit} memory mappings",
+                "raise it with: sysctl vm.max_map_count=1048576",
+            )
+        self._room -= mappings
+
+    def _count(self, limit: int) -> None:
+        found = _mappings()
+        if self._base is None:
+            self._base = found
+        if self.live:
+            self._each = max(0, found - self._base) // self.live + 2
+        # Half of it: another engine of this process may be taking the same room.
+        self._room = (limit - _SPARE - found) // 2

@@ -184,6 +184,8 @@ class Instance:
         """Look a function up in the instance, once."""
         assert self._store is not None
         signature, index = self.component.function(export)
+        if not self._funcs:
+            self._engine.ceiling.admit_call(self.component.name)
         raw = ctypes.create_string_buffer(_ffi.FUNC_SIZE)
         func = ctypes.addressof(raw)
         found = _ffi.instance_get_func(
