@@ -21,6 +21,8 @@ from .pattern import (
 )
 
 __all__ = (
+    "INTERFACE",
+    "PATTERN_KINDS",
     "Capability",
     "Custom",
     "CustomGrant",
@@ -32,6 +34,7 @@ __all__ = (
     "NetworkGrants",
     "ProcessGrants",
     "StorageGrants",
+    "check_interface",
 )
 
 _P = TypeVar("_P")
@@ -208,11 +211,12 @@ class ProcessGrants:
     signal: tuple[Whose, ...] = field(default=(), converter=_whoses)
 
 
-_INTERFACE: Final = re.compile(r"[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)+(/[a-z][a-z0-9-]*)*")
+INTERFACE: Final = "[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)+(/[a-z][a-z0-9-]*)*"
 
 
-def _interface(_: object, __: object, name: str) -> None:
-    if not _INTERFACE.fullmatch(name):
+def check_interface(_: object, __: object, name: str) -> None:
+    """Refuse what names no interface, as an attrs validator does."""
+    if not re.fullmatch(INTERFACE, name):
         raise ValueError(
             f"{name!r} is no name of an interface: use 'namespace:package/interface', "
             "without a version"
@@ -223,7 +227,7 @@ def _interface(_: object, __: object, name: str) -> None:
 class CustomGrant:
     """That an interface of the host may be used, and on what."""
 
-    name: str = field(validator=_interface)
+    name: Annotated[str, "interface"] = field(validator=check_interface)
     """The interface, such as ``acme:kv/store``."""
     allow: tuple[KeyPattern, ...] = field(default=(), converter=_keys)
     """Patterns over what the host's ``needs=`` gives."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import field, frozen, validators
 
-__all__ = ("KIB", "MIB", "PAGE", "Limits", "Usage")
+__all__ = ("KIB", "MIB", "PAGE", "Limits", "Quota", "Usage")
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -54,3 +54,19 @@ class Usage:
     memory: int | None = None
     """Bytes of linear memory now, where the runtime tells; None where it does not."""
     memory_peak: int | None = None
+
+
+@frozen(kw_only=True)
+class Quota:
+    """What one actor may use, over all its calls. The defaults are a manifest's."""
+
+    storage: int = field(default=100 * MIB, validator=_POSITIVE)
+    """Bytes kept in storage."""
+    network: int = field(default=10 * MIB, validator=_POSITIVE)
+    """Bytes a second over the network."""
+    messages: int = field(default=1000, validator=_POSITIVE)
+    """Messages sent a second."""
+    payload: int = field(default=MIB, validator=_POSITIVE)
+    """Bytes of one message."""
+    cpu: float = field(default=1.0, validator=validators.gt(0.0))
+    """Seconds of computing in each second."""

@@ -1,0 +1,154 @@
+"""Read and print sizes, durations and rates as manifests write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+__all__ = (
+    "parse_count_rate",
+    "parse_duration",
+    "parse_share",
+    "parse_size",
+    "parse_size_rate",
+    "show_count_rate",
+    "show_duration",
+    "show_share",
+    "show_size",
+    "show_size_rate",
+)
+
+_NUMBER: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,30})?)([A-Za-z]*)")
+_LARGEST: Final = 2**63 - 1
+_SIZES: Final[Mapping[str, int]] = {
+    "TiB": 2**40,
+    "GiB": 2**30,
+    "MiB": 2**20,
+    "KiB": 2**10,
+    "TB": 10**12,
+    "GB": 10**9,
+    "MB": 10**6,
+    "kB": 10**3,
+    "B": 1,
+}
+_DURATIONS: Final[Mapping[str, Decimal]] = {
+    "h": Decimal(3600),
+    "m": Decimal(60),
+    "s": Decimal(1),
+    "ms": Decimal("0.001"),
+    "us": Decimal("0.000001"),
+}
+
+
+def parse_size(value: object) -> int:
+    """Read a number of bytes, such as ``"1MiB"``, ``"64kB"`` or ``65536``.
+
+    Raises:
+        ValueError: The value is no size, or no whole number of bytes.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 0 <= value <= _LARGEST:
+            return value
+    elif isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
+        number, unit = found.groups()
+        if unit in _SIZES:
+            size = Decimal(number) * _SIZES[unit]
+            if size == int(size) and size <= _LARGEST:
+                return int(size)
+    raise ValueError(
+        f"{value!r} is no size: use whole bytes, or a number and one of "
+        f"{', '.join(_SIZES)}, such as '1MiB'"
+    )
+
+
+def show_size(size: int) -> str:
+    """Print a number of bytes so that `parse_size` reads the same."""
+    for unit, factor in _SIZES.items():
+        if size and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return f"{size}B"
+
+
+def parse_duration(value: object) -> float:
+    """Read seconds, such as ``"5s"``, ``"500ms"``, ``"2m"`` or ``0.5``.
+
+    Raises:
+        ValueError: The value is no duration.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if 0 <= value <= _LARGEST:
+            return float(value)
+    elif isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
+        number, unit = found.groups()
+        if unit in _DURATIONS:
+            return float(Decimal(number) * _DURATIONS[unit])
+    raise ValueError(
+        f"{value!r} is no duration: use seconds, or a number and one of "
+        f"{', '.join(_DURATIONS)}, such as '5s'"
+    )
+
+
+def show_duration(seconds: float) -> str:
+    """Print seconds so that `parse_duration` reads the same.
+
+    That holds for what it reads, down to some 1e-15 s.
+    """
+    exact = Decimal(repr(float(seconds)))
+    for unit, factor in _DURATIONS.items():
+        if exact and exact % factor == 0:
+            return f"{exact / factor:.0f}{unit}"
+    return f"{exact:f}s"
+
+
+def _per_second(value: object, example: str) -> str:
+    if isinstance(value, str) and value.endswith("/s"):
+        return value.removesuffix("/s")
+    raise ValueError(f"{value!r} is no rate: use an amount each second, as {example!r}")
+
+
+def parse_size_rate(value: object) -> int:
+    """Read bytes a second, such as ``"10MiB/s"``.
+
+    Raises:
+        ValueError: The value is no such rate.
+    """
+    return parse_size(_per_second(value, "10MiB/s"))
+
+
+def show_size_rate(rate: int) -> str:
+    """Print bytes a second so that `parse_size_rate` reads the same."""
+    return f"{show_size(rate)}/s"
+
+
+def parse_count_rate(value: object) -> int:
+    """Read how many a second, such as ``"1000/s"``.
+
+    Raises:
+        ValueError: The value is no such rate.
+    """
+    amount = _per_second(value, "1000/s")
+    found = _NUMBER.fullmatch(amount)
+    if found is None or not amount.isdigit():
+        raise ValueError(f"{value!r} is no rate: use a whole number, as '1000/s'")
+    return int(amount)
+
+
+def show_count_rate(rate: int) -> str:
+    """Print how many a second so that `parse_count_rate` reads the same."""
+    return f"{rate}/s"
+
+
+def parse_share(value: object) -> float:
+    """Read seconds of computing in each second, such as ``"500ms/s"``.
+
+    Raises:
+        ValueError: The value is no such rate.
+    """
+    return parse_duration(_per_second(value, "500ms/s"))
+
+
+def show_share(share: float) -> str:
+    """Print seconds in each second so that `parse_share` reads the same."""
+    return f"{show_duration(share)}/s"
