@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import inf
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -50,8 +51,8 @@ Seconds: TypeAlias = Annotated[float, "duration"]
 """More than 0."""
 Wait: TypeAlias = Annotated[float, "wait"]
 """Seconds that may be 0."""
-Shutdown: TypeAlias = Annotated[float | None, "shutdown"]
-"""Seconds; 0 for the word ``brutal``, None for ``infinite``, which are OTP's."""
+Shutdown: TypeAlias = Annotated[float, "shutdown"]
+"""Seconds; 0 for the word ``brutal``, inf for ``infinite``, which are OTP's."""
 BytesRate: TypeAlias = Annotated[int, "size rate"]
 CountRate: TypeAlias = Annotated[int, "count rate"]
 Share: TypeAlias = Annotated[float, "share"]
@@ -148,10 +149,10 @@ def _text(parse: Callable[[str], object]) -> Callable[[object], object]:
     return lambda value: parse(_string(value))
 
 
-def _shutdown(value: object) -> float | None:
+def _shutdown(value: object) -> float:
     match value:
         case "infinite":
-            return None
+            return inf
         case "brutal":
             return 0.0
         case str():

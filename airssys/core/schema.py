@@ -34,6 +34,7 @@ from .rules import RULES, Rule, expected
 __all__ = ("Problem", "json_schema", "parse_toml", "read", "refuse", "structured")
 
 _T = TypeVar("_T")
+_TOO_DEEP: Final = "it is nested too deeply"
 
 
 @frozen
@@ -53,7 +54,7 @@ def parse_toml(text: str, *, source: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise ManifestError(source, ("its lists are nested too deeply",)) from None
+        raise ManifestError(source, (_TOO_DEEP,)) from None
     except ValueError as error:
         reason, _, place = str(error).removesuffix(")").partition(" (at ")
         said = f"{reason[:1].lower()}{reason[1:]}"
@@ -109,8 +110,11 @@ def read(
             place and line.
     """
     table = parse_toml(text, source=source)
-    value, problems = structured(table, schema)
-    problems = (*problems, *check(table))
+    try:
+        value, problems = structured(table, schema)
+        problems = (*problems, *check(table))
+    except RecursionError:
+        raise ManifestError(source, (_TOO_DEEP,)) from None
     if problems or value is None:
         raise refuse(source, problems, text)
     return value
@@ -137,7 +141,7 @@ def _problems(error: Exception, path: Path) -> Iterator[Problem]:
     for note in getattr(error, "__notes__", ()):
         if isinstance(note, AttributeValidationNote):
             path = (*path, note.name)
-            what = "table" if has(note.type) else "key"
+            what = "table" if has(note.type) and not _has_rule(note.type) else "key"
         elif isinstance(note, IterableValidationNote):
             path = (*path, note.index)
     match error:

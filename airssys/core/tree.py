@@ -1,0 +1,477 @@
+"""Read tree files: a supervision tree of components and Python actors.
+
+Folders are not resolved and functions not imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf
+from typing import Any, Final, TypeAlias
+
+from attrs import evolve, field, fields, frozen
+
+from .capability import (
+    CustomGrant,
+    FilesystemGrants,
+    Grants,
+    MessagingGrants,
+    NetworkGrants,
+    ProcessGrants,
+    StorageGrants,
+)
+from .lines import Path
+from .manifest import LEAST_MEMORY, Manifest
+from .message import Overflow, check_topic
+from .restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
+from .rules import (
+    Anything,
+    Bytes,
+    BytesRate,
+    Count,
+    CountRate,
+    Factor,
+    Folder,
+    Fraction,
+    Function,
+    Id,
+    Seconds,
+    Share,
+    Shutdown,
+    Wait,
+    Whole,
+)
+from .schema import Problem, json_schema, read, refuse
+from .units import show_duration, show_share, show_size, show_size_rate
+
+__all__ = (
+    "ActorNode",
+    "CapabilitiesOverride",
+    "ComponentNode",
+    "FirstMessage",
+    "Node",
+    "ResourcesOverride",
+    "SupervisorNode",
+    "Tree",
+    "parse_tree",
+    "tree_schema",
+)
+
+
+# --- what a tree is ---------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class ResourcesOverride:
+    """What a component may use instead of what its manifest says; never more."""
+
+    memory: Bytes | None = None
+    fuel: Count | None = None
+    timeout: Seconds | None = None
+    mailbox: Count | None = None
+    overflow: Overflow | None = None
+    storage: Bytes | None = None
+    network: BytesRate | None = None
+    messages: CountRate | None = None
+    payload: Bytes | None = None
+    cpu: Share | None = None
+
+
+@frozen(kw_only=True)
+class CapabilitiesOverride:
+    """What a component may do instead of what its manifest says; never more.
+
+    A section that is given replaces the whole section; the others stay.
+    """
+
+    filesystem: FilesystemGrants | None = None
+    network: NetworkGrants | None = None
+    storage: StorageGrants | None = None
+    messaging: MessagingGrants | None = None
+    process: ProcessGrants | None = None
+    custom: tuple[CustomGrant, ...] | None = None
+
+
+@frozen(kw_only=True)
+class ComponentNode:
+    """A child that is a component."""
+
+    id: str
+    component: str
+    """The folder with its Component.toml, or that file, relative to the tree file."""
+    significant: bool = False
+    restart: Restart | None = None
+    """None: as the manifest says; so for `shutdown`."""
+    shutdown: float | None = None
+    resources: ResourcesOverride = field(factory=ResourcesOverride)
+    capabilities: CapabilitiesOverride = field(factory=CapabilitiesOverride)
+    config: Mapping[str, str] = field(factory=dict)
+    """Replaces the manifest's configuration key by key."""
+    path: Path = ()
+    """Where the tree file describes it."""
+
+
+@frozen(kw_only=True)
+class ActorNode:
+    """A child that is a Python actor."""
+
+    id: str
+    actor: str
+    """``module:function``."""
+    args: tuple[object, ...] = ()
+    significant: bool = False
+    restart: Restart = Restart.PERMANENT
+    shutdown: float = 5.0
+
+
+@frozen(kw_only=True)
+class SupervisorNode:
+    """A supervisor and its children, in the order they start in."""
+
+    id: str
+    children: tuple[Node, ...]
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    intensity: Intensity = field(factory=Intensity)
+    backoff: Backoff = field(factory=Backoff)
+    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    significant: bool = False
+    restart: Restart = Restart.PERMANENT
+    shutdown: float = inf
+    """As OTP has it: a supervisor gets the time its children take."""
+
+
+Node: TypeAlias = ComponentNode | ActorNode | SupervisorNode
+
+
+@frozen(kw_only=True)
+class FirstMessage:
+    """A message that is sent once the tree has started."""
+
+    to: Id | None = None
+    """The actor; or else a topic."""
+    topic: str | None = None
+    payload: str = ""
+    after: Wait = 0.0
+    """From the start of the tree."""
+
+
+@frozen(kw_only=True)
+class Tree:
+    """A tree file."""
+
+    root: SupervisorNode
+    messages: tuple[FirstMessage, ...] = ()
+    source: str = field(default="", repr=False)
+    text: str = field(default="", repr=False)
+
+    def narrow(self, node: ComponentNode, manifest: Manifest) -> Manifest:
+        """Return the component's manifest with what the tree file overrides.
+
+        Raises:
+            ManifestError: An override would give more than the manifest does; lists
+                every one, with its place in the tree file.
+        """
+        problems = (
+            *_raised(node, manifest),
+            *_widened(node, manifest),
+            *_never_ends(node, manifest),
+        )
+        if problems:
+            raise refuse(self.source, problems, self.text)
+        supervision = evolve(
+            manifest.supervision,
+            **_given(node, ("restart", "shutdown")),
+        )
+        return evolve(
+            manifest,
+            component=evolve(
+                manifest.component, config={**manifest.config, **node.config}
+            ),
+            resources=evolve(manifest.resources, **_given(node.resources)),
+            capabilities=evolve(manifest.capabilities, **_given(node.capabilities)),
+            supervision=supervision,
+        )
+
+
+# --- how it is written ------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class IntensityTable:
+    """How many restarts within how long are too many."""
+
+    restarts: Whole = Intensity().restarts
+    period: Seconds = Intensity().period
+
+
+@frozen(kw_only=True)
+class BackoffTable:
+    """How long a child waits before it is started again."""
+
+    initial: Wait = Backoff().initial
+    factor: Factor = Backoff().factor
+    maximum: Wait = Backoff().maximum
+    jitter: Fraction = Backoff().jitter
+    healthy: Wait = Backoff().healthy
+
+
+@frozen(kw_only=True)
+class SupervisorTable:
+    """A supervisor's rules."""
+
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    intensity: IntensityTable = IntensityTable()
+    backoff: BackoffTable = BackoffTable()
+    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+
+
+@frozen(kw_only=True)
+class ChildTable:
+    """A child: a component, a Python actor, or a supervisor with children."""
+
+    id: Id
+    restart: Restart | None = None
+    shutdown: Shutdown | None = None
+    significant: bool = False
+    component: Folder | None = None
+    resources: ResourcesOverride = field(factory=ResourcesOverride)
+    capabilities: CapabilitiesOverride = field(factory=CapabilitiesOverride)
+    config: Mapping[str, str] = field(factory=dict)
+    actor: Function | None = None
+    args: tuple[Anything, ...] = ()
+    supervisor: SupervisorTable | None = None
+    child: tuple[ChildTable, ...] = ()
+
+
+@frozen(kw_only=True)
+class TreeTable:
+    """A tree file: the supervisor at the top, its children, and first messages."""
+
+    name: Id = "root"
+    """The id of the supervisor at the top."""
+    supervisor: SupervisorTable = SupervisorTable()
+    child: tuple[ChildTable, ...] = ()
+    message: tuple[FirstMessage, ...] = ()
+
+
+def parse_tree(text: str, *, source: str = "tree.toml") -> Tree:
+    """Read the text of a tree file.
+
+    Args:
+        text: The whole file.
+        source: The file's path, for the error.
+
+    Raises:
+        ManifestError: The text breaks TOML or the schema; lists every problem, with
+            its place and line.
+    """
+    table = read(text, TreeTable, source=source, check=_check)
+    root = _supervisor(table.name, table.supervisor, _nodes(table.child, ()))
+    return Tree(root=root, messages=table.message, source=source, text=text)
+
+
+def tree_schema() -> dict[str, object]:
+    """Return the JSON Schema of a tree file."""
+    return json_schema(TreeTable, title="tree file")
+
+
+# --- from tables to nodes ---------------------------------------------------------
+
+
+def _nodes(children: Iterable[ChildTable], path: Path) -> tuple[Node, ...]:
+    return tuple(
+        _node(child, (*path, "child", index)) for index, child in enumerate(children)
+    )
+
+
+def _node(child: ChildTable, path: Path) -> Node:
+    if child.component is not None:
+        return ComponentNode(
+            id=child.id,
+            component=child.component,
+            significant=child.significant,
+            restart=child.restart,
+            shutdown=child.shutdown,
+            resources=child.resources,
+            capabilities=child.capabilities,
+            config=child.config,
+            path=path,
+        )
+    given = _given(child, ("restart", "shutdown", "significant"))
+    if child.actor is not None:
+        return ActorNode(id=child.id, actor=child.actor, args=child.args, **given)
+    assert child.supervisor is not None
+    nodes = _nodes(child.child, path)
+    return evolve(_supervisor(child.id, child.supervisor, nodes), **given)
+
+
+def _supervisor(
+    id_: str, table: SupervisorTable, children: tuple[Node, ...]
+) -> SupervisorNode:
+    rate, wait = table.intensity, table.backoff
+    return SupervisorNode(
+        id=id_,
+        children=children,
+        strategy=table.strategy,
+        intensity=Intensity(rate.restarts, rate.period),
+        backoff=Backoff(
+            wait.initial, wait.factor, wait.maximum, wait.jitter, wait.healthy
+        ),
+        auto_shutdown=table.auto_shutdown,
+    )
+
+
+def _given(table: Any, names: Iterable[str] = ()) -> dict[str, Any]:  # noqa: ANN401
+    """Return the values of a table that are not None."""
+    names = names or [key.name for key in fields(type(table))]
+    values = {name: getattr(table, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+# --- what no single value shows ---------------------------------------------------
+
+_KINDS: Final = ("component", "actor", "supervisor")
+_BELONGS: Final[Mapping[str, str]] = {
+    "resources": "component",
+    "capabilities": "component",
+    "config": "component",
+    "args": "actor",
+    "child": "supervisor",
+}
+
+
+def _check(table: Mapping[str, object]) -> Iterator[Problem]:
+    """Check the parsed table, in which anything may still be of a wrong type."""
+    ids: dict[object, Mapping[str, object]] = {
+        table.get("name", "root"): {"supervisor": True}
+    }
+    yield from _check_children(table, (), ids)
+    for index, message in enumerate(_tables(table, "message")):
+        yield from _check_message(message, ("message", index), ids)
+
+
+def _check_children(
+    parent: Mapping[str, object], path: Path, ids: dict[object, Mapping[str, object]]
+) -> Iterator[Problem]:
+    rules = parent.get("supervisor")
+    never = not isinstance(rules, dict) or rules.get("auto_shutdown") in {
+        None,
+        AutoShutdown.NEVER.value,
+    }
+    for index, child in enumerate(_tables(parent, "child")):
+        here = (*path, "child", index)
+        id_ = child.get("id")
+        if isinstance(id_, str) and ids.setdefault(id_, child) is not child:
+            yield Problem((*here, "id"), f"id {id_!r} is used twice")
+        yield from _check_kind(child, here)
+        if child.get("significant") is True:
+            yield from _check_significant(child, here, never=never)
+        yield from _check_children(child, here, ids)
+
+
+def _check_kind(child: Mapping[str, object], path: Path) -> Iterator[Problem]:
+    kinds = [kind for kind in _KINDS if kind in child]
+    if len(kinds) != 1:
+        got = " and ".join(kinds) or "none of them"
+        yield Problem(path, f"a child needs one of {', '.join(_KINDS)}, got {got}")
+        return
+    for key, kind in _BELONGS.items():
+        if key in child and kind not in kinds:
+            article = "an" if kind == "actor" else "a"
+            yield Problem((*path, key), f"{key!r} is only for {article} {kind}")
+
+
+def _check_significant(
+    child: Mapping[str, object], path: Path, *, never: bool
+) -> Iterator[Problem]:
+    place = (*path, "significant")
+    if never:
+        yield Problem(
+            place,
+            "no child can be significant: its supervisor's auto_shutdown is 'never'",
+        )
+    # What a component does without its own 'restart' is known with its manifest.
+    unsaid = None if "component" in child else Restart.PERMANENT.value
+    if child.get("restart", unsaid) == Restart.PERMANENT.value:
+        yield Problem(place, _NEVER_ENDS)
+
+
+_NEVER_ENDS: Final = (
+    "a permanent child cannot be significant, since it never ends by itself: "
+    "add restart = 'transient' or 'temporary'"
+)
+
+
+def _check_message(
+    message: Mapping[str, object],
+    path: Path,
+    ids: Mapping[object, Mapping[str, object]],
+) -> Iterator[Problem]:
+    to, topic = message.get("to"), message.get("topic")
+    if (to is None) == (topic is None):
+        yield Problem(path, "a message needs either 'to' or 'topic'")
+    actors = sorted(str(id_) for id_, child in ids.items() if "supervisor" not in child)
+    if isinstance(to, str) and to not in actors:
+        known = ", ".join(map(repr, actors)) or "none"
+        yield Problem((*path, "to"), f"no actor has the id {to!r} (there are: {known})")
+    if isinstance(topic, str):
+        try:
+            check_topic(topic)
+        except ValueError as error:
+            yield Problem((*path, "topic"), str(error))
+
+
+def _tables(table: Mapping[str, object], key: str) -> Iterator[dict[str, object]]:
+    found = table.get(key)
+    for one in found if isinstance(found, list) else ():
+        yield one if isinstance(one, dict) else {}
+
+
+# --- what an override may not do --------------------------------------------------
+
+
+def _raised(node: ComponentNode, manifest: Manifest) -> Iterator[Problem]:
+    for name, value in _given(node.resources).items():
+        path = (*node.path, "resources", name)
+        allowed = getattr(manifest.resources, name)
+        if isinstance(value, int | float) and value > allowed:
+            yield Problem(
+                path,
+                f"{name} of {_shown(name, value)} is more than "
+                f"the component's {_shown(name, allowed)}",
+            )
+        if name == "memory" and value < LEAST_MEMORY:
+            yield Problem(
+                path,
+                f"memory of {show_size(value)} is less than {show_size(LEAST_MEMORY)}",
+            )
+
+
+def _shown(name: str, value: Any) -> str:  # noqa: ANN401
+    match name:
+        case "memory" | "storage" | "payload":
+            return show_size(value)
+        case "network":
+            return show_size_rate(value)
+        case "timeout":
+            return show_duration(value)
+        case "cpu":
+            return show_share(value)
+        case _:
+            return str(value)
+
+
+def _widened(node: ComponentNode, manifest: Manifest) -> Iterator[Problem]:
+    granted = manifest.grants
+    for section, value in _given(node.capabilities).items():
+        for words in granted.widened_by(Grants(**{section: value})):
+            yield Problem(
+                (*node.path, "capabilities", section),
+                f"may not {words}: no grant of the component covers it",
+            )
+
+
+def _never_ends(node: ComponentNode, manifest: Manifest) -> Iterator[Problem]:
+    restart = node.restart or manifest.supervision.restart
+    if node.significant and restart is Restart.PERMANENT:
+        yield Problem((*node.path, "significant"), _NEVER_ENDS)
