@@ -16,7 +16,6 @@ from ctypes import (
     c_char_p,
     c_int64,
     c_size_t,
-    c_ubyte,
     c_uint32,
     c_uint64,
     c_void_p,
@@ -25,6 +24,7 @@ from importlib import metadata
 from struct import Struct
 from typing import Any, Final, Protocol
 
+import trio
 from wasmtime import _ffi as _library
 
 __all__ = ("TESTED", "VAL", "VERSION", "Frames", "HostSide", "take_error")
@@ -92,7 +92,6 @@ context_get_fuel = _function("wasmtime_context_get_fuel", _P, _P, _P)
 context_yield_interval = _function(
     "wasmtime_context_fuel_async_yield_interval", _P, _P, c_uint64
 )
-error_new = _function("wasmtime_error_new", _P, c_char_p)
 error_delete = _function("wasmtime_error_delete", None, _P)
 val_clone = _function("wasmtime_component_val_clone", None, _P, _P)
 val_delete = _function("wasmtime_component_val_delete", None, _P)
@@ -113,7 +112,9 @@ instance_get_func = _function(
 future_poll = _function("wasmtime_call_future_poll", c_bool, _P, brief=False)
 future_delete = _function("wasmtime_call_future_delete", None, _P, brief=False)
 
-config_stack_size = _function("wasmtime_config_async_stack_size_set", None, _P, c_size_t)
+config_stack_size = _function(
+    "wasmtime_config_async_stack_size_set", None, _P, c_size_t
+)
 config_wasm_stack = _function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
 
 INSTANCE_SIZE: Final = 16
@@ -185,11 +186,11 @@ def take_error(error: int) -> tuple[str, Frames]:
 class HostSide(Protocol):
     """What a store's data pointer points to: the owner of the guest's fibre."""
 
+    continuation: bytes
+    """What `continuation` made of the place where the owner marks an answer."""
+
     def requested(self, index: int, arguments: int, results: int) -> None:
         """Note a host call; the arguments are only readable during this call."""
-
-    def answered(self) -> bool:
-        """Tell whether the noted host call's result was lowered."""
 
     def failed(self, error: BaseException) -> None:
         """Keep what went wrong inside a callback until the poll has returned."""
@@ -199,15 +200,31 @@ _CONTINUATION: Final = Struct("=QQQ")
 _callback_type = ctypes.CFUNCTYPE(
     None, _P, _P, _P, _P, c_size_t, _P, c_size_t, _P, c_void_p
 )
-_continuation_type = ctypes.CFUNCTYPE(c_ubyte, _P)
+# wasmtime asks "is the host call over?" by calling bool(*)(void *). In Python that
+# could raise before its first statement, when a signal arrives, and C would take
+# garbage for the answer. The length of a C string of no or one byte says the same.
+_strlen: Final = address(
+    ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).strlen
+)
+_never = ctypes.create_string_buffer(1)
 
 
-def _owner(data: int) -> HostSide:
+def continuation(answer: int) -> bytes:
+    """Return what says "not yet" until the two bytes at the address are 1 and 0."""
+    return _CONTINUATION.pack(_strlen, answer, 0)
+
+
+_NEVER: Final = continuation(ctypes.addressof(_never))
+
+
+def _owner(context: int) -> HostSide:
     # The owner is alive: it holds the fibre whose poll called back.
+    data = context_get_data(context)
     owner: HostSide = ctypes.cast(data, ctypes.py_object).value
     return owner
 
 
+@trio.lowlevel.enable_ki_protection  # else Ctrl-C could raise before the `try`
 def _host_call(  # noqa: PLR0917 - C calls with positions
     index: int | None,
     context: int,
@@ -216,49 +233,24 @@ def _host_call(  # noqa: PLR0917 - C calls with positions
     _count: int,
     results: int | None,
     _results: int,
-    error: int,
+    _error: int,
     continuation: int,
 ) -> None:
     """Note a guest's call of a host function and tell wasmtime "not yet".
 
-    Runs on the fibre's own stack, so it stays shallow, and it must not raise: C would
-    go on with garbage. Any BaseException is kept on the owner instead.
+    Runs on the fibre's own stack, so it stays shallow, and it must not raise: wasmtime
+    aborts the process when no continuation is set. Any BaseException is kept on the
+    owner instead, who then deletes the fibre.
     """
-    owner = None
     try:
-        data = context_get_data(context)
-        ctypes.memmove(
-            continuation, _CONTINUATION.pack(_continuation_address, data, 0), 24
-        )
-        owner = _owner(data)
+        owner = _owner(context)
         owner.requested(index or 0, arguments or 0, results or 0)
+        ctypes.memmove(continuation, owner.continuation, _CONTINUATION.size)
     except BaseException as problem:  # noqa: BLE001 - the edge to C
-        if owner is not None:
-            owner.failed(problem)  # the continuation says "not yet" for good
-        else:
-            failed = error_new(b"host call without an owner")
-            ctypes.memmove(error, failed.to_bytes(8, sys.byteorder), 8)
-
-
-def _answered(data: int) -> int:
-    """Tell wasmtime whether the host call is over.
-
-    A continuation that raised would be polled for ever, and one that said "yes" without
-    a result would pass garbage on; so it only says "not yet", and the owner, who is told,
-    deletes the fibre.
-    """
-    owner = None
-    try:
-        owner = _owner(data)
-        return owner.answered()
-    except BaseException as problem:  # noqa: BLE001 - the edge to C
-        if owner is not None:
-            owner.failed(problem)
-        return 0
+        ctypes.memmove(continuation, _NEVER, _CONTINUATION.size)
+        _owner(context).failed(problem)
 
 
 _host_call_thunk = _callback_type(_host_call)
-_answered_thunk = _continuation_type(_answered)
-_continuation_address: Final = address(_answered_thunk)
 HOST_CALL: Final = address(_host_call_thunk)
 """The C address of the one callback behind every host function."""

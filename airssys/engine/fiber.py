@@ -80,8 +80,8 @@ class Store:
     """
 
     __slots__ = (
-        *("__weakref__", "_fuel", "_fuel_at", "_pointer"),
-        *("context", "lift", "pending", "problem"),
+        *("__weakref__", "_answer", "_fuel", "_fuel_at", "_pointer"),
+        *("context", "continuation", "lift", "pending", "problem"),
     )
 
     def __init__(self, engine: int) -> None:
@@ -93,6 +93,8 @@ class Store:
         """A host call to serve: the function's index, parameters, result address."""
         self.problem: BaseException | None = None
         """What went wrong inside a callback."""
+        self._answer = (ctypes.c_ubyte * 2)()
+        self.continuation: bytes = _ffi.continuation(ctypes.addressof(self._answer))
         self._fuel = ctypes.c_uint64()
         self._fuel_at = ctypes.addressof(self._fuel)
 
@@ -117,14 +119,17 @@ class Store:
     def __del__(self) -> None:
         self.close()
 
+    def answered(self) -> None:
+        """Let the guest go on: the result of its host call is in its place."""
+        self.pending = None
+        self._answer[0] = 1
+
     # Called back by wasmtime, during a poll and on the thread that polls:
 
     def requested(self, index: int, arguments: int, results: int) -> None:
         assert self.lift is not None
+        self._answer[0] = 0
         self.pending = (index, self.lift(index, arguments), results)
-
-    def answered(self) -> bool:
-        return self.pending is None and self.problem is None
 
     def failed(self, error: BaseException) -> None:
         self.problem = error
@@ -217,4 +222,3 @@ class Fiber:
             anyio.from_thread.check_cancelled()
             if time.monotonic() >= end:
                 return False
-

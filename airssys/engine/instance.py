@@ -258,7 +258,7 @@ class Instance:
             linked.signature.lower_error(error.value, results)
         else:
             linked.signature.lower(value, results)
-        store.pending = None
+        store.answered()
 
     def _failed(self, error: int, export: str) -> BaseException:
         """Turn a C error into ours and end the instance."""
@@ -288,5 +288,3 @@ class Instance:
             store.close()
             self._engine.ceiling.release()
             self._why = why
-
-
