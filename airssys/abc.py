@@ -65,6 +65,10 @@ class HostFunction:
     fewest: int = 0
     """WIT parameters the body takes at the least, and at the most; None: any number."""
     most: int | None = None
+    denied: Callable[[str], object] | None = None
+    """Builds the ``err`` value that tells the guest of a denial; None: it ends it."""
+    free: str = ""
+    """Why it needs no capability: airssys's own functions without ``needs`` say so."""
 
     def takes(self, parameters: int) -> bool:
         """Tell whether the body can be called with that many WIT parameters."""

@@ -41,6 +41,7 @@ __all__ = (
     "TrustError",
     "Unhealthy",
     "UnknownImport",
+    "Unwell",
     "ValueMismatch",
     "WitError",
 )
@@ -305,6 +306,17 @@ class GuestTrapped(AirssysError):
             f"component {self.component!r} trapped in {self.export!r}: "
             f"{self.kind}: {self.reason}{trace}"
         )
+
+
+@define(eq=False)
+class Unwell(AirssysError):
+    """The component's ``health`` says that it does not work."""
+
+    component: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"component {self.component!r} says it is unhealthy: {self.reason}"
 
 
 @define(eq=False)

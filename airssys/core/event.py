@@ -130,7 +130,8 @@ class CallCut:
     component: str
     export: str
     why: str
-    """``fuel``, ``time``, ``memory``, ``trap`` or ``cancelled``."""
+    """``fuel``, ``time``, ``memory``, ``trap``, ``cancelled``, or ``host`` where a host
+    function failed."""
 
 
 @frozen

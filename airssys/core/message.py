@@ -52,6 +52,11 @@ class Answer(Protocol):
         """Tie the answer to its question."""
         ...
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still waits."""
+        ...
+
     def reply(self, payload: bytes | str) -> Awaitable[None]:
         """Answer."""
         ...
@@ -186,6 +191,8 @@ class Request:
     target: str
     deadline: float
     """The clock's reading at which the sender gives up."""
+    timeout: float = 0.0
+    """The seconds it gave the answer, for the error."""
 
 
 @define(eq=False)
@@ -203,7 +210,7 @@ class PendingRequests:
     """A heap. Closed requests leave it when they come up, or are swept out."""
     _made: int = field(default=0, init=False)
 
-    def open(self, target: str, deadline: float) -> Request:
+    def open(self, target: str, deadline: float, timeout: float = 0.0) -> Request:
         """Make a request.
 
         Raises:
@@ -214,7 +221,7 @@ class PendingRequests:
                 f"actor {self.owner!r}", "pending requests", str(self.limit)
             )
         self._made += 1
-        request = Request(f"{self.owner}:{self._made}", target, deadline)
+        request = Request(f"{self.owner}:{self._made}", target, deadline, timeout)
         self._open[request.id] = request
         if len(self._deadlines) > 2 * self.limit:
             self._deadlines = [due for due in self._deadlines if due[1] in self._open]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from attrs import define, field
 from hypothesis import given
@@ -28,6 +30,7 @@ class Given:
     """An `Answer` that keeps what it was given."""
 
     id: str = "a:1"
+    is_open: bool = True
     replies: list[bytes | str] = field(factory=list)
 
     async def reply(self, payload: bytes | str) -> None:
@@ -126,7 +129,7 @@ def test_the_waits_that_are_let_in_never_form_a_cycle(
             graph.wait(asker, target)
         except AskCycle:
             cycle = graph.cycle(asker, target)
-            steps = set(zip(cycle, cycle[1:], strict=False))
+            steps = set(pairwise(cycle))
             assert cycle[0] == cycle[-1] == asker
             assert steps - edges == {(asker, target)}
         else:

@@ -1,0 +1,295 @@
+"""Find actors by id, carry messages to them, and spread messages over topics."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+from attrs import define, field
+
+from .core.capability import Grants
+from .core.errors import DeliveryError, MailboxFull, NoSuchActor
+from .core.message import HOST, Message, Overflow, Routes, check_topic
+from .core.names import ActorId
+from .mailbox import (
+    ASK_TIMEOUT,
+    CAPACITY,
+    PAYLOAD,
+    ActorRef,
+    Inbox,
+    Mailbox,
+    PostOffice,
+    checked_payload,
+)
+
+__all__ = ("Entry", "Registry")
+
+_NEAR: Final = 5
+"""Ids to offer in place of one that is not there."""
+
+
+@define(eq=False)
+class Entry:
+    """One actor's place in the registry. It outlives restarts of the actor."""
+
+    mailbox: Mailbox
+    grants: Grants | None = None
+    """What a component may do; None for a Python actor, which is trusted."""
+    config: Mapping[str, str] = field(factory=dict)
+    """What ``get-config`` finds."""
+    metadata: object = None
+    """The ``component-metadata`` record of a component that has started."""
+    health: object = None
+    """The ``health-status`` variant of its last health check; None before the first."""
+
+    @property
+    def id(self) -> str:
+        """The actor's id."""
+        return self.mailbox.id
+
+
+@define(eq=False, repr=False)
+class Registry:
+    """All actors of a system by id, and who subscribed to which topics.
+
+    Publishing follows the overflow rule of each subscriber. All who have room get the
+    message at once; then the publisher waits, in order, for those whose rule is to
+    wait. So a slow subscriber slows down the publisher and never another subscriber.
+    Where there would never be room, because the subscriber is or waits for the
+    publisher itself, the message is a dead letter.
+    """
+
+    office: PostOffice = field(factory=PostOffice)
+    _entries: dict[str, Entry] = field(factory=dict, init=False)
+    _routes: Routes = field(factory=Routes, init=False)
+    _listeners: dict[str, Mailbox] = field(factory=dict, init=False)
+    """Mailboxes of the host's own subscriptions."""
+    _listened: int = field(default=0, init=False)
+    _taken: int = field(default=0, init=False)
+    """Messages taken by actors that are gone."""
+
+    # Actors.
+
+    def register(
+        self,
+        id: str,  # noqa: A002 - the field's word
+        *,
+        capacity: int = CAPACITY,
+        overflow: Overflow = Overflow.WAIT,
+        payload: int = PAYLOAD,
+        grants: Grants | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> Entry:
+        """Give an actor its id and mailbox.
+
+        Args:
+            id: ``[namespace/]name[#instance]``.
+            capacity: Messages the mailbox holds.
+            overflow: What it does when it is full.
+            payload: Bytes of the largest payload the actor may send.
+            grants: What a component may do; None for a Python actor.
+            config: What ``get-config`` finds.
+
+        Raises:
+            ValueError: It is no actor id, or is taken.
+        """
+        ActorId.parse(id)
+        if id == HOST:
+            raise ValueError(f"actor id {id!r} is taken: it means the host itself")
+        if id in self._entries:
+            raise ValueError(f"actor id {id!r} is taken: there is such an actor")
+        mailbox = Mailbox(id, capacity, overflow, payload, self.office)
+        entry = self._entries[id] = Entry(mailbox, grants, config or {})
+        return entry
+
+    def remove(self, id: str, reason: str = "stopped") -> None:  # noqa: A002
+        """Close the actor's mailbox for good and forget the actor. It must have ended.
+
+        Raises:
+            NoSuchActor: Nobody has the id.
+        """
+        entry = self.entry(id)
+        del self._entries[id]
+        self._routes.forget(id)
+        entry.mailbox.close(reason)
+        self._taken += entry.mailbox.statistics().taken
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all actors, oldest first."""
+        return tuple(self._entries)
+
+    @property
+    def taken(self) -> int:
+        """The number of messages that actors have taken so far."""
+        return self._taken + sum(
+            entry.mailbox.statistics().taken for entry in self._entries.values()
+        )
+
+    def entry(self, id: str) -> Entry:  # noqa: A002 - the field's word
+        """Return an actor's entry.
+
+        Raises:
+            NoSuchActor: Nobody has the id; offers ids that are near.
+        """
+        entry = self._entries.get(id)
+        if entry is None:
+            near = difflib.get_close_matches(id, self._entries, _NEAR)
+            raise NoSuchActor(id, tuple(near or sorted(self._entries)[:_NEAR]))
+        return entry
+
+    def ref(self, id: str, *, sender: str = HOST) -> ActorRef:  # noqa: A002
+        """Return a reference to an actor, in the name of a sender.
+
+        Raises:
+            NoSuchActor: Nobody has the id, or the sender's.
+        """
+        return ActorRef(self.entry(id).mailbox, sender, self.payload(sender))
+
+    def payload(self, sender: str) -> int:
+        """Return the bytes of the largest payload the sender may send."""
+        return PAYLOAD if sender == HOST else self.entry(sender).mailbox.payload
+
+    # Messages. These have the shape of `host.messaging.Postbox`.
+
+    async def send(
+        self, target: str, payload: bytes | str, *, sender: str = HOST
+    ) -> None:
+        """Send a message; see `ActorRef.send`."""
+        await self.ref(target, sender=sender).send(payload)
+
+    async def ask(
+        self,
+        target: str,
+        payload: bytes | str,
+        *,
+        sender: str = HOST,
+        timeout: float | None = ASK_TIMEOUT,  # noqa: ASYNC109 - has its own error
+    ) -> bytes:
+        """Send a message and wait for the reply; see `ActorRef.ask`."""
+        return await self.ref(target, sender=sender).ask(payload, timeout=timeout)
+
+    async def request(
+        self,
+        target: str,
+        payload: bytes | str,
+        *,
+        sender: str,
+        timeout: float = ASK_TIMEOUT,  # noqa: ASYNC109 - of the answer, not of this
+    ) -> str:
+        """Send a message whose reply comes as a `Callback`; see `ActorRef.request`."""
+        asker = self.entry(sender).mailbox
+        ref = self.ref(target, sender=sender)
+        return await ref.request(payload, asker=asker, timeout=timeout)
+
+    def cancel_request(self, request_id: str, *, sender: str) -> bool:
+        """Give up a request, and tell whether it was open."""
+        return self.entry(sender).mailbox.requests.close(request_id) is not None
+
+    def grants(self, id: str) -> Grants | None:  # noqa: A002 - the field's word
+        """Return a component's grants; None for a Python actor, which is trusted."""
+        return self.entry(id).grants
+
+    # Topics.
+
+    async def publish(
+        self, topic: str, payload: bytes | str, *, sender: str = HOST
+    ) -> int:
+        """Send a message to all who subscribed to the topic.
+
+        Where it is cancelled, those it still waited for do not get the message.
+
+        Returns:
+            How many mailboxes took it.
+
+        Raises:
+            QuotaExceeded: The payload is over the sender's limit; nobody got it.
+            ValueError: It is no topic.
+        """
+        check_topic(topic)
+        content = checked_payload(payload, sender, self.payload(sender))
+        now = self.office.clock()
+        if self.office.left <= 0:
+            await self.office.pause()
+        delivered = 0
+        waited_for = []
+        for subscriber in self._routes.subscribers(topic):
+            mailbox = self._mailbox(subscriber)
+            message = Message(content, sender, topic, None, None, now)
+            if mailbox.overflow is Overflow.WAIT and mailbox.is_full():
+                waited_for.append((mailbox, message))
+            elif self._dropped_in(mailbox, message):
+                delivered += 1
+        self.office.left -= 1 + delivered
+        while waited_for:
+            mailbox, message = waited_for.pop(0)
+            try:
+                await mailbox.put(message)
+                delivered += 1
+            except DeliveryError as error:
+                mailbox.bury(message, str(error))
+        return delivered
+
+    def _dropped_in(self, mailbox: Mailbox, message: Message) -> bool:
+        try:
+            mailbox.put_nowait(message)
+        except MailboxFull as full:
+            mailbox.bury(message, str(full))
+            return False
+        return True
+
+    def _mailbox(self, subscriber: str) -> Mailbox:
+        listener = self._listeners.get(subscriber)
+        return self._entries[subscriber].mailbox if listener is None else listener
+
+    def subscribe(self, pattern: str, *, sender: str) -> None:
+        """Have messages of matching topics put into the sender's mailbox.
+
+        The subscription outlives restarts of the actor. A message that matches several
+        of its patterns comes once.
+
+        Raises:
+            NoSuchActor: The sender is gone.
+            ValueError: It is no topic pattern.
+        """
+        self.entry(sender)
+        self._routes.subscribe(sender, pattern)
+
+    def unsubscribe(self, pattern: str, *, sender: str) -> bool:
+        """Undo a subscription, and tell whether there was one."""
+        return self._routes.unsubscribe(sender, pattern)
+
+    @asynccontextmanager
+    async def listen(
+        self,
+        pattern: str,
+        *,
+        capacity: int = CAPACITY,
+        overflow: Overflow = Overflow.DROP_OLDEST,
+    ) -> AsyncIterator[Inbox]:
+        """Subscribe the host's own program: ``async with ... as messages``.
+
+        Args:
+            pattern: Which topics.
+            capacity: Messages that wait to be read.
+            overflow: What happens to one more. A listener that is slow, or forgot to
+                read, must not hold up the actors it listens to, so by default the
+                oldest message is dropped.
+
+        Raises:
+            ValueError: It is no topic pattern.
+        """
+        self._listened += 1
+        # No actor has such an id.
+        name = f"listener {self._listened} ({pattern})"
+        self._routes.subscribe(name, pattern)
+        mailbox = Mailbox(name, capacity, overflow, office=self.office)
+        self._listeners[name] = mailbox
+        try:
+            yield mailbox.inbox
+        finally:
+            self._routes.forget(name)
+            del self._listeners[name]
+            mailbox.discard()
