@@ -116,9 +116,6 @@ class Store:
             pointer, self._pointer = self._pointer, None
             _ffi.store_delete(pointer)
 
-    def __del__(self) -> None:
-        self.close()
-
     def answered(self) -> None:
         """Let the guest go on: the result of its host call is in its place."""
         self.pending = None

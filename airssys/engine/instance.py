@@ -90,8 +90,9 @@ class Instance:
         self.close()
 
     def __del__(self) -> None:
-        # Not called by close(): an instance nobody refers to has no call under way.
-        if getattr(self, "_store", None) is not None:
+        # A call that was abandoned with its instance, in one cycle of garbage, may be
+        # finalized later than this: it still needs the store, and ends the instance.
+        if getattr(self, "_store", None) is not None and self._running is None:
             self._end("closed")
 
     @property
