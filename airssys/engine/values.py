@@ -307,14 +307,18 @@ def _list(element: WitType) -> Converter:
     strided = _strided(element) if numbers((element,)) else None
 
     def lower(arena: Arena, at: int, value: Any) -> None:
-        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        if not isinstance(value, Sequence) or isinstance(
+            value, str | bytes | bytearray
+        ):
             raise Mismatch(name, value)
         size = len(value)
-        if strided is not None and size > 8 and (data := strided.pack(value)):
-            target = arena.append(data)
+        # The size is checked again: C would read past values that are not there.
+        packed = strided.pack(value) if strided is not None and size > 8 else None
+        if packed is not None and len(packed) == size * VAL:
+            target = arena.append(packed)
         else:
             target = arena.append(bytes(size * VAL))
-            for index, item in enumerate(value):
+            for index, item in zip(range(size), value):
                 try:
                     one(arena, target + index * VAL, item)
                 except Mismatch as mismatch:
@@ -399,7 +403,8 @@ def _record(type_: RecordType) -> Converter:
     def lower(arena: Arena, at: int, value: Any, _keep: Any = buffers) -> None:
         if isinstance(value, Mapping) and (extra := value.keys() - known):
             raise Mismatch(
-                f"record with fields {', '.join(keys)} only", f"also {min(extra)}"
+                f"record with fields {', '.join(keys)} only",
+                f"also {min(map(str, extra))}",
             )
         target = arena.append(template)
         for index, (name, attribute, field) in enumerate(fields):
