@@ -65,9 +65,10 @@ def failure(  # noqa: PLR0913 - one value for each field of the errors
     reason = message.rsplit("Caused by:", 1)[-1].strip()
     last = reason.splitlines()[-1].strip() if reason else message
     reason = last.split("wasm trap: ", 1)[-1].split(": ", 1)[-1] if last else message
-    if _OUT_OF_FUEL in message and fuel_limit is not None:
+    # Only the innermost cause counts: the rest holds names that the guest chose.
+    if _OUT_OF_FUEL in last and fuel_limit is not None:
         return OutOfFuel(component, export, fuel_limit)
-    if any(words in message for words in _OUT_OF_MEMORY):
+    if any(words in last for words in _OUT_OF_MEMORY):
         return OutOfMemory(component, last, memory_limit)
-    kind = next((kind for words, kind in _KINDS if words in message), "error")
+    kind = next((kind for words, kind in _KINDS if words in last), "error")
     return GuestTrapped(component, export, kind, reason, tuple(frames), fuel_used)
