@@ -42,7 +42,7 @@ class Cache:
         """Return the file of a sound entry; a damaged one counts as absent."""
         code, digest = self._paths(key)
         try:
-            if not self._is_ours() or digest.read_text() != _digest(code):
+            if not self._is_ours() or digest.read_bytes() != _digest(code).encode():
                 return None
         except OSError:
             return None

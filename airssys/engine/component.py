@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import os
@@ -156,7 +157,9 @@ class Engine:
             return _wasmtime.Component(self.wasmtime, binary)
         key = hashlib.sha256(self._key.encode() + b"\0" + binary).hexdigest()
         if (found := self._cache.find(key)) is not None:
-            return _wasmtime.Component.deserialize_file(self.wasmtime, str(found))
+            # wasmtime refuses code made for another processor, in a shared home say.
+            with contextlib.suppress(wasmtime.WasmtimeError):
+                return _wasmtime.Component.deserialize_file(self.wasmtime, str(found))
         compiled = _wasmtime.Component(self.wasmtime, binary)
         self._cache.keep(key, bytes(compiled.serialize()))
         return compiled
