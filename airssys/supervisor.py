@@ -328,6 +328,7 @@ class Supervisor:
             finally:
                 if known is not None and not started:
                     self._children[spec.id] = known
+                    _give_up(child)
                 elif known is not None:
                     self._children[spec.id] = self._children.pop(spec.id)
                 elif not started:
@@ -390,6 +391,7 @@ class Supervisor:
             child = self._known(id)
             child.kept = not forget and child.spec.restart is not Restart.TEMPORARY
             await self._stop(child, at_once=self._caller() is child)
+            _give_up(child)
         finally:
             self._next_turn()
 
@@ -457,8 +459,7 @@ class Supervisor:
         return child
 
     def _forget(self, child: _Child) -> None:
-        if self._children.get(child.spec.id) is child:
-            del self._children[child.spec.id]
+        self._children.pop(child.spec.id, None)
 
     async def _begin(self, child: _Child) -> object:
         """Start the task of a child, wait until it has started, return its value."""
@@ -603,7 +604,7 @@ class Supervisor:
         self, child: _Child, check: HealthCheck, scope: anyio.CancelScope
     ) -> None:
         """Ask a running child how it is, again and again."""
-        _within.set(self._outer)
+        _within.set(child)  # The check ends with the child.
         asked, health = child.spec.id, Health()
         with scope:
             while True:
@@ -663,7 +664,7 @@ class Supervisor:
         )
         match decision:
             case Keep():
-                pass
+                _give_up(child)
             case Forget():
                 self._forget(child)
             case RestartChildren():
@@ -696,12 +697,13 @@ class Supervisor:
         heapify(self._due)
         with anyio.CancelScope(shield=True):
             for other in decision.stop:
-                sibling = self._children[other]
-                sibling.kept = other in along
-                await self._stop(sibling)
+                # A child whose removal is under way may be gone by now.
+                if (sibling := self._children.get(other)) is not None:
+                    sibling.kept = sibling.kept and other in along
+                    await self._stop(sibling)
         for other in along:
-            self._children[other].state = ChildState.RESTARTING
-            self._children[other].fallen = None
+            if (sibling := self._children.get(other)) is not None:
+                sibling.state, sibling.fallen = ChildState.RESTARTING, None
         heappush(self._due, (due, decision.start))
 
     async def _start_again(self, ids: tuple[str, ...]) -> None:
@@ -727,10 +729,17 @@ class Supervisor:
         self._refuse(_STOPPING)
         for child in reversed(tuple(self._children.values())):
             await self._stop(child)
+            _give_up(child)
 
     def _tell(self, kind: Callable[..., Event], *about: object) -> None:
         if self.instrument is not None:
             self.instrument.event(kind(anyio.current_time(), self.name, *about))
+
+
+def _give_up(child: _Child) -> None:
+    """Tell whoever keeps something for a child that it will not start again."""
+    if child.spec.gone is not None:
+        child.spec.gone()
 
 
 def _status(child: _Child) -> ChildStatus:

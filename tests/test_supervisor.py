@@ -1,5 +1,7 @@
+# ruff: noqa: ARG001, PT012 - children ignore task_status; blocks raise as they end
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from math import inf
@@ -395,9 +397,10 @@ def asked(
             log.append("cut")
             raise
 
-    return ChildSpec(
-        "a", run, shutdown=shutdown, stop=lambda: [event.set() for event in ask]
-    )
+    def stop() -> None:
+        ask[0].set()
+
+    return ChildSpec("a", run, shutdown=shutdown, stop=stop)
 
 
 async def test_a_child_that_can_be_asked_is_asked_and_given_time() -> None:
@@ -834,14 +837,33 @@ async def test_leaving_ends_a_start_under_way() -> None:
         except ChildRefused as error:
             refused.append(error.reason)
 
-    async with anyio.create_task_group() as others:
-        async with open_supervisor() as supervisor:
-            others.start_soon(try_to, supervisor.start, "a")
-            others.start_soon(try_to, supervisor.start, "b")
-            await settle()
+    async with anyio.create_task_group() as others, open_supervisor() as supervisor:
+        others.start_soon(try_to, supervisor.start, "a")
+        others.start_soon(try_to, supervisor.start, "b")
+        await settle()
 
     assert refused.count("the supervisor is stopping") == 1
     assert refused.count("it was stopped before it had started") == 1
+
+
+async def test_a_child_may_still_call_started_when_it_is_stopped() -> None:
+    values: list[object] = []
+
+    async def late(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            task_status.started("late")
+
+    async def start(supervisor: Supervisor) -> None:
+        values.append(await supervisor.start(ChildSpec("a", late)))
+
+    async with anyio.create_task_group() as others, open_supervisor() as supervisor:
+        others.start_soon(start, supervisor)
+        await settle()
+
+    assert values == ["late"]
+    assert state(supervisor, "a") == "stopped"
 
 
 async def test_leaving_during_a_restart_by_hand_refuses_the_start() -> None:
@@ -854,11 +876,10 @@ async def test_leaving_during_a_restart_by_hand_refuses_the_start() -> None:
         except ChildRefused as error:
             refused.append(error.reason)
 
-    async with anyio.create_task_group() as others:
-        async with open_supervisor() as supervisor:
-            await supervisor.start(spec)
-            others.start_soon(restart, supervisor)
-            await settle()
+    async with anyio.create_task_group() as others, open_supervisor() as supervisor:
+        await supervisor.start(spec)
+        others.start_soon(restart, supervisor)
+        await settle()
 
     assert refused == ["the supervisor is stopping"]
 
@@ -1000,7 +1021,8 @@ async def test_a_waiting_call_is_refused_when_its_child_is_to_stop() -> None:
 
         async def slow(*, task_status: anyio.abc.TaskStatus[None]) -> None:
             go.set()
-            await settle()
+            for _ in range(3):
+                await settle()
             task_status.started()
             await anyio.sleep_forever()
 
@@ -1009,8 +1031,11 @@ async def test_a_waiting_call_is_refused_when_its_child_is_to_stop() -> None:
             calls.start_soon(supervisor.start, ChildSpec("slow", slow))
             await anyio.lowlevel.checkpoint()
             calls.start_soon(supervisor.stop, "a")
+            await settle()
+            calls.start_soon(supervisor.restart, "slow")
 
         assert state(supervisor, "a") == "stopped"
+        assert state(supervisor, "slow") == "running"
     assert refused == ["the call comes from inside child 'a', which is stopping itself"]
 
 
@@ -1068,6 +1093,46 @@ async def test_a_cancelled_wait_for_the_turn_lets_the_next_one_go(
         await supervisor.start(slowly("c", record))
 
         assert record.take() == "+a +c"
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_turn_that_comes_as_its_task_is_cancelled_is_passed_on(
+    record: Record,
+) -> None:
+    async with open_supervisor() as supervisor:
+
+        async def hold(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+            await settle()
+            task_status.started()
+            await anyio.sleep_forever()
+
+        async def start_later() -> None:
+            await anyio.lowlevel.checkpoint()
+            await supervisor.start(record.spec("b"))
+
+        later = asyncio.create_task(start_later())
+        await supervisor.start(ChildSpec("a", hold))
+        later.cancel()
+        await supervisor.start(record.spec("c"))
+
+        assert later.cancelled()
+        assert [child.id for child in supervisor.children] == ["a", "c"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_awaiting_what_someone_cancelled_is_a_crash(record: Record) -> None:
+    async def unlucky() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    async with open_supervisor(intensity=MANY) as supervisor:
+        await supervisor.start(record.spec("a"))
+        await supervisor.start(ChildSpec("b", unlucky, restart=Restart.TRANSIENT))
+        await settle()
+
+        assert supervisor.children[1].restarts > 1
+        assert state(supervisor, "a") == "running"
 
 
 # --- automatic shutdown -----------------------------------------------------------
