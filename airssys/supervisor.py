@@ -460,6 +460,7 @@ class Supervisor:
 
     def _forget(self, child: _Child) -> None:
         self._children.pop(child.spec.id, None)
+        _give_up(child)
 
     async def _begin(self, child: _Child) -> object:
         """Start the task of a child, wait until it has started, return its value."""

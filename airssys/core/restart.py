@@ -163,6 +163,12 @@ class ChildSpec:
 
     Without it, cancelling the child is how it is asked.
     """
+    gone: Callable[[], object] | None = field(default=None, kw_only=True)
+    """Called when the child has ended and the rules will not start it again.
+
+    Also after a first start that failed. What the child shares with its later starts,
+    such as a mailbox, is given up here.
+    """
 
     @significant.validator
     def _ends_for_good(self, _: object, significant: bool) -> None:  # noqa: FBT001

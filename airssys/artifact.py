@@ -1,0 +1,140 @@
+"""Read a component's folder: its manifest, its code, and whether they belong together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+import anyio
+from attrs import evolve, frozen
+
+from .core.errors import InvalidComponent, ManifestError, TrustError
+from .core.manifest import CEILING, Manifest, parse_manifest
+from .core.names import Digest
+from .engine.component import Component, Engine
+from .engine.types import InstanceType
+
+__all__ = ("LIFECYCLE", "WORLD", "Artifact", "check_actor", "load", "load_manifest")
+
+WORLD: Final = "airssys:core/component@1.0.0"
+LIFECYCLE: Final = "airssys:core/component-lifecycle@1.0.0"
+_FUNCTIONS: Final = (
+    *("init", "execute", "handle-message", "handle-callback"),
+    *("metadata", "health", "shutdown"),
+)
+_IMPORTS: Final = (
+    "airssys:core/types@1.0.0",
+    "airssys:core/host-services@1.0.0",
+    "airssys:core/messaging@1.0.0",
+)
+_FILE: Final = "Component.toml"
+
+
+@frozen
+class Artifact:
+    """A component, compiled, with its manifest."""
+
+    manifest: Manifest
+    component: Component
+    path: Path
+    """The manifest's."""
+
+    def narrowed(self, manifest: Manifest) -> Artifact:
+        """Return the same component under a manifest that allows less."""
+        return evolve(self, manifest=manifest)
+
+
+async def load_manifest(
+    path: str | os.PathLike[str], *, ceiling: int = CEILING
+) -> tuple[Path, Manifest]:
+    """Read a Component.toml, given it or its folder; return its path too.
+
+    Raises:
+        ManifestError: It breaks the schema, is not there or is no UTF-8 text.
+    """
+    file = anyio.Path(path)
+    if await file.is_dir():
+        file /= _FILE
+    try:
+        text = await file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ManifestError(str(file), ("it is not UTF-8 text",)) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ManifestError(str(file), (f"it cannot be read: {reason}",)) from error
+    return Path(file), parse_manifest(text, source=str(file), ceiling=ceiling)
+
+
+async def load(
+    path: str | os.PathLike[str], *, engine: Engine, ceiling: int = CEILING
+) -> Artifact:
+    """Read a component's folder and compile the component.
+
+    Args:
+        path: The folder with a Component.toml, or that file.
+        engine: Compiles it.
+        ceiling: Bytes of memory the host gives at the most.
+
+    Raises:
+        ManifestError: The manifest breaks its schema, or names no readable file.
+        TrustError: The code is not what the manifest's ``sha256`` says.
+        InvalidComponent: The code is no component, or not of the manifest's world.
+    """
+    file, manifest = await load_manifest(path, ceiling=ceiling)
+    code = file.parent / manifest.wasm
+    try:
+        source = await anyio.Path(code).read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ManifestError(
+            str(file), (f"{manifest.wasm!r} cannot be read: {reason} @ component.wasm",)
+        ) from error
+    if manifest.digest is not None:
+        found = Digest.parse(f"sha256:{hashlib.sha256(source).hexdigest()}")
+        if found != manifest.digest:
+            raise TrustError(str(code), str(manifest.digest), str(found))
+    component = await engine.load(code, name=str(manifest.name))
+    world = manifest.component.world
+    if world is not None:
+        _check_world(component, str(world), manifest)
+    return Artifact(manifest, component, file)
+
+
+def check_actor(component: Component) -> None:
+    """Check that a component can be an actor.
+
+    Raises:
+        InvalidComponent: It does not export the whole of ``component-lifecycle``.
+    """
+    lifecycle = component.exports.get(LIFECYCLE)
+    if not isinstance(lifecycle, InstanceType):
+        raise InvalidComponent(
+            component.name, f"it does not export {LIFECYCLE!r}, as an actor must"
+        )
+    there = dict(lifecycle.functions())
+    if missing := [name for name in _FUNCTIONS if name not in there]:
+        raise InvalidComponent(
+            component.name, f"{LIFECYCLE!r} lacks {', '.join(map(repr, missing))}"
+        )
+
+
+def _check_world(component: Component, world: str, manifest: Manifest) -> None:
+    if world != WORLD:
+        raise InvalidComponent(
+            component.name, f"its world {world!r} is not known here (known: {WORLD!r})"
+        )
+    check_actor(component)
+    granted = manifest.grants.interfaces
+    beyond = [
+        name
+        for name in component.imports
+        if name not in _IMPORTS and name.partition("@")[0] not in granted
+    ]
+    if beyond:
+        raise InvalidComponent(
+            component.name,
+            f"it imports {', '.join(map(repr, beyond))}, which is neither of its world "
+            "nor granted under capabilities.custom",
+        )
