@@ -13,7 +13,10 @@ MIB: Final = 1024 * KIB
 PAGE: Final = 64 * KIB
 """A WebAssembly memory grows in pages of this many bytes."""
 
-_POSITIVE = validators.gt(0)
+# Larger numbers do not fit C's, where they would mean no limit at all.
+_POSITIVE = validators.and_(
+    validators.instance_of(int), validators.gt(0), validators.lt(2**63)
+)
 
 
 @frozen(kw_only=True)
@@ -29,7 +32,7 @@ class Limits:
     fuel: int | None = field(default=None, validator=validators.optional(_POSITIVE))
     """Fuel per call, about one unit per wasm instruction. None: unmetered."""
     timeout: float | None = field(
-        default=None, validator=validators.optional(_POSITIVE)
+        default=None, validator=validators.optional(validators.gt(0))
     )
     """Seconds of wall clock per call, waits in host functions included. None: no end."""
     table_elements: int = field(default=100_000, validator=_POSITIVE)
