@@ -41,6 +41,7 @@ _KINDS: Final = (
     ("pointer not aligned", "unaligned-pointer"),
     ("realloc return", "invalid-realloc"),
     ("thrown wasm exception", "uncaught-exception"),
+    ("fuel allocated for hostcalls", "value-too-large"),  # 128 MiB in a host's memory
 )
 _OUT_OF_FUEL: Final = "all fuel consumed"
 _OUT_OF_MEMORY: Final = (
