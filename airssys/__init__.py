@@ -2,31 +2,37 @@
 
 Everything most programs need is here; the modules hold the rest, among them
 `airssys.core.errors` with every exception and `airssys.core.event` with every event.
+
+Names are imported when they are first used: ``airssys --help`` needs none of them.
 """
 
 from __future__ import annotations
 
-from .abc import Call, HostInterface
-from .actor import Actor
-from .config import HostConfig
-from .core.capability import Custom, Grants
-from .core.errors import AirssysError, WitError
-from .core.limits import Limits, Usage
-from .core.restart import (
-    AutoShutdown,
-    Backoff,
-    ChildSpec,
-    HealthCheck,
-    Intensity,
-    Restart,
-    Strategy,
-)
-from .engine.component import Component, Engine
-from .engine.instance import Instance
-from .engine.types import Err, Ok, Record, Some, Variant
-from .mailbox import ActorRef
-from .supervisor import open_supervisor, supervise
-from .system import open_system
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .abc import Call, HostInterface
+    from .actor import Actor
+    from .config import HostConfig
+    from .core.capability import Custom, Grants
+    from .core.errors import AirssysError, WitError
+    from .core.limits import Limits, Usage
+    from .core.restart import (
+        AutoShutdown,
+        Backoff,
+        ChildSpec,
+        HealthCheck,
+        Intensity,
+        Restart,
+        Strategy,
+    )
+    from .engine.component import Component, Engine
+    from .engine.instance import Instance
+    from .engine.types import Err, Ok, Record, Some, Variant
+    from .mailbox import ActorRef
+    from .supervisor import open_supervisor, supervise
+    from .system import open_system
 
 __all__ = (
     "Actor",
@@ -59,3 +65,48 @@ __all__ = (
     "open_system",
     "supervise",
 )
+
+_HOMES = {
+    "Actor": ".actor",
+    "ActorRef": ".mailbox",
+    "AirssysError": ".core.errors",
+    "AutoShutdown": ".core.restart",
+    "Backoff": ".core.restart",
+    "Call": ".abc",
+    "ChildSpec": ".core.restart",
+    "Component": ".engine.component",
+    "Custom": ".core.capability",
+    "Engine": ".engine.component",
+    "Err": ".engine.types",
+    "Grants": ".core.capability",
+    "HealthCheck": ".core.restart",
+    "HostConfig": ".config",
+    "HostInterface": ".abc",
+    "Instance": ".engine.instance",
+    "Intensity": ".core.restart",
+    "Limits": ".core.limits",
+    "Ok": ".engine.types",
+    "Record": ".engine.types",
+    "Restart": ".core.restart",
+    "Some": ".engine.types",
+    "Strategy": ".core.restart",
+    "Usage": ".core.limits",
+    "Variant": ".engine.types",
+    "WitError": ".core.errors",
+    "open_supervisor": ".supervisor",
+    "open_system": ".system",
+    "supervise": ".supervisor",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - as many types as names
+    if name in _HOMES:
+        value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
+        return value
+    if name == "__version__":
+        return metadata.version("airssys")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted((*globals(), *__all__))
