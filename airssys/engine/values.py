@@ -526,7 +526,7 @@ def _flags(type_: Flags) -> Converter:
             raise Mismatch(str(type_), value)
         names = []
         for name in value:
-            if name not in buffers:
+            if not isinstance(name, str) or name not in buffers:
                 raise Mismatch(str(type_), name)
             buffer, size = buffers[name]
             names.append(_SIZE_POINTER.pack(size, ctypes.addressof(buffer)))
