@@ -1,0 +1,167 @@
+"""Pass events on: to several instruments, to the log, into a tally."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import define, field
+
+from .abc import Instrument
+from .core.event import (
+    CallCut,
+    ChildExited,
+    ChildRestarting,
+    ChildStarted,
+    DeadLettered,
+    Delivered,
+    Denied,
+    Event,
+    HealthChecked,
+    Logged,
+    SupervisorGaveUp,
+)
+
+__all__ = ("FanOut", "LogSink", "Tally", "line")
+
+_LEVELS: Final = {
+    "trace": 5,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def _listed(instruments: Iterable[Instrument]) -> tuple[Instrument, ...]:
+    return tuple(instruments)
+
+
+@define(eq=False)
+class FanOut:
+    """An instrument that tells several others, each whether the others fail or not.
+
+    The first error of each is logged; it goes on being told.
+    """
+
+    instruments: tuple[Instrument, ...] = field(converter=_listed)
+    _failed: set[int] = field(factory=set, init=False)
+
+    def event(self, event: Event) -> None:
+        """Tell all."""
+        for number, instrument in enumerate(self.instruments):
+            try:
+                instrument.event(event)
+            except Exception:
+                if number not in self._failed:
+                    self._failed.add(number)
+                    logging.getLogger("airssys").exception(
+                        "instrument %r failed on %s; its further errors are not logged",
+                        instrument,
+                        type(event).__name__,
+                    )
+
+
+@define(eq=False)
+class LogSink:
+    """An instrument that writes events to the standard library's logging.
+
+    Each line begins with the name of the actor or child; the record carries it as
+    ``actor`` too. Single deliveries are logged at the level of traces, 5.
+    """
+
+    logger: logging.Logger = field(factory=lambda: logging.getLogger("airssys"))
+
+    def event(self, event: Event) -> None:
+        """Log the event."""
+        level, actor, text = line(event)
+        number = _LEVELS[level]
+        if self.logger.isEnabledFor(number):
+            self.logger.log(number, "[%s] %s", actor, text, extra={"actor": actor})
+
+
+def line(event: Event) -> tuple[str, str, str]:  # noqa: C901, PLR0911 - one per event
+    """Return an event's level, whom it is about, and a line that says what happened."""
+    match event:
+        case Logged(_, actor, level, message, fields):
+            known = level if level in _LEVELS else "info"
+            return known, actor, " ".join((message, *_pairs(fields)))
+        case ChildStarted(_, _, child, restarts):
+            again = f" again (restart {restarts})" if restarts else ""
+            return "info", child, f"started{again}"
+        case ChildExited(_, _, child, how, reason):
+            level = "error" if how == "crash" else "info"
+            return level, child, f"ended: {how}{f': {reason}' if reason else ''}"
+        case ChildRestarting(_, supervisor, child, delay, taken_along):
+            along = f", taking along {', '.join(taken_along)}" if taken_along else ""
+            text = f"restarts in {delay:.3g} s by {supervisor!r}{along}"
+            return "info", child, text
+        case SupervisorGaveUp(_, supervisor, child, history):
+            text = f"gave up on {child!r} after {len(history)} exits"
+            return "error", supervisor, text
+        case HealthChecked(_, _, child, healthy, failures, reason):
+            if healthy:
+                return "info", child, "is well again"
+            return "warn", child, f"failed health check {failures}: {reason}"
+        case Delivered(_, actor, sender, size, topic):
+            on = f" on {topic!r}" if topic else ""
+            return "trace", actor, f"took {size} bytes from {sender!r}{on}"
+        case DeadLettered(_, target, sender, reason, size, topic, _):
+            on = f" on {topic!r}" if topic else ""
+            text = f"lost a message of {size} bytes from {sender!r}{on}: {reason}"
+            return "warn", target, text
+        case Denied(_, component, operation, needed, reason):
+            return "warn", component, f"{operation}: may not {needed}: {reason}"
+        case CallCut(_, component, export, why):
+            return "warn", component, f"call of {export!r} was cut: {why}"
+
+
+def _pairs(fields: Iterable[tuple[str, str]]) -> Iterable[str]:
+    return (f"{key}={value!r}" for key, value in fields)
+
+
+@define(eq=False)
+class Tally:
+    """An instrument that counts."""
+
+    started: int = field(default=0, init=False)
+    """Children started for the first time."""
+    restarts: int = field(default=0, init=False)
+    """Children started again."""
+    crashes: int = field(default=0, init=False)
+    gave_up: int = field(default=0, init=False)
+    """Supervisors whose restarts ran out."""
+    unhealthy: int = field(default=0, init=False)
+    """Health checks that failed."""
+    delivered: int = field(default=0, init=False)
+    """Messages taken; counted where deliveries are events (see `PostOffice`)."""
+    dead_letters: int = field(default=0, init=False)
+    denials: int = field(default=0, init=False)
+    calls_cut: int = field(default=0, init=False)
+    logged: int = field(default=0, init=False)
+
+    def event(self, event: Event) -> None:  # noqa: C901 - one case for each event
+        """Count the event."""
+        match event:
+            case ChildStarted(restarts=restarts):
+                self.started += not restarts
+                self.restarts += bool(restarts)
+            case ChildExited(how=how):
+                self.crashes += how == "crash"
+            case ChildRestarting():
+                pass  # counted when it starts
+            case SupervisorGaveUp():
+                self.gave_up += 1
+            case HealthChecked(healthy=healthy):
+                self.unhealthy += not healthy
+            case Delivered():
+                self.delivered += 1
+            case DeadLettered():
+                self.dead_letters += 1
+            case Denied():
+                self.denials += 1
+            case CallCut():
+                self.calls_cut += 1
+            case Logged():
+                self.logged += 1
