@@ -1,0 +1,241 @@
+"""Let guests send, ask, publish and subscribe: ``airssys:core/messaging``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol, TypeAlias
+
+from attrs import evolve
+
+from ..abc import Call, HostInterface, Instrument
+from ..core.capability import Grants, Messaging
+from ..core.errors import (
+    ActorStopped,
+    AskCycle,
+    AskRefused,
+    DeliveryError,
+    MailboxFull,
+    NoSuchActor,
+    QuotaExceeded,
+    ReplyTimeout,
+    WitError,
+)
+from ..core.message import check_topic
+from ..core.pattern import Kind, Pattern
+from ..engine.types import Err, Ok, Variant
+from .guard import Free, allowed, offer
+
+__all__ = ("MESSAGING", "Postbox", "actor_id", "component_id", "messaging")
+
+MESSAGING: Final = "airssys:core/messaging@1.0.0"
+
+_Id: TypeAlias = Any
+"""A ``component-id`` record as it is lifted."""
+
+
+class Postbox(Protocol):
+    """**Protocol:** what carries messages between actors, each named by its id."""
+
+    async def send(self, target: str, payload: bytes, *, sender: str) -> None: ...
+
+    async def ask(
+        self,
+        target: str,
+        payload: bytes,
+        *,
+        sender: str,
+        timeout: float,  # noqa: ASYNC109 - has its own error
+    ) -> bytes: ...
+
+    async def request(
+        self,
+        target: str,
+        payload: bytes,
+        *,
+        sender: str,
+        timeout: float,  # noqa: ASYNC109 - of the answer
+    ) -> str: ...
+
+    def cancel_request(self, request_id: str, *, sender: str) -> bool: ...
+
+    async def publish(self, topic: str, payload: bytes, *, sender: str) -> int: ...
+
+    def subscribe(self, pattern: str, *, sender: str) -> None: ...
+
+    def unsubscribe(self, pattern: str, *, sender: str) -> bool: ...
+
+    def grants(self, id: str, /) -> Grants | None:  # noqa: A002
+        """Return a component's grants; None for a Python actor, which is trusted."""
+        ...
+
+
+def component_id(actor: str) -> dict[str, str]:
+    """Return an actor's id as a ``component-id`` record."""
+    front, _, instance = actor.partition("#")
+    namespace, _, name = front.rpartition("/")
+    return {"namespace": namespace, "name": name, "instance": instance}
+
+
+def actor_id(record: _Id) -> str:
+    """Return the actor's id that a ``component-id`` record means, in normal form."""
+    front = f"{record.namespace}/{record.name}" if record.namespace else record.name
+    return f"{front}#{record.instance}" if record.instance else str(front)
+
+
+def messaging(  # noqa: C901 - one small function for each of the interface
+    postbox: Postbox, *, instrument: Instrument | None = None
+) -> HostInterface:
+    """Return the interface for all components of a system.
+
+    Between two components both sides must agree: the sender is granted ``send`` or
+    ``request`` to the receiver, and the receiver ``receive`` from the sender.
+    """
+    interface = HostInterface(MESSAGING)
+
+    def may_receive(call: Call, target: str) -> None:
+        grants = postbox.grants(target)
+        if grants is None:
+            return
+        receiver = evolve(call, component=target, actor=target, grants=grants)
+        need = Messaging("receive", _caller(call))
+        if problem := allowed(receiver, need, instrument):
+            raise WitError(_denied(f"{target!r} {problem}"))
+
+    @offer(interface, needs=Free("an actor may know its own id"))
+    def self_id(call: Call) -> dict[str, str]:
+        return component_id(_caller(call))
+
+    @offer(
+        interface,
+        needs=lambda target, _: Messaging("send", actor_id(target)),
+        denied=_denied,
+    )
+    async def send(call: Call, target: _Id, payload: bytes) -> None:
+        with _told():
+            may_receive(call, actor_id(target))
+            await postbox.send(actor_id(target), payload, sender=_caller(call))
+
+    @offer(
+        interface,
+        needs=lambda target, *_: Messaging("request", actor_id(target)),
+        denied=_denied,
+    )
+    async def request(
+        call: Call, target: _Id, payload: bytes, timeout_ms: int
+    ) -> bytes:
+        with _told():
+            may_receive(call, actor_id(target))
+            return await postbox.ask(
+                actor_id(target),
+                payload,
+                sender=_caller(call),
+                timeout=timeout_ms / 1000,
+            )
+
+    @offer(
+        interface,
+        needs=lambda target, *_: Messaging("request", actor_id(target)),
+        denied=_denied,
+    )
+    async def send_request(
+        call: Call, target: _Id, payload: bytes, timeout_ms: int
+    ) -> str:
+        with _told():
+            may_receive(call, actor_id(target))
+            return await postbox.request(
+                actor_id(target),
+                payload,
+                sender=_caller(call),
+                timeout=timeout_ms / 1000,
+            )
+
+    @offer(interface, needs=Free("gives up a request of the caller's own"))
+    def cancel_request(call: Call, request_id: str) -> bool:
+        return postbox.cancel_request(request_id, sender=_caller(call))
+
+    @offer(interface, needs=Free("checks `send` for each target by itself"))
+    async def broadcast(
+        call: Call, targets: list[_Id], payload: bytes
+    ) -> list[Ok | Err]:
+        outcomes: list[Ok | Err] = []
+        for target in map(actor_id, targets):
+            problem = allowed(call, Messaging("send", target), instrument)
+            try:
+                if problem:
+                    raise WitError(_denied(problem))  # noqa: TRY301 - as `send` has it
+                with _told():
+                    may_receive(call, target)
+                    await postbox.send(target, payload, sender=_caller(call))
+            except WitError as error:
+                outcomes.append(Err(error.value))
+            else:
+                outcomes.append(Ok())
+        return outcomes
+
+    @offer(
+        interface,
+        needs=lambda topic, _: _publishing(topic),
+        denied=_denied,
+    )
+    async def publish(call: Call, topic: str, payload: bytes) -> None:
+        with _told():
+            await postbox.publish(topic, payload, sender=_caller(call))
+
+    @offer(interface, needs=_subscribing, denied=_denied)
+    def subscribe(call: Call, pattern: str) -> None:
+        postbox.subscribe(pattern, sender=_caller(call))
+
+    @offer(interface, needs=Free("gives up what was subscribed to"))
+    def unsubscribe(call: Call, pattern: str) -> None:
+        postbox.unsubscribe(pattern, sender=_caller(call))
+
+    return interface
+
+
+def _caller(call: Call) -> str:
+    return call.actor or call.component
+
+
+def _publishing(topic: str) -> Messaging:
+    with _told():
+        check_topic(topic)
+    return Messaging("publish", topic)
+
+
+def _subscribing(pattern: str) -> Messaging:
+    with _told():
+        Pattern.parse(pattern, Kind.TOPIC)
+    return Messaging("subscribe", pattern)
+
+
+def _denied(reason: str) -> Variant:
+    return Variant("denied", reason)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell the guest why its message went nowhere, as a ``messaging-error``."""
+    try:
+        yield
+    except (DeliveryError, QuotaExceeded, ValueError) as error:
+        raise WitError(_messaging_error(error)) from error
+
+
+def _messaging_error(error: Exception) -> Variant:
+    match error:
+        case NoSuchActor():
+            case = "component-not-found"
+        case MailboxFull():
+            case = "mailbox-full"
+        case ReplyTimeout():
+            return Variant("timeout")
+        case AskCycle():
+            case = "cycle"
+        case ActorStopped():
+            case = "stopped"
+        case AskRefused():
+            case = "failed"
+        case _:
+            case = "invalid-message"
+    return Variant(case, str(error))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+import anyio
+import pytest
+
+from airssys.abc import Call
+from airssys.core.capability import Grants, MessagingGrants
+from airssys.core.errors import QuotaExceeded, WitError
+from airssys.core.event import Logged
+from airssys.engine.types import Record, Variant
+from airssys.host.guard import guard_for
+from airssys.host.host_services import HOST_SERVICES, host_services
+from airssys.host.messaging import component_id
+from airssys.registry import Registry
+from airssys.testing import Recorder, virtual_time
+
+NOW = 1_700_000_000_123_456_789
+
+
+class Guest:
+    def __init__(self, grants: Grants | None = None, actor: str = "a") -> None:
+        self.recorder = Recorder()
+        self.registry = Registry()
+        self.registry.register("a", grants=Grants(), config={"step": "2"})
+        self.interface = host_services(
+            self.registry,
+            instrument=self.recorder,
+            wall_clock=lambda: NOW,
+            random_source=lambda count: b"r" * count,
+        )
+        self.who = Call("acme/a", actor, "", grants or Grants())
+
+    async def call(self, name: str, *args: object) -> Any:
+        value = guard_for()(self.interface.functions[name], self.who, args)
+        return await value if isinstance(value, Awaitable) else value
+
+
+def test_the_interface_has_all_functions_and_says_why_they_need_nothing() -> None:
+    interface = host_services(Registry())
+
+    assert interface.name == HOST_SERVICES
+    assert set(interface.functions) == {
+        *("log", "current-time", "current-time-millis", "sleep-millis"),
+        *("random-bytes", "get-config", "list-components", "get-component-metadata"),
+    }
+    assert all(function.free for function in interface.functions.values())
+
+
+async def test_a_log_line_carries_the_name_of_the_guest() -> None:
+    guest, outside = Guest(), Guest(actor="")
+
+    await guest.call("log", "warn", "careful", [("k", "v")])
+    await outside.call("log", "info", "hello", [])
+
+    (event,) = guest.recorder.of(Logged)
+    assert (event.actor, event.level, event.message) == ("a", "warn", "careful")
+    assert event.fields == (("k", "v"),)
+    assert outside.recorder.of(Logged)[0].actor == "acme/a"
+
+
+async def test_a_log_line_that_nobody_wants_is_dropped() -> None:
+    interface = host_services(Registry())
+
+    interface.functions["log"].body(Call("a"), "info", "x", [])
+
+
+async def test_a_guest_reads_the_wall_clock() -> None:
+    guest = Guest()
+
+    assert await guest.call("current-time") == {
+        "seconds": 1_700_000_000,
+        "nanoseconds": 123_456_789,
+    }
+    assert await guest.call("current-time-millis") == 1_700_000_000_123
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
+async def test_a_guest_sleeps_on_the_event_loops_clock() -> None:
+    began = anyio.current_time()
+
+    await Guest().call("sleep-millis", 90_000)
+
+    assert anyio.current_time() == began + 90
+
+
+async def test_random_bytes_are_bounded() -> None:
+    guest = Guest()
+
+    assert await guest.call("random-bytes", 3) == b"rrr"
+    assert await guest.call("random-bytes", 0) == b""
+    with pytest.raises(QuotaExceeded, match=r"limit: 65_536 a call"):
+        await guest.call("random-bytes", 65_537)
+
+
+def test_random_bytes_differ_unless_a_test_says_otherwise() -> None:
+    body: Any = host_services(Registry()).functions["random-bytes"].body
+
+    assert len(body(Call("a"), 16)) == 16
+    assert body(Call("a"), 16) != body(Call("a"), 16)
+
+
+async def test_a_guest_finds_its_own_configuration() -> None:
+    guest = Guest()
+
+    assert await guest.call("get-config", "step") == "2"
+    assert await guest.call("get-config", "other") is None
+    assert await Guest(actor="").call("get-config", "step") is None
+
+
+async def test_a_guest_sees_itself_and_whom_it_may_reach() -> None:
+    grants = Grants(messaging=MessagingGrants(send=["b"], request=["c"]))
+    guest = Guest(grants)
+    for name in "bcd":
+        guest.registry.register(name)
+
+    assert await guest.call("list-components") == list(map(component_id, "abc"))
+    assert await Guest().call("list-components") == [component_id("a")]
+
+
+async def test_a_guest_reads_about_an_actor_it_may_reach() -> None:
+    guest = Guest(Grants(messaging=MessagingGrants(send=["b", "nobody"])))
+    entry = guest.registry.register("b")
+    guest.registry.register("secret")
+    wanted = Record(**component_id("b"))
+
+    assert await guest.call("get-component-metadata", wanted) == {
+        "id": component_id("b"),
+        "metadata": None,
+        "health": Variant("unknown", "not checked yet"),
+    }
+    entry.metadata, entry.health = Record(name="b"), Variant("healthy")
+    found = await guest.call("get-component-metadata", wanted)
+    assert (found["metadata"], found["health"]) == (entry.metadata, entry.health)
+    for hidden in ("secret", "nobody"):
+        with pytest.raises(WitError) as caught:
+            await guest.call("get-component-metadata", Record(**component_id(hidden)))
+        assert caught.value.value == Variant(
+            "not-found", f"there is no {hidden!r}, or none for the caller"
+        )

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from airssys.abc import Call, HostInterface
+from airssys.core.capability import Grants, MessagingGrants
+from airssys.core.errors import AskRefused, WitError
+from airssys.core.event import Denied
+from airssys.core.message import Overflow
+from airssys.engine.types import Err, Ok, Record, Variant
+from airssys.host.guard import guard_for
+from airssys.host.messaging import MESSAGING, actor_id, component_id, messaging
+from airssys.mailbox import Callback, PostOffice
+from airssys.registry import Registry
+from airssys.testing import Recorder
+
+ALL = Grants(
+    messaging=MessagingGrants(
+        send=["**"], request=["**"], publish=["#"], subscribe=["#"], receive=["**"]
+    )
+)
+
+
+class Guest:
+    """A guest's view of the interface: calls go through the guard, as the engine's."""
+
+    def __init__(self, grants: Grants = ALL) -> None:
+        self.recorder = Recorder()
+        self.registry = Registry(PostOffice(self.recorder))
+        self.interface: HostInterface = messaging(
+            self.registry, instrument=self.recorder
+        )
+        self.grants = grants
+        self.mailbox = self.registry.register("acme/a", grants=grants).mailbox
+
+    async def call(self, name: str, *args: object) -> Any:
+        call = Call("acme/a", "acme/a", f"{MESSAGING}#{name}", self.grants)
+        guard = guard_for(self.recorder)
+        value = guard(self.interface.functions[name], call, args)
+        return await value if isinstance(value, Awaitable) else value
+
+    async def error(self, name: str, *args: object) -> Variant:
+        with pytest.raises(WitError) as caught:
+            await self.call(name, *args)
+        return cast("Variant", caught.value.value)
+
+
+def ident(text: str) -> Record:
+    return Record(**component_id(text))
+
+
+@pytest.mark.parametrize("text", ["a", "ns/a", "a#1", "ns/a#1"])
+def test_ids_go_to_records_and_back(text: str) -> None:
+    assert actor_id(ident(text)) == text
+
+
+def test_the_interface_has_all_functions_and_each_says_what_it_needs() -> None:
+    functions = messaging(Registry()).functions
+
+    assert set(functions) == {
+        *("self-id", "send", "request", "send-request", "cancel-request"),
+        *("broadcast", "publish", "subscribe", "unsubscribe"),
+    }
+    for function in functions.values():
+        assert (function.needs is None) == bool(function.free)
+        assert (function.needs is None) == (function.denied is None)
+
+
+async def test_a_guest_learns_its_own_id() -> None:
+    assert await Guest().call("self-id") == {
+        "namespace": "acme",
+        "name": "a",
+        "instance": "",
+    }
+
+
+async def test_a_guest_sends_in_its_own_name() -> None:
+    guest = Guest()
+    b = guest.registry.register("b").mailbox
+
+    await guest.call("send", ident("b"), b"1")
+
+    message = await b.inbox.__anext__()
+    assert (message.sender, message.payload) == ("acme/a", b"1")
+
+
+async def test_a_guest_waits_for_an_answer_in_place() -> None:
+    guest = Guest()
+    b = guest.registry.register("b").mailbox
+    async with anyio.create_task_group() as tasks:
+
+        async def answer() -> None:
+            await (await b.inbox.__anext__()).reply(b"2")
+            message = await b.inbox.__anext__()
+            assert message.answer is not None
+            message.answer.refuse(AskRefused("b", "no"))
+
+        tasks.start_soon(answer)
+        assert await guest.call("request", ident("b"), b"1", 1000) == b"2"
+        error = await guest.error("request", ident("b"), b"1", 1000)
+
+    assert error == Variant("failed", "actor 'b' refused: no")
+
+
+async def test_a_guest_sends_a_request_and_takes_the_answer_later() -> None:
+    guest = Guest()
+    b = guest.registry.register("b").mailbox
+
+    kept = await guest.call("send-request", ident("b"), b"1", 1000)
+    given_up = await guest.call("send-request", ident("b"), b"1", 1000)
+    assert await guest.call("cancel-request", given_up) is True
+    assert await guest.call("cancel-request", given_up) is False
+    await (await b.inbox.__anext__()).reply(b"2")
+
+    assert await guest.mailbox.receive() == Callback(kept, b"2")
+
+
+async def test_a_guest_publishes_and_subscribes() -> None:
+    guest = Guest()
+
+    await guest.call("subscribe", "t.#")
+    await guest.call("publish", "t.x", b"1")
+    await guest.call("unsubscribe", "t.#")
+    await guest.call("publish", "t.x", b"2")
+
+    assert (await guest.mailbox.inbox.__anext__()).payload == b"1"
+    assert guest.mailbox.statistics().queued == 0
+
+
+async def test_a_broadcast_tells_how_each_send_went() -> None:
+    guest = Guest(Grants(messaging=MessagingGrants(send=["b", "c", "closed"])))
+    b = guest.registry.register("b").mailbox
+    guest.registry.register("closed", grants=Grants())
+    guest.registry.register("d")
+
+    outcomes = await guest.call("broadcast", list(map(ident, "bcd")), b"1")
+    closed = await guest.call("broadcast", [ident("closed")], b"1")
+
+    assert outcomes[0] == Ok()
+    assert [type(outcome) for outcome in outcomes[1:]] == [Err, Err]
+    assert [outcome.value.case for outcome in outcomes[1:]] == [
+        *("component-not-found", "denied")
+    ]
+    assert closed[0].value.case == "denied"
+    assert b.statistics().queued == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "needed"),
+    [
+        ("send", (ident("ns/b"), b""), "send to 'ns/b'"),
+        ("request", (ident("ns/b"), b"", 10), "request from 'ns/b'"),
+        ("send-request", (ident("ns/b"), b"", 10), "request from 'ns/b'"),
+        ("publish", ("t", b""), "publish to 't'"),
+        ("subscribe", ("t",), "subscribe to 't'"),
+    ],
+)
+async def test_without_grants_a_guest_is_denied_and_nothing_is_sent(
+    name: str, args: tuple[object, ...], needed: str
+) -> None:
+    guest = Guest(Grants())
+    b = guest.registry.register("ns/b").mailbox
+    guest.registry.subscribe("t", sender="ns/b")
+
+    error = await guest.error(name, *args)
+
+    assert error.case == "denied"
+    assert error.value.startswith(f"may not {needed}: no grant covers it")
+    (event,) = guest.recorder.of(Denied)
+    assert (event.component, event.needed) == ("acme/a", needed)
+    assert event.operation == f"{MESSAGING}#{name}"
+    assert b.statistics().queued == 0
+
+
+async def test_a_component_gets_only_what_it_may_receive() -> None:
+    guest = Guest()
+    deaf = guest.registry.register("deaf", grants=Grants()).mailbox
+    guest.registry.register("open", grants=ALL)
+
+    await guest.call("send", ident("open"), b"")
+    for name, args in (("send", ()), ("request", (10,)), ("send-request", (10,))):
+        error = await guest.error(name, ident("deaf"), b"", *args)
+        assert error.case == "denied"
+        assert "'deaf' may not receive from 'acme/a'" in error.value
+
+    assert [event.component for event in guest.recorder.of(Denied)] == ["deaf"] * 3
+    assert deaf.statistics().queued == 0
+
+
+async def test_why_a_message_went_nowhere_is_told_by_its_case() -> None:
+    guest = Guest()
+    full = guest.registry.register("full", capacity=1, overflow=Overflow.REFUSE)
+    await guest.call("send", ident("full"), b"")
+    guest.registry.register("gone").mailbox.close("gone")
+    guest.registry.register("slow")
+    guest.mailbox.payload = 2
+
+    async def case(name: str, *args: object) -> str:
+        return str((await guest.error(name, *args)).case)
+
+    assert await case("send", ident("nobody"), b"") == "component-not-found"
+    assert await case("send", ident("full"), b"") == "mailbox-full"
+    assert await case("send", ident("gone"), b"") == "stopped"
+    assert await case("send", ident("slow"), b"123") == "invalid-message"
+    assert await case("request", ident("slow"), b"", 0) == "timeout"
+    assert await case("request", ident("acme/a"), b"", 10) == "cycle"
+    assert await case("publish", "a.*", b"") == "invalid-message"
+    assert await case("subscribe", "a..b") == "invalid-message"
+    assert full.mailbox.statistics().queued == 1
