@@ -289,16 +289,18 @@ async def test_a_listener_that_waits_holds_up_the_publisher_until_it_leaves(
     registry: Registry,
 ) -> None:
     counts: list[int] = []
-    async with anyio.create_task_group() as tasks:
-        async with registry.listen("#", capacity=1, overflow=Overflow.WAIT):
-            await registry.publish("t", b"1")
 
-            async def publish() -> None:
-                counts.append(await registry.publish("t", b"2"))
+    async def publish() -> None:
+        counts.append(await registry.publish("t", b"2"))
 
-            tasks.start_soon(publish)
-            await wait_all_tasks_blocked()
-            assert counts == []
+    async with (
+        anyio.create_task_group() as tasks,
+        registry.listen("#", capacity=1, overflow=Overflow.WAIT),
+    ):
+        await registry.publish("t", b"1")
+        tasks.start_soon(publish)
+        await wait_all_tasks_blocked()
+        assert counts == []
 
     assert counts == [0]
 
