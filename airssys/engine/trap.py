@@ -30,7 +30,7 @@ _KINDS: Final = (
     ("cannot leave component instance", "cannot-leave-component"),
     ("cannot block a synchronous task", "cannot-block-synchronous-task"),
     ("deadlock", "deadlock"),
-    ("invalid `char`", "invalid-char"),
+    ("out of range for `char`", "invalid-char"),
     ("invalid utf-8", "invalid-string"),
     ("string content out-of-bounds", "string-out-of-bounds"),
     ("string pointer/length out of bounds", "string-out-of-bounds"),
@@ -40,7 +40,7 @@ _KINDS: Final = (
     ("unaligned pointer", "unaligned-pointer"),
     ("pointer not aligned", "unaligned-pointer"),
     ("realloc return", "invalid-realloc"),
-    ("thrown wasm exception", "uncaught-exception"),
+    ("thrown Wasm exception", "uncaught-exception"),
     ("fuel allocated for hostcalls", "value-too-large"),  # 128 MiB in a host's memory
 )
 _OUT_OF_FUEL: Final = "all fuel consumed"
