@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -19,7 +21,7 @@ from airssys.actor import (
     run_actor,
     run_component,
 )
-from airssys.core.capability import Grants
+from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import (
     ActorStopped,
     AskCycle,
@@ -34,10 +36,15 @@ from airssys.core.errors import (
     Unwell,
     WitError,
 )
-from airssys.core.event import CallCut, DeadLettered, Logged
+from airssys.core.event import CallCut, DeadLettered, Denied, Logged
 from airssys.core.limits import Limits
+from airssys.engine.component import Engine
+from airssys.engine.instance import Instance
 from airssys.engine.types import Err, Ok, Record, Variant
-from airssys.mailbox import PostOffice
+from airssys.host.guard import guard_for
+from airssys.host.host_services import host_services
+from airssys.host.messaging import messaging
+from airssys.mailbox import ActorRef, PostOffice
 from airssys.registry import Entry, Registry
 from airssys.testing import Recorder, ScriptedInstance, after, virtual_time
 
@@ -80,7 +87,8 @@ def dead(recorder: Recorder) -> list[tuple[str, bytes, str]]:
 
 async def echo(actor: Actor, mark: str = "") -> None:
     async for message in actor.inbox:
-        await message.reply(message.text + mark)
+        if message.answer is not None:
+            await message.reply(message.text + mark)
 
 
 async def test_a_python_actor_answers_until_it_is_asked_to_stop(
@@ -597,3 +605,185 @@ async def test_a_shutdown_that_goes_wrong_is_reported_and_the_stop_goes_on(
     assert event.level == level
     assert event.message.startswith("shutdown: ")
     assert [event.why for event in recorder.of(CallCut)] == cut
+
+
+# --- a real guest -----------------------------------------------------------------
+
+LIFECYCLE = Path(__file__).parent / "guests" / "lifecycle.wasm"
+ALL = Grants(
+    messaging=MessagingGrants(
+        send=["**"], request=["**"], publish=["#"], subscribe=["#"], receive=["**"]
+    )
+)
+
+
+@asynccontextmanager
+async def real_guest(
+    registry: Registry,
+    recorder: Recorder,
+    grants: Grants = ALL,
+    limits: Limits | None = None,
+    config: dict[str, str] | None = None,
+) -> AsyncIterator[ActorRef]:
+    """Run the guest that obeys its messages, beside an actor ``b`` that echoes."""
+    component = await Engine().load(LIFECYCLE)
+    entry = registry.register("acme/a", grants=grants, config=config)
+    imports = [
+        messaging(registry, instrument=recorder),
+        host_services(registry, instrument=recorder, wall_clock=lambda: 12 * 10**9),
+    ]
+
+    async def instantiate() -> Instance:
+        return await component.instantiate(
+            imports,
+            limits=limits or Limits(fuel=100_000_000, timeout=10),
+            grants=grants,
+            actor=entry.id,
+            guard=guard_for(recorder),
+        )
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_actor, echo, registry.register("b"), registry, "!")
+        await tasks.start(run_component, instantiate, entry, registry)
+        yield registry.ref("acme/a")
+        entry.mailbox.request_stop()
+        registry.entry("b").mailbox.request_stop()
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize(
+    ("order", "answer", "needs_grant"),
+    [
+        ("self", "acme/a", False),
+        ("time", "12000", False),
+        ("now", "12.0", False),
+        ("sleep 1", "ok", False),
+        ("config key", "value", False),
+        ("config other", "error: no such key", False),
+        ("about acme/a", "acme/a lifecycle", False),
+        ("cancel nothing", "false", False),
+        ("unsubscribe t", "ok", False),
+        ("send b 1", "ok", True),
+        ("ask b hi", "hi!", True),
+        ("later b 1", "acme/a:1", True),
+        ("broadcast b 1", "ok", True),
+        ("publish t 1", "ok", True),
+        ("subscribe t.#", "ok", True),
+    ],
+)
+async def test_a_real_guest_calls_every_function_and_is_denied_without_grants(
+    registry: Registry,
+    recorder: Recorder,
+    order: str,
+    answer: str,
+    needs_grant: bool,  # noqa: FBT001
+) -> None:
+    async with real_guest(registry, recorder, config={"key": "value"}) as guest:
+        assert (await guest.ask(order)).decode().strip().startswith(answer)
+    registry.remove("acme/a")
+    registry.remove("b")
+
+    async with real_guest(
+        registry, recorder, Grants(), config={"key": "value"}
+    ) as guest:
+        told = (await guest.ask(order)).decode().strip()
+
+    if needs_grant:
+        assert "denied" in told
+        assert [event.component for event in recorder.of(Denied)] == ["acme/a"]
+    else:
+        assert told.startswith(answer)
+        assert recorder.of(Denied) == []
+
+
+@pytest.mark.guest
+async def test_a_real_guest_logs_lists_and_draws_random_bytes(
+    registry: Registry, recorder: Recorder
+) -> None:
+    async with real_guest(registry, recorder) as guest:
+        with pytest.raises(AskRefused, match="gave no reply"):
+            await guest.ask("log careful")
+        assert (await guest.ask("list")).split() == [b"acme/a", b"b"]
+        assert len(await guest.ask("random 32")) == 32
+
+    (event,) = recorder.of(Logged)
+    assert (event.actor, event.level, event.message) == ("acme/a", "info", "careful")
+    assert event.fields == (("verb", "log"),)
+
+
+@pytest.mark.guest
+async def test_a_real_guest_takes_callbacks_topics_and_health_checks(
+    registry: Registry, recorder: Recorder
+) -> None:
+    async with real_guest(registry, recorder, config={"subscribe": "t.#"}) as guest:
+        request_id = (await guest.ask("later b hi")).decode()
+        await wait_all_tasks_blocked()
+        assert (await guest.ask("got")).decode() == f"{request_id} ok hi!"
+        await registry.publish("t.x", b"news")
+        assert await guest.ask("heard") == b"1 t.x news"
+        with pytest.raises(AskRefused, match="internal-error: no"):
+            await guest.ask("err no")
+        mailbox = registry.entry("acme/a").mailbox
+        await mailbox.check_health()
+        await guest.ask("sick no disk")
+        with pytest.raises(Unwell, match="no disk"):
+            await mailbox.check_health()
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize(
+    ("config", "error"),
+    [
+        ({"fail": "no"}, InitFailed),
+        ({"hang": "spin"}, Overtime),
+        ({"hang": "sleep"}, Overtime),
+        ({"init-trap": "yes"}, GuestTrapped),
+    ],
+)
+async def test_a_real_guest_whose_init_fails_does_not_start(
+    registry: Registry,
+    recorder: Recorder,
+    config: dict[str, str],
+    error: type[Exception],
+) -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        await real_guest(
+            registry, recorder, limits=Limits(timeout=0.2), config=config
+        ).__aenter__()
+
+    assert caught.group_contains(error)
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("how", ["trap", "spin", "sleep", "err"])
+async def test_a_real_guest_that_fails_in_shutdown_stops_all_the_same(
+    registry: Registry, recorder: Recorder, how: str
+) -> None:
+    limits = Limits(timeout=0.2)
+    async with real_guest(
+        registry, recorder, limits=limits, config={"bad-shutdown": how}
+    ):
+        pass
+
+    (event,) = recorder.of(Logged)
+    assert event.message.startswith("shutdown: ")
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize(
+    ("order", "why"), [("trap", "trap"), ("spin", "time"), ("deep", "trap")]
+)
+async def test_a_real_guest_that_is_cut_crashes_its_actor_alone(
+    registry: Registry, recorder: Recorder, order: str, why: str
+) -> None:
+    async def order_it() -> None:
+        async with real_guest(registry, recorder, limits=Limits(timeout=0.2)) as guest:
+            with pytest.raises(ActorStopped):
+                await guest.ask(order)
+            await anyio.sleep_forever()
+
+    with pytest.raises(ExceptionGroup):
+        await order_it()
+
+    assert [event.why for event in recorder.of(CallCut)] == [why]
+    assert [event.payload for event in recorder.of(DeadLettered)] == [order.encode()]
