@@ -48,6 +48,7 @@ _OUT_OF_MEMORY: Final = (
     "exceeds memory limits",
     "exceeds table limits",
     "resource limit exceeded",
+    "no capacity for allocation",  # in the heap of the garbage collector
 )
 
 
