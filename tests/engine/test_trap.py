@@ -327,6 +327,18 @@ async def test_a_guest_that_grows_beyond_its_limit_is_told_so_and_lives(
         assert await instance.call("grow", 1) == 4
 
 
+async def test_the_collected_heap_counts_as_memory(make: Any) -> None:
+    text = running(
+        "(array.len (array.new $a (i64.const 7) (i32.const 200000)))",
+        "(type $a (array (mut i64)))",
+    )
+    with await make(text, limits=Limits(memory=4 * MIB)) as instance:
+        assert await instance.call("run") == 200_000
+    instance = await make(text, limits=Limits(memory=MIB))
+    with pytest.raises(OutOfMemory, match="no capacity"):
+        await instance.call("run")
+
+
 async def test_a_table_larger_than_its_limit_is_refused(make: Any) -> None:
     text = guests.code("(table 101 funcref)")
     with pytest.raises(OutOfMemory, match="table"):
