@@ -121,6 +121,11 @@ INSTANCE_SIZE: Final = 16
 FUNC_SIZE: Final = 32
 
 
+address_of_bytes = ctypes.pythonapi["PyBytes_AsString"]
+"""Returns the address of a bytes object's content, which lives as long as it does."""
+address_of_bytes.restype, address_of_bytes.argtypes = c_void_p, (ctypes.py_object,)
+
+
 def address(pointer: Any) -> int:
     """Return the address a wasmtime-py pointer holds."""
     return ctypes.cast(pointer, c_void_p).value or 0

@@ -29,7 +29,7 @@ from .instance import Instance
 from .link import Link, link
 from .signature import ExportSignature
 from .types import Extern, FuncType, InstanceType, read_extern
-from .values import Unsupported
+from .lower import Unsupported
 
 __all__ = ("Component", "Engine")
 

@@ -13,7 +13,7 @@ from ..core.errors import UnknownImport
 from . import _ffi
 from .signature import ImportSignature
 from .types import FuncType, InstanceType, Opaque, TypeDef
-from .values import Unsupported
+from .lower import Unsupported
 
 if TYPE_CHECKING:
     from .component import Component

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from struct import Struct, error as StructError
 from typing import Any, Final
 
 from ..core.errors import ValueMismatch, WitError
 from . import _ffi
 from ._ffi import VAL
-from .types import Err, FuncType, Ok, Result, Scalar
-from .values import Arena, Converter, Mismatch, converter, number_kind, numbers
+from .lift import Lift, lifting
+from .lower import NUMBERS, Lowering, Mismatch, lowering, numbers, pin
+from .types import Err, FuncType, Ok, Result, Scalar, WitType
 
 __all__ = ("ExportSignature", "Frame", "ImportSignature")
 
 _read_pointer: Final = Struct("=Q").unpack_from
-_TAIL: Final = VAL + 8  # the result's slot, then the error's
+_SLOTS: Final = VAL + 8
+"""Bytes of the result's slot, then the error's."""
+_NOTHING: Final = bytes(_SLOTS)
+_SPARE: Final = 8
+"""Frames that a signature keeps for its next calls."""
 
 
 class Frame:
-    """The C memory of one call: arguments, then the result's slot, then the error's.
+    """The C memory of one call: arguments, the result's slot, the error's, tails.
 
     It must live until the call's future is deleted: wasmtime writes into it when the
     fibre ends.
     """
 
-    __slots__ = ("base", "block", "error_at", "result_at")
+    __slots__ = ("base", "block", "error_at", "keep", "result_at")
 
-    def __init__(self, block: bytearray, base: int, result_at: int) -> None:
-        self.block = block
-        self.base = base
+    def __init__(self, template: bytes, result_at: int) -> None:
+        self.block = bytearray(template)
+        self.base = pin(self.block)
         self.result_at = result_at
         self.error_at = result_at + VAL
+        self.keep: list[object] = []
+        """What the block points to."""
 
     @property
     def error(self) -> int:
@@ -40,11 +48,50 @@ class Frame:
         return address
 
 
+class _Lowered:
+    """Frames for values of given types, in order."""
+
+    __slots__ = ("_plan", "_spare", "_template", "result_at")
+
+    def __init__(self, types: Sequence[tuple[str, WitType]]) -> None:
+        self.result_at = len(types) * VAL
+        self._template = bytes(self.result_at + _SLOTS)
+        self._plan: list[tuple[str, Lowering, int, int]] = []
+        for index, (name, type_) in enumerate(types):
+            each = lowering(type_)
+            self._plan.append((name, each, index * VAL, len(self._template)))
+            self._template += each.template
+        self._spare: list[Frame] = []
+
+    def frame(self) -> Frame:
+        """Return a frame, a used one if there is one."""
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return Frame(self._template, self.result_at)
+
+    def write(self, frame: Frame, values: Sequence[Any]) -> None:
+        """Lower the values into a frame. Raises `Mismatch`."""
+        block, base, keep = frame.block, frame.base, frame.keep
+        name = ""
+        try:
+            for (name, each, head, tail), value in zip(self._plan, values):
+                each.write(block, head, tail, base, keep, value)
+        except Mismatch as mismatch:
+            raise mismatch.within(name) from None
+
+    def recycle(self, frame: Frame) -> None:
+        """Take back a frame that nothing in C refers to any more."""
+        frame.keep.clear()
+        if len(self._spare) < _SPARE:
+            self._spare.append(frame)
+
+
 class ExportSignature:
     """How to call one exported function."""
 
     __slots__ = (
-        *("_kinds", "_lift", "_params", "_read", "_scalar_frame", "_spare"),
+        *("_kinds", "_lift", "_lowered", "_numbers", "_read"),
         *("name", "params", "result_at", "results", "type"),
     )
 
@@ -53,21 +100,19 @@ class ExportSignature:
         self.type = type_
         self.params = len(type_.params)
         self.results = 0 if type_.result is None else 1
-        self.result_at = self.params * VAL
-        self._params = [
-            (param, converter(param_type)) for param, param_type in type_.params
-        ]
+        self._lowered = _Lowered(type_.params)
+        self.result_at = self._lowered.result_at
         self._lift = _lift_result(type_)
-        # Numbers in and a number (or nothing) out is common and can be quicker: one
-        # pack that also clears both slots, into a frame that is used again.
-        fmt = numbers(t for _, t in type_.params)
-        self._scalar_frame = None if fmt is None else Struct(f"={fmt}{_TAIL}x")
+        # Numbers in and a number out are common and can be quicker: one pack, which
+        # also clears both slots, and one unpack.
+        fmt = numbers(param for _, param in type_.params)
+        self._numbers = None if fmt is None else Struct(f"={fmt}{_SLOTS}x")
         self._kinds: list[Any] = []  # kinds, each with a place for the value after it
         if fmt is not None:
-            for _, param_type in type_.params:
-                self._kinds += (number_kind(param_type), None)
+            for _, param in type_.params:
+                assert isinstance(param, Scalar)
+                self._kinds += (NUMBERS[param.name][0], None)
         self._read = _number_reader(type_)
-        self._spare: list[Frame] = []
 
     def frame(self, args: tuple[Any, ...]) -> Frame:
         """Lower the arguments.
@@ -76,71 +121,56 @@ class ExportSignature:
             ValueMismatch: Too few or too many, or one does not fit its type.
         """
         if len(args) != self.params:
-            raise ValueMismatch(
-                self.name,
-                "arguments",
-                f"{self.params} ({', '.join(n for n, _ in self.type.params)})",
-                str(len(args)),
-            )
-        if self._scalar_frame is None:
-            return self._compound_frame(args)
+            names = ", ".join(name for name, _ in self.type.params) or "none"
+            expected = f"{self.params} ({names})"
+            raise ValueMismatch(self.name, "arguments", expected, str(len(args)))
+        frame = self._lowered.frame()
+        if self._numbers is not None:
+            flat = self._kinds.copy()
+            flat[1::2] = args
+            try:
+                self._numbers.pack_into(frame.block, 0, *flat)
+            except (StructError, TypeError, OverflowError):
+                pass  # the long way says what does not fit
+            else:
+                return frame
+        frame.block[self.result_at : self.result_at + _SLOTS] = _NOTHING
         try:
-            frame = self._spare.pop()
-        except IndexError:
-            arena = Arena.of(self.result_at + _TAIL)
-            frame = Frame(arena.block, arena.settle(), self.result_at)
-        flat = self._kinds.copy()
-        flat[1::2] = args
-        try:
-            self._scalar_frame.pack_into(frame.block, 0, *flat)
-        except (StructError, TypeError, OverflowError):
-            return self._compound_frame(args)  # which says what does not fit
+            self._lowered.write(frame, args)
+        except Mismatch as mismatch:
+            raise mismatch.error(self.name) from None
         return frame
 
-    def _compound_frame(self, args: tuple[Any, ...]) -> Frame:
-        arena = Arena.of(self.result_at + _TAIL)
-        for index, ((param, inner), arg) in enumerate(zip(self._params, args)):
-            try:
-                inner.lower(arena, index * VAL, arg)
-            except Mismatch as mismatch:
-                raise mismatch.within(param).error(self.name) from None
-        return Frame(arena.block, arena.settle(), self.result_at)
-
     def result(self, frame: Frame) -> Any:
-        """Lift the result of a call that ended without an error.
+        """Lift the result of a call that ended without an error; take the frame back.
 
         Raises:
             WitError: The function's result is an ``err``.
         """
-        if self._read is not None:
-            value = self._read(frame.block, self.result_at + 8)[0]
-            self.recycle(frame)
-            return value
-        if self._lift is None:
-            self.recycle(frame)
-            return None
         try:
-            return self._lift(frame.block, self.result_at)
+            if self._read is not None:
+                return self._read(frame.block, self.result_at + 8)[0]
+            if self._lift is None:
+                return None
+            try:
+                return self._lift(frame.block, self.result_at)
+            finally:
+                _ffi.val_delete(frame.base + self.result_at)
         finally:
-            _ffi.val_delete(frame.base + self.result_at)
-
-    def recycle(self, frame: Frame) -> None:
-        """Take back a frame whose future is deleted and whose result needs no free."""
-        if self._scalar_frame is not None and len(self._spare) < 8:
-            self._spare.append(frame)
+            self._lowered.recycle(frame)
 
 
 def _number_reader(type_: FuncType) -> Any:
-    if not isinstance(type_.result, Scalar) or not (fmt := numbers((type_.result,))):
+    if not isinstance(type_.result, Scalar) or type_.result.name not in NUMBERS:
         return None
-    return Struct(f"={fmt[3]}").unpack_from
+    return Struct(f"={NUMBERS[type_.result.name][1]}").unpack_from
 
 
-def _lift_result(type_: FuncType) -> Any:
+def _lift_result(type_: FuncType) -> Lift | None:
     """Return what lifts a function's result: an ``err`` raises."""
     if type_.result is None:
         return None
-    lift = converter(type_.result).lift
+    lift = lifting(type_.result)
     if not isinstance(type_.result, Result):
         return lift
 
@@ -156,19 +186,18 @@ def _lift_result(type_: FuncType) -> Any:
 class ImportSignature:
     """How a host function's parameters and result cross."""
 
-    __slots__ = ("_lifts", "_lower", "fallible", "name", "params", "type")
+    __slots__ = ("_lifts", "_lowered", "fallible", "name", "params", "type")
 
     def __init__(self, name: str, type_: FuncType) -> None:
         self.name = name
         self.type = type_
         self.params = len(type_.params)
         self._lifts = [
-            (index * VAL, converter(param).lift)
-            for index, (_, param) in enumerate(type_.params)
+            (index * VAL, lifting(param)) for index, (_, param) in enumerate(type_.params)
         ]
         self.fallible = isinstance(type_.result, Result)
-        self._lower: Converter | None = (
-            None if type_.result is None else converter(type_.result)
+        self._lowered = (
+            None if type_.result is None else _Lowered((("result", type_.result),))
         )
 
     def lift(self, arguments: int) -> list[Any]:
@@ -184,20 +213,20 @@ class ImportSignature:
         Raises:
             ValueMismatch: The value does not fit the result's type.
         """
-        if self._lower is None:
-            return
-        self._write(self._lower, Ok(value) if self.fallible else value, results)
+        if self._lowered is not None:
+            self._write(self._lowered, Ok(value) if self.fallible else value, results)
 
     def lower_error(self, value: Any, results: int) -> None:
         """Lower the value of a `WitError` as the result's ``err``."""
-        assert self._lower is not None
-        self._write(self._lower, Err(value), results)
+        assert self._lowered is not None
+        self._write(self._lowered, Err(value), results)
 
-    def _write(self, inner: Converter, value: Any, results: int) -> None:
-        arena = Arena.of(VAL)
+    def _write(self, lowered: _Lowered, value: Any, results: int) -> None:
+        frame = lowered.frame()
         try:
-            inner.lower(arena, 0, value)
+            lowered.write(frame, (value,))
         except Mismatch as mismatch:
-            raise mismatch.within("result").error(self.name) from None
+            raise mismatch.error(self.name) from None
         # wasmtime frees the result, so it gets a copy in memory of its own.
-        _ffi.val_clone(arena.settle(), results)
+        _ffi.val_clone(frame.base, results)
+        lowered.recycle(frame)

@@ -1,0 +1,564 @@
+"""Lower Python values to component values, by writers compiled once for each type.
+
+The layout is that of wasmtime's C API: a value is 32 bytes, its *head*, with the kind at
+0 and the payload at 8: a scalar, or sizes and pointers. What a head points to and whose
+size the type fixes (the fields of a record, the value in an option) is its *tail*. Heads
+and tails have fixed places in one block of Python's memory, whose tails begin as a
+template, so a call that is made again only writes what differs. What has no fixed size
+(strings, lists) stays in Python objects of its own, kept alive beside the block.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
+from operator import attrgetter
+from struct import Struct
+from typing import Any, Final, TypeAlias
+
+from attrs import frozen
+
+from ..core.errors import ValueMismatch
+from ._ffi import VAL, address_of_bytes
+from .types import (
+    Enum,
+    Err,
+    Flags,
+    List,
+    Ok,
+    Opaque,
+    Option,
+    RecordType,
+    Result,
+    Scalar,
+    Some,
+    Tuple,
+    Variant,
+    VariantType,
+    WitType,
+    snake,
+)
+
+__all__ = (
+    "ENTRY",
+    "NUMBERS",
+    "Lowering",
+    "Mismatch",
+    "Unsupported",
+    "lowering",
+    "numbers",
+    "pin",
+)
+
+ENTRY: Final = 48
+"""Bytes of a record's field: the name's size and pointer, then the value."""
+_NAME: Final = 16
+_SIZE_POINTER: Final = Struct("=QQ")
+
+NUMBERS: Final = {
+    "s8": (1, "b"),
+    "u8": (2, "B"),
+    "s16": (3, "h"),
+    "u16": (4, "H"),
+    "s32": (5, "i"),
+    "u32": (6, "I"),
+    "s64": (7, "q"),
+    "u64": (8, "Q"),
+    "f32": (9, "f"),
+    "f64": (10, "d"),
+}
+"""The kind of each number's C value, and its struct code."""
+_BOOL, _CHAR, _STRING, _LIST, _RECORD, _TUPLE, _VARIANT = 0, 11, 12, 13, 14, 15, 16
+_ENUM, _OPTION, _RESULT, _FLAGS = 17, 18, 19, 20
+
+
+class Unsupported(Exception):
+    """A type whose values cannot be passed; the argument is its WIT name."""
+
+
+class Mismatch(Exception):
+    """A value that does not fit; the path grows while it unwinds."""
+
+    def __init__(self, expected: str, value: object) -> None:
+        super().__init__()
+        self.expected = expected
+        self.got = _shown(value)
+        self.path = ""
+
+    def within(self, step: str) -> Mismatch:
+        """Put a step in front of the path."""
+        self.path = f"{step}{self.path}"
+        return self
+
+    def error(self, where: str) -> ValueMismatch:
+        """Return the public error."""
+        return ValueMismatch(where, self.path.lstrip("."), self.expected, self.got)
+
+
+def _shown(value: object) -> str:
+    """Show a value of any size in a few words; never raise."""
+    if isinstance(value, int | float | str | bytes) or value is None:
+        text = repr(value[:40] if isinstance(value, str | bytes) else value)
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    return type(value).__name__
+
+
+Write: TypeAlias = Callable[[bytearray, int, int, int, list[object], Any], None]
+
+
+@frozen
+class Lowering:
+    """How to lower one type."""
+
+    write: Write
+    """``write(block, head, tail, base, keep, value)``: the offsets of head and tail in
+    the block, the block's address, a list that keeps objects alive, and the value."""
+    template: bytes = b""
+    """What the tail holds before the first write."""
+
+
+def pin(block: bytearray) -> int:
+    """Return the address of a block, which may not change its size any more."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(block))
+
+
+def numbers(types: Iterable[WitType]) -> str | None:
+    """Return the struct format of values that are all numbers; None if some are not."""
+    codes = []
+    for type_ in types:
+        if not isinstance(type_, Scalar) or type_.name not in NUMBERS:
+            return None
+        code = NUMBERS[type_.name][1]
+        codes.append(f"B7x{code}{24 - struct.calcsize(code)}x")
+    return "".join(codes)
+
+
+def lowering(type_: WitType) -> Lowering:  # noqa: PLR0911 - one for each kind of type
+    """Compile a type.
+
+    Raises:
+        Unsupported: The type holds a resource, a future, a stream or an error context.
+    """
+    match type_:
+        case Scalar("bool"):
+            return _bool()
+        case Scalar("char"):
+            return _char()
+        case Scalar("string"):
+            return _string()
+        case Scalar():
+            return _number(type_)
+        case List(Scalar("u8")):
+            return _bytes()
+        case List():
+            return _list(type_.element)
+        case RecordType():
+            return _record(type_)
+        case Tuple():
+            return _tuple(type_)
+        case VariantType():
+            return _variant(type_)
+        case Enum():
+            return _enum(type_)
+        case Flags():
+            return _flags(type_)
+        case Option():
+            return _option(type_)
+        case Result():
+            return _result(type_)
+        case Opaque():
+            raise Unsupported(type_.name)
+
+
+# --- scalars and strings ----------------------------------------------------------
+
+_write_head: Final = Struct("=B7xQQ8x").pack_into
+"""Writes a head that is a size and a pointer."""
+
+
+def _bool() -> Lowering:
+    pack = Struct("=B7x?23x").pack_into
+
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, _k: list[object], value: Any
+    ) -> None:
+        if value is not True and value is not False:
+            raise Mismatch("bool", value)
+        pack(block, head, _BOOL, value)
+
+    return Lowering(write)
+
+
+def _number(type_: Scalar) -> Lowering:
+    kind = NUMBERS[type_.name][0]
+    pack = Struct(f"={numbers((type_,))}").pack_into
+
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, _k: list[object], value: Any
+    ) -> None:
+        try:
+            pack(block, head, kind, value)
+        except (struct.error, TypeError, OverflowError):
+            raise Mismatch(type_.name, value) from None
+
+    return Lowering(write)
+
+
+def _char() -> Lowering:
+    pack = Struct("=B7xI20x").pack_into
+
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, _k: list[object], value: Any
+    ) -> None:
+        if not isinstance(value, str) or len(value) != 1:
+            raise Mismatch("char (a str of length 1)", value)
+        code = ord(value)
+        if 0xD800 <= code <= 0xDFFF:
+            raise Mismatch("char (no surrogate)", value)
+        pack(block, head, _CHAR, code)
+
+    return Lowering(write)
+
+
+def _string() -> Lowering:
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, keep: list[object], value: Any
+    ) -> None:
+        if not isinstance(value, str):
+            raise Mismatch("string", value)
+        try:
+            text = value.encode()
+        except UnicodeEncodeError:
+            raise Mismatch("string (no surrogates)", value) from None
+        keep.append(text)
+        _write_head(block, head, _STRING, len(text), address_of_bytes(text))
+
+    return Lowering(write)
+
+
+# --- lists ------------------------------------------------------------------------
+
+
+def _bytes() -> Lowering:
+    """Lower ``list<u8>``: 32 bytes of C for each byte, in one strided copy."""
+    element = bytes((NUMBERS["u8"][0], *bytes(VAL - 1)))
+
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, keep: list[object], value: Any
+    ) -> None:
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise Mismatch("list<u8> (bytes)", value)
+        data = bytes(value)
+        items = bytearray(element * len(data))
+        items[8::VAL] = data
+        keep.append(items)
+        _write_head(block, head, _LIST, len(data), pin(items) if data else 0)
+
+    return Lowering(write)
+
+
+def _list(element: WitType) -> Lowering:
+    inner = lowering(element)
+    write_one, template = inner.write, inner.template
+    name = f"list<{element}>"
+    strided = _strided(element) if numbers((element,)) else None
+
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, keep: list[object], value: Any
+    ) -> None:
+        if not isinstance(value, Sequence) or isinstance(
+            value, str | bytes | bytearray
+        ):
+            raise Mismatch(name, value)
+        # One reading of the value: C would read past elements that are not there.
+        values = list(value)
+        size = len(values)
+        items = strided(values) if strided is not None and size > 8 else None
+        if items is None:
+            heads = size * VAL
+            items = bytearray(heads) + template * size
+            base = pin(items) if size else 0
+            index = 0
+            try:
+                for index, item in enumerate(values):
+                    tail = heads + index * len(template)
+                    write_one(items, index * VAL, tail, base, keep, item)
+            except Mismatch as mismatch:
+                raise mismatch.within(f"[{index}]") from None
+        keep.append(items)
+        _write_head(block, head, _LIST, size, pin(items) if size else 0)
+
+    return Lowering(write)
+
+
+def _strided(element: WitType) -> Callable[[list[Any]], bytearray | None]:
+    """Return what lowers a list of numbers without a step of Python for each."""
+    assert isinstance(element, Scalar)
+    kind, code = NUMBERS[element.name]
+    size = struct.calcsize(code)
+    value = bytes((kind, *bytes(VAL - 1)))
+
+    def pack(values: list[Any]) -> bytearray | None:
+        if code == "f":  # array() would turn what is too large into inf
+            return None
+        try:
+            data = array(code, values)
+        except (TypeError, OverflowError):
+            return None  # the long way says which one does not fit
+        items = bytearray(value * len(data))
+        memoryview(items).cast(code)[8 // size :: VAL // size] = memoryview(data)
+        return items
+
+    return pack
+
+
+# --- records and tuples -----------------------------------------------------------
+
+
+def _static(names: Sequence[str]) -> list[tuple[int, int, object]]:
+    """Give names an address for as long as the result is kept: size, address, owner."""
+    texts = [name.encode() for name in names]
+    return [(len(text), address_of_bytes(text), text) for text in texts]
+
+
+def _placed(inner: Sequence[Lowering], first: int) -> tuple[list[int], bytes]:
+    """Lay tails out one after the other: their offsets, and their templates."""
+    offsets, templates = [], b""
+    for each in inner:
+        offsets.append(first + len(templates))
+        templates += each.template
+    return offsets, templates
+
+
+def _record(type_: RecordType) -> Lowering:
+    names = [name for name, _ in type_.fields]
+    static = _static(names)
+    inner = [lowering(field) for _, field in type_.fields]
+    count = len(names)
+    offsets, templates = _placed(inner, count * ENTRY)
+    entries = b"".join(
+        _SIZE_POINTER.pack(size, address) + bytes(VAL) for size, address, _ in static
+    )
+    plan = [
+        (name, each.write, index * ENTRY + _NAME, offset)
+        for index, (name, each, offset) in enumerate(zip(names, inner, offsets))
+    ]
+    keys = [snake(name) for name in names]
+    pick = _picker(names, keys)
+
+    def write(
+        block: bytearray,
+        head: int,
+        tail: int,
+        base: int,
+        keep: list[object],
+        value: Any,
+        _static: object = static,
+    ) -> None:
+        found = pick(value)
+        _write_head(block, head, _RECORD, count, base + tail)
+        name = ""
+        try:
+            for (name, write_one, inner_head, inner_tail), one in zip(plan, found):
+                write_one(block, tail + inner_head, tail + inner_tail, base, keep, one)
+        except Mismatch as mismatch:
+            raise mismatch.within(f".{name}") from None
+
+    return Lowering(write, entries + templates)
+
+
+_ABSENT: Final = object()
+
+
+def _picker(names: list[str], keys: list[str]) -> Callable[[Any], Iterable[Any]]:
+    """Return what takes a record's fields, in order, from an object or a mapping."""
+    known = {*names, *keys}
+    get = attrgetter(*keys) if len(keys) > 1 else None
+
+    def pick(value: Any) -> Iterable[Any]:
+        try:
+            if type(value) is dict and len(value) == len(keys):
+                return [value[key] for key in keys]
+            if type(value) is not dict and get is not None:
+                found: Iterable[Any] = get(value)
+                return found
+        except (KeyError, AttributeError):
+            pass
+        return [pick_one(value, name, key) for name, key in zip(names, keys)]
+
+    def pick_one(value: Any, name: str, key: str) -> Any:
+        if isinstance(value, Mapping):
+            if extra := value.keys() - known:
+                raise Mismatch(
+                    f"record with fields {', '.join(keys)} only",
+                    f"also {min(map(str, extra))}",
+                )
+            found = value.get(key, value.get(name, _ABSENT))
+        else:
+            found = getattr(value, key, _ABSENT)
+        if found is _ABSENT:
+            raise Mismatch(f"record with field {name!r}", value)
+        return found
+
+    return pick
+
+
+def _tuple(type_: Tuple) -> Lowering:
+    inner = [lowering(element) for element in type_.elements]
+    count = len(inner)
+    offsets, templates = _placed(inner, count * VAL)
+    plan = [(each.write, i * VAL, offsets[i]) for i, each in enumerate(inner)]
+
+    def write(
+        block: bytearray, head: int, tail: int, base: int, keep: list[object], value: Any
+    ) -> None:
+        if not isinstance(value, tuple | list) or len(value) != count:
+            raise Mismatch(str(type_), value)
+        _write_head(block, head, _TUPLE, count, base + tail)
+        index = 0
+        try:
+            for index, one in enumerate(value):
+                write_one, inner_head, inner_tail = plan[index]
+                write_one(block, tail + inner_head, tail + inner_tail, base, keep, one)
+        except Mismatch as mismatch:
+            raise mismatch.within(f"[{index}]") from None
+
+    return Lowering(write, bytes(count * VAL) + templates)
+
+
+# --- variants, enums, flags, options, results -------------------------------------
+
+
+def _boxes(inner: Iterable[Lowering | None]) -> bytes:
+    """Return the template of a tail that holds one of several values at a time."""
+    longest = max((len(each.template) for each in inner if each is not None), default=-1)
+    return bytes(VAL + longest) if longest >= 0 else b""
+
+
+def _box(  # noqa: PLR0913, PLR0917 - as `Write`, on the hot path
+    inner: Lowering, block: bytearray, tail: int, base: int, keep: list[object], value: Any
+) -> None:
+    """Write a value whose head and tail share a tail with others."""
+    after = tail + VAL
+    if template := inner.template:
+        block[after : after + len(template)] = template
+    inner.write(block, tail, after, base, keep, value)
+
+
+def _variant(type_: VariantType) -> Lowering:
+    pack = Struct("=B7xQQQ").pack_into
+    inner = [None if case is None else lowering(case) for _, case in type_.cases]
+    static = _static([name for name, _ in type_.cases])
+    cases = {
+        name: (*name_static, each)
+        for (name, _), name_static, each in zip(type_.cases, static, inner)
+    }
+    expected = f"Variant({' | '.join(repr(name) for name in cases)})"
+
+    def write(
+        block: bytearray, head: int, tail: int, base: int, keep: list[object], value: Any
+    ) -> None:
+        if not isinstance(value, Variant):
+            raise Mismatch(expected, value)
+        case = cases.get(value.case)
+        if case is None:
+            raise Mismatch(expected, value.case)
+        size, name, _, inner = case
+        if inner is None:
+            if value.value is not None:
+                raise Mismatch(f"no value for case {value.case!r}", value.value)
+            pack(block, head, _VARIANT, size, name, 0)
+            return
+        pack(block, head, _VARIANT, size, name, base + tail)
+        try:
+            _box(inner, block, tail, base, keep, value.value)
+        except Mismatch as mismatch:
+            raise mismatch.within(f"({value.case})") from None
+
+    return Lowering(write, _boxes(inner))
+
+
+def _enum(type_: Enum) -> Lowering:
+    cases = dict(zip(type_.cases, _static(type_.cases)))
+
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, _k: list[object], value: Any
+    ) -> None:
+        case = cases.get(value) if isinstance(value, str) else None
+        if case is None:
+            raise Mismatch(str(type_), value)
+        _write_head(block, head, _ENUM, case[0], case[1])
+
+    return Lowering(write)
+
+
+def _flags(type_: Flags) -> Lowering:
+    known = dict(zip(type_.names, _static(type_.names)))
+
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, keep: list[object], value: Any
+    ) -> None:
+        if not isinstance(value, AbstractSet | list | tuple):
+            raise Mismatch(str(type_), value)
+        packed = []
+        for name in value:
+            if not isinstance(name, str) or name not in known:
+                raise Mismatch(str(type_), name)
+            packed.append(_SIZE_POINTER.pack(*known[name][:2]))
+        names = b"".join(packed)
+        keep.append(names)
+        _write_head(block, head, _FLAGS, len(packed), address_of_bytes(names))
+
+    return Lowering(write)
+
+
+def _option(type_: Option) -> Lowering:
+    pack = Struct("=B7xQ16x").pack_into
+    inner = lowering(type_.some)
+    write_some = inner.write
+    nests = isinstance(type_.some, Option)
+
+    def write(
+        block: bytearray, head: int, tail: int, base: int, keep: list[object], value: Any
+    ) -> None:
+        if value is None:
+            pack(block, head, _OPTION, 0)
+            return
+        if isinstance(value, Some):
+            value = value.value
+        elif nests:
+            raise Mismatch("None or Some(...), since options nest here", value)
+        pack(block, head, _OPTION, base + tail)
+        write_some(block, tail, tail + VAL, base, keep, value)
+
+    return Lowering(write, bytes(VAL) + inner.template)
+
+
+def _result(type_: Result) -> Lowering:
+    pack = Struct("=B7xB7xQ8x").pack_into
+    sides = {
+        Ok: None if type_.ok is None else lowering(type_.ok),
+        Err: None if type_.err is None else lowering(type_.err),
+    }
+
+    def write(
+        block: bytearray, head: int, tail: int, base: int, keep: list[object], value: Any
+    ) -> None:
+        if not isinstance(value, Ok | Err):
+            raise Mismatch(f"Ok or Err of {type_}", value)
+        ok = isinstance(value, Ok)
+        inner = sides[Ok if ok else Err]
+        if inner is None:
+            if value.value is not None:
+                raise Mismatch(f"no value in {type_}", value.value)
+            pack(block, head, _RESULT, ok, 0)
+            return
+        pack(block, head, _RESULT, ok, base + tail)
+        try:
+            _box(inner, block, tail, base, keep, value.value)
+        except Mismatch as mismatch:
+            raise mismatch.within("(ok)" if ok else "(err)") from None
+
+    return Lowering(write, _boxes(sides.values()))
