@@ -198,6 +198,10 @@ class _Child:
     last_exit: Exit | None = None
     kept: bool = True
     """Whether the spec outlives the next stop."""
+    for_good: bool = False
+    """Whether nothing follows the stop under way but, perhaps, a call by hand."""
+    given_up: bool = False
+    """Whether ``spec.gone`` was called since the last start."""
     state: ChildState = ChildState.STARTING
     scope: anyio.CancelScope = field(init=False)
     start: _Start | None = None
@@ -326,11 +330,12 @@ class Supervisor:
                 value = await self._begin(child)
                 started = True
             finally:
-                if known is not None and not started:
+                if started and known is not None:
+                    self._children[spec.id] = self._children.pop(spec.id)
+                elif known is not None:
+                    child.fallen = None
                     self._children[spec.id] = known
                     _give_up(child)
-                elif known is not None:
-                    self._children[spec.id] = self._children.pop(spec.id)
                 elif not started:
                     self._forget(child)
             return value
@@ -378,6 +383,8 @@ class Supervisor:
         await self._take_turn(id, "restart")
         try:
             child = self._known(id)
+            # Even if a removal is still under way.
+            child.kept, child.for_good = True, False
             await self._stop(child)
             child.restarts += 1
             return await self._begin(child)
@@ -390,8 +397,8 @@ class Supervisor:
         try:
             child = self._known(id)
             child.kept = not forget and child.spec.restart is not Restart.TEMPORARY
+            child.for_good = True
             await self._stop(child, at_once=self._caller() is child)
-            _give_up(child)
         finally:
             self._next_turn()
 
@@ -459,6 +466,7 @@ class Supervisor:
         return child
 
     def _forget(self, child: _Child) -> None:
+        child.fallen = None
         self._children.pop(child.spec.id, None)
         _give_up(child)
 
@@ -469,7 +477,8 @@ class Supervisor:
             raise ChildRefused(self.name, spec.id, "start", _STOPPING)
         child.scope = anyio.CancelScope(shield=True)
         child.start = child.ended = child.blame = child.fallen = None
-        child.cut_off, child.kept = False, True
+        child.cut_off = child.for_good = child.given_up = False
+        child.kept = True
         child.state = ChildState.STARTING
         if not child.tells_start:
             self._has_started(child)
@@ -546,8 +555,7 @@ class Supervisor:
         match child.state:
             case ChildState.STOPPING:
                 child.state = ChildState.STOPPED
-                if not child.kept:
-                    self._forget(child)
+                self._has_stopped(child)
             case ChildState.RUNNING if how is not None:
                 child.state = ChildState.EXITED
                 child.fallen = how
@@ -569,8 +577,7 @@ class Supervisor:
             if child.active or child.fallen is not None:
                 child.state = ChildState.STOPPED
                 child.fallen = None
-            if not child.kept:
-                self._forget(child)
+            self._has_stopped(child)
             return
         if child.state is ChildState.STOPPING:
             await child.wait_ended()  # Whoever asked it to stop sees to its end.
@@ -588,6 +595,12 @@ class Supervisor:
         finally:
             child.scope.cancel()
         await child.wait_ended()
+
+    def _has_stopped(self, child: _Child) -> None:
+        if not child.kept:
+            self._forget(child)
+        elif child.for_good:
+            _give_up(child)
 
     def _asks(self, child: _Child) -> bool:
         """Ask a child to stop, if there is a way other than cancelling it."""
@@ -701,6 +714,7 @@ class Supervisor:
                 # A child whose removal is under way may be gone by now.
                 if (sibling := self._children.get(other)) is not None:
                     sibling.kept = sibling.kept and other in along
+                    sibling.for_good = False
                     await self._stop(sibling)
         for other in along:
             if (sibling := self._children.get(other)) is not None:
@@ -729,8 +743,8 @@ class Supervisor:
         self._attending.cancel()
         self._refuse(_STOPPING)
         for child in reversed(tuple(self._children.values())):
+            child.for_good = True
             await self._stop(child)
-            _give_up(child)
 
     def _tell(self, kind: Callable[..., Event], *about: object) -> None:
         if self.instrument is not None:
@@ -739,7 +753,8 @@ class Supervisor:
 
 def _give_up(child: _Child) -> None:
     """Tell whoever keeps something for a child that it will not start again."""
-    if child.spec.gone is not None:
+    if not child.given_up and child.spec.gone is not None:
+        child.given_up = True
         child.spec.gone()
 
 

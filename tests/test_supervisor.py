@@ -222,6 +222,32 @@ async def test_a_start_in_a_cancelled_scope_starts_nothing(record: Record) -> No
         assert record.take() == ""
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_start_cancelled_as_the_child_falls_leaves_nothing_behind(
+    record: Record,
+    again: bool,  # noqa: FBT001
+) -> None:
+    async with open_supervisor() as supervisor:
+        if again:
+            await supervisor.start(record.spec("a"))
+            await supervisor.stop("a")
+        with anyio.CancelScope() as scope:
+
+            async def fall(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+                scope.cancel()
+                await settle()
+                task_status.started()
+                raise ValueError
+
+            await supervisor.start(ChildSpec("a", fall))
+        await settle()
+
+        assert scope.cancelled_caught
+        assert [child.state.value for child in supervisor.children] == (
+            ["stopped"] if again else []
+        )
+
+
 async def test_any_callable_can_ask_for_task_status() -> None:
     class Server:
         async def __call__(self, *, task_status: anyio.abc.TaskStatus[str]) -> None:
@@ -623,6 +649,101 @@ async def test_an_exit_stopped_before_the_decision_is_not_restarted(
 
         assert state(supervisor, "a") == "stopped"
         assert record.take() == "+a -a"
+
+
+# --- gone -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("restart", "how", "expected"),
+    [
+        (Restart.PERMANENT, "crash", "+a -a +a"),
+        (Restart.TRANSIENT, "finish", "+a -a gone"),
+        (Restart.TEMPORARY, "crash", "+a -a gone"),
+    ],
+)
+async def test_a_child_is_gone_when_the_rules_do_not_start_it_again(
+    record: Record, restart: Restart, how: str, expected: str
+) -> None:
+    def gone() -> None:
+        record.lines.append("gone")
+
+    async with open_supervisor() as supervisor:
+        await supervisor.start(record.spec("a", restart=restart, gone=gone))
+        getattr(record, how)["a"].set()
+        await settle()
+        assert record.take() == expected
+
+    assert record.take() == ("-a gone" if restart is Restart.PERMANENT else "")
+
+
+@pytest.mark.parametrize("restart", Restart)
+@pytest.mark.parametrize("call", ["stop", "remove"])
+async def test_a_child_stopped_by_hand_is_gone_once(
+    record: Record, restart: Restart, call: str
+) -> None:
+    def gone() -> None:
+        record.lines.append("gone")
+
+    async with open_supervisor() as supervisor:
+        await supervisor.start(record.spec("a", restart=restart, gone=gone))
+        await supervisor.restart("a")
+        await getattr(supervisor, call)("a")
+
+    assert record.take() == "+a -a +a -a gone"
+
+
+async def test_a_child_that_stops_itself_is_gone(record: Record) -> None:
+    def gone() -> None:
+        record.lines.append("gone")
+
+    async with open_supervisor() as supervisor:
+
+        async def suicide() -> None:
+            await supervisor.stop("a")
+
+        await supervisor.start(ChildSpec("a", suicide, gone=gone))
+        await settle()
+
+        assert record.take() == "gone"
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_child_that_failed_to_start_is_gone(
+    record: Record,
+    again: bool,  # noqa: FBT001
+) -> None:
+    def gone() -> None:
+        record.lines.append("gone")
+
+    async def fail(*, task_status: object) -> None:
+        raise ValueError("no")
+
+    async with open_supervisor() as supervisor:
+        if again:
+            await supervisor.start(record.spec("a"))
+            await supervisor.stop("a")
+            record.take()
+        with pytest.raises(ValueError, match="no"):
+            await supervisor.start(ChildSpec("a", fail, gone=gone))
+
+        assert record.take() == "gone"
+
+
+async def test_a_sibling_taken_along_is_not_gone(record: Record) -> None:
+    def gone() -> None:
+        record.lines.append("gone")
+
+    async with open_supervisor(strategy=Strategy.ONE_FOR_ALL) as supervisor:
+        await supervisor.start(record.spec("a"))
+        await supervisor.start(record.spec("b", gone=gone))
+        temporary = record.spec("t", gone=gone, restart=Restart.TEMPORARY)
+        await supervisor.start(temporary)
+        record.take()
+        record.crash["a"].set()
+        await settle()
+
+        assert record.take() == "-a -t gone -b +a +b"
 
 
 # --- restarts run out -------------------------------------------------------------

@@ -331,6 +331,27 @@ async def test_a_sibling_whose_removal_is_under_way_does_not_come_back(
     assert clock.times("-t") == [2]
 
 
+async def test_a_restart_overrides_a_removal_under_way() -> None:
+    clock = Clocked()
+
+    async def tidy() -> None:
+        clock.note("+t")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(5)
+
+    async with open_supervisor() as supervisor:
+        await supervisor.start(ChildSpec("t", tidy))
+        with anyio.move_on_after(0.5):
+            await supervisor.remove("t")
+        await supervisor.restart("t")
+        assert [child.state.value for child in supervisor.children] == ["running"]
+
+    assert clock.times("+t") == [0, 5]
+
+
 async def test_a_removal_under_way_is_waited_for() -> None:
     clock = Clocked()
 
