@@ -30,8 +30,7 @@ def _check_word(_: object, attribute: Attribute[str], value: str) -> None:
         )
 
 
-def _check_word_or_none(_: object, attribute: Attribute[str], value: str
-) -> None:
+def _check_word_or_none(_: object, attribute: Attribute[str], value: str) -> None:
     if value:
         _check_word(_, attribute, value)
 

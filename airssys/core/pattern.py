@@ -23,8 +23,10 @@ _MOST_ALTERNATIVES: Final = 64
 _LONGEST: Final = 1024
 _FEW: Final = 5
 """Wildcards ``**`` that cannot make too many alternatives by themselves."""
-_MOST_STEPS: Final = 20_000
-"""Pairs of states `covers` looks at before it says no."""
+_MOST_STEPS: Final = 200_000
+"""Steps of two automatons that `covers` tries before it says no: some 0.1 s."""
+_MOST_SETS: Final = 100
+"""Sets of states `covers` keeps beside one state before it says no."""
 
 
 class Kind(Enum):
@@ -342,11 +344,8 @@ def _topic_tokens(text: str) -> tuple[_Token, ...]:
 
 
 def _add_star(tokens: list[_Token], star: _Token) -> None:
-    """Add a star so that no two stars are neighbours; the wider one stays."""
-    if tokens and tokens[-1].many:
-        if tokens[-1] is not _ALL:
-            tokens[-1] = star
-    else:
+    """Add a star unless one is there already, which then is the wider one."""
+    if not (tokens and tokens[-1].many):
         tokens.append(star)
 
 
@@ -398,8 +397,10 @@ def _glob_alternatives(text: str, kind: Kind) -> tuple[tuple[_Token, ...], ...]:
         plain += [f"{one}#*" for one in plain if "#" not in one and one[-1:] != "*"]
     result: list[tuple[_Token, ...]] = []
     for alternative in plain:
-        result.extend(_tokens(one, text, kind) for one in _without_empty(alternative))
-        if len(result) > 2 * _MOST_ALTERNATIVES:
+        shorter = _without_empty(alternative)
+        result.extend(_tokens(one, text, kind) for one in shorter)
+        # A name may come twice, with its instances and without.
+        if max(len(shorter), len(result) // 2) > _MOST_ALTERNATIVES:
             raise _too_many(text, kind)
     return tuple(dict.fromkeys(result))
 
@@ -433,11 +434,11 @@ def _without_braces(text: str, kind: Kind) -> list[str]:
     return result
 
 
-def _without_empty(text: str) -> Iterable[str]:
+def _without_empty(text: str) -> list[str]:
     """Let each ``/**/`` also be a single ``/``."""
     before, deep, rest = text.partition("/**/")
     if not deep:
-        return (text,)
+        return [text]
     tails = _without_empty(f"/{rest}")
     return [before + middle + tail for tail in tails for middle in ("", "/**")][
         : _MOST_ALTERNATIVES + 1
@@ -575,29 +576,40 @@ class _Machine:
             other: The machine whose runs are looked for.
             empty: Whether the run over no symbol at all counts.
         """
-        alphabet = [*self.edges.keys() | other.edges.keys(), ""]
         if empty and other.start & other.ends and not self.start & self.ends:
             return False
+        alphabet = self._alphabet(other)
         waiting = [(state, self.start) for state in _bits(other.start)]
-        seen: dict[int, list[int]] = {}
-        for _ in range(_MOST_STEPS):
+        seen = {state: [self.start] for state in _bits(other.start)}
+        for _ in range(_MOST_STEPS // len(alphabet)):
             if not waiting:
                 return True
             state, mine = waiting.pop()
-            harder = seen.setdefault(state, [])
-            if any(known & mine == known for known in harder):
-                continue
-            harder[:] = [known for known in harder if known & mine != mine]
-            harder.append(mine)
             for symbol in alphabet:
                 theirs = other.step(state, symbol)
-                if not theirs:
-                    continue
                 after = self.step(mine, symbol)
                 if theirs & other.ends and not after & self.ends:
                     return False
-                waiting.extend((next_, after) for next_ in _bits(theirs))
+                for next_ in _bits(theirs):
+                    harder = seen.setdefault(next_, [])
+                    if any(known & after == known for known in harder):
+                        continue
+                    harder[:] = [known for known in harder if known & after != after]
+                    harder.append(after)
+                    if len(harder) > _MOST_SETS:
+                        return False
+                    waiting.append((next_, after))
         return False
+
+    def _alphabet(self, other: _Machine) -> tuple[str, ...]:
+        """Return one symbol out of each set that both machines treat alike."""
+        symbols = [*self.edges.keys() | other.edges.keys(), ""]
+        return tuple(
+            {
+                (self.edges.get(symbol), other.edges.get(symbol)): symbol
+                for symbol in symbols
+            }.values()
+        )
 
 
 def _with_edge(edge: tuple[int, int], more: tuple[int, int]) -> tuple[int, int]:

@@ -20,7 +20,7 @@ __all__ = (
     "show_size_rate",
 )
 
-_NUMBER: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,30})?)([A-Za-z]*)")
+_NUMBER: Final = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,30})?)([A-Za-z]*)")
 _LARGEST: Final = 2**63 - 1
 _SIZES: Final[Mapping[str, int]] = {
     "TiB": 2**40,

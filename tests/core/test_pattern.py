@@ -1,0 +1,442 @@
+from __future__ import annotations
+
+import itertools
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airssys.core.pattern import (
+    HostPattern,
+    Kind,
+    Pattern,
+    PortPattern,
+    covers,
+    matcher,
+)
+
+
+def topic(text: str) -> Pattern:
+    return Pattern.parse(text, Kind.TOPIC)
+
+
+def key(text: str) -> Pattern:
+    return Pattern.parse(text, Kind.KEY)
+
+
+def name(text: str) -> Pattern:
+    return Pattern.parse(text, Kind.NAME)
+
+
+def path(text: str) -> Pattern:
+    return Pattern.parse(text, Kind.PATH)
+
+
+# --- matching ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("orders", "orders", "order orders.new"),
+        ("orders.*", "orders.new orders.x", "orders orders.a.b"),
+        ("orders.#", "orders orders.a orders.a.b.c", "order"),
+        ("#", "a a.b", ""),
+        ("#.new", "new a.new a.b.new", "new.a"),
+        ("*.*", "a.b", "a a.b.c"),
+        ("a.#.b", "a.b a.x.b a.x.y.b", "a a.x b"),
+        ("a.#.b.#.c", "a.b.c a.x.b.y.c a.b.b.c", "a.c"),
+        ("#.*", "a a.b", ""),
+    ],
+)
+def test_topics_match_segment_by_segment(pattern: str, yes: str, no: str) -> None:
+    assert [text for text in yes.split() if not topic(pattern).matches(text)] == []
+    assert [text for text in no.split() if topic(pattern).matches(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("acme/billing", "acme/billing acme/billing#2", "acme/billings acme/billing/x"),
+        ("acme/billing#2", "acme/billing#2", "acme/billing acme/billing#22"),
+        ("acme/*", "acme/billing acme/billing#2", "acme acmes/x billing"),
+        ("*", "worker worker#2", "acme/worker"),
+        ("**", "worker acme/worker acme/worker#1", ""),
+        ("acme/{a,b}", "acme/a acme/b acme/b#1", "acme/c acme/ab"),
+        ("work?r-[0-9]", "worker-1 worker-2#x", "worker-x worker-10"),
+        ("*-[!0-9]*", "a-b a-b1", "a-1"),
+    ],
+)
+def test_names_stop_at_the_slash(pattern: str, yes: str, no: str) -> None:
+    assert [text for text in yes.split() if not name(pattern).matches(text)] == []
+    assert [text for text in no.split() if name(pattern).matches(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("/srv/img/**", "/srv/img/a /srv/img/a/b.png", "/srv/img /srv/imgs/a"),
+        ("/srv/*/x", "/srv/a/x", "/srv/x /srv/a/b/x"),
+        ("/srv/**/x", "/srv/x /srv/a/x /srv/a/b/x", "/srv/ax"),
+        ("/a/**/b/**/c", "/a/b/c /a/x/b/c /a/b/y/c /a/x/b/y/z/c", "/a/c"),
+        ("/a?c", "/abc", "/a/c /ac"),
+        ("/[a-c]/[!a-c]", "/a/x /b/-", "/d/x /a/b /a//"),
+        ("/x.{png,jpg}", "/x.png /x.jpg", "/x.gif"),
+        ("/*a*b*", "/ab /xaybz", "/ba"),
+        ("/", "/", "/a"),
+        ("/**", "/ /a /a/b", "a"),
+        ("/a+(b)", "/a+(b)", "/aab"),
+        ("/[+^-]", "/+ /^ /-", "/a"),
+    ],
+)
+def test_paths_cross_the_slash_with_two_stars_only(
+    pattern: str, yes: str, no: str
+) -> None:
+    assert [text for text in yes.split() if not path(pattern).matches(text)] == []
+    assert [text for text in no.split() if path(pattern).matches(text)] == []
+
+
+def test_a_pattern_prints_as_it_was_written() -> None:
+    assert str(name("acme/*")) == "acme/*"
+
+
+def test_a_matcher_takes_many_patterns_at_once() -> None:
+    matches = matcher(map(key, ["a", "b/*", "{x,y}", "**/c/**/d"]))
+
+    assert all(map(matches, ["a", "b/1", "x", "y", "q/c/d"]))
+    assert not any(map(matches, ["b", "b/1/2", "z", "c/d"]))
+    assert not matcher(())("a")
+    assert matcher([topic("a.b"), topic("c.#")])("a.b")
+    assert matcher([topic("a.b"), topic("c.#")])("c.x.y")
+    assert not matcher([topic("a.b"), topic("c.#")])("a.c")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a" * 200 + "b", "**a" * 200 + "b", "?*" * 200, "*[ab]" * 200 + "c"]
+)
+def test_matching_is_not_exponential(pattern: str) -> None:
+    compiled = key(pattern)
+    start = time.perf_counter()
+
+    compiled.matches("a" * 5000)
+
+    assert time.perf_counter() - start < 1
+
+
+# --- refusing ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        (Kind.TOPIC, "", "0 characters is not allowed"),
+        (Kind.TOPIC, "a" * 1025, "1025 characters is not allowed"),
+        (Kind.TOPIC, "a..b", "between its dots"),
+        (Kind.TOPIC, ".a", "between its dots"),
+        (Kind.TOPIC, "a*", "between its dots"),
+        (Kind.TOPIC, "a.##", "between its dots"),
+        (Kind.TOPIC, " ", "between its dots"),
+        (Kind.TOPIC, "a\x00", "must be printable"),
+        (Kind.NAME, "Acme/x", "must not hold 'A'"),
+        (Kind.NAME, "acme//x", "must not hold '//'"),
+        (Kind.NAME, "acme/", "end in '/'"),
+        (Kind.PATH, "srv/img", "is not absolute"),
+        (Kind.PATH, "/srv/../etc", "'.' or '..'"),
+        (Kind.PATH, "/srv/{..,x}/etc", "'.' or '..'"),
+        (Kind.PATH, "/srv/./etc", "'.' or '..'"),
+        (Kind.PATH, "/srv//etc", "must not hold '//'"),
+        (Kind.PATH, "/a/[bc", "is not closed"),
+        (Kind.PATH, "/a/[]", "is empty"),
+        (Kind.PATH, "/a/[!]", "is empty"),
+        (Kind.PATH, "/a/[z-a]", "runs backwards"),
+        (Kind.PATH, "/a/[ -\U0001f600]", "runs backwards"),
+        (Kind.PATH, "/a[/]b", "holds '/'"),
+        (Kind.PATH, "/a]", "a ']' without '['"),
+        (Kind.PATH, "/{a,b", "is not closed"),
+        (Kind.PATH, "/a}", "a '}' without '{'"),
+        (Kind.PATH, "/{a,{b,c}}", "one inside another"),
+        (Kind.PATH, "/x{a{b}", "one inside another"),
+        (Kind.KEY, "{a,b}" * 7, "too many alternatives"),
+        (Kind.KEY, "{a,b}" * 6 + "/**/x/**/y", "too many alternatives"),
+        (Kind.PATH, "/**/a" * 20, "too many alternatives"),
+    ],
+)
+def test_what_is_no_pattern_is_refused_and_says_why(
+    kind: Kind, text: str, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        Pattern.parse(text, kind)
+
+
+# --- covering ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("#", "*"),
+        ("#", "a.#.b"),
+        ("*.#", "#"),
+        ("#.*", "*.#"),
+        ("a.#", "a.b.*"),
+        ("a.#", "a"),
+        ("#.b.#", "a.b.c"),
+        ("#.a.#", "a.#.a"),
+        ("#.#", "#"),
+    ],
+)
+def test_a_topic_pattern_covers_what_is_narrower(wide: str, narrow: str) -> None:
+    assert topic(wide).covers(topic(narrow))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("*", "#"), ("a.*", "a.#"), ("a.#", "#.a"), ("a.*", "*.b"), ("*.*", "#")],
+)
+def test_a_topic_pattern_does_not_cover_what_is_wider(one: str, other: str) -> None:
+    assert not topic(one).covers(topic(other))
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("**", "*/*"),
+        ("a*", "a{b,c}*"),
+        ("{a,b}", "[ab]"),
+        ("[ab]", "{a,b}"),
+        ("[!a]*", "b*"),
+        ("a/**/b", "a/b"),
+        ("a/**/b", "a/**/c/**/b"),
+        ("?*", "??"),
+        ("*a*", "*ba*"),
+        ("{?,??,}", "{,a,bc}"),
+    ],
+)
+def test_a_glob_covers_what_is_narrower(wide: str, narrow: str) -> None:
+    assert key(wide).covers(key(narrow))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("*", "**"),
+        ("?*", "*"),
+        ("[!a]*", "a"),
+        ("[ab]", "[abc]"),
+        ("[a-z]", "?"),
+        ("a/**/b", "a**b"),
+        ("{a*,b*}", "*"),
+        ("a", "b"),
+    ],
+)
+def test_a_glob_does_not_cover_what_is_wider(one: str, other: str) -> None:
+    assert not key(one).covers(key(other))
+
+
+def test_a_name_covers_its_instances() -> None:
+    assert name("acme/billing").covers(name("acme/billing#2"))
+    assert not name("acme/billing#2").covers(name("acme/billing"))
+    assert name("acme/*").covers(name("acme/billing"))
+
+
+def test_patterns_of_different_kinds_do_not_cover_each_other() -> None:
+    assert not key("**").covers(name("a"))
+    assert not covers([key("**")], PortPattern.parse(1))
+    assert not covers([PortPattern.parse(1)], HostPattern.parse("a:1"))
+
+
+def test_covering_gives_up_with_a_no_rather_than_run_for_ever() -> None:
+    # True, but each [ab] doubles the sets of states that must be looked at.
+    hard = key("{**a,**b}" + "?" * 20)
+    start = time.perf_counter()
+
+    assert not hard.covers(key("[ab]" * 40))
+
+    assert time.perf_counter() - start < 1
+    # True as well, but with more steps than are tried.
+    wide = key("{**a,**b}" + "?" * 5)
+    assert wide.covers(key(LETTERS + "[ab]" * 10))
+    assert not wide.covers(key(LETTERS + "[ab]" * 150))
+    assert time.perf_counter() - start < 3
+
+
+def test_covering_long_patterns_is_still_decided() -> None:
+    assert key("**").covers(key("/".join(["[a-z]*"] * 100)))
+    assert path("/**/z").covers(path("/a" * 400 + "/z"))
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+SEGMENTS = st.sampled_from(["a", "b", "*", "#"])
+topics = st.lists(SEGMENTS, min_size=1, max_size=4).map(".".join).map(topic)
+PIECES = st.sampled_from(
+    ["a", "b", "/", "*", "**", "?", "[ab]", "[!a]", "{a,b/}", "/**/", "{,a}"]
+)
+keys = st.lists(PIECES, min_size=1, max_size=5).map("".join).map(key)
+patterns = st.shared(st.booleans()).flatmap(lambda one: topics if one else keys)
+
+TOPICS = [
+    ".".join(segments)
+    for length in range(1, 6)
+    for segments in itertools.product("abc", repeat=length)
+]
+TEXTS = [
+    "".join(text)
+    for length in range(6)
+    for text in itertools.product("ab/", repeat=length)
+]
+
+
+def matched(pattern: Pattern) -> set[str]:
+    texts = TOPICS if pattern.kind is Kind.TOPIC else TEXTS
+    return {text for text in texts if pattern.matches(text)}
+
+
+@given(patterns)
+def test_covering_is_reflexive(pattern: Pattern) -> None:
+    assert pattern.covers(pattern)
+    # Not by the equal text alone.
+    again = Pattern.parse(pattern.text.replace("[ab]", "{a,b}"), pattern.kind)
+    assert pattern.covers(again)
+    assert again.covers(pattern)
+
+
+@given(patterns, patterns, patterns)
+def test_covering_is_transitive(one: Pattern, two: Pattern, three: Pattern) -> None:
+    if one.covers(two) and two.covers(three):
+        assert one.covers(three)
+
+
+@given(patterns, patterns)
+def test_covering_agrees_with_matching(one: Pattern, other: Pattern) -> None:
+    if one.covers(other):
+        assert matched(other) <= matched(one)
+
+
+@given(topics, topics)
+def test_what_a_topic_pattern_does_not_cover_has_an_example(
+    one: Pattern, other: Pattern
+) -> None:
+    # Up to five segments out of a, b and c are enough for patterns of this size.
+    if not one.covers(other):
+        assert matched(other) - matched(one)
+
+
+@given(keys)
+def test_many_ways_of_matching_give_one_answer(pattern: Pattern) -> None:
+    machine = pattern._machine
+
+    assert matched(pattern) == {text for text in TEXTS if machine.runs(text)}
+
+
+# --- hosts and ports --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("api.example.com:443", "api.example.com:443"),
+        ("API.Example.com.:443", "api.example.com:443"),
+        ("*.example.org:*", "*.example.org:*"),
+        ("10.0.0.0/8:8000-8099", "10.0.0.0/8:8000-8099"),
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("[2001:db8::/32]:443", "[2001:db8::/32]:443"),
+        ("[::1]:443", "[::1]:443"),
+        ("localhost:1-65535", "localhost:*"),
+    ],
+)
+def test_a_host_pattern_reads_what_it_prints(text: str, shown: str) -> None:
+    pattern = HostPattern.parse(text)
+
+    assert str(pattern) == shown
+    assert HostPattern.parse(shown) == pattern
+
+
+def test_a_host_to_resolve_has_no_ports() -> None:
+    assert str(HostPattern.parse("*.example.com", ports=False)) == "*.example.com"
+    assert str(HostPattern.parse("2001:db8::/32", ports=False)) == "2001:db8::/32"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("example.com", "names no port"),
+        ("[::1]", "names no port"),
+        (":443", "names no port"),
+        ("example.com:0", "port '0' is not allowed"),
+        ("example.com:https", "port 'https' is not allowed"),
+        ("example.com:9-8", "port '9-8' is not allowed"),
+        ("example.com:1-2-3", "is not allowed"),
+        ("example.com:65536", "is not allowed"),
+        ("example.com:-1", "is not allowed"),
+        ("exa mple.com:1", "host 'exa mple.com' is not allowed"),
+        ("a.*.com:1", "is not allowed"),
+        ("*:1", "is not allowed"),
+        ("*.*.com:1", "is not allowed"),
+        ("-a.com:1", "is not allowed"),
+        (f"{'a.' * 130}com:1", "is not allowed"),
+        (
+            "10.0.0.1/8:1",
+            "network '10.0.0.1/8' is not allowed: 10.0.0.1/8 has host bits",
+        ),
+        ("1.2.3:1", "neither a name nor an address"),
+        ("1.2.3.256:1", "neither a name nor an address"),
+    ],
+)
+def test_what_is_no_host_pattern_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        HostPattern.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("a.com:*", "a.com:443"),
+        ("a.com:80-90", "a.com:81-89"),
+        ("*.a.com:1", "x.a.com:1"),
+        ("*.a.com:1", "*.a.com:1"),
+        ("10.0.0.0/8:1", "10.1.0.0/16:1"),
+        ("10.0.0.0/8:1", "10.1.2.3:1"),
+        ("[2001:db8::/32]:1", "[2001:db8::1]:1"),
+    ],
+)
+def test_a_host_pattern_covers_what_is_narrower(wide: str, narrow: str) -> None:
+    assert HostPattern.parse(wide).covers(HostPattern.parse(narrow))
+    assert covers([HostPattern.parse(wide)], HostPattern.parse(narrow))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a.com:443", "a.com:*"),
+        ("a.com:80-90", "a.com:81-91"),
+        ("*.a.com:1", "a.com:1"),
+        ("*.a.com:1", "x.y.a.com:1"),
+        ("x.a.com:1", "*.a.com:1"),
+        ("10.0.0.0/16:1", "10.0.0.0/8:1"),
+        ("0.0.0.0/0:1", "[::1]:1"),
+        ("0.0.0.0/0:1", "a.com:1"),
+        ("a.com:1", "0.0.0.0/0:1"),
+    ],
+)
+def test_a_host_pattern_does_not_cover_what_is_wider_or_other(
+    one: str, other: str
+) -> None:
+    assert not HostPattern.parse(one).covers(HostPattern.parse(other))
+
+
+def test_a_host_with_ports_and_one_without_do_not_compare() -> None:
+    alone = HostPattern.parse("a.com", ports=False)
+
+    assert not alone.covers(HostPattern.parse("a.com:1"))
+    assert not HostPattern.parse("a.com:*").covers(alone)
+    assert alone.covers(HostPattern.parse("a.com", ports=False))
+
+
+@given(st.integers(1, 65535), st.integers(1, 65535))
+def test_a_port_pattern_reads_what_it_prints(one: int, other: int) -> None:
+    ports = PortPattern(min(one, other), max(one, other))
+
+    assert PortPattern.parse(str(ports)) == ports
+    assert covers([PortPattern.parse("*")], ports)
