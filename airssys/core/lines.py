@@ -19,6 +19,7 @@ __all__ = ("Path", "find_lines")
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indices from the top, as ``("child", 0, "id")``."""
 
+_DEEPEST: Final = 100
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _SPACE: Final = re.compile(r"[ \t]*")
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -120,6 +121,8 @@ class _Scan:
             self.skip(_SPACE)
             if not self.text.startswith(".", self.at):
                 return parts
+            if len(parts) > _DEEPEST:
+                raise _Puzzled
             self.at += 1
 
     def value(self, path: Path) -> None:
@@ -163,8 +166,10 @@ class _Scan:
         self.at += len(mark)
 
     def skip(self, blank: re.Pattern[str]) -> int:
-        if found := blank.match(self.text, self.at):
-            self.at = found.end()
+        """Go past what matches, be it nothing, and return the place."""
+        found = blank.match(self.text, self.at)
+        assert found is not None
+        self.at = found.end()
         return self.at
 
     def note(self, path: Path, at: int) -> None:
@@ -175,7 +180,7 @@ class _Scan:
 def _unescaped(text: str) -> str:
     def char(found: re.Match[str]) -> str:
         code = found[1]
-        if code[0] in "uU":
+        if len(code) > 1:
             return chr(min(int(code[1:], 16), 0x10FFFF))
         return _ESCAPED.get(code, code)
 

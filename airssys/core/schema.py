@@ -34,6 +34,9 @@ from .rules import RULES, Rule, expected
 __all__ = ("Problem", "json_schema", "parse_toml", "read", "refuse", "structured")
 
 _T = TypeVar("_T")
+_LONGEST: Final = 256 * 1024
+_MOST_DOTS: Final = 1000
+_DEEPEST: Final = 64
 _TOO_DEEP: Final = "it is nested too deeply"
 
 
@@ -51,8 +54,13 @@ def parse_toml(text: str, *, source: str) -> dict[str, object]:
     Raises:
         ManifestError: The text breaks TOML's syntax; says the line and column.
     """
+    if len(text) > _LONGEST:
+        raise ManifestError(source, (f"it has more than {_LONGEST} characters",))
+    # tomllib takes quadratic time for a dotted key: 7 s for one of 20,000 parts.
+    if max(line.count(".") for line in text.split("\n")) > _MOST_DOTS:
+        raise ManifestError(source, (f"a line has more than {_MOST_DOTS} dots",))
     try:
-        return tomllib.loads(text)
+        table = tomllib.loads(text)
     except RecursionError:
         raise ManifestError(source, (_TOO_DEEP,)) from None
     except ValueError as error:
@@ -60,6 +68,18 @@ def parse_toml(text: str, *, source: str) -> dict[str, object]:
         said = f"{reason[:1].lower()}{reason[1:]}"
         place = f" @ {place}" if place else ""
         raise ManifestError(source, (f"{said}{place}",)) from None
+    level: list[object] = [table]
+    for _ in range(_DEEPEST):
+        if not level:
+            return table
+        level = [inner for one in level for inner in _inside(one)]
+    raise ManifestError(source, (_TOO_DEEP,))
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def structured(
@@ -110,11 +130,8 @@ def read(
             place and line.
     """
     table = parse_toml(text, source=source)
-    try:
-        value, problems = structured(table, schema)
-        problems = (*problems, *check(table))
-    except RecursionError:
-        raise ManifestError(source, (_TOO_DEEP,)) from None
+    value, problems = structured(table, schema)
+    problems = (*problems, *check(table))
     if problems or value is None:
         raise refuse(source, problems, text)
     return value
@@ -142,7 +159,8 @@ def _problems(error: Exception, path: Path) -> Iterator[Problem]:
         if isinstance(note, AttributeValidationNote):
             path = (*path, note.name)
             what = "table" if has(note.type) and not _has_rule(note.type) else "key"
-        elif isinstance(note, IterableValidationNote):
+        else:
+            assert isinstance(note, IterableValidationNote)
             path = (*path, note.index)
     match error:
         case ClassValidationError() | IterableValidationError():
@@ -202,6 +220,9 @@ def _converter() -> Converter:
     converter.register_structure_hook_factory(_is_map, _map_hook)
     converter.register_structure_hook_factory(_is_enum, _enum_hook)
     converter.register_structure_hook_factory(_has_rule, _rule_hook)
+    for type_ in (str, int, float, bool):
+        # cattrs' own hooks for these convert what is given, and come first.
+        converter.register_structure_hook(type_, _rule_hook(type_, converter))
     return converter
 
 
