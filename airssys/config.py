@@ -1,0 +1,216 @@
+"""Read the host's settings: a host file, and the environment over it.
+
+Nothing else in the package reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from attrs import field, fields, frozen
+
+from .core.errors import ManifestError
+from .core.limits import MIB
+from .core.lines import Path as Place
+from .core.manifest import CEILING, LEAST_MEMORY
+from .core.rules import Bytes, Count, Folder, Id, Seconds
+from .core.schema import Problem, json_schema, parse_toml, refuse, structured
+from .core.units import parse_size, show_size
+
+__all__ = ("HostConfig", "LogLevel", "Profile", "Slices", "host_schema", "load_config")
+
+_STRICT_CEILING: Final = 4 * MIB
+
+
+class Profile(Enum):
+    """How much a host gives if it says nothing else."""
+
+    DEFAULT = "default"
+    """Up to 64 MiB of memory: a CPython guest needs 16."""
+    STRICT = "strict"
+    """Up to 4 MiB of memory."""
+
+
+class LogLevel(Enum):
+    """The least important log lines that are shown."""
+
+    TRACE = "trace"
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+@frozen(kw_only=True)
+class Slices:
+    """How long guests run at a stretch; what is None is left to the engine."""
+
+    inline: Count | None = None
+    """Fuel of a slice on the event loop."""
+    inline_slices: Count | None = None
+    """Slices on the event loop before a call moves to a worker thread."""
+    threaded: Count | None = None
+    """Fuel of a slice in a worker thread."""
+    quantum: Seconds | None = None
+    """In a worker thread, before the next guest in line may have it."""
+
+
+@frozen(kw_only=True)
+class HostConfig:
+    """The settings of a host, as its file and the environment give them."""
+
+    name: Id = "host"
+    profile: Profile = Profile.DEFAULT
+    memory: Bytes | None = None
+    """What a component may have at the most; None: as the profile says."""
+    cache: Folder | None = None
+    """The folder of compiled components; None: the user's cache folder."""
+    threads: Count | None = None
+    """Guests that may compute in worker threads; None: one for each processor."""
+    log: LogLevel = LogLevel.INFO
+    slices: Slices = field(factory=Slices)
+
+    @property
+    def ceiling(self) -> int:
+        """Bytes of memory a component may have at the most."""
+        if self.memory is not None:
+            return self.memory
+        return _STRICT_CEILING if self.profile is Profile.STRICT else CEILING
+
+
+def load_config(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+) -> HostConfig:
+    """Read the host file, then ``AIRSSYS_*`` variables, which win.
+
+    A key is a variable in capitals: ``AIRSSYS_MEMORY``, ``AIRSSYS_SLICES_INLINE``.
+    ``AIRSSYS_CONFIG`` names the file where no path is given. A relative ``cache`` in
+    the file is relative to the file.
+
+    Args:
+        path: The host file; None: the one in the environment, or none.
+        environ: The environment; None: the one of this process.
+
+    Raises:
+        OSError: The file cannot be read.
+        ManifestError: Something in the file or the environment breaks the schema;
+            lists every problem.
+    """
+    environ = os.environ if environ is None else environ
+    path = path or environ.get("AIRSSYS_CONFIG")
+    text, source = "", "environment"
+    if path:
+        source = os.fspath(path)
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ManifestError(source, ("it is not UTF-8 text",)) from None
+    table = parse_toml(text, source=source)
+    if path:
+        _resolve_cache(table, Path(path).parent)
+    given, unknown = _variables(environ)
+    problems = [
+        *_texts(source, (*structured(table, HostConfig)[1], *_check(table)), text),
+        *unknown,
+        *_environment_texts((*structured(given, HostConfig)[1], *_check(given))),
+    ]
+    config, _ = structured(_merged(table, given), HostConfig)
+    if problems or config is None:
+        raise ManifestError(source, tuple(problems))
+    return config
+
+
+def host_schema() -> dict[str, object]:
+    """Return the JSON Schema of a host file."""
+    return json_schema(HostConfig, title="host file")
+
+
+_PREFIX: Final = "AIRSSYS_"
+_WORDS: Final = ("AIRSSYS_NAME", "AIRSSYS_CACHE")
+"""Variables whose digits are text."""
+
+
+def _resolve_cache(table: dict[str, object], folder: Path) -> None:
+    cache = table.get("cache")
+    if isinstance(cache, str) and cache:
+        table["cache"] = str(folder / cache)
+
+
+def _variables(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
+    """Return the table the variables make, and what is wrong with their names."""
+    places: dict[str, Place] = {
+        _variable((key.name,)): (key.name,)
+        for key in fields(HostConfig)
+        if key.name != "slices"
+    }
+    places |= {
+        _variable(("slices", key.name)): ("slices", key.name) for key in fields(Slices)
+    }
+    table: dict[str, object] = {}
+    problems = []
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(_PREFIX) or variable == "AIRSSYS_CONFIG":
+            continue
+        number = text.isascii() and text.isdigit() and variable not in _WORDS
+        value = int(text) if number else text
+        match places.get(variable):
+            case (str() as key,):
+                table[key] = value
+            case (str() as outer, str() as key):
+                inner = table.setdefault(outer, {})
+                assert isinstance(inner, dict)
+                inner[key] = value
+            case _:
+                problems.append(_unknown(variable, places))
+    return table, problems
+
+
+def _unknown(variable: str, known: Iterable[str]) -> str:
+    keys = [one.removeprefix(_PREFIX) for one in known]
+    near = difflib.get_close_matches(variable.removeprefix(_PREFIX), keys, 1)
+    hint = (
+        f"did you mean {_PREFIX + near[0]!r}?" if near else f"known: {', '.join(known)}"
+    )
+    return f"unknown variable {variable!r} ({hint})"
+
+
+def _variable(path: Place) -> str:
+    return _PREFIX + "_".join(str(part) for part in path).upper()
+
+
+def _check(table: Mapping[str, object]) -> Iterator[Problem]:
+    try:
+        memory = parse_size(table.get("memory"))
+    except ValueError:
+        return
+    if 0 < memory < LEAST_MEMORY:
+        yield Problem(
+            ("memory",),
+            f"memory of {show_size(memory)} is less than {show_size(LEAST_MEMORY)}",
+        )
+
+
+def _texts(source: str, problems: Iterable[Problem], text: str) -> tuple[str, ...]:
+    return refuse(source, problems, text).problems
+
+
+def _environment_texts(problems: Iterable[Problem]) -> Iterator[str]:
+    for problem in problems:
+        yield f"{problem.text} @ {_variable(problem.path)}"
+
+
+def _merged(
+    table: Mapping[str, object], given: Mapping[str, object]
+) -> dict[str, object]:
+    merged = {**table, **given}
+    mine, theirs = table.get("slices"), given.get("slices")
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        merged["slices"] = {**mine, **theirs}
+    return merged

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from airssys.config import (
+    HostConfig,
+    LogLevel,
+    Profile,
+    Slices,
+    host_schema,
+    load_config,
+)
+from airssys.core.errors import ManifestError
+
+MIB = 2**20
+
+FULL = """\
+name = "edge"
+profile = "strict"
+memory = "8MiB"
+cache = "compiled"
+threads = 3
+log = "debug"
+[slices]
+inline = 1000
+inline_slices = 4
+threaded = 2000
+quantum = "10ms"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "host.toml"
+    path.write_text(FULL)
+    return path
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    config = load_config(environ={"HOME": "/root", "PATH": "/bin"})
+
+    assert config == HostConfig()
+    assert config.ceiling == 64 * MIB
+
+
+def test_a_file_is_read_as_written(file: Path) -> None:
+    assert load_config(file, environ={}) == HostConfig(
+        name="edge",
+        profile=Profile.STRICT,
+        memory=8 * MIB,
+        cache=str(file.parent / "compiled"),
+        threads=3,
+        log=LogLevel.DEBUG,
+        slices=Slices(inline=1000, inline_slices=4, threaded=2000, quantum=0.01),
+    )
+
+
+def test_a_profile_sets_the_ceiling_unless_memory_does() -> None:
+    assert HostConfig(profile=Profile.STRICT).ceiling == 4 * MIB
+    assert HostConfig(profile=Profile.STRICT, memory=5 * MIB).ceiling == 5 * MIB
+
+
+def test_the_environment_wins_over_the_file(file: Path) -> None:
+    config = load_config(
+        file,
+        environ={
+            "AIRSSYS_NAME": "7",
+            "AIRSSYS_MEMORY": "16777216",
+            "AIRSSYS_SLICES_INLINE": "5",
+            "AIRSSYS_CACHE": "/var/cache/x",
+        },
+    )
+
+    assert config.name == "7"
+    assert config.memory == 16 * MIB
+    assert config.cache == "/var/cache/x"
+    assert config.slices == Slices(
+        inline=5, inline_slices=4, threaded=2000, quantum=0.01
+    )
+    assert config.log is LogLevel.DEBUG
+
+
+def test_the_environment_alone_is_enough() -> None:
+    config = load_config(environ={"AIRSSYS_SLICES_QUANTUM": "5ms"})
+
+    assert config.slices == Slices(quantum=0.005)
+
+
+def test_the_environment_can_name_the_file(file: Path) -> None:
+    assert load_config(environ={"AIRSSYS_CONFIG": str(file)}).name == "edge"
+
+
+def test_the_environment_of_the_process_is_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRSSYS_NAME", "from-process")
+
+    assert load_config().name == "from-process"
+
+
+def test_every_problem_of_file_and_environment_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(
+        "nam = 'x'\nprofile = 'strickt'\nmemory = '1KiB'\nslices = 3\ncache = 1"
+    )
+
+    with pytest.raises(ManifestError) as caught:
+        load_config(
+            path,
+            environ={
+                "AIRSSYS_MEMROY": "1MiB",
+                "AIRSSYS_ODD": "1",
+                "AIRSSYS_SLICES_INLINE": "x",
+                "AIRSSYS_MEMORY": "1B",
+            },
+        )
+
+    assert caught.value.source == str(path)
+    assert list(caught.value.problems) == [
+        "unknown key 'nam' (did you mean 'name'?) @ nam, line 1",
+        "unknown word 'strickt' (did you mean 'strict'?) @ profile, line 2",
+        "memory of 1KiB is less than 512KiB @ memory, line 3",
+        "expected a table, got the number 3 @ slices, line 4",
+        "expected a string, got the number 1 @ cache, line 5",
+        "unknown variable 'AIRSSYS_MEMROY' (did you mean 'AIRSSYS_MEMORY'?)",
+        (
+            "unknown variable 'AIRSSYS_ODD' (known: AIRSSYS_NAME, AIRSSYS_PROFILE, "
+            "AIRSSYS_MEMORY, AIRSSYS_CACHE, AIRSSYS_THREADS, AIRSSYS_LOG, "
+            "AIRSSYS_SLICES_INLINE, AIRSSYS_SLICES_INLINE_SLICES, "
+            "AIRSSYS_SLICES_THREADED, AIRSSYS_SLICES_QUANTUM)"
+        ),
+        "expected a whole number, got the string 'x' @ AIRSSYS_SLICES_INLINE",
+        "memory of 1B is less than 512KiB @ AIRSSYS_MEMORY",
+    ]
+
+
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_config(tmp_path / "none.toml", environ={})
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = "])
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "host.toml"
+    path.write_bytes(content)
+
+    with pytest.raises(ManifestError) as caught:
+        load_config(path, environ={})
+
+    assert caught.value.source == str(path)
+
+
+def test_the_json_schema_takes_a_good_file_and_refuses_a_bad_one() -> None:
+    schema: Any = host_schema()
+    validator = jsonschema.Draft202012Validator(schema)
+
+    assert validator.is_valid(tomllib.loads(FULL))
+    assert not validator.is_valid({"memory": "1Mib"})
+    assert not validator.is_valid({"nam": "x"})
