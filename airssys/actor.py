@@ -132,11 +132,15 @@ class Actor:
     async def subscribe(self, pattern: str) -> None:
         """Have messages of matching topics put into the inbox, also after a restart.
 
+        An actor that subscribes before it waits for anything else has subscribed when
+        `System.spawn` returns.
+
         Raises:
             ValueError: It is no topic pattern.
         """
-        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint_if_cancelled()
         self._registry.subscribe(pattern, sender=self.id)
+        await anyio.lowlevel.cancel_shielded_checkpoint()
 
     async def unsubscribe(self, pattern: str) -> bool:
         """Undo a subscription, and tell whether there was one."""

@@ -462,7 +462,10 @@ class System:
         )
         place.entry()
 
-        async def run() -> None:
+        async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+            # Whoever started it goes on when the actor first waits for something, so
+            # that what it subscribes to before that does not miss a message.
+            task_status.started()
             await run_actor(function, place.entry(), self.registry, *args)
 
         return ChildSpec(
