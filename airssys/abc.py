@@ -60,7 +60,7 @@ class HostFunction:
     name: str
     """The WIT name, in kebab case."""
     body: Callable[..., object]
-    """Called as ``body(call, *parameters)``; what it returns is awaited if it can be."""
+    """Called as ``body(call, *parameters)``; a coroutine it returns is awaited."""
     needs: Needs | None = None
     fewest: int = 0
     """WIT parameters the body takes at the least, and at the most; None: any number."""
@@ -93,7 +93,9 @@ class HostInterface:
     functions: dict[str, HostFunction] = field(factory=dict, init=False)
 
     @overload
-    def function(self, body: _F, /) -> _F: ...
+    def function(
+        self, body: _F, /, *, name: str | None = None, needs: Needs | None = None
+    ) -> _F: ...
     @overload
     def function(
         self, /, *, name: str | None = None, needs: Needs | None = None
@@ -146,12 +148,14 @@ def _parameters(body: Callable[..., object]) -> tuple[int, int | None]:
     """Count the positional parameters after the `Call`: fewest, most."""
     fewest = most = -1
     for parameter in inspect.signature(body).parameters.values():
-        match parameter.kind:
-            case parameter.POSITIONAL_ONLY | parameter.POSITIONAL_OR_KEYWORD:
-                most += 1
-                fewest += parameter.default is parameter.empty
-            case parameter.VAR_POSITIONAL:
-                return fewest, None
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            return max(fewest, 0), None
+        if parameter.kind in {
+            parameter.POSITIONAL_ONLY,
+            parameter.POSITIONAL_OR_KEYWORD,
+        }:
+            most += 1
+            fewest += parameter.default is parameter.empty
     return fewest, most
 
 

@@ -1,4 +1,4 @@
-"""Read a component's folder: its manifest, its code, and whether they belong together."""
+"""Read a component's folder: its manifest, its code, and whether the two agree."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-from attrs import define, evolve, field, frozen
+from attrs import asdict, define, evolve, field, frozen
 
 from .abc import HostInterface, Instrument
 from .actor import run_actor, run_component
@@ -51,7 +51,7 @@ _GRACE = 5.0
 
 
 @asynccontextmanager
-async def open_system(  # noqa: PLR0913 - all are options
+async def open_system(
     config: HostConfig | str | os.PathLike[str] | None = None,
     *,
     name: str = "root",
@@ -119,18 +119,8 @@ async def open_system(  # noqa: PLR0913 - all are options
 
 
 def _engine(config: HostConfig) -> Engine:
-    slices = config.slices
-    given = {
-        "inline": slices.inline,
-        "inline_slices": slices.inline_slices,
-        "threaded": slices.threaded,
-        "quantum": slices.quantum,
-    }
-    return Engine(
-        cache=config.cache,
-        threads=config.threads,
-        slicing=Slicing(**{k: v for k, v in given.items() if v is not None}),
-    )
+    given = asdict(config.slices, filter=lambda _, value: value is not None)
+    return Engine(cache=config.cache, threads=config.threads, slicing=Slicing(**given))
 
 
 @frozen
@@ -139,7 +129,7 @@ class _Plan:
 
     component: Component
     limits: Limits
-    grants: Grants = Grants()
+    grants: Grants = field(factory=Grants)
     config: dict[str, str] = field(factory=dict)
     capacity: int = CAPACITY
     overflow: Overflow = Overflow.WAIT
@@ -190,7 +180,7 @@ class System:
         """How many messages actors have taken so far."""
         return self.registry.taken
 
-    async def spawn(  # noqa: PLR0913 - all are options
+    async def spawn(
         self,
         what: str | os.PathLike[str] | Component | Callable[..., Awaitable[object]],
         *args: object,
@@ -242,7 +232,7 @@ class System:
             )
         elif callable(what):
             spec = self._actor_spec(
-                id or getattr(what, "__name__", "actor"),
+                id or str(getattr(what, "__name__", "actor")),
                 what,
                 args,
                 restart or Restart.PERMANENT,
@@ -299,11 +289,9 @@ class System:
 
     async def load(self, path: str | os.PathLike[str]) -> Artifact:
         """Read a component's folder; each is compiled once."""
-        place = Path(path).resolve()
+        place = Path(await anyio.Path(path).resolve())
         if place not in self._artifacts:
-            artifact = await load(
-                path, engine=self.engine, ceiling=self.config.ceiling
-            )
+            artifact = await load(path, engine=self.engine, ceiling=self.config.ceiling)
             check_actor(artifact.component)
             self._artifacts[place] = artifact
         return self._artifacts[place]
@@ -387,7 +375,7 @@ class System:
 
     # --- children -----------------------------------------------------------------
 
-    def _component_spec(  # noqa: PLR0913
+    def _component_spec(
         self,
         id_: str,
         plan: _Plan,
@@ -445,7 +433,7 @@ class System:
             gone=place.leave,
         )
 
-    def _actor_spec(  # noqa: PLR0913
+    def _actor_spec(
         self,
         id_: str,
         function: Callable[..., Awaitable[object]],
@@ -457,9 +445,7 @@ class System:
         capacity: int = CAPACITY,
         overflow: Overflow = Overflow.WAIT,
     ) -> ChildSpec:
-        place = _Place(
-            self.registry, id_, {"capacity": capacity, "overflow": overflow}
-        )
+        place = _Place(self.registry, id_, {"capacity": capacity, "overflow": overflow})
         place.entry()
 
         async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:

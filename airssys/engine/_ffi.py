@@ -230,7 +230,7 @@ def _owner(context: int) -> HostSide:
 
 
 @trio.lowlevel.enable_ki_protection  # else Ctrl-C could raise before the `try`
-def _host_call(  # noqa: PLR0917 - C calls with positions
+def _host_call(
     index: int | None,
     context: int,
     _type: int,

@@ -27,7 +27,9 @@ _STACK: Final = 2
 
 def _mappings() -> int:
     with _MAPS.open("rb") as lines:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 16), b""))
+        return sum(
+            chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 16), b"")
+        )
 
 
 def _limit() -> int | None:
@@ -41,8 +43,8 @@ def _limit() -> int | None:
 class Ceiling:
     """How many more instances the address space has room for.
 
-    Counting mappings takes milliseconds in a large process, so what an instance takes is
-    estimated on the safe side, and the true number is counted only when the estimates
+    Counting mappings takes milliseconds in a large process, so what an instance takes
+    is estimated on the safe side, and the true number is counted only when the estimates
     have used up the room.
     """
 

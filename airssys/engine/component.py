@@ -27,9 +27,9 @@ from .ceiling import Ceiling
 from .fiber import Pace, Slicing
 from .instance import Instance
 from .link import Link, link
+from .lower import Unsupported
 from .signature import ExportSignature
 from .types import Extern, FuncType, InstanceType, read_extern
-from .lower import Unsupported
 
 __all__ = ("Component", "Engine")
 
@@ -131,7 +131,13 @@ class Engine:
             InvalidComponent: It is no component.
         """
         text = isinstance(source, str)
-        binary = source.encode() if isinstance(source, str) else bytes(source)
+        binary = (
+            source.encode(
+                errors="surrogatepass"
+            )  # which wasmtime refuses, with the rest
+            if isinstance(source, str)
+            else bytes(source)
+        )
         return await self._compile(binary, text=text, name=name)
 
     async def _compile(self, source: bytes, *, text: bool, name: str) -> Component:
@@ -210,7 +216,9 @@ class Component:
             if isinstance(extern, FuncType):
                 found[name] = extern
             elif isinstance(extern, InstanceType):
-                found |= {f"{name}#{inner}": type_ for inner, type_ in extern.functions()}
+                found |= {
+                    f"{name}#{inner}": type_ for inner, type_ in extern.functions()
+                }
         return found
 
     def function(self, export: str) -> tuple[ExportSignature, int]:
@@ -287,7 +295,7 @@ class Component:
         # An interface may be given more functions later, so their number counts too.
         key = tuple((id(offer), len(offer.functions)) for offer in imports)
         if key not in self._links:
-            made = link(self, imports)
+            made = link(self.engine.wasmtime, self.name, self.imports, imports)
             if len(self._links) >= _LINKS:
                 del self._links[next(iter(self._links))]
             self._links[key] = (made, tuple(imports))  # kept alive, so ids stay theirs

@@ -1,7 +1,7 @@
 """Run one guest call as a fibre that the caller's task polls to its end.
 
-A poll runs the guest until it ends, until its fuel slice is used up, or until it calls a
-host function. The first slices are polled inline on the event loop; a call that goes on
+A poll runs the guest until it ends, until its fuel slice is used up, or until it calls
+a host function. The first slices are polled inline on the event loop; a call that goes on
 moves to a worker thread, where it lets go of the interpreter lock and runs slice after
 slice, looking for a cancel between them. Host functions always run on the caller's own
 task, between two polls.
@@ -13,7 +13,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final, Self
 
 import anyio
 import anyio.from_thread
@@ -25,7 +25,7 @@ from . import _ffi
 
 __all__ = ("Fiber", "Pace", "Slicing", "Store")
 
-_positive = validators.gt(0)
+_positive: Any = validators.gt(0)
 # Looked up once: these are a good part of what a short call costs.
 _now, _thread = time.monotonic, threading.get_ident
 _checkpoint_if_cancelled = anyio.lowlevel.checkpoint_if_cancelled
@@ -146,7 +146,7 @@ class Fiber:
         self._cut = False
         self._polling: threading.Lock | None = None
 
-    def __enter__(self) -> Fiber:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
 
@@ -42,7 +41,7 @@ class Instance:
         *("component", "limits"),
     )
 
-    def __init__(  # noqa: PLR0913 - made in one place, by Component
+    def __init__(
         self,
         component: Component,
         link: Link,
@@ -78,7 +77,7 @@ class Instance:
     def __repr__(self) -> str:
         return f"<Instance of {self.component.name!r}: {self._why or 'alive'}>"
 
-    def __enter__(self) -> Instance:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

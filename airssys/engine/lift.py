@@ -45,7 +45,7 @@ Lift: TypeAlias = Callable[["bytes | bytearray", int], Any]
 """``lift(block, at)`` reads the value at that offset."""
 
 
-def lifting(type_: WitType) -> Lift:  # noqa: PLR0911 - one for each kind of type
+def lifting(type_: WitType) -> Lift:
     """Compile a type.
 
     Raises:
@@ -104,13 +104,14 @@ def _list(element: WitType) -> Lift:
     inner = lifting(element)
     if numbers((element,)):
         assert isinstance(element, Scalar)
-        code = NUMBERS[element.name][1]
+        code: Any = NUMBERS[element.name][1]
         width = struct.calcsize(code)
 
         def lift_numbers(block: bytes | bytearray, at: int) -> list[Any]:
             size, pointer = _read_size(block, at + 8)
             items = memoryview(_string_at(pointer, size * VAL)).cast(code)
-            return items[8 // width :: VAL // width].tolist()
+            values: list[Any] = items[8 // width :: VAL // width].tolist()
+            return values
 
         return lift_numbers
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+import wasmtime
 from attrs import frozen
 from wasmtime.component import Linker
 
 from ..abc import Call, HostFunction, HostInterface
 from ..core.errors import UnknownImport
 from . import _ffi
-from .signature import ImportSignature
-from .types import FuncType, InstanceType, Opaque, TypeDef
 from .lower import Unsupported
-
-if TYPE_CHECKING:
-    from .component import Component
+from .signature import ImportSignature
+from .types import Extern, FuncType, InstanceType, Opaque, TypeDef
 
 __all__ = ("Link", "Linked", "link")
 
@@ -75,18 +73,31 @@ def _offer(name: str, offered: Sequence[HostInterface]) -> HostInterface | None:
     return next((o for o in offered if o.name and _version(o.name) == wanted), None)
 
 
-def link(component: Component, offered: Sequence[HostInterface]) -> Link:
-    """Link a component with host interfaces.
+def link(
+    engine: wasmtime.Engine,
+    component: str,
+    imports: Mapping[str, Extern],
+    offered: Sequence[HostInterface],
+) -> Link:
+    """Link what a component imports with host interfaces.
+
+    Args:
+        engine: The engine of the component.
+        component: Its name, for the error.
+        imports: What it imports.
+        offered: The interfaces to take it from.
 
     Raises:
         UnknownImport: Something is missing, or takes another number of parameters, or
             has a type that cannot be passed. The error lists every problem.
     """
-    linker = Linker(component.engine.wasmtime)
+    linker = Linker(engine)
     functions: list[Linked] = []
     problems: list[str] = []
 
-    def add(place: Any, name: str, type_: FuncType, offer: HostInterface | None) -> None:
+    def add(
+        place: Any, name: str, type_: FuncType, offer: HostInterface | None
+    ) -> None:
         full = f"{offer.name}#{name}" if offer is not None and offer.name else name
         function = None if offer is None else offer.functions.get(name)
         if function is None:
@@ -116,7 +127,7 @@ def link(component: Component, offered: Sequence[HostInterface]) -> Link:
 
     with linker.root() as root:
         world = _offer("", offered)
-        for name, extern in component.imports.items():
+        for name, extern in imports.items():
             match extern:
                 case FuncType():
                     add(root, name, extern, world)
@@ -140,7 +151,7 @@ def link(component: Component, offered: Sequence[HostInterface]) -> Link:
                     problems.append(f"{name!r} is a {extern}, which cannot be offered")
     if problems:
         names = tuple(o.name or "functions of the world" for o in offered)
-        raise UnknownImport(component.name, tuple(problems), names)
+        raise UnknownImport(component, tuple(problems), names)
     return Link(linker, functions)
 
 

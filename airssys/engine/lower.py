@@ -1,11 +1,12 @@
 """Lower Python values to component values, by writers compiled once for each type.
 
-The layout is that of wasmtime's C API: a value is 32 bytes, its *head*, with the kind at
-0 and the payload at 8: a scalar, or sizes and pointers. What a head points to and whose
-size the type fixes (the fields of a record, the value in an option) is its *tail*. Heads
-and tails have fixed places in one block of Python's memory, whose tails begin as a
-template, so a call that is made again only writes what differs. What has no fixed size
-(strings, lists) stays in Python objects of its own, kept alive beside the block.
+The layout is that of wasmtime's C API: a value is 32 bytes, its *head*, with the kind
+at 0 and the payload at 8: a scalar, or sizes and pointers. What a head points to and
+whose size the type fixes (the fields of a record, the value in an option) is its
+*tail*. Heads and tails have fixed places in one block of Python's memory, whose tails
+begin as a template, so a call that is made again only writes what differs. What has no
+fixed size (strings, lists) stays in Python objects of its own, kept alive beside the
+block.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from __future__ import annotations
 import ctypes
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from struct import Struct
 from typing import Any, Final, TypeAlias
@@ -135,7 +137,7 @@ def numbers(types: Iterable[WitType]) -> str | None:
     return "".join(codes)
 
 
-def lowering(type_: WitType) -> Lowering:  # noqa: PLR0911 - one for each kind of type
+def lowering(type_: WitType) -> Lowering:
     """Compile a type.
 
     Raises:
@@ -297,6 +299,7 @@ def _strided(element: WitType) -> Callable[[list[Any]], bytearray | None]:
     """Return what lowers a list of numbers without a step of Python for each."""
     assert isinstance(element, Scalar)
     kind, code = NUMBERS[element.name]
+    cast: Any = code  # a str whose letters mypy would want to see one by one
     size = struct.calcsize(code)
     value = bytes((kind, *bytes(VAL - 1)))
 
@@ -308,7 +311,7 @@ def _strided(element: WitType) -> Callable[[list[Any]], bytearray | None]:
         except (TypeError, OverflowError):
             return None  # the long way says which one does not fit
         items = bytearray(value * len(data))
-        memoryview(items).cast(code)[8 // size :: VAL // size] = memoryview(data)
+        memoryview(items).cast(cast)[8 // size :: VAL // size] = memoryview(data)
         return items
 
     return pack
@@ -361,7 +364,9 @@ def _record(type_: RecordType) -> Lowering:
         _write_head(block, head, _RECORD, count, base + tail)
         name = ""
         try:
-            for (name, write_one, inner_head, inner_tail), one in zip(plan, found):
+            for (name, write_one, inner_head, inner_tail), one in zip(  # noqa: B007
+                plan, found
+            ):
                 write_one(block, tail + inner_head, tail + inner_tail, base, keep, one)
         except Mismatch as mismatch:
             raise mismatch.within(f".{name}") from None
@@ -412,7 +417,12 @@ def _tuple(type_: Tuple) -> Lowering:
     plan = [(each.write, i * VAL, offsets[i]) for i, each in enumerate(inner)]
 
     def write(
-        block: bytearray, head: int, tail: int, base: int, keep: list[object], value: Any
+        block: bytearray,
+        head: int,
+        tail: int,
+        base: int,
+        keep: list[object],
+        value: Any,
     ) -> None:
         if not isinstance(value, tuple | list) or len(value) != count:
             raise Mismatch(str(type_), value)
@@ -433,12 +443,19 @@ def _tuple(type_: Tuple) -> Lowering:
 
 def _boxes(inner: Iterable[Lowering | None]) -> bytes:
     """Return the template of a tail that holds one of several values at a time."""
-    longest = max((len(each.template) for each in inner if each is not None), default=-1)
+    longest = max(
+        (len(each.template) for each in inner if each is not None), default=-1
+    )
     return bytes(VAL + longest) if longest >= 0 else b""
 
 
-def _box(  # noqa: PLR0913, PLR0917 - as `Write`, on the hot path
-    inner: Lowering, block: bytearray, tail: int, base: int, keep: list[object], value: Any
+def _box(
+    inner: Lowering,
+    block: bytearray,
+    tail: int,
+    base: int,
+    keep: list[object],
+    value: Any,
 ) -> None:
     """Write a value whose head and tail share a tail with others."""
     after = tail + VAL
@@ -458,7 +475,12 @@ def _variant(type_: VariantType) -> Lowering:
     expected = f"Variant({' | '.join(repr(name) for name in cases)})"
 
     def write(
-        block: bytearray, head: int, tail: int, base: int, keep: list[object], value: Any
+        block: bytearray,
+        head: int,
+        tail: int,
+        base: int,
+        keep: list[object],
+        value: Any,
     ) -> None:
         if not isinstance(value, Variant):
             raise Mismatch(expected, value)
@@ -521,7 +543,12 @@ def _option(type_: Option) -> Lowering:
     nests = isinstance(type_.some, Option)
 
     def write(
-        block: bytearray, head: int, tail: int, base: int, keep: list[object], value: Any
+        block: bytearray,
+        head: int,
+        tail: int,
+        base: int,
+        keep: list[object],
+        value: Any,
     ) -> None:
         if value is None:
             pack(block, head, _OPTION, 0)
@@ -544,7 +571,12 @@ def _result(type_: Result) -> Lowering:
     }
 
     def write(
-        block: bytearray, head: int, tail: int, base: int, keep: list[object], value: Any
+        block: bytearray,
+        head: int,
+        tail: int,
+        base: int,
+        keep: list[object],
+        value: Any,
     ) -> None:
         if not isinstance(value, Ok | Err):
             raise Mismatch(f"Ok or Err of {type_}", value)

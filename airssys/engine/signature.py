@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from struct import Struct, error as StructError
+from struct import Struct
+from struct import error as struct.error
 from typing import Any, Final
 
 from ..core.errors import ValueMismatch, WitError
@@ -75,7 +76,7 @@ class _Lowered:
         block, base, keep = frame.block, frame.base, frame.keep
         name = ""
         try:
-            for (name, each, head, tail), value in zip(self._plan, values):
+            for (name, each, head, tail), value in zip(self._plan, values):  # noqa: B007 - for the error
                 each.write(block, head, tail, base, keep, value)
         except Mismatch as mismatch:
             raise mismatch.within(name) from None
@@ -130,7 +131,7 @@ class ExportSignature:
             flat[1::2] = args
             try:
                 self._numbers.pack_into(frame.block, 0, *flat)
-            except (StructError, TypeError, OverflowError):
+            except (struct.error, TypeError, OverflowError):
                 pass  # the long way says what does not fit
             else:
                 return frame
@@ -193,7 +194,8 @@ class ImportSignature:
         self.type = type_
         self.params = len(type_.params)
         self._lifts = [
-            (index * VAL, lifting(param)) for index, (_, param) in enumerate(type_.params)
+            (index * VAL, lifting(param))
+            for index, (_, param) in enumerate(type_.params)
         ]
         self.fallible = isinstance(type_.result, Result)
         self._lowered = (

@@ -52,7 +52,7 @@ _OUT_OF_MEMORY: Final = (
 )
 
 
-def failure(  # noqa: PLR0913 - one value for each field of the errors
+def failure(
     message: str,
     frames: Frames,
     *,

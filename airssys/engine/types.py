@@ -51,7 +51,9 @@ class Record:
         self.__dict__ = fields
 
     def __getattr__(self, name: str) -> Any:  # only for names that are not there
-        raise AttributeError(f"record has no field {name!r} (fields: {', '.join(self)})")
+        raise AttributeError(
+            f"record has no field {name!r} (fields: {', '.join(self)})"
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Record) and self.__dict__ == other.__dict__
@@ -201,7 +203,7 @@ class Result:
 
 @frozen
 class Opaque:
-    """A type whose values this version cannot pass: resource, future, stream …"""
+    """A type whose values this version cannot pass, such as a resource or a stream."""
 
     name: str
 
@@ -315,7 +317,10 @@ def read_extern(item: Any, engine: Any) -> Extern:
         case _wasmtime.ComponentInstanceType():
             exports = item.exports(engine)
             return InstanceType(
-                {name: read_extern(extern.ty, engine) for name, extern in exports.items()}
+                {
+                    name: read_extern(extern.ty, engine)
+                    for name, extern in exports.items()
+                }
             )
         case _wasmtime.ValType():
             return TypeDef(read_type(item))

@@ -319,11 +319,8 @@ async def test_a_sequence_shorter_than_its_length_reads_nothing_foreign(
         def __len__(self) -> int:
             return super().__len__() * 4
 
-    with (
-        await make(guests.echo("(list u32)")) as instance,
-        pytest.raises(Exception, match="expected u32, found bool"),
-    ):
-        await instance.call("echo", Short([1, 2, 3]), PAD)
+    with await make(guests.echo("(list u32)")) as instance:
+        assert await instance.call("echo", Short([1, 2, 3]), PAD) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("args", [(), (1,), (1, 2, 3)])
