@@ -43,6 +43,7 @@ __all__ = (
     "UnknownImport",
     "Unwell",
     "ValueMismatch",
+    "WaveError",
     "WitError",
 )
 
@@ -151,6 +152,27 @@ class ValueMismatch(AirssysError, TypeError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.path}: expected {self.expected}, got {self.got}"
+
+
+@define(eq=False)
+class WaveError(AirssysError, ValueError):
+    """A text is no value of the WIT type it was read by."""
+
+    text: str
+    at: int
+    """Where in the text, counted from 0."""
+    path: str
+    """The place inside the value, such as ``items[3].size``; empty at the top."""
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        before = self.text[: self.at]
+        line = before.count("\n") + 1
+        column = self.at - (before.rfind("\n") + 1) + 1
+        place = f"line {line}, column {column}" if line > 1 else f"column {column}"
+        path = f" ({self.path})" if self.path else ""
+        return f"{place}{path}: expected {self.expected}, got {self.got}"
 
 
 @define(eq=False)
