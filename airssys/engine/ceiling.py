@@ -44,8 +44,8 @@ class Ceiling:
     """How many more instances the address space has room for.
 
     Counting mappings takes milliseconds in a large process, so what an instance takes
-    is estimated on the safe side, and the true number is counted only when the estimates
-    have used up the room.
+    is estimated on the safe side, and the true number is counted only when the
+    estimates have used up the room.
     """
 
     limit: int | None = field(factory=_limit)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from struct import Struct
-from struct import error as struct.error
 from typing import Any, Final
 
 from ..core.errors import ValueMismatch, WitError
