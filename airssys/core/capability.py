@@ -10,15 +10,8 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias, TypeVar
 from attrs import field, fields, frozen
 
 from .errors import ManifestError
-from .pattern import (
-    AnyPattern,
-    HostPattern,
-    Kind,
-    Pattern,
-    PortPattern,
-    covers,
-    matcher,
-)
+from .hosts import HostPattern, PortPattern
+from .pattern import AnyPattern, Kind, Pattern, covers, matcher
 
 __all__ = (
     "INTERFACE",

@@ -50,7 +50,7 @@ def find_lines(text: str) -> dict[Path, int]:
     return scan.lines
 
 
-class _Puzzled(Exception):  # noqa: N818 - never leaves this file
+class _Puzzled(Exception):
     """The text is not TOML as the scan knows it."""
 
 

@@ -7,50 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from attrs import evolve, field, fields, frozen
+from attrs import evolve, field, frozen
 
-from .capability import (
-    CustomGrant,
-    FilesystemGrants,
-    Grants,
-    MessagingGrants,
-    NetworkGrants,
-    ProcessGrants,
-    StorageGrants,
-)
 from .lines import Path
-from .manifest import LEAST_MEMORY, Manifest
-from .message import Overflow, check_topic
+from .manifest import Manifest
+from .message import check_topic
+from .override import CapabilitiesOverride, ResourcesOverride, given, raised, widened
 from .restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
 from .rules import (
     Anything,
-    Bytes,
-    BytesRate,
-    Count,
-    CountRate,
     Factor,
     Folder,
     Fraction,
     Function,
     Id,
     Seconds,
-    Share,
     Shutdown,
     Wait,
     Whole,
 )
 from .schema import Problem, json_schema, read, refuse
-from .units import show_duration, show_share, show_size, show_size_rate
 
 __all__ = (
     "ActorNode",
-    "CapabilitiesOverride",
     "ComponentNode",
     "FirstMessage",
     "Node",
-    "ResourcesOverride",
     "SupervisorNode",
     "Tree",
     "parse_tree",
@@ -59,37 +43,6 @@ __all__ = (
 
 
 # --- what a tree is ---------------------------------------------------------------
-
-
-@frozen(kw_only=True)
-class ResourcesOverride:
-    """What a component may use instead of what its manifest says; never more."""
-
-    memory: Bytes | None = None
-    fuel: Count | None = None
-    timeout: Seconds | None = None
-    mailbox: Count | None = None
-    overflow: Overflow | None = None
-    storage: Bytes | None = None
-    network: BytesRate | None = None
-    messages: CountRate | None = None
-    payload: Bytes | None = None
-    cpu: Share | None = None
-
-
-@frozen(kw_only=True)
-class CapabilitiesOverride:
-    """What a component may do instead of what its manifest says; never more.
-
-    A section that is given replaces the whole section; the others stay.
-    """
-
-    filesystem: FilesystemGrants | None = None
-    network: NetworkGrants | None = None
-    storage: StorageGrants | None = None
-    messaging: MessagingGrants | None = None
-    process: ProcessGrants | None = None
-    custom: tuple[CustomGrant, ...] | None = None
 
 
 @frozen(kw_only=True)
@@ -172,23 +125,23 @@ class Tree:
                 every one, with its place in the tree file.
         """
         problems = (
-            *_raised(node, manifest),
-            *_widened(node, manifest),
+            *raised(node.resources, manifest, node.path),
+            *widened(node.capabilities, manifest, node.path),
             *_never_ends(node, manifest),
         )
         if problems:
             raise refuse(self.source, problems, self.text)
         supervision = evolve(
             manifest.supervision,
-            **_given(node, ("restart", "shutdown")),
+            **given(node, ("restart", "shutdown")),
         )
         return evolve(
             manifest,
             component=evolve(
                 manifest.component, config={**manifest.config, **node.config}
             ),
-            resources=evolve(manifest.resources, **_given(node.resources)),
-            capabilities=evolve(manifest.capabilities, **_given(node.capabilities)),
+            resources=evolve(manifest.resources, **given(node.resources)),
+            capabilities=evolve(manifest.capabilities, **given(node.capabilities)),
             supervision=supervision,
         )
 
@@ -297,12 +250,12 @@ def _node(child: ChildTable, path: Path) -> Node:
             config=child.config,
             path=path,
         )
-    given = _given(child, ("restart", "shutdown", "significant"))
+    options = given(child, ("restart", "shutdown", "significant"))
     if child.actor is not None:
-        return ActorNode(id=child.id, actor=child.actor, args=child.args, **given)
+        return ActorNode(id=child.id, actor=child.actor, args=child.args, **options)
     assert child.supervisor is not None
     nodes = _nodes(child.child, path)
-    return evolve(_supervisor(child.id, child.supervisor, nodes), **given)
+    return evolve(_supervisor(child.id, child.supervisor, nodes), **options)
 
 
 def _supervisor(
@@ -319,13 +272,6 @@ def _supervisor(
         ),
         auto_shutdown=table.auto_shutdown,
     )
-
-
-def _given(table: Any, names: Iterable[str] = ()) -> dict[str, Any]:  # noqa: ANN401
-    """Return the values of a table that are not None."""
-    names = names or [key.name for key in fields(type(table))]
-    values = {name: getattr(table, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 # --- what no single value shows ---------------------------------------------------
@@ -425,50 +371,6 @@ def _tables(table: Mapping[str, object], key: str) -> Iterator[dict[str, object]
     found = table.get(key)
     for one in found if isinstance(found, list) else ():
         yield one if isinstance(one, dict) else {}
-
-
-# --- what an override may not do --------------------------------------------------
-
-
-def _raised(node: ComponentNode, manifest: Manifest) -> Iterator[Problem]:
-    for name, value in _given(node.resources).items():
-        path = (*node.path, "resources", name)
-        allowed = getattr(manifest.resources, name)
-        if isinstance(value, int | float) and value > allowed:
-            yield Problem(
-                path,
-                f"{name} of {_shown(name, value)} is more than "
-                f"the component's {_shown(name, allowed)}",
-            )
-        if name == "memory" and value < LEAST_MEMORY:
-            yield Problem(
-                path,
-                f"memory of {show_size(value)} is less than {show_size(LEAST_MEMORY)}",
-            )
-
-
-def _shown(name: str, value: Any) -> str:  # noqa: ANN401
-    match name:
-        case "memory" | "storage" | "payload":
-            return show_size(value)
-        case "network":
-            return show_size_rate(value)
-        case "timeout":
-            return show_duration(value)
-        case "cpu":
-            return show_share(value)
-        case _:
-            return str(value)
-
-
-def _widened(node: ComponentNode, manifest: Manifest) -> Iterator[Problem]:
-    granted = manifest.grants
-    for section, value in _given(node.capabilities).items():
-        for words in granted.widened_by(Grants(**{section: value})):
-            yield Problem(
-                (*node.path, "capabilities", section),
-                f"may not {words}: no grant of the component covers it",
-            )
 
 
 def _never_ends(node: ComponentNode, manifest: Manifest) -> Iterator[Problem]:

@@ -54,8 +54,9 @@ def parse_size(value: object) -> int:
     elif isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
         number, unit = found.groups()
         if unit in _SIZES:
-            size = Decimal(number) * _SIZES[unit]
-            if size == int(size) and size <= _LARGEST:
+            exact = Decimal(number) if "." in number else int(number)
+            size = exact * _SIZES[unit]
+            if size <= _LARGEST and size == int(size):
                 return int(size)
     raise ValueError(
         f"{value!r} is no size: use whole bytes, or a number and one of "

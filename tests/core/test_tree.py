@@ -346,7 +346,7 @@ def test_five_mistakes_make_five_reports_with_their_places() -> None:
             "id = 'x'\nactor = 'a:b'\nrestart = 'transient'\nsignificant = true",
             (
                 "no child can be significant: its supervisor's auto_shutdown is "
-            "'never' "
+                "'never' "
                 "@ child[0].significant, line 5"
             ),
         ),

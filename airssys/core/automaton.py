@@ -1,0 +1,143 @@
+"""Match sequences of symbols, and tell whether one pattern of them includes another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from attrs import frozen
+
+__all__ = ("Machine", "Token")
+
+_MOST_STEPS: Final = 200_000
+"""Steps of two automatons that `covers` tries before it says no: some 0.1 s."""
+_MOST_SETS: Final = 100
+"""Sets of states `covers` keeps beside one state before it says no."""
+
+
+@frozen
+class Token:
+    """One place of a pattern: which symbols fit, and whether any number of them do."""
+
+    symbols: frozenset[str]
+    negated: bool = False
+    many: bool = False
+
+    def accepts(self, symbol: str) -> bool:
+        return (symbol in self.symbols) is not self.negated
+
+
+@frozen(eq=False)
+class Machine:
+    """A non-deterministic automaton whose set of states is the bits of one int.
+
+    A state is a place before a token, or the end of an alternative. Symbols are
+    characters, or the segments of a topic. A symbol that no token names acts like every
+    other such symbol, so one stands for them all.
+    """
+
+    edges: dict[str, tuple[int, int]]
+    """For each symbol that a token names: the states it moves on, those it keeps."""
+    others: tuple[int, int]
+    """The same for any other symbol."""
+    stars: int
+    """The states before a star, which may be passed by."""
+    start: int
+    ends: int
+
+    @classmethod
+    def build(cls, alternatives: Sequence[tuple[Token, ...]]) -> Machine:
+        names = {
+            name for line in alternatives for token in line for name in token.symbols
+        }
+        edges = dict.fromkeys(names, (0, 0))
+        others = (0, 0)
+        stars = start = ends = 0
+        state = 1
+        for line in alternatives:
+            start |= state
+            for token in line:
+                add = (0, state) if token.many else (state, 0)
+                stars |= state if token.many else 0
+                others = _with_edge(others, add) if token.negated else others
+                for name in names if token.negated else token.symbols:
+                    if token.accepts(name):
+                        edges[name] = _with_edge(edges[name], add)
+                state <<= 1
+            ends |= state
+            state <<= 1
+        return cls(edges, others, stars, start | (start & stars) << 1, ends)
+
+    def step(self, states: int, symbol: str) -> int:
+        moves, keeps = self.edges.get(symbol, self.others)
+        states = (states & moves) << 1 | states & keeps
+        # No two stars are neighbours, so passing by one star is enough.
+        return states | (states & self.stars) << 1
+
+    def runs(self, symbols: Iterable[str]) -> bool:
+        """Tell whether the symbols lead from the start to an end."""
+        states = self.start
+        for symbol in symbols:
+            states = self.step(states, symbol)
+            if not states:
+                return False
+        return bool(states & self.ends)
+
+    def includes(self, other: Machine, *, empty: bool) -> bool:
+        """Tell whether every run of the other is also a run of this one.
+
+        Walks both machines at once: one state of the other beside all states this one
+        can be in. Of two walks to one state, the one that leaves this machine fewer
+        states is the harder, so the easier one is dropped. Inclusion can take
+        exponentially many steps in the end; then the answer is no, which refuses
+        rather than grants.
+
+        Args:
+            other: The machine whose runs are looked for.
+            empty: Whether the run over no symbol at all counts.
+        """
+        if empty and other.start & other.ends and not self.start & self.ends:
+            return False
+        alphabet = self._alphabet(other)
+        waiting = [(state, self.start) for state in _bits(other.start)]
+        seen = {state: [self.start] for state in _bits(other.start)}
+        for _ in range(_MOST_STEPS // len(alphabet)):
+            if not waiting:
+                return True
+            state, mine = waiting.pop()
+            for symbol in alphabet:
+                theirs = other.step(state, symbol)
+                after = self.step(mine, symbol)
+                if theirs & other.ends and not after & self.ends:
+                    return False
+                for next_ in _bits(theirs):
+                    harder = seen.setdefault(next_, [])
+                    if any(known & after == known for known in harder):
+                        continue
+                    harder[:] = [known for known in harder if known & after != after]
+                    harder.append(after)
+                    if len(harder) > _MOST_SETS:
+                        return False
+                    waiting.append((next_, after))
+        return False
+
+    def _alphabet(self, other: Machine) -> tuple[str, ...]:
+        """Return one symbol out of each set that both machines treat alike."""
+        symbols = [*self.edges.keys() | other.edges.keys(), ""]
+        return tuple(
+            {
+                (self.edges.get(symbol), other.edges.get(symbol)): symbol
+                for symbol in symbols
+            }.values()
+        )
+
+
+def _with_edge(edge: tuple[int, int], more: tuple[int, int]) -> tuple[int, int]:
+    return edge[0] | more[0], edge[1] | more[1]
+
+
+def _bits(states: int) -> Iterable[int]:
+    while states:
+        lowest = states & -states
+        yield lowest
+        states ^= lowest
