@@ -2,9 +2,9 @@
 
 A poll runs the guest until it ends, until its fuel slice is used up, or until it calls
 a host function. The first slices are polled inline on the event loop; a call that goes
-on moves to a worker thread, where it lets go of the interpreter lock and runs slice after
-slice, looking for a cancel between them. Host functions always run on the caller's own
-task, between two polls.
+on moves to a worker thread, where it lets go of the interpreter lock and runs slice
+after slice, looking for a cancel between them. Host functions always run on the
+caller's own task, between two polls.
 """
 
 from __future__ import annotations

@@ -1,0 +1,140 @@
+"""Print what a component imports and exports as WIT, with types by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attrs import define, field
+
+from .types import (
+    Enum,
+    Extern,
+    Flags,
+    FuncType,
+    InstanceType,
+    List,
+    Opaque,
+    Option,
+    RecordType,
+    Result,
+    Tuple,
+    TypeDef,
+    VariantType,
+    WitType,
+)
+
+__all__ = ("render_wit",)
+
+
+def render_wit(
+    imports: Mapping[str, Extern], exports: Mapping[str, Extern], *, world: str
+) -> str:
+    """Print imports and exports as a world, with the text of its interfaces.
+
+    A type that one interface has from another is printed once. Which interface it was
+    written in is not part of a component: the first that has it counts.
+    """
+    page = _Page()
+    lines = [f"world {world} {{"]
+    for word, externs in (("import", imports), ("export", exports)):
+        for name, extern in externs.items():
+            lines += (f"  {line}" for line in page.extern(word, name, extern))
+    return "\n".join((*lines, "}"))
+
+
+@define
+class _Page:
+    """What was printed so far."""
+
+    homes: dict[tuple[str, WitType], str] = field(factory=dict)
+    """The interface in which a type was printed, by the type's name and the type."""
+    names: dict[WitType, str] = field(factory=dict)
+    """Names that stand for types here."""
+
+    def extern(self, word: str, name: str, extern: Extern) -> Iterator[str]:
+        match extern:
+            case InstanceType():
+                yield f"{word} {name}: interface {{"
+                yield from (f"  {line}" for line in self.interface(name, extern))
+                yield "}"
+            case FuncType():
+                self.names = {}
+                yield f"{word} {name}: {self.function(extern)};"
+            case TypeDef(type_):
+                self.names = {}
+                yield f"{word} {self.declared(name, type_)}"
+            case Opaque():
+                yield f"{word} {name}: {extern};"
+
+    def interface(self, name: str, interface: InstanceType) -> Iterator[str]:
+        self.names = {}
+        used: dict[str, list[str]] = {}
+        own = []
+        for each, extern in interface.exports.items():
+            if isinstance(extern, TypeDef):
+                key = (each, extern.type)
+                home = self.homes.setdefault(key, name)
+                if home == name:
+                    own.append(self.declared(each, extern.type))
+                else:
+                    used.setdefault(home, []).append(each)
+                if isinstance(extern.type, RecordType | VariantType | Enum | Flags):
+                    self.names.setdefault(extern.type, each)
+            elif isinstance(extern, FuncType):
+                own.append(f"{each}: {self.function(extern)};")
+            else:
+                own.append(f"{each}: {extern};")
+        for home, names in used.items():
+            yield f"use {home}.{{{', '.join(names)}}};"
+        yield from own
+
+    def declared(self, name: str, type_: WitType) -> str:
+        match type_:
+            case RecordType(fields):
+                return f"record {name} {{ {self.pairs(fields)} }}"
+            case VariantType():
+                return f"variant {name} {{ {self.cases(type_)} }}"
+            case Enum(cases):
+                return f"enum {name} {{ {', '.join(cases)} }}"
+            case Flags(names):
+                return f"flags {name} {{ {', '.join(names)} }}"
+            case _:
+                return f"type {name} = {self.type(type_)};"
+
+    def function(self, function: FuncType) -> str:
+        result = function.result
+        arrow = "" if result is None else f" -> {self.type(result)}"
+        return f"func({self.pairs(function.params)}){arrow}"
+
+    def pairs(self, pairs: tuple[tuple[str, WitType], ...]) -> str:
+        return ", ".join(f"{name}: {self.type(type_)}" for name, type_ in pairs)
+
+    def cases(self, variant: VariantType) -> str:
+        return ", ".join(
+            name if type_ is None else f"{name}({self.type(type_)})"
+            for name, type_ in variant.cases
+        )
+
+    def type(self, type_: WitType) -> str:
+        if type_ in self.names:
+            return self.names[type_]
+        match type_:
+            case List(element):
+                return f"list<{self.type(element)}>"
+            case Option(some):
+                return f"option<{self.type(some)}>"
+            case Tuple(elements):
+                return f"tuple<{', '.join(map(self.type, elements))}>"
+            case Result(None, None):
+                return "result"
+            case Result(ok, None) if ok is not None:
+                return f"result<{self.type(ok)}>"
+            case Result(ok, err) if err is not None:
+                first = "_" if ok is None else self.type(ok)
+                return f"result<{first}, {self.type(err)}>"
+            case RecordType(fields):
+                return f"record {{ {self.pairs(fields)} }}"
+            case VariantType():
+                return f"variant {{ {self.cases(type_)} }}"
+            case _:
+                return str(type_)
