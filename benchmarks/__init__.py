@@ -1,0 +1,1 @@
+"""Measure airssys beside what it stands on: same process, same time."""
