@@ -32,11 +32,16 @@ from .schema import Problem, json_schema, read, refuse
 
 __all__ = (
     "ActorNode",
+    "BackoffTable",
+    "ChildTable",
     "ComponentNode",
     "FirstMessage",
+    "IntensityTable",
     "Node",
     "SupervisorNode",
+    "SupervisorTable",
     "Tree",
+    "TreeTable",
     "parse_tree",
     "tree_schema",
 )

@@ -32,6 +32,7 @@ __all__ = (
     "VariantType",
     "WitType",
     "read_extern",
+    "read_type",
     "snake",
 )
 
