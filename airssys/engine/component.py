@@ -130,15 +130,11 @@ class Engine:
         Raises:
             InvalidComponent: It is no component.
         """
-        text = isinstance(source, str)
-        binary = (
-            source.encode(
-                errors="surrogatepass"
-            )  # which wasmtime refuses, with the rest
-            if isinstance(source, str)
-            else bytes(source)
-        )
-        return await self._compile(binary, text=text, name=name)
+        if not isinstance(source, str):
+            return await self._compile(bytes(source), text=False, name=name)
+        # A surrogate goes through, so that wasmtime refuses it like any bad text.
+        binary = source.encode(errors="surrogatepass")
+        return await self._compile(binary, text=True, name=name)
 
     async def _compile(self, source: bytes, *, text: bool, name: str) -> Component:
         return await anyio.to_thread.run_sync(self._compile_now, source, text, name)
