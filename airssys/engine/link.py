@@ -140,9 +140,12 @@ def link(
                         for inner, type_ in extern.exports.items():
                             if isinstance(type_, FuncType):
                                 add(place, inner, type_, offer)
-                            elif isinstance(type_, Opaque):
+                            elif not isinstance(type_, TypeDef):
+                                kind = (
+                                    type_ if isinstance(type_, Opaque) else "instance"
+                                )
                                 problems.append(
-                                    f"'{name}#{inner}' is a {type_}, which cannot be "
+                                    f"'{name}#{inner}' is a {kind}, which cannot be "
                                     "offered"
                                 )
                 case TypeDef():
