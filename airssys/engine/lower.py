@@ -386,7 +386,7 @@ def _picker(names: list[str], keys: list[str]) -> Callable[[Any], Iterable[Any]]
         try:
             if type(value) is dict and len(value) == len(keys):
                 return [value[key] for key in keys]
-            if type(value) is not dict and get is not None:
+            if get is not None and not isinstance(value, Mapping):
                 found: Iterable[Any] = get(value)
                 return found
         except (KeyError, AttributeError):
