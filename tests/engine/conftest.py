@@ -36,7 +36,7 @@ def compile_(
 
 @pytest.fixture
 def make(compile_: Any) -> Any:
-    """Make an instance from component text: ``await make(text, [imports], limits=…)``."""
+    """Make instances of component text: ``await make(text, [imports], limits=…)``."""
 
     async def instantiate(text: str, *imports: Any, **options: Any) -> Any:
         return await (await compile_(text)).instantiate(*imports, **options)

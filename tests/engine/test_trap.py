@@ -225,7 +225,7 @@ async def test_a_trap_in_the_start_function_is_raised_by_instantiate(
 
 async def test_a_call_into_a_component_that_is_left_traps(make: Any) -> None:
     # The guest calls the host from its allocator, which it may not.
-    text = f"""(component
+    text = """(component
       (import "test:host/api" (instance $host (export "ask" (func))))
       (core func $ask (canon lower (func $host "ask")))
       (core module $code

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from ctypes import Structure, c_char
+from typing import Any, ClassVar
+
+import pytest
+from wasmtime import _ffi as library
+
+from airssys.engine import _ffi
+
+
+def test_a_wasmtime_that_was_not_tested_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_ffi, "VERSION", "99.1.2")
+    with pytest.raises(ImportError, match=r"not 99\.1\.2: install 'wasmtime>=49,<50'"):
+        _ffi._check_layout()
+
+
+def test_a_struct_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Larger(Structure):
+        _fields_: ClassVar[Any] = (("bytes", c_char * 40),)
+
+    monkeypatch.setattr(library, "wasmtime_component_func_t", Larger)
+    with pytest.raises(ImportError, match="wasmtime_component_func_t in 40 bytes, not"):
+        _ffi._check_layout()
+
+
+def test_a_value_with_its_payload_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Moved(Structure):
+        _fields_: ClassVar[Any] = (("kind", c_char * 16), ("of", c_char * 16))
+
+    monkeypatch.setattr(library, "wasmtime_component_val_t", Moved)
+    with pytest.raises(ImportError, match="lays out component values differently"):
+        _ffi._check_layout()
+
+
+def test_a_function_that_the_library_lacks_is_named() -> None:
+    with pytest.raises(ImportError, match="has no wasmtime_of_tomorrow"):
+        _ffi._function("wasmtime_of_tomorrow", None)

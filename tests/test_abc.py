@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airssys.abc import Call, HostFunction, HostInterface, check_needs
+from airssys.core.capability import Custom, Grants
+from airssys.core.errors import CapabilityDenied
+
+
+@pytest.fixture
+def kv() -> HostInterface:
+    return HostInterface("acme:kv/store@1.0.0")
+
+
+def test_a_function_is_offered_under_its_name_in_kebab_case(kv: HostInterface) -> None:
+    @kv.function
+    def list_keys(call: Call) -> list[str]:
+        return [call.component]
+
+    @kv.function()
+    async def get_(_call: Call, _key: str) -> None: ...
+
+    @kv.function(name="drop")
+    def remove(_call: Call, _key: str) -> None: ...
+
+    assert list(kv.functions) == ["list-keys", "get", "drop"]
+    assert list_keys(Call("me")) == ["me"], "a decorated function stays a function"
+    assert kv.functions["drop"].body is remove
+    assert kv.functions["get"].body is get_
+
+
+def test_a_name_is_offered_once(kv: HostInterface) -> None:
+    kv.function(lambda _call: None, name="get")
+    with pytest.raises(ValueError, match="already has a function 'get'"):
+        kv.function(lambda _call: None, name="get")
+
+
+def none() -> None: ...
+
+
+def keywords(*, call: Call) -> None: ...
+
+
+@pytest.mark.parametrize("body", [none, keywords])
+def test_a_function_must_take_a_call(kv: HostInterface, body: Any) -> None:
+    with pytest.raises(TypeError, match=r"acme:kv/store@1\.0\.0#.* takes no Call"):
+        kv.function(body)
+
+
+class Store:
+    def get(self, _call: Call, _key: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("body", "fewest", "most"),
+    [
+        (lambda _call: None, 0, 0),
+        (lambda _call, _a, _b: None, 2, 2),
+        (lambda _call, _a, _b=1: None, 1, 2),
+        (lambda _call=None: None, 0, 0),
+        (lambda _call, *_rest: None, 0, None),
+        (lambda _call, _a, *_rest: None, 1, None),
+        (lambda *_all: None, 0, None),
+        (lambda _call, _a, *, _b=1: None, 1, 1),
+        (lambda _call, **_named: None, 0, 0),
+        (Store().get, 1, 1),
+    ],
+    ids=range(10),
+)
+def test_the_parameters_of_a_function_are_counted(
+    kv: HostInterface, body: Any, fewest: int, most: int | None
+) -> None:
+    kv.function(body, name="get")
+    function = kv.functions["get"]
+
+    assert (function.fewest, function.most) == (fewest, most)
+    for count in range(6):
+        fits = fewest <= count and (most is None or count <= most)
+        assert function.takes(count) is fits
+
+
+def test_what_needs_nothing_runs_without_a_grant() -> None:
+    function = HostFunction("get", lambda call, key: (call.component, key))
+
+    assert check_needs(function, Call("me"), ["k"]) == ("me", "k")
+
+
+def test_needs_are_worked_out_from_the_arguments_and_checked() -> None:
+    function = HostFunction(
+        "get",
+        lambda _call, key: key,
+        needs=lambda key: Custom("acme:kv/store", key) if key else None,
+    )
+    granted = Call("me", grants=Grants(custom={"acme:kv/store": ["a*"]}))
+
+    assert check_needs(function, granted, ["ab"]) == "ab"
+    assert check_needs(function, Call("me"), [""]) == ""
+    with pytest.raises(CapabilityDenied) as denied:
+        check_needs(function, granted, ["b"])
+    assert denied.value.granted == ("use 'acme:kv/store' on 'a*'",)
+    with pytest.raises(CapabilityDenied, match=r"'worker' may not use .*: nothing"):
+        check_needs(function, Call("me", "worker"), ["b"])
