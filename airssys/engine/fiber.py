@@ -58,7 +58,7 @@ class Pace:
 
     __slots__ = ("_last",)
 
-    longest: Final = 200e-6
+    longest: Final = 500e-6
 
     def __init__(self) -> None:
         self._last: dict[int, float] = {}  # by thread, since each runs its own loop

@@ -45,13 +45,16 @@ from .types import (
 
 __all__ = (
     "ENTRY",
+    "KINDS",
     "NUMBERS",
+    "Fixed",
     "Lowering",
     "Mismatch",
     "Unsupported",
     "lowering",
     "numbers",
     "pin",
+    "static_names",
 )
 
 ENTRY: Final = 48
@@ -72,8 +75,22 @@ NUMBERS: Final = {
     "f64": (10, "d"),
 }
 """The kind of each number's C value, and its struct code."""
-_BOOL, _CHAR, _STRING, _LIST, _RECORD, _TUPLE, _VARIANT = 0, 11, 12, 13, 14, 15, 16
-_ENUM, _OPTION, _RESULT, _FLAGS = 17, 18, 19, 20
+KINDS: Final = {
+    "bool": 0,
+    "char": 11,
+    "string": 12,
+    "list": 13,
+    "record": 14,
+    "tuple": 15,
+    "variant": 16,
+    "enum": 17,
+    "option": 18,
+    "result": 19,
+    "flags": 20,
+}
+"""The kind of each other C value."""
+_BOOL, _CHAR, _STRING, _LIST, _RECORD, _TUPLE, _VARIANT = list(KINDS.values())[:7]
+_ENUM, _OPTION, _RESULT, _FLAGS = list(KINDS.values())[7:]
 
 
 class Unsupported(Exception):
@@ -119,6 +136,20 @@ class Lowering:
     the block, the block's address, a list that keeps objects alive, and the value."""
     template: bytes = b""
     """What the tail holds before the first write."""
+
+
+@frozen
+class Fixed:
+    """A head that is the same in every call: its offset, kind, size and target."""
+
+    head: int
+    kind: int
+    size: int
+    tail: int
+
+    def write(self, block: bytearray, base: int) -> None:
+        """Write it into a new block."""
+        _write_head(block, self.head, self.kind, self.size, base + self.tail)
 
 
 def pin(block: bytearray) -> int:
@@ -320,7 +351,7 @@ def _strided(element: WitType) -> Callable[[list[Any]], bytearray | None]:
 # --- records and tuples -----------------------------------------------------------
 
 
-def _static(names: Sequence[str]) -> list[tuple[int, int, object]]:
+def static_names(names: Sequence[str]) -> list[tuple[int, int, object]]:
     """Give names an address for as long as the result is kept: size, address, owner."""
     texts = [name.encode() for name in names]
     return [(len(text), address_of_bytes(text), text) for text in texts]
@@ -337,7 +368,7 @@ def _placed(inner: Sequence[Lowering], first: int) -> tuple[list[int], bytes]:
 
 def _record(type_: RecordType) -> Lowering:
     names = [name for name, _ in type_.fields]
-    static = _static(names)
+    static = static_names(names)
     inner = [lowering(field) for _, field in type_.fields]
     count = len(names)
     offsets, templates = _placed(inner, count * ENTRY)
@@ -467,7 +498,7 @@ def _box(
 def _variant(type_: VariantType) -> Lowering:
     pack = Struct("=B7xQQQ").pack_into
     inner = [None if case is None else lowering(case) for _, case in type_.cases]
-    static = _static([name for name, _ in type_.cases])
+    static = static_names([name for name, _ in type_.cases])
     cases = {
         name: (*name_static, each)
         for (name, _), name_static, each in zip(type_.cases, static, inner)
@@ -503,7 +534,7 @@ def _variant(type_: VariantType) -> Lowering:
 
 
 def _enum(type_: Enum) -> Lowering:
-    cases = dict(zip(type_.cases, _static(type_.cases)))
+    cases = dict(zip(type_.cases, static_names(type_.cases)))
 
     def write(
         block: bytearray, head: int, _t: int, _b: int, _k: list[object], value: Any
@@ -517,7 +548,7 @@ def _enum(type_: Enum) -> Lowering:
 
 
 def _flags(type_: Flags) -> Lowering:
-    known = dict(zip(type_.names, _static(type_.names)))
+    known = dict(zip(type_.names, static_names(type_.names)))
 
     def write(
         block: bytearray, head: int, _t: int, _b: int, keep: list[object], value: Any

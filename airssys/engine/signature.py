@@ -11,8 +11,9 @@ from typing import Any, Final
 from ..core.errors import ValueMismatch, WitError
 from . import _ffi
 from ._ffi import VAL
+from .inline import UNUSUAL, inline
 from .lift import Lift, lifting
-from .lower import NUMBERS, Lowering, Mismatch, lowering, numbers, pin
+from .lower import NUMBERS, Fixed, Lowering, Mismatch, lowering, numbers, pin
 from .types import Err, FuncType, Ok, Result, Scalar, WitType
 
 __all__ = ("ExportSignature", "Frame", "ImportSignature")
@@ -34,9 +35,11 @@ class Frame:
 
     __slots__ = ("base", "block", "error_at", "keep", "result_at")
 
-    def __init__(self, template: bytes, result_at: int) -> None:
+    def __init__(self, template: bytes, result_at: int, fixed: Sequence[Fixed]) -> None:
         self.block = bytearray(template)
         self.base = pin(self.block)
+        for head in fixed:
+            head.write(self.block, self.base)
         self.result_at = result_at
         self.error_at = result_at + VAL
         self.keep: list[object] = []
@@ -52,7 +55,7 @@ class Frame:
 class _Lowered:
     """Frames for values of given types, in order."""
 
-    __slots__ = ("_plan", "_spare", "_template", "result_at")
+    __slots__ = ("_fixed", "_inlined", "_plan", "_spare", "_template", "result_at")
 
     def __init__(self, types: Sequence[tuple[str, WitType]]) -> None:
         self.result_at = len(types) * VAL
@@ -62,6 +65,12 @@ class _Lowered:
             each = lowering(type_)
             self._plan.append((name, each, index * VAL, len(self._template)))
             self._template += each.template
+        self._fixed: list[Fixed] = []
+        self._inlined = inline(
+            [type_ for _, type_ in types],
+            [tail for _, _, _, tail in self._plan],
+            self._fixed,
+        )
         self._spare: list[Frame] = []
 
     def frame(self) -> Frame:
@@ -69,11 +78,15 @@ class _Lowered:
         try:
             return self._spare.pop()
         except IndexError:
-            return Frame(self._template, self.result_at)
+            return Frame(self._template, self.result_at, self._fixed)
 
     def write(self, frame: Frame, values: Sequence[Any]) -> None:
         """Lower the values into a frame. Raises `Mismatch`."""
         block, base, keep = frame.block, frame.base, frame.keep
+        try:
+            return self._inlined(block, base, keep, *values)
+        except UNUSUAL:
+            pass  # the writers know more types, and say what does not fit
         name = ""
         try:
             for (name, each, head, tail), value in zip(self._plan, values):  # noqa: B007 - for the error
@@ -174,12 +187,14 @@ def _lift_result(type_: FuncType) -> Lift | None:
     lift = lifting(type_.result)
     if not isinstance(type_.result, Result):
         return lift
+    ok = None if type_.result.ok is None else lifting(type_.result.ok)
 
     def lift_ok(block: bytes | bytearray, at: int) -> Any:
-        value = lift(block, at)
-        if isinstance(value, Err):
-            raise WitError(value.value)
-        return value.value
+        if not block[at + 8]:
+            raise WitError(lift(block, at).value)
+        if ok is None:
+            return None
+        return ok(ctypes.string_at(_read_pointer(block, at + 16)[0], VAL), 0)
 
     return lift_ok
 

@@ -122,7 +122,7 @@ def host_services(  # noqa: C901 - one small function for each of the interface
             return None  # an instance outside a system
 
     @offer(interface, needs=Free("lists only whom the caller may send to or ask"))
-    def list_components(call: Call) -> list[dict[str, str]]:
+    def list_components(call: Call) -> list[Mapping[str, str]]:
         return [component_id(id_) for id_ in directory.ids if _may_know(call, id_)]
 
     @offer(interface, needs=Free("tells only of whom the caller may send to or ask"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
 from attrs import evolve
@@ -70,8 +71,9 @@ class Postbox(Protocol):
         ...
 
 
-def component_id(actor: str) -> dict[str, str]:
-    """Return an actor's id as a ``component-id`` record."""
+@lru_cache(maxsize=4096)
+def component_id(actor: str) -> Mapping[str, str]:
+    """Return an actor's id as a ``component-id`` record, to be read only."""
     front, _, instance = actor.partition("#")
     namespace, _, name = front.rpartition("/")
     return {"namespace": namespace, "name": name, "instance": instance}
@@ -103,7 +105,7 @@ def messaging(  # noqa: C901 - one small function for each of the interface
             raise WitError(_denied(f"{target!r} {problem}"))
 
     @offer(interface, needs=Free("an actor may know its own id"))
-    def self_id(call: Call) -> dict[str, str]:
+    def self_id(call: Call) -> Mapping[str, str]:
         return component_id(_caller(call))
 
     @offer(

@@ -1,0 +1,182 @@
+"""Write the lowering of a whole argument list as one straight-line Python function.
+
+The writers of `lower` call one another, a call for each value in a value. Where the
+types fix the shape (numbers, strings, bytes, records, tuples, options, enums), the same
+steps are generated here as one function with all offsets known, which takes half as
+long. It knows only the usual Python types: whatever else comes, it raises, and the
+writers, which accept more and say what is wrong, start over.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from struct import Struct
+from typing import Any, Final
+
+from ._ffi import VAL, address_of_bytes
+from .lower import (
+    ENTRY,
+    KINDS,
+    NUMBERS,
+    Fixed,
+    Mismatch,
+    lowering,
+    static_names,
+)
+from .types import Enum, List, Option, RecordType, Scalar, Tuple, WitType, snake
+
+__all__ = ("UNUSUAL", "Inlined", "inline")
+
+UNUSUAL: Final = (
+    *(struct.error, TypeError, OverflowError, KeyError, AttributeError, ValueError),
+    Mismatch,
+)
+"""What the function raises on values it does not know."""
+
+Inlined = Callable[..., None]
+"""``write(block, base, keep, *values)``"""
+
+
+class _Source:
+    """Source under construction, and the objects it refers to."""
+
+    def __init__(self, fixed: list[Fixed]) -> None:
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = {
+            "head": Struct("=B7xQQ8x").pack_into,
+            "option": Struct("=B7xQ16x").pack_into,
+            "boolean": Struct("=B7x?23x").pack_into,
+            "address": address_of_bytes,
+            "pin": ctypes.addressof,
+            "view": ctypes.c_char.from_buffer,
+            "u8": bytes((NUMBERS["u8"][0], *bytes(VAL - 1))),
+        }
+        self.fixed = fixed
+        self.depth = 1
+        self._named = 0
+
+    def add(self, line: str) -> None:
+        self.lines.append("    " * self.depth + line)
+
+    def keep(self, value: object) -> str:
+        """Give an object a name in the source."""
+        self._named += 1
+        name = f"k{self._named}"
+        self.names[name] = value
+        return name
+
+    def variable(self) -> str:
+        self._named += 1
+        return f"v{self._named}"
+
+    # One method for each kind of type; head and tail are offsets in the block.
+
+    def lower(self, type_: WitType, value: str, head: int, tail: int) -> None:
+        match type_:
+            case Scalar("bool"):
+                self.add(f"if type({value}) is not bool: raise TypeError")
+                self.add(f"boolean(block, {head}, {KINDS['bool']}, {value})")
+            case Scalar("string"):
+                self.text(value, head)
+            case Scalar(name) if name in NUMBERS:
+                kind, code = NUMBERS[name]
+                pad = 24 - struct.calcsize(code)
+                pack = self.keep(Struct(f"=B7x{code}{pad}x").pack_into)
+                self.add(f"{pack}(block, {head}, {kind}, {value})")
+            case List(Scalar("u8")):
+                self.octets(value, head)
+            case RecordType():
+                self.record(type_, value, head, tail)
+            case Tuple():
+                self.tuple(type_, value, head, tail)
+            case Enum():
+                cases = dict(zip(type_.cases, static_names(type_.cases)))
+                self.add(f"n = {self.keep(cases)}[{value}]")
+                self.add(f"head(block, {head}, {KINDS['enum']}, n[0], n[1])")
+            case Option(some) if not isinstance(some, Option):
+                self.option(some, value, head, tail)
+            case _:
+                write = self.keep(lowering(type_).write)
+                self.add(f"{write}(block, {head}, {tail}, base, keep, {value})")
+
+    def text(self, value: str, head: int) -> None:
+        self.add(f"if type({value}) is not str: raise TypeError")
+        self.add(f"t = {value}.encode()")
+        self.add("keep.append(t)")
+        self.add(f"head(block, {head}, {KINDS['string']}, len(t), address(t))")
+
+    def octets(self, value: str, head: int) -> None:
+        self.add(f"if type({value}) is not bytes: raise TypeError")
+        self.add(f"t = bytearray(u8 * len({value}))")
+        self.add(f"t[8::{VAL}] = {value}")
+        self.add("keep.append(t)")
+        self.add(
+            f"head(block, {head}, {KINDS['list']}, len({value}), "
+            "pin(view(t)) if t else 0)"
+        )
+
+    def record(self, type_: RecordType, value: str, head: int, tail: int) -> None:
+        keys = [snake(name) for name, _ in type_.fields]
+        self.fixed.append(Fixed(head, KINDS["record"], len(keys), tail))
+        fields = [self.variable() for _ in keys]
+        self.add(f"if type({value}) is dict:")
+        self.add(f"    if len({value}) != {len(keys)}: raise KeyError")
+        for field, key in zip(fields, keys):
+            self.add(f"    {field} = {value}[{key!r}]")
+        self.add("else:")
+        get = self.keep(attrgetter(*keys))
+        self.add(f"    {', '.join(fields)} = {get}({value})")
+        inner_tail = tail + len(keys) * ENTRY
+        for index, (field, (_, inner)) in enumerate(zip(fields, type_.fields)):
+            self.lower(inner, field, tail + index * ENTRY + 16, inner_tail)
+            inner_tail += len(lowering(inner).template)
+
+    def tuple(self, type_: Tuple, value: str, head: int, tail: int) -> None:
+        count = len(type_.elements)
+        self.fixed.append(Fixed(head, KINDS["tuple"], count, tail))
+        elements = [self.variable() for _ in type_.elements]
+        self.add(f"if type({value}) is not tuple: raise TypeError")
+        self.add(f"{', '.join(elements)}, = {value}")
+        inner_tail = tail + count * VAL
+        for index, (element, inner) in enumerate(zip(elements, type_.elements)):
+            self.lower(inner, element, tail + index * VAL, inner_tail)
+            inner_tail += len(lowering(inner).template)
+
+    def option(self, some: WitType, value: str, head: int, tail: int) -> None:
+        self.add(f"if {value} is None:")
+        self.add(f"    option(block, {head}, {KINDS['option']}, 0)")
+        self.add("else:")
+        self.depth += 1
+        self.add(f"option(block, {head}, {KINDS['option']}, base + {tail})")
+        self.lower(some, value, tail, tail + VAL)
+        self.depth -= 1
+
+
+def inline(
+    types: Sequence[WitType], tails: Sequence[int], fixed: list[Fixed]
+) -> Inlined:
+    """Generate the function for an argument list.
+
+    Args:
+        types: The parameters' types.
+        tails: The offset of each one's tail; heads stand at the front.
+        fixed: Gets the heads that are the same in every call: they are written once
+            into each block.
+    """
+    source = _Source(fixed)
+    values = [source.variable() for _ in types]
+    for index, (type_, value, tail) in enumerate(zip(types, values, tails)):
+        source.lower(type_, value, index * VAL, tail)
+    text = "\n".join(
+        (
+            f"def write(block, base, keep, {', '.join(values)}):",
+            *source.lines,
+            "    pass",
+        )
+    )
+    exec(compile(text, "<lowering>", "exec"), source.names)  # noqa: S102 - our own text
+    written: Inlined = source.names["write"]
+    return written
