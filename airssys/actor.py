@@ -182,7 +182,7 @@ class Callee(Protocol):
 
     @property
     def limits(self) -> Limits: ...
-    async def call(self, export: str, *args: Any) -> Any: ...  # noqa: ANN401
+    async def call(self, export: str, *args: Any) -> Any: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -264,7 +264,7 @@ class _Guest:
         except WitError as error:
             raise InitFailed(entry.id, _told(error.value)) from error
         if entry.metadata is None:
-            entry.metadata = await self.call(METADATA)
+            entry.about.metadata = await self.call(METADATA)
 
     async def serve(self) -> None:
         """Do what comes until the actor is asked to stop."""
@@ -355,7 +355,7 @@ class _Guest:
         except Exception as error:  # noqa: BLE001 - the edge: it ends all the same
             self.log("error", f"shutdown: {_words(error)}")
 
-    async def call(self, export: str, *args: object) -> Any:  # noqa: ANN401 - WIT values
+    async def call(self, export: str, *args: object) -> Any:
         why = "cancelled"
         try:
             result = await self.instance.call(export, *args)

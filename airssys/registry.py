@@ -24,10 +24,18 @@ from .mailbox import (
     checked_payload,
 )
 
-__all__ = ("Entry", "Registry")
+__all__ = ("About", "Entry", "Registry")
 
 _NEAR: Final = 5
 """Ids to offer in place of one that is not there."""
+
+
+@define(eq=False)
+class About:
+    """What all actors made of one component share."""
+
+    metadata: object = None
+    """The ``component-metadata`` record, once one of them has started."""
 
 
 @define(eq=False)
@@ -39,8 +47,7 @@ class Entry:
     """What a component may do; None for a Python actor, which is trusted."""
     config: Mapping[str, str] = field(factory=dict)
     """What ``get-config`` finds."""
-    metadata: object = None
-    """The ``component-metadata`` record of a component that has started."""
+    about: About = field(factory=About)
     health: object = None
     """The ``health-status`` variant of its last health check; None before the first."""
 
@@ -48,6 +55,11 @@ class Entry:
     def id(self) -> str:
         """The actor's id."""
         return self.mailbox.id
+
+    @property
+    def metadata(self) -> object:
+        """The component's metadata; None before it has started."""
+        return self.about.metadata
 
 
 @define(eq=False, repr=False)
@@ -81,6 +93,7 @@ class Registry:
         payload: int = PAYLOAD,
         grants: Grants | None = None,
         config: Mapping[str, str] | None = None,
+        about: About | None = None,
     ) -> Entry:
         """Give an actor its id and mailbox.
 
@@ -91,6 +104,7 @@ class Registry:
             payload: Bytes of the largest payload the actor may send.
             grants: What a component may do; None for a Python actor.
             config: What ``get-config`` finds.
+            about: Shared by the actors of a component.
 
         Raises:
             ValueError: It is no actor id, or is taken.
@@ -101,7 +115,8 @@ class Registry:
         if id in self._entries:
             raise ValueError(f"actor id {id!r} is taken: there is such an actor")
         mailbox = Mailbox(id, capacity, overflow, payload, self.office)
-        entry = self._entries[id] = Entry(mailbox, grants, config or {})
+        entry = Entry(mailbox, grants, config or {}, about or About())
+        self._entries[id] = entry
         return entry
 
     def remove(self, id: str, reason: str = "stopped") -> None:  # noqa: A002

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.lowlevel
@@ -20,10 +21,10 @@ from .actor import run_actor, run_component
 from .artifact import Artifact, check_actor, load
 from .config import HostConfig, load_config
 from .core.capability import Grants
-from .core.errors import ManifestError, NoSuchActor
+from .core.errors import DeliveryError, ManifestError
+from .core.event import DeadLettered
 from .core.limits import Limits
-from .core.message import Overflow
-from .core.names import ActorId
+from .core.message import HOST, Overflow
 from .core.restart import (
     AutoShutdown,
     Backoff,
@@ -42,10 +43,10 @@ from .host.host_services import host_services
 from .host.messaging import messaging
 from .mailbox import CAPACITY, PAYLOAD, ActorRef, Inbox, PostOffice
 from .observe import FanOut, Tally
-from .registry import Entry, Registry
+from .registry import About, Entry, Registry
 from .supervisor import ChildStatus, Supervisor, open_supervisor, supervise
 
-__all__ = ("System", "find_function", "open_system", "root_rules")
+__all__ = ("System", "engine_for", "find_function", "open_system", "root_rules")
 
 _GRACE = 5.0
 
@@ -102,7 +103,7 @@ async def open_system(
             random=random,
         ) as supervisor:
             yield System(
-                engine=engine or _engine(config),
+                engine=engine or engine_for(config),
                 config=config,
                 supervisor=supervisor,
                 registry=registry,
@@ -118,7 +119,8 @@ async def open_system(
         nursery.cancel_scope.cancel()
 
 
-def _engine(config: HostConfig) -> Engine:
+def engine_for(config: HostConfig) -> Engine:
+    """Make the engine that a host's settings describe."""
     given = asdict(config.slices, filter=lambda _, value: value is not None)
     return Engine(cache=config.cache, threads=config.threads, slicing=Slicing(**given))
 
@@ -169,6 +171,9 @@ class System:
     _extensions: tuple[HostInterface, ...]
     _instrument: Instrument
     _artifacts: dict[Path, Artifact] = field(factory=dict, init=False)
+    _about: WeakKeyDictionary[Component, About] = field(
+        factory=WeakKeyDictionary, init=False
+    )
 
     @property
     def children(self) -> tuple[ChildStatus, ...]:
@@ -201,7 +206,7 @@ class System:
                 Python function, called as ``what(actor, *args)``.
             args: For a Python function.
             id: The actor's id; by default the package's name, the component's, or the
-                function's.
+                function's with ``-`` for ``_``.
             limits: For a `Component`; a manifest has its own.
             grants: For a `Component`; a manifest has its own.
             config: For a component's ``init`` and ``get-config``; over its manifest's.
@@ -219,8 +224,10 @@ class System:
             InitFailed: Its ``init`` returned an error; likewise whatever else its
                 ``init`` ended with.
             ValueError: The id is taken, or is no id.
+            TypeError: An option means nothing for what is to be started.
         """
         if isinstance(what, Component):
+            _refuse_options("a component", args=args or None)
             check_actor(what)
             plan = _Plan(what, limits or Limits(), grants or Grants())
             spec = self._component_spec(
@@ -231,17 +238,22 @@ class System:
                 significant=significant,
             )
         elif callable(what):
+            _refuse_options("a function", limits=limits, grants=grants, config=config)
+            name = str(getattr(what, "__name__", "actor"))
             spec = self._actor_spec(
-                id or str(getattr(what, "__name__", "actor")),
+                id or name.strip("_").replace("_", "-"),
                 what,
                 args,
                 restart or Restart.PERMANENT,
                 _GRACE if shutdown is None else shutdown,
                 significant=significant,
-                capacity=mailbox or CAPACITY,
+                capacity=CAPACITY if mailbox is None else mailbox,
                 overflow=overflow or Overflow.WAIT,
             )
         else:
+            _refuse_options(
+                "a manifest", args=args or None, limits=limits, grants=grants
+            )
             artifact = await self.load(what)
             rule = artifact.manifest.supervision
             spec = self._component_spec(
@@ -251,8 +263,19 @@ class System:
                 rule.shutdown if shutdown is None else shutdown,
                 significant=significant,
             )
-        await self.supervisor.start(spec)
-        return self.registry.ref(spec.id)
+        ref = self.registry.ref(spec.id)  # it may have ended when start returns
+        await self._start(spec)
+        return ref
+
+    async def _start(self, spec: ChildSpec) -> None:
+        """Start a child of the root; give its id back where that is refused."""
+        started = False
+        try:
+            await self.supervisor.start(spec)
+            started = True
+        finally:
+            if not started and spec.gone is not None:
+                spec.gone()
 
     async def stop(self, id: str) -> None:  # noqa: A002 - the field's word
         """Stop an actor that was spawned, for good; its mailbox is closed.
@@ -311,7 +334,7 @@ class System:
         """
         folder = folder or Path(tree.source).parent
         for node in tree.root.children:
-            await self.supervisor.start(await self._node_spec(tree, node, folder))
+            await self._start(await self._node_spec(tree, node, folder))
         if tree.messages:
             self._nursery.start_soon(self._send_first, tree.messages)
 
@@ -364,14 +387,24 @@ class System:
         start = anyio.current_time()
         for message in sorted(messages, key=lambda message: message.after):
             await anyio.sleep_until(start + message.after)
-            if message.topic is not None:
-                await self.registry.publish(message.topic, message.payload)
-            else:
-                assert message.to is not None
-                try:
+            try:
+                if message.topic is not None:
+                    await self.registry.publish(message.topic, message.payload)
+                else:
+                    assert message.to is not None
                     await self.registry.send(message.to, message.payload)
-                except NoSuchActor:
-                    continue  # it has ended; the tree goes on without the message
+            except DeliveryError as error:
+                # It has ended, or takes no more; the tree goes on without the message.
+                self._lose(message, error)
+
+    def _lose(self, message: FirstMessage, error: Exception) -> None:
+        payload, target = message.payload.encode(), message.to or message.topic
+        now = anyio.current_time()
+        self.registry.office.emit(
+            DeadLettered(
+                now, str(target), HOST, str(error), len(payload), message.topic, payload
+            )
+        )
 
     # --- children -----------------------------------------------------------------
 
@@ -393,6 +426,7 @@ class System:
                 "payload": plan.payload,
                 "grants": plan.grants,
                 "config": plan.config,
+                "about": self._about.setdefault(plan.component, About()),
             },
         )
         place.entry()  # from now on messages wait for it
@@ -474,9 +508,6 @@ class _Place:
     options: dict[str, Any]
     _entry: Entry | None = None
 
-    def __attrs_post_init__(self) -> None:
-        ActorId.parse(self.id)
-
     def entry(self) -> Entry:
         """Return the entry; a restart finds the one of the start before."""
         if self._entry is None:
@@ -507,9 +538,16 @@ def _adjusted(
     return evolve(
         plan,
         config={**plan.config, **(config or {})},
-        capacity=mailbox or plan.capacity,
+        capacity=plan.capacity if mailbox is None else mailbox,
         overflow=overflow or plan.overflow,
     )
+
+
+def _refuse_options(what: str, **given: object) -> None:
+    """Refuse options that would be ignored: grants above all."""
+    useless = [repr(name) for name, value in given.items() if value is not None]
+    if useless:
+        raise TypeError(f"spawn() of {what} takes no {', '.join(useless)}")
 
 
 def _seconds(shutdown: float) -> float | None:

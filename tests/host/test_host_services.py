@@ -131,7 +131,7 @@ async def test_a_guest_reads_about_an_actor_it_may_reach() -> None:
         "metadata": None,
         "health": Variant("unknown", "not checked yet"),
     }
-    entry.metadata, entry.health = Record(name="b"), Variant("healthy")
+    entry.about.metadata, entry.health = Record(name="b"), Variant("healthy")
     found = await guest.call("get-component-metadata", wanted)
     assert (found["metadata"], found["health"]) == (entry.metadata, entry.health)
     for hidden in ("secret", "nobody"):
