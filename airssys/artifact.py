@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+import anyio.to_thread
 from attrs import evolve, frozen
 
 from .core.errors import InvalidComponent, ManifestError, TrustError
@@ -92,10 +93,12 @@ async def load(
             str(file), (f"{manifest.wasm!r} cannot be read: {reason} @ component.wasm",)
         ) from error
     if manifest.digest is not None:
-        found = Digest.parse(f"sha256:{hashlib.sha256(source).hexdigest()}")
+        hashed = await anyio.to_thread.run_sync(hashlib.sha256, source)
+        found = Digest.parse(f"sha256:{hashed.hexdigest()}")
         if found != manifest.digest:
             raise TrustError(str(code), str(manifest.digest), str(found))
-    component = await engine.load(code, name=str(manifest.name))
+    # Not read again: what is compiled is what was checked.
+    component = await engine.load(code, name=str(manifest.name), source=source)
     world = manifest.component.world
     if world is not None:
         _check_world(component, str(world), manifest)

@@ -27,9 +27,10 @@ from .ceiling import Ceiling
 from .fiber import Pace, Slicing
 from .instance import Instance
 from .link import Link, link
+from .read import TypeReader
 from .lower import Unsupported
 from .signature import ExportSignature
-from .types import Extern, FuncType, InstanceType, read_extern
+from .types import Extern, FuncType, InstanceType
 
 __all__ = ("Component", "Engine")
 
@@ -105,20 +106,26 @@ class Engine:
         return limiter
 
     async def load(
-        self, path: str | os.PathLike[str], *, name: str | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        source: bytes | None = None,
     ) -> Component:
         """Read and compile a component off the event loop.
 
         Args:
             path: A ``.wasm`` or ``.wat`` file.
             name: What to call it in errors and events; the file's stem by default.
+            source: What the file holds, where the caller has read, and checked, it.
 
         Raises:
             OSError: The file cannot be read.
             InvalidComponent: It holds no component.
         """
         file = anyio.Path(path)
-        source = await file.read_bytes()
+        if source is None:
+            source = await file.read_bytes()
         text = not source.startswith(_MAGIC) and file.suffix in (".wat", ".wast")
         return await self._compile(source, text=text, name=name or file.stem)
 
@@ -191,13 +198,17 @@ class Component:
         self.size = size
         self._compiled = compiled
         self.pointer = _ffi.address(compiled.ptr())
-        type_ = compiled.type
-        self.imports: Mapping[str, Extern] = _externs(
-            type_.imports(engine.wasmtime), engine
-        )
-        self.exports: Mapping[str, Extern] = _externs(
-            type_.exports(engine.wasmtime), engine
-        )
+        type_, reader = compiled.type, TypeReader(engine.wasmtime)
+        self.imports: Mapping[str, Extern] = {
+            name: reader.extern(item.ty)
+            for name, item in type_.imports(engine.wasmtime).items()
+        }
+        self.exports: Mapping[str, Extern] = {
+            name: reader.extern(item.ty)
+            for name, item in type_.exports(engine.wasmtime).items()
+        }
+        self.mappings = 0
+        """Memory mappings that an instance takes; 0 before the first was made."""
         self._functions: dict[str, tuple[ExportSignature, int]] = {}
         self._indices: list[Any] = []
         self._links: dict[tuple[object, ...], tuple[Link, object]] = {}
@@ -278,12 +289,16 @@ class Component:
         """
         await self.engine.pace.step()
         call = Call(self.name, actor, "", grants or Grants())
+        ceiling = self.engine.ceiling
+        before = 0 if self.mappings else ceiling.count()
         instance = Instance(self, self._link(imports), limits or Limits(), call, guard)
         try:
             await instance.start()
         except BaseException:
             instance.close()
             raise
+        if not self.mappings:
+            self.mappings = max(ceiling.count() - before, 1) + 1
         return instance
 
     def _link(self, imports: Sequence[HostInterface]) -> Link:
@@ -296,7 +311,3 @@ class Component:
                 del self._links[next(iter(self._links))]
             self._links[key] = (made, tuple(imports))  # kept alive, so ids stay theirs
         return self._links[key][0]
-
-
-def _externs(items: Mapping[str, Any], engine: Engine) -> dict[str, Extern]:
-    return {name: read_extern(item.ty, engine.wasmtime) for name, item in items.items()}
