@@ -82,8 +82,7 @@ def open_(engine: airssys.Engine, recorder: Recorder) -> Open:
 
 async def echo(actor: airssys.Actor, mark: str = "") -> None:
     async for message in actor.inbox:
-        if message.request_id:
-            await message.reply(message.text + mark)
+        await message.reply(message.text + mark)
 
 
 async def silent(actor: airssys.Actor) -> None:
@@ -96,8 +95,7 @@ async def stuck(actor: airssys.Actor, free: anyio.Event) -> None:
     """Take nothing until it is set free."""
     await free.wait()
     async for message in actor.inbox:
-        if message.request_id:
-            await message.reply(message.payload)
+        await message.reply(message.payload)
 
 
 async def collect(actor: airssys.Actor, into: list[str]) -> None:
@@ -397,6 +395,20 @@ async def test_a_guests_error_refuses_the_ask_and_the_guest_lives_on(
 
         assert refused.value.target == "acme/a"
         assert await actor.ask("count") == b"2"
+        assert system.tally.crashes == 0
+
+
+async def test_an_actor_that_answers_everything_survives_who_only_sends(
+    open_: Open, tmp_path: Path
+) -> None:
+    async with open_() as system:
+        other = await system.spawn(echo, "!")
+        guest = await system.spawn(write_component(tmp_path))
+        assert await guest.ask("send echo hi") == b"ok"
+        await other.send("hi")
+        await system.publish("t", "hi")
+
+        assert await other.ask("hi") == b"hi!"
         assert system.tally.crashes == 0
 
 
@@ -951,8 +963,7 @@ async def listener(actor, pattern):
         heard.append((message.topic, message.text))
         if message.text == "fall":
             raise ValueError("told to")
-        if message.request_id:
-            await message.reply(f"heard {len(heard)}")
+        await message.reply(f"heard {len(heard)}")
 """
 
 

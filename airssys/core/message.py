@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Generator, Iterable
 from enum import Enum
 from typing import Final, Protocol
 
 from attrs import define, field, frozen
 
-from .errors import AskCycle, CannotReply, QuotaExceeded
+from .errors import AskCycle, QuotaExceeded
 from .pattern import Kind, Pattern
 
 __all__ = (
@@ -100,16 +100,23 @@ class Message:
     def reply(self, payload: bytes | str) -> Awaitable[None]:
         """Answer the ask: ``await message.reply(b"done")``.
 
-        Where the asker has stopped waiting, the reply becomes a dead letter.
+        Where the asker has stopped waiting, the reply becomes a dead letter. Where the
+        message was only sent, the reply is dropped, as a guest's is: whoever may send
+        could crash an actor that answers everything otherwise.
 
         Raises:
-            CannotReply: The message was only sent, or is answered already.
+            CannotReply: The message is answered already.
             QuotaExceeded: The payload is over the replying actor's limit; the ask is
                 still open.
         """
-        if self.answer is None:
-            raise CannotReply(self.sender, "it was sent, not asked")
-        return self.answer.reply(payload)
+        return _Nothing() if self.answer is None else self.answer.reply(payload)
+
+
+class _Nothing:
+    """Nothing to wait for."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
 
 
 # --- who waits for whom -----------------------------------------------------------
