@@ -42,17 +42,22 @@ def rows(effort: Effort) -> Iterator[Row]:
             goal=Goal(limit=12 * 1024, of="ours") if instances >= 20_000 else None,
         )
     if not effort.quick:
-        found = _in_process(0)
-        yield Row(
-            what=f"live at the ceiling, then {found.refused or 'NOT REFUSED'}",
-            ours=found.live,
-            unit="instances",
-            goal=Goal(
-                limit=20_000 if found.refused else float("inf"),
-                of="ours",
-                at_least=True,
-            ),
-        )
+        yield _ceiling(20_000, called=False)
+        # An instance that was called keeps the stack of its fibre.
+        yield _ceiling(None, called=True)
+
+
+def _ceiling(goal: float | None, *, called: bool) -> Row:
+    found = _in_process(0, called=called)
+    assert found.refused, found
+    words = ", each called once" if called else ""
+    return Row(
+        what=f"live at the ceiling{words} ({found.bytes / 1024:.1f} KiB each), "
+        f"then {found.refused}",
+        ours=found.live,
+        unit="instances",
+        goal=None if goal is None else Goal(limit=goal, of="ours", at_least=True),
+    )
 
 
 @frozen
@@ -65,9 +70,9 @@ class Found:
     refused: str
 
 
-def _in_process(instances: int) -> Found:
+def _in_process(instances: int, *, called: bool = False) -> Found:
     done = subprocess.run(
-        [sys.executable, "-m", __name__, str(instances)],
+        [sys.executable, "-m", __name__, str(instances), *["called"] * called],
         cwd=ROOT,
         check=True,
         capture_output=True,
@@ -82,8 +87,8 @@ def _resident() -> int:
     return pages * 4096
 
 
-async def _keep(instances: int) -> Found:
-    """Make that many instances, or all there is room for, and use each once."""
+async def _keep(instances: int, called: bool) -> Found:  # noqa: FBT001
+    """Make that many instances, or all there is room for, and call each if asked."""
     component = await Engine(cache=False).compile(guests.TINY)
     with await component.instantiate(limits=LIMITS) as instance:
         assert await instance.call("add", 3, 4) == 7
@@ -92,12 +97,14 @@ async def _keep(instances: int) -> Found:
     before, start = _resident(), perf_counter()
     try:
         for _ in range(instances) if instances else count():
-            kept.append(await component.instantiate(limits=LIMITS))  # noqa: PERF401
+            kept.append(await component.instantiate(limits=LIMITS))
+            if called:
+                assert await kept[-1].call("add", 3, 4) == 7
     except QuotaExceeded as error:
         refused = type(error).__name__
     took, after = perf_counter() - start, _resident()
     assert await kept[0].call("add", 3, 4) == 7
-    live = len(kept)
+    live = sum(instance.alive for instance in kept)
     for instance in kept:
         instance.close()
     with await component.instantiate(limits=LIMITS) as instance:
@@ -106,4 +113,10 @@ async def _keep(instances: int) -> Found:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(anyio.run(_keep, int(sys.argv[1]), backend="trio"))))
+    print(
+        json.dumps(
+            asdict(
+                anyio.run(_keep, int(sys.argv[1]), "called" in sys.argv, backend="trio")
+            )
+        )
+    )
