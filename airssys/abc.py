@@ -120,7 +120,7 @@ class HostInterface:
 
         Raises:
             ValueError: The interface already has a function of that name.
-            TypeError: The body takes no `Call`.
+            TypeError: The body takes no `Call`, or needs more than WIT parameters.
         """
         if body is None:
 
@@ -148,6 +148,12 @@ def _parameters(body: Callable[..., object]) -> tuple[int, int | None]:
     """Count the positional parameters after the `Call`: fewest, most."""
     fewest = most = -1
     for parameter in inspect.signature(body).parameters.values():
+        if (
+            most >= 0
+            and parameter.kind is parameter.KEYWORD_ONLY
+            and parameter.default is parameter.empty
+        ):
+            raise TypeError(f"{body!r} cannot be called without {parameter.name!r}")
         if parameter.kind is parameter.VAR_POSITIONAL:
             return max(fewest, 0), None
         if parameter.kind in {

@@ -102,3 +102,13 @@ def test_needs_are_worked_out_from_the_arguments_and_checked() -> None:
     assert denied.value.granted == ("use 'acme:kv/store' on 'a*'",)
     with pytest.raises(CapabilityDenied, match=r"'worker' may not use .*: nothing"):
         check_needs(function, Call("me", "worker"), ["b"])
+
+
+def test_a_body_that_needs_more_than_wit_parameters_is_refused() -> None:
+    kv = HostInterface("acme:kv/store@1.0.0")
+
+    def get(call: Call, key: str, *, pool: object) -> bytes | None:
+        return None
+
+    with pytest.raises(TypeError, match="cannot be called without 'pool'"):
+        kv.function(get)

@@ -21,6 +21,8 @@ _MAPS: Final = Path("/proc/self/maps")
 _LIMIT: Final = Path("/proc/sys/vm/max_map_count")
 _SPARE: Final = 1024
 """Mappings left to threads, libraries and everybody else in the process."""
+_GUESS: Final = 64
+"""Mappings to expect of the first instance of a component."""
 _STACK: Final = 2
 """Mappings of the stack that stays with an instance once it was called."""
 
@@ -43,25 +45,27 @@ def _limit() -> int | None:
 class Ceiling:
     """How many more instances the address space has room for.
 
-    Counting mappings takes milliseconds in a large process, so what an instance takes
-    is estimated on the safe side, and the true number is counted only when the
-    estimates have used up the room.
+    Counting mappings takes milliseconds in a large process, so what is admitted is
+    added up, and the true number is counted again only when the sum has used up the
+    room.
     """
 
     limit: int | None = field(factory=_limit)
     live: int = 0
     """Instances that are alive."""
     _room: int = 0
-    _each: int = 8  # until the first instances have been counted
-    _base: int | None = None
 
-    def admit(self, component: str) -> None:
+    def admit(self, component: str, mappings: int = 0) -> None:
         """Count one more instance.
+
+        Args:
+            component: Its name, for the error.
+            mappings: What an instance of it takes; 0 where that is not known yet.
 
         Raises:
             QuotaExceeded: The process has nearly all the memory mappings it may have.
         """
-        self._take(self._each, component)
+        self._take(mappings or _GUESS, component)
         self.live += 1
 
     def admit_call(self, component: str) -> None:
@@ -76,11 +80,16 @@ class Ceiling:
         """Count one instance less."""
         self.live -= 1
 
+    def count(self) -> int:
+        """Return the number of mappings; 0 where they are not limited."""
+        return 0 if self.limit is None else _mappings()
+
     def _take(self, mappings: int, component: str) -> None:
         if self.limit is None:
             return
         if self._room < mappings:
-            self._count(self.limit)
+            # Half of it: another engine of this process may be taking the same room.
+            self._room = (self.limit - _SPARE - _mappings()) // 2
         if self._room < mappings:
             raise QuotaExceeded(
                 f"component {component!r}",
@@ -89,12 +98,3 @@ class Ceiling:
                 "raise it with: sysctl vm.max_map_count=1048576",
             )
         self._room -= mappings
-
-    def _count(self, limit: int) -> None:
-        found = _mappings()
-        if self._base is None:
-            self._base = found
-        if self.live:
-            self._each = max(0, found - self._base) // self.live + 2
-        # Half of it: another engine of this process may be taking the same room.
-        self._room = (limit - _SPARE - found) // 2

@@ -27,10 +27,10 @@ from .ceiling import Ceiling
 from .fiber import Pace, Slicing
 from .instance import Instance
 from .link import Link, link
-from .read import TypeReader
 from .lower import Unsupported
+from .read import TypeReader
 from .signature import ExportSignature
-from .types import Extern, FuncType, InstanceType
+from .types import Extern, FuncType, InstanceType, shortened
 
 __all__ = ("Component", "Engine")
 
@@ -258,7 +258,7 @@ class Component:
             raise InvalidComponent(
                 self.name,
                 f"function {export!r} has a {unsupported} in its type, which cannot be "
-                f"passed yet: {functions[export]}",
+                f"passed yet: {shortened(functions[export])}",
             ) from None
         return signature, _ffi.address(index.ptr())
 

@@ -36,6 +36,9 @@ UNUSUAL: Final = (
 )
 """What the function raises on values it does not know."""
 
+_LARGE: Final = 200
+"""Parts of types from which on compiling the source takes too long."""
+
 Inlined = Callable[..., None]
 """``write(block, base, keep, *values)``"""
 
@@ -157,8 +160,8 @@ class _Source:
 
 def inline(
     types: Sequence[WitType], tails: Sequence[int], fixed: list[Fixed]
-) -> Inlined:
-    """Generate the function for an argument list.
+) -> Inlined | None:
+    """Generate the function for an argument list; None where it would be very long.
 
     Args:
         types: The parameters' types.
@@ -166,6 +169,8 @@ def inline(
         fixed: Gets the heads that are the same in every call: they are written once
             into each block.
     """
+    if sum(map(_parts, types)) > _LARGE:
+        return None
     source = _Source(fixed)
     values = [source.variable() for _ in types]
     for index, (type_, value, tail) in enumerate(zip(types, values, tails)):
@@ -180,3 +185,16 @@ def inline(
     exec(compile(text, "<lowering>", "exec"), source.names)  # noqa: S102 - our own text
     written: Inlined = source.names["write"]
     return written
+
+
+def _parts(type_: WitType) -> int:
+    """Count what the source would be made of."""
+    match type_:
+        case RecordType():
+            return 1 + sum(_parts(field) for _, field in type_.fields)
+        case Tuple():
+            return 1 + sum(map(_parts, type_.elements))
+        case Option():
+            return 1 + _parts(type_.some)
+        case _:
+            return 1

@@ -62,7 +62,7 @@ class Instance:
         self._fuel_set = 0
         self._funcs: dict[str, tuple[ExportSignature, Any, int]] = {}
         self._raw = ctypes.create_string_buffer(_ffi.INSTANCE_SIZE)
-        engine.ceiling.admit(component.name)
+        engine.ceiling.admit(component.name, component.mappings)
         self._store: Store | None = (store := Store(engine.pointer))
         store.lift = link.lift
         _ffi.store_limiter(

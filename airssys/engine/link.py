@@ -14,7 +14,7 @@ from ..core.errors import UnknownImport
 from . import _ffi
 from .lower import Unsupported
 from .signature import ImportSignature
-from .types import Extern, FuncType, InstanceType, Opaque, TypeDef
+from .types import Extern, FuncType, InstanceType, Opaque, TypeDef, shortened
 
 __all__ = ("Link", "Linked", "link")
 
@@ -101,7 +101,7 @@ def link(
         full = f"{offer.name}#{name}" if offer is not None and offer.name else name
         function = None if offer is None else offer.functions.get(name)
         if function is None:
-            problems.append(f"{full!r} is missing: {type_}")
+            problems.append(f"{full!r} is missing: {shortened(type_)}")
             return
         if not function.takes(len(type_.params)):
             problems.append(
@@ -112,7 +112,8 @@ def link(
         try:
             signature = ImportSignature(full, type_)
         except Unsupported as unsupported:
-            problems.append(f"{full!r} has a {unsupported} in its type: {type_}")
+            words = f"{full!r} has a {unsupported} in its type: {shortened(type_)}"
+            problems.append(words)
             return
         text = name.encode()
         _ffi.linker_add_func_async(

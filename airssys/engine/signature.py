@@ -83,10 +83,11 @@ class _Lowered:
     def write(self, frame: Frame, values: Sequence[Any]) -> None:
         """Lower the values into a frame. Raises `Mismatch`."""
         block, base, keep = frame.block, frame.base, frame.keep
-        try:
-            return self._inlined(block, base, keep, *values)
-        except UNUSUAL:
-            pass  # the writers know more types, and say what does not fit
+        if self._inlined is not None:
+            try:
+                return self._inlined(block, base, keep, *values)
+            except UNUSUAL:
+                pass  # the writers know more types, and say what does not fit
         name = ""
         try:
             for (name, each, head, tail), value in zip(self._plan, values):  # noqa: B007 - for the error

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import field, frozen
-from wasmtime import component as _wasmtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +30,7 @@ __all__ = (
     "Variant",
     "VariantType",
     "WitType",
-    "read_extern",
-    "read_type",
+    "shortened",
     "snake",
 )
 
@@ -102,6 +100,12 @@ class Err:
 def snake(name: str) -> str:
     """Return the Python spelling of a WIT name."""
     return name.replace("-", "_")
+
+
+def shortened(type_: object) -> str:
+    """Print a type for an error message, its end left out where it is long."""
+    text = str(type_)
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 @frozen
@@ -268,62 +272,3 @@ class TypeDef:
 
 Extern: TypeAlias = FuncType | InstanceType | TypeDef | Opaque
 """What a component imports or exports under a name."""
-
-# --- from wasmtime ----------------------------------------------------------------
-
-_SCALARS: Final[dict[type, Scalar]] = {
-    getattr(_wasmtime, name): Scalar(name.lower())
-    for name in (
-        *("Bool", "S8", "S16", "S32", "S64", "U8", "U16", "U32", "U64"),
-        *("F32", "F64", "Char", "String"),
-    )
-}
-
-
-def _optional(type_: Any) -> WitType | None:
-    return None if type_ is None else read_type(type_)
-
-
-def read_type(type_: Any) -> WitType:
-    """Turn wasmtime-py's view of a value type into ours, which owns no memory of C."""
-    if scalar := _SCALARS.get(type(type_)):
-        return scalar
-    match type_:
-        case _wasmtime.ListType():
-            return List(read_type(type_.element))
-        case _wasmtime.RecordType():
-            return RecordType(tuple((n, read_type(t)) for n, t in type_.fields))
-        case _wasmtime.TupleType():
-            return Tuple(tuple(map(read_type, type_.elements)))
-        case _wasmtime.VariantType():
-            return VariantType(tuple((n, _optional(t)) for n, t in type_.cases))
-        case _wasmtime.EnumType():
-            return Enum(tuple(type_.names))
-        case _wasmtime.FlagsType():
-            return Flags(tuple(type_.names))
-        case _wasmtime.OptionType():
-            return Option(read_type(type_.payload))
-        case _wasmtime.ResultType():
-            return Result(_optional(type_.ok), _optional(type_.err))
-        case _:
-            return Opaque(type(type_).__name__.removesuffix("Type").lower())
-
-
-def read_extern(item: Any, engine: Any) -> Extern:
-    """Turn wasmtime-py's view of an import or export into ours."""
-    match item:
-        case _wasmtime.FuncType():
-            params = tuple((name, read_type(type_)) for name, type_ in item.params)
-            return FuncType(params, _optional(item.result))
-        case _wasmtime.ComponentInstanceType():
-            exports = item.exports(engine)
-            return InstanceType(
-                {
-                    name: read_extern(extern.ty, engine)
-                    for name, extern in exports.items()
-                }
-            )
-        case _wasmtime.ValType():
-            return TypeDef(read_type(item))
-        case _:
-            return Opaque(type(item).__name__.removesuffix("Type").lower())

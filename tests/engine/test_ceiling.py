@@ -137,3 +137,25 @@ async def test_ten_thousand_instances_with_cancels_between_leave_no_memory_behin
     assert engine.ceiling.live == live
     # A store alone is several KiB; 100 bytes of each would be 1 MB.
     assert grown < 3_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits mappings")
+async def test_a_component_with_many_memories_is_charged_for_all_of_them() -> None:
+    engine = Engine(cache=False)
+    memories = "".join(
+        f"(core module $m{i} (memory 1)) (core instance (instantiate $m{i}))"
+        for i in range(12)
+    )
+    component = await engine.compile(f"(component {memories})")
+    engine.ceiling = Ceiling(limit=mappings() + 1024 + 2000)
+    kept = []
+    before = mappings()
+    with pytest.raises(QuotaExceeded):
+        while True:
+            kept.append(await component.instantiate())
+
+    assert mappings() - before <= 2000
+    assert component.mappings > 12
+    assert len(kept) > 20
+    for instance in kept:
+        instance.close()

@@ -250,3 +250,47 @@ def test_a_record_says_which_fields_it_has() -> None:
         _ = record.to
     with pytest.raises(TypeError, match="unhashable"):
         hash(record)
+
+
+def _doubling(levels: int) -> str:
+    """A component whose one parameter is a tuple of tuples, 2 ** levels numbers."""
+    types = "(type $t0 u8)" + "".join(
+        f"(type $t{level + 1} (tuple $t{level} $t{level}))" for level in range(levels)
+    )
+    return f"""
+    (component {types}
+      (core module $m
+        (memory (export "memory") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
+        (func (export "take") (param i32))
+        (func (export "one") (result i32) i32.const 1))
+      (core instance $i (instantiate $m))
+      (alias core export $i "memory" (core memory $memory))
+      (alias core export $i "realloc" (core func $realloc))
+      (func (export "take") (param "x" $t{levels})
+        (canon lift (core func $i "take") (memory $memory) (realloc $realloc)))
+      (func (export "one") (result u32) (canon lift (core func $i "one"))))
+    """
+
+
+def _nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = (value, value)
+    return value
+
+
+async def test_a_large_type_works() -> None:
+    component = await Engine(cache=False).compile(_doubling(9))
+    with await component.instantiate() as instance:
+        assert await instance.call("take", _nested(9)) is None
+
+
+async def test_a_type_of_too_many_parts_is_refused_and_the_rest_works() -> None:
+    component = await Engine(cache=False).compile(_doubling(16), name="acme/big")
+    with await component.instantiate() as instance:
+        with pytest.raises(InvalidComponent, match="more than 5_000 parts") as raised:
+            await instance.call("take", _nested(16))
+
+        assert len(str(raised.value)) < 500
+        assert await instance.call("one") == 1
