@@ -92,31 +92,50 @@ async def open_system(
     fan_out = FanOut((tally, *instruments))
     registry = Registry(PostOffice(instrument=fan_out, deliveries=deliveries))
     async with anyio.create_task_group() as nursery:
-        await nursery.start(registry.office.keep_time)
-        async with open_supervisor(
-            name=name,
-            strategy=strategy,
-            intensity=intensity,
-            backoff=backoff,
-            auto_shutdown=auto_shutdown,
-            instrument=fan_out,
-            random=random,
-        ) as supervisor:
-            yield System(
-                engine=engine or engine_for(config),
-                config=config,
-                supervisor=supervisor,
-                registry=registry,
-                tally=tally,
-                nursery=nursery,
-                interfaces=(
-                    host_services(registry, instrument=fan_out),
-                    messaging(registry, instrument=fan_out),
-                ),
-                extensions=tuple(interfaces),
+        timing = anyio.CancelScope(shield=True)
+        await nursery.start(_keep_time, registry.office, timing)
+        try:
+            async with open_supervisor(
+                name=name,
+                strategy=strategy,
+                intensity=intensity,
+                backoff=backoff,
+                auto_shutdown=auto_shutdown,
                 instrument=fan_out,
-            )
+                random=random,
+            ) as supervisor:
+                yield System(
+                    engine=engine or engine_for(config),
+                    config=config,
+                    supervisor=supervisor,
+                    registry=registry,
+                    tally=tally,
+                    nursery=nursery,
+                    interfaces=(
+                        host_services(registry, instrument=fan_out),
+                        messaging(registry, instrument=fan_out),
+                    ),
+                    extensions=tuple(interfaces),
+                    instrument=fan_out,
+                )
+        finally:
+            timing.cancel()
         nursery.cancel_scope.cancel()
+
+
+async def _keep_time(
+    office: PostOffice,
+    scope: anyio.CancelScope,
+    *,
+    task_status: anyio.abc.TaskStatus[None],
+) -> None:
+    """Keep the time of asks until the scope is cancelled, and by nothing else.
+
+    Where the system is cancelled from outside, its actors are still asked to stop, and
+    may have to wait for each other's replies.
+    """
+    with scope:
+        await office.keep_time(task_status=task_status)
 
 
 def engine_for(config: HostConfig) -> Engine:

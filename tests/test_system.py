@@ -1187,3 +1187,24 @@ async def test_a_host_file_sets_what_a_component_may_have(
             await guest.ask("err no")
         assert (tmp_path / "cache").is_dir()
         assert system.engine.threads().total_tokens == 1
+
+
+async def test_actors_of_a_cancelled_system_still_get_replies(open_: Open) -> None:
+    replies: list[bytes] = []
+
+    async def slow(actor: airssys.Actor) -> None:
+        async for message in actor.inbox:
+            await anyio.sleep(0.05)
+            await message.reply(b"done")
+
+    async def asker(actor: airssys.Actor) -> None:
+        replies.append(await actor.ask("slow", "a question", timeout=5.0))
+
+    with anyio.CancelScope() as scope:
+        async with open_() as system:
+            await system.spawn(slow)
+            await system.spawn(asker, restart=airssys.Restart.TEMPORARY)
+            await until(lambda: system.messages == 1)
+            scope.cancel()
+
+    assert replies == [b"done"]
