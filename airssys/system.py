@@ -6,8 +6,9 @@ import importlib
 import os
 import random as _random
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -293,8 +294,8 @@ class System:
             await self.supervisor.start(spec)
             started = True
         finally:
-            if not started and spec.gone is not None:
-                spec.gone()
+            if not started:
+                _give_up((spec,))
 
     async def stop(self, id: str) -> None:  # noqa: A002 - the field's word
         """Stop an actor that was spawned, for good; its mailbox is closed.
@@ -385,10 +386,12 @@ class System:
                     significant=node.significant,
                 )
             case SupervisorNode():
-                specs = [
-                    await self._node_spec(tree, child, folder)
-                    for child in node.children
-                ]
+                specs: list[ChildSpec] = []
+                with ExitStack() as undo:
+                    undo.callback(_give_up, specs)
+                    for child in node.children:
+                        specs.append(await self._node_spec(tree, child, folder))  # noqa: PERF401 - each is given up where a later one fails
+                    undo.pop_all()
                 nested = supervise(
                     node.id,
                     specs,
@@ -399,7 +402,11 @@ class System:
                     backoff=node.backoff,
                     auto_shutdown=node.auto_shutdown,
                 )
-                return evolve(nested, shutdown=_seconds(node.shutdown))
+                return evolve(
+                    nested,
+                    shutdown=_seconds(node.shutdown),
+                    gone=partial(_give_up, specs),
+                )
 
     async def _send_first(self, messages: Sequence[FirstMessage]) -> None:
         """Send a tree's first messages, each at its time."""
@@ -560,6 +567,13 @@ def _adjusted(
         capacity=plan.capacity if mailbox is None else mailbox,
         overflow=overflow or plan.overflow,
     )
+
+
+def _give_up(specs: Iterable[ChildSpec]) -> None:
+    """Give back the ids of children that do not start, or not again."""
+    for spec in specs:
+        if spec.gone is not None:
+            spec.gone()
 
 
 def _refuse_options(what: str, **given: object) -> None:
