@@ -275,6 +275,20 @@ async def test_an_init_that_fails_or_hangs_fails_the_spawn_and_frees_the_id(
         assert await actor.ask("echo back") == b"back"
 
 
+async def test_a_spawn_that_is_cancelled_ends_the_init_and_frees_the_id(
+    open_: Open, tmp_path: Path
+) -> None:
+    folder = write_component(tmp_path)
+    async with open_() as system:
+        for how in ("spin", "sleep"):
+            with anyio.move_on_after(0.05) as scope:
+                await system.spawn(folder, config={"hang": how})
+            assert scope.cancelled_caught
+            assert system.children == ()
+            assert system.registry.ids == ()
+        assert await (await system.spawn(folder)).ask("count") == b"0"
+
+
 async def test_an_id_is_used_once(
     open_: Open, tmp_path: Path, recorder: Recorder
 ) -> None:
@@ -1126,6 +1140,43 @@ after = "30ms"
         await until(lambda: not busy.statistics().queued)
         assert await busy.ask("notes") == b"taken\n"
     assert dead(recorder) == [("gone", b"note to nobody"), ("busy", b"note refused")]
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        ('config = { fail = "no disk" }', InitFailed),
+        ('resources = { timeout = "1h" }', ManifestError),
+    ],
+)
+async def test_a_tree_that_cannot_start_leaves_no_ids_behind(
+    open_: Open, tmp_path: Path, bad: str, error: type[Exception]
+) -> None:
+    write_component(tmp_path)
+    tree = write_tree(
+        tmp_path,
+        f"""\
+[[child]]
+id = "workers"
+[child.supervisor]
+[[child.child]]
+id = "first"
+component = "acme-a"
+[[child.child]]
+id = "second"
+component = "acme-a"
+{bad}
+[[child.child]]
+id = "third"
+component = "acme-a"
+""",
+        "tree_actors_cannot",
+    )
+    async with open_(**root_rules(tree)) as system:
+        with pytest.raises(error):
+            await system.start_tree(tree)
+        assert system.children == ()
+        assert system.registry.ids == ()
 
 
 @pytest.mark.parametrize(
