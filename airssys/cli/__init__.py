@@ -1,0 +1,112 @@
+"""Run the ``airssys`` command: one module for each of its commands.
+
+The commands are imported when they are run: ``airssys --help`` needs none of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+__all__ = ("main",)
+
+_HELP = """Run WebAssembly components under supervision.
+
+Add --traceback to any command to see where an error comes from.
+"""
+_COMMANDS = {
+    "run": (".run:run", "Run a tree of actors, one component, or one function."),
+    "call": (".call:call", "Call an exported function and print its result."),
+    "inspect": (".inspect:inspect", "Say what a component imports and exports."),
+    "check": (".check:check", "Check manifests, tree files and host files."),
+    "tree": (".tree:tree", "Print the tree that a tree file describes."),
+}
+
+_INTERRUPTED: Final = 128 + 2
+"""The status of a shell's command that SIGINT ended."""
+_UNREAD: Final = 128 + 13
+"""Likewise SIGPIPE."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Args:
+        arguments: What follows the command's name; None: what the process was given.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    traceback = "--traceback" in given
+    given = [each for each in given if each != "--traceback"]
+    try:
+        status = _app()(
+            given,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError as error:
+        return _refuse(error, given)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python must not try once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _UNREAD
+    except BaseExceptionGroup as group:
+        interrupted, rest = group.split(KeyboardInterrupt)
+        if rest is None and interrupted is not None:
+            return _INTERRUPTED
+        if traceback:
+            raise
+        return _tell(rest or group)
+    except Exception as error:
+        if traceback:
+            raise
+        return _tell(error)
+    return int(status or 0)
+
+
+def _app() -> App:
+    app = App(
+        name="airssys",
+        help=_HELP,
+        help_format="plaintext",
+        version=lambda: metadata.version("airssys"),
+        version_format="plaintext",
+    )
+    for name, (place, text) in _COMMANDS.items():
+        app.command(f"{__name__}{place}", name=name, help=text)
+    manifest = App(name="manifest", help="Print the schema of a kind of file.")
+    manifest.command(
+        f"{__name__}.manifest:schema",
+        name="schema",
+        help="Print the JSON Schema of Component.toml, tree files or host files.",
+    )
+    app.command(manifest)
+    return app
+
+
+def _refuse(error: CycloptsError, given: Sequence[str]) -> int:
+    from .failure import Status  # noqa: PLC0415 - not for --help
+
+    command = next((each for each in given if each in {*_COMMANDS, "manifest"}), "")
+    usage = " ".join(("airssys", *filter(None, (command,)), "--help"))
+    _print(f"{str(error).rstrip()}\n  (see: {usage})")
+    return Status.BAD_INPUT
+
+
+def _tell(error: BaseException) -> int:
+    from .failure import explain  # noqa: PLC0415 - not for --help
+
+    text, status = explain(error)
+    _print(text)
+    return status
+
+
+def _print(text: str) -> None:
+    sys.stderr.write(f"airssys: {text}\n")

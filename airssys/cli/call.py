@@ -1,0 +1,225 @@
+"""Call one exported function of a component and print its result."""
+
+from __future__ import annotations
+
+import json as _json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import anyio
+from attrs import evolve
+from cyclopts import Parameter
+
+from ..artifact import load
+from ..config import HostConfig, load_config
+from ..core.capability import Grants
+from ..core.errors import WaveError, WitError
+from ..core.limits import Limits
+from ..core.units import parse_duration, parse_size
+from ..engine.component import Component
+from ..engine.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
+from ..engine.wave import parse_wave, render_wave
+from ..host.guard import guard_for
+from ..host.host_services import host_services
+from ..host.messaging import messaging
+from ..registry import Registry
+from ..system import engine_for
+from .failure import BadInput, Status
+from .json_values import from_json, to_json
+from .screen import Screen
+from .source import Kind, kind_of
+
+__all__ = ("call", "open_component")
+
+_T = TypeVar("_T")
+_ACTOR: Final = "call"
+"""The id under which the guest meets the registry: an empty one, but for itself."""
+
+_SHORT: Final = 60
+"""Characters of a type that is worth repeating in an error."""
+
+
+def call(
+    component: Path,
+    export: str,
+    /,
+    *args: str,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    fuel: int | None = None,
+    timeout: str | None = None,
+    memory: str | None = None,
+    config: Path | None = None,
+) -> int:
+    """Call an exported function and print its result.
+
+    Arguments and result are WAVE: 1, "text", 'c', [1, 2], {field: 1}, (1, 2), a-case,
+    a-case(1), {flag, flag}, some(1), none, ok(1), err(1). Where a string is expected,
+    the quotes may be left out. After -- everything is an argument.
+
+    Args:
+        component: A .wasm or .wat file, or a component's folder or Component.toml,
+            whose limits and capabilities then hold.
+        export: The function. Where only one function has that name, its interface can
+            be left out.
+        args: One for each parameter; options at the end may be left out.
+        json: Read the arguments and print the result as JSON.
+        fuel: What the call may use, about one unit for each instruction.
+        timeout: How long the call may take, such as 5s or 500ms.
+        memory: What the instance may use, such as 4MiB.
+        config: The host file.
+    """
+    limits = {
+        "fuel": fuel,
+        "timeout": _read(parse_duration, timeout, "--timeout"),
+        "memory": _read(parse_size, memory, "--memory"),
+    }
+    given = {name: value for name, value in limits.items() if value is not None}
+    if fuel is not None and fuel <= 0:
+        raise BadInput(f"--fuel: {fuel} must be more than 0")
+    text, status = anyio.run(
+        _call, component, export, args, json, given, load_config(config), backend="trio"
+    )
+    if text:
+        print(text)
+    return status
+
+
+async def open_component(
+    path: Path, settings: HostConfig
+) -> tuple[Component, Limits, Grants, dict[str, str]]:
+    """Load a component with its limits, grants and configuration.
+
+    Raises:
+        BadInput: The path holds no component.
+        AirssysError: The component cannot be used.
+    """
+    engine = engine_for(settings)
+    match kind_of(path):
+        case Kind.CODE:
+            return await engine.load(path), Limits(), Grants(), {}
+        case Kind.COMPONENT:
+            artifact = await load(path, engine=engine, ceiling=settings.ceiling)
+            manifest = artifact.manifest
+            return (
+                artifact.component,
+                manifest.limits,
+                manifest.grants,
+                dict(manifest.config),
+            )
+        case Kind.TREE | Kind.HOST:
+            raise BadInput(f"{path}: it is no component")
+
+
+async def _call(
+    path: Path,
+    name: str,
+    texts: Sequence[str],
+    json: bool,  # noqa: FBT001
+    given: dict[str, Any],
+    settings: HostConfig,
+) -> tuple[str, Status]:
+    component, limits, grants, values = await open_component(path, settings)
+    export = _full_name(component, name)
+    type_ = component.functions().get(export)
+    if type_ is None:
+        component.function(export)  # which says what there is
+        raise AssertionError
+    arguments = _arguments(export, type_, texts, json=json)
+    registry = Registry()
+    registry.register(_ACTOR, grants=grants, config=values)
+    screen = Screen()
+    instance = await component.instantiate(
+        (
+            host_services(registry, instrument=screen),
+            messaging(registry, instrument=screen),
+        ),
+        limits=evolve(limits, **given),
+        grants=grants,
+        actor=_ACTOR,
+        guard=guard_for(screen),
+    )
+    fallible = isinstance(type_.result, Result)
+    with instance:
+        try:
+            value = await instance.call(export, *arguments)
+        except WitError as error:
+            return _shown(Err(error.value), type_.result, json=json), Status.FAILED
+    return _shown(
+        Ok(value) if fallible else value, type_.result, json=json
+    ), Status.DONE
+
+
+def _full_name(component: Component, name: str) -> str:
+    """Complete a short name; one that is not there is returned as it is."""
+    functions = component.functions()
+    if name in functions:
+        return name
+    interface, _, function = name.rpartition("#")
+    found = [
+        full
+        for full in functions
+        if full.rpartition("#")[2] == function and interface in _short_names(full)
+    ]
+    if len(found) > 1:
+        raise BadInput(f"several functions are called {name!r}: {', '.join(found)}")
+    return found[0] if found else name
+
+
+def _short_names(full: str) -> tuple[str, ...]:
+    """Return what may stand for the interface of a function."""
+    plain = full.rpartition("#")[0].partition("@")[0]
+    return "", plain, plain.rpartition("/")[2]
+
+
+def _arguments(
+    export: str, type_: FuncType, texts: Sequence[str], *, json: bool
+) -> list[Any]:
+    params = type_.params
+    least = len(params)
+    while least and isinstance(params[least - 1][1], Option):
+        least -= 1
+    if not least <= len(texts) <= len(params):
+        wanted = ", ".join(f"{name}: {each}" for name, each in params) or "none"
+        raise BadInput(
+            f"{export!r} takes {len(params)} argument{'' if len(params) == 1 else 's'} "
+            f"({wanted}), got {len(texts)}"
+        )
+    values = [
+        _argument(name, each, text, json=json)
+        for (name, each), text in zip(params, texts, strict=False)
+    ]
+    return values + [None] * (len(params) - len(texts))
+
+
+def _argument(name: str, type_: WitType, text: str, *, json: bool) -> Any:
+    if type_ == Scalar("string") and not text.lstrip().startswith('"'):
+        return text
+    try:
+        if json:
+            return from_json(_json.loads(text), type_)
+        return parse_wave(text, type_)
+    except _json.JSONDecodeError as error:
+        told = f"column {error.pos + 1}: {error.msg}"
+    except (BadInput, WaveError) as error:
+        told = str(error)
+    wanted = str(type_)
+    of_type = f" of type {wanted}" if len(wanted) <= _SHORT else ""
+    raise BadInput(f"argument {name!r}{of_type}: {told}, in {text!r}")
+
+
+def _shown(value: Any, type_: WitType | None, *, json: bool) -> str:
+    if type_ is None:
+        return "null" if json else ""
+    if json:
+        return _json.dumps(to_json(value, type_), ensure_ascii=False)
+    return render_wave(value, type_)
+
+
+def _read(parse: Callable[[object], _T], text: str | None, option: str) -> _T | None:
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise BadInput(f"{option}: {error}") from None

@@ -1,0 +1,283 @@
+"""Run a tree of actors, or one component, until it ends or is stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import anyio
+import anyio.abc
+from attrs import define, evolve, field, frozen
+from cyclopts import Parameter
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from ..artifact import load_manifest
+from ..config import HostConfig, LogLevel, load_config
+from ..core.errors import NoSuchActor
+from ..core.event import ChildExited, Event
+from ..core.restart import AutoShutdown, Restart
+from ..core.tree import SupervisorNode
+from ..system import System, open_system, root_rules
+from .call import call
+from .failure import BadInput, Status
+from .live import view
+from .screen import LogBridge, Screen
+from .source import Kind, kind_of, read_tree
+from .tree import names, picture
+
+__all__ = ("run",)
+
+_TICK: Final = 0.005
+"""Seconds between two looks at how late the event loop is."""
+_FRAME: Final = 0.25
+"""Seconds between two pictures of the live view."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(
+    path: Path,
+    export: str | None = None,
+    /,
+    *args: str,
+    watch: Annotated[bool, Parameter(negative="")] = False,
+    keep: Annotated[bool, Parameter(negative="")] = False,
+    config: Path | None = None,
+    log_level: LogLevel | None = None,
+    backend: Literal["trio", "asyncio"] = "trio",
+) -> int:
+    """Run a tree file, one component, or one function of a component.
+
+    A tree runs until its significant children have ended, its restarts run out, or
+    Ctrl-C stops it in order; a second Ctrl-C cuts it off. The last line sums up.
+
+    Args:
+        path: A tree file; a component's folder or Component.toml; or a .wasm or .wat
+            file, with a function to call.
+        export: The function, for a .wasm or .wat file: the same as airssys call.
+        args: The function's arguments.
+        watch: In a terminal, show the tree live: states, restarts, messages, last
+            exits.
+        keep: Run on after the tree's significant children have ended.
+        config: The host file.
+        log_level: The least important log lines to show; by default as the host file
+            says, or info.
+        backend: The event loop, which Python actors may depend on.
+    """
+    kind = kind_of(path)
+    if kind is Kind.CODE:
+        if export is None:
+            raise BadInput(
+                f"{path}: say which function to call (airssys inspect {path} lists "
+                "them), or run a folder with a Component.toml"
+            )
+        return call(path, export, *args, config=config)
+    if export is not None:
+        raise BadInput(f"{path}: only a .wasm or .wat file takes a function to call")
+    if kind is Kind.HOST:
+        raise BadInput(f"{path}: it is no tree file; give a host file with --config")
+
+    settings = load_config(config)
+    out = Console(highlight=False, markup=False)
+    screen = Screen((log_level or settings.log).value)
+    watch = watch and out.is_terminal
+    if watch:
+        screen.console = out
+    prepare = _prepare_tree if kind is Kind.TREE else _prepare_component
+    show = _Show(settings, screen, Live(console=out, auto_refresh=False), watch=watch)
+    bridge = LogBridge(screen)
+    logging.getLogger().addHandler(bridge)
+    try:
+        anyio.run(show.perform, prepare, path, keep, backend=backend)
+    finally:
+        logging.getLogger().removeHandler(bridge)
+        if show.summary:
+            if out.is_terminal:
+                out.print()
+            out.print(show.summary, style="bold", soft_wrap=True)
+    return show.status
+
+
+@frozen
+class _Job:
+    """What is to be run."""
+
+    rules: dict[str, Any]
+    """Options of `open_system`: those of the root supervisor."""
+    start: Callable[[System], Awaitable[object]]
+    names: list[str]
+    significant: frozenset[str] = frozenset()
+    """Children of the root whose end ends it."""
+    picture: RenderableType = ""
+
+
+_Prepare = Callable[[Path, bool], Awaitable[_Job]]
+
+
+async def _prepare_tree(path: Path, keep: bool) -> _Job:  # noqa: FBT001
+    tree = read_tree(path)
+    drawn = await picture(tree, path.parent)
+    if keep:
+        tree = evolve(tree, root=_never_ending(tree.root))
+
+    async def start(system: System) -> None:
+        await system.start_tree(tree, folder=path.parent)
+
+    significant = (child.id for child in tree.root.children if child.significant)
+    return _Job(
+        root_rules(tree), start, names(tree.root), frozenset(significant), drawn
+    )
+
+
+def _never_ending(root: SupervisorNode) -> SupervisorNode:
+    children = tuple(evolve(child, significant=False) for child in root.children)
+    return evolve(root, auto_shutdown=AutoShutdown.NEVER, children=children)
+
+
+async def _prepare_component(path: Path, keep: bool) -> _Job:  # noqa: FBT001
+    _, manifest = await load_manifest(path)
+    name = str(manifest.name)
+    ends = manifest.supervision.restart is not Restart.PERMANENT and not keep
+
+    async def start(system: System) -> None:
+        await system.spawn(path, significant=ends)
+
+    when = AutoShutdown.ANY_SIGNIFICANT if ends else AutoShutdown.NEVER
+    significant = frozenset((name,)) if ends else frozenset[str]()
+    return _Job({"auto_shutdown": when}, start, [name], significant)
+
+
+@define(eq=False)
+class _Show:
+    """A job on its way, and what there is to say about it in the end."""
+
+    settings: HostConfig
+    screen: Screen
+    live: Live
+    watch: bool = field(kw_only=True)
+    summary: str = field(default="", init=False)
+    """Empty if the job never started."""
+    _significant: frozenset[str] = field(default=frozenset(), init=False)
+    _crashed: bool = field(default=False, init=False)
+    """Whether the significant child that ended last crashed."""
+    _signal: int | None = field(default=None, init=False)
+    _late: float = field(default=0.0, init=False)
+    """Seconds the event loop was late at the worst."""
+
+    @property
+    def status(self) -> int:
+        """What to exit with, where no error says it."""
+        if self._signal is not None:
+            return 128 + self._signal
+        return Status.FAILED if self._crashed else Status.DONE
+
+    def event(self, event: Event) -> None:
+        """Note how significant children end."""
+        match event:
+            case ChildExited(child=child, how="normal" | "crash" as how):
+                if child in self._significant:
+                    self._crashed = how == "crash"
+            case _:
+                pass
+
+    async def perform(self, prepare: _Prepare, path: Path, keep: bool) -> None:  # noqa: FBT001
+        """Run the job to its end."""
+        job = await prepare(path, keep)
+        self._significant = job.significant
+        self.screen.make_room(job.names)
+        if job.picture and not self.watch:
+            self.live.console.print(job.picture, soft_wrap=True)
+            self.live.console.print()
+        async with anyio.create_task_group() as nursery:
+            with anyio.CancelScope() as scope:
+                await nursery.start(self._obey_signals, scope)
+                await self._run(job, nursery)
+            nursery.cancel_scope.cancel()
+
+    async def _run(self, job: _Job, nursery: anyio.abc.TaskGroup) -> None:
+        instruments = (self.screen, self)
+        system = None
+        begun = anyio.current_time()
+        try:
+            async with open_system(
+                self.settings, instruments=instruments, **job.rules
+            ) as system:
+                await job.start(system)
+                self.summary = "started"
+                nursery.start_soon(self._measure)
+                if self.watch:
+                    nursery.start_soon(self._refresh, system)
+                await anyio.sleep_forever()
+        finally:
+            if self.summary and system is not None:
+                seconds = anyio.current_time() - begun
+                self.summary = _summary(system, self._late, seconds)
+
+    async def _obey_signals(
+        self, scope: anyio.CancelScope, *, task_status: anyio.abc.TaskStatus[None]
+    ) -> None:
+        """Stop the job in order at the first signal, cut it off at the second."""
+        with anyio.open_signal_receiver(*_SIGNALS) as signals:
+            task_status.started()
+            async for number in signals:
+                self._signal = number
+                break
+        for each in _SIGNALS:
+            signal.signal(each, self._cut_off)
+        self.screen.log("info", "airssys", "stopping in order (again: cut off)")
+        scope.cancel()
+
+    def _cut_off(self, number: int, _: object) -> None:
+        cursor = b"\x1b[?25h" if self.watch else b""
+        os.write(2, cursor + b"airssys: cut off\n")
+        # Nothing less ends at once whatever the actors and their threads do.
+        os._exit(128 + number)
+
+    async def _measure(self) -> None:
+        """Note how late the event loop is."""
+        while True:
+            due = anyio.current_time() + _TICK
+            await anyio.sleep_until(due)
+            self._late = max(self._late, anyio.current_time() - due)
+
+    async def _refresh(self, system: System) -> None:
+        """Draw the live view again and again, and once more in the end."""
+
+        def taken(name: str) -> int | None:
+            try:
+                return system.registry.entry(name).mailbox.statistics().taken
+            except NoSuchActor:
+                return None
+
+        def draw() -> None:
+            drawn = view(system.supervisor.name, system.children, taken)
+            self.live.update(drawn, refresh=True)
+
+        with self.live:
+            try:
+                while True:
+                    draw()
+                    await anyio.sleep(_FRAME)
+            finally:
+                draw()
+
+
+def _summary(system: System, late: float, seconds: float) -> str:
+    tally = system.tally
+    return ", ".join(
+        (
+            _count(system.messages, "message"),
+            _count(tally.restarts, "restart"),
+            f"{_count(tally.calls_cut, 'call')} cut off",
+            f"worst loop lateness {late * 1000:.1f} ms",
+            f"{seconds:.1f} s",
+        )
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
