@@ -117,6 +117,9 @@ config_stack_size = _function(
 )
 config_wasm_stack = _function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
 
+give_way = getattr(ctypes.CDLL(None), "sched_yield", None) or (lambda: 0)
+"""Lets another thread have the processor, without holding the interpreter lock."""
+
 INSTANCE_SIZE: Final = 16
 FUNC_SIZE: Final = 32
 

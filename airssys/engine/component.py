@@ -24,7 +24,7 @@ from ..core.limits import KIB, MIB, Limits
 from . import _ffi
 from .cache import Cache, default_folder
 from .ceiling import Ceiling
-from .fiber import Pace, Slicing
+from .fiber import Pace, Slicing, Threads
 from .instance import Instance
 from .link import Link, link
 from .lower import Unsupported
@@ -38,6 +38,8 @@ _MAGIC: Final = b"\0asm"
 _CORE_MODULE: Final = b"\1\0\0\0"
 _FIBRE_SPARE: Final = MIB
 """Bytes of a fibre's stack beyond what wasm may use: host callbacks run there."""
+_NO_GRANTS: Final = Grants()
+_LIMITS: Final = Limits()
 _NEAR: Final = 8
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
@@ -90,18 +92,18 @@ class Engine:
             folder = default_folder() if cache in (None, True) else Path(str(cache))
             self._cache = Cache(folder)
         self._threads = threads or os.cpu_count() or 1
-        self._limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = (
-            anyio.lowlevel.RunVar(f"airssys guests of engine {id(self)}")
+        self._limiter: anyio.lowlevel.RunVar[Threads] = anyio.lowlevel.RunVar(
+            f"airssys guests of engine {id(self)}"
         )
         self._key = repr(
             (_ffi.VERSION, platform.machine(), stack, memory_reservation, optimize)
         )
 
-    def threads(self) -> anyio.CapacityLimiter:
+    def threads(self) -> Threads:
         """Return what bounds the guests in worker threads, one for each event loop."""
         limiter = self._limiter.get(None)
         if limiter is None:
-            limiter = anyio.CapacityLimiter(self._threads)
+            limiter = Threads(self._threads)
             self._limiter.set(limiter)
         return limiter
 
@@ -288,10 +290,10 @@ class Component:
             LimitExceeded: Its start function ran out of fuel or time.
         """
         await self.engine.pace.step()
-        call = Call(self.name, actor, "", grants or Grants())
+        call = Call(self.name, actor, "", grants or _NO_GRANTS)
         ceiling = self.engine.ceiling
         before = 0 if self.mappings else ceiling.count()
-        instance = Instance(self, self._link(imports), limits or Limits(), call, guard)
+        instance = Instance(self, self._link(imports), limits or _LIMITS, call, guard)
         try:
             await instance.start()
         except BaseException:

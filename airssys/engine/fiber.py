@@ -23,7 +23,7 @@ from attrs import field, frozen, validators
 
 from . import _ffi
 
-__all__ = ("Fiber", "Pace", "Slicing", "Store")
+__all__ = ("Fiber", "Pace", "Slicing", "Store", "Threads")
 
 _positive: Any = validators.gt(0)
 # Looked up once: these are a good part of what a short call costs.
@@ -35,15 +35,15 @@ _checkpoint_if_cancelled = anyio.lowlevel.checkpoint_if_cancelled
 class Slicing:
     """How long guests run at a stretch.
 
-    A unit of fuel is about a wasm instruction: 0.5 to 1.1 ns on the machine where the
-    defaults were measured (see ``benchmarks/``).
+    A unit of fuel is about a wasm instruction: 0.3 to 1.2 ns in loops on the machine
+    where the defaults were measured (see ``benchmarks/``), 10 ns for ``memory.grow``.
     """
 
     inline: int = field(default=100_000, validator=_positive)
     """Fuel of a slice on the event loop: 0.1 ms keeps the loop's lateness there."""
     inline_slices: int = field(default=2, validator=_positive)
     """Slices on the event loop before a call moves to a worker thread."""
-    threaded: int = field(default=500_000, validator=_positive)
+    threaded: int = field(default=200_000, validator=_positive)
     """Fuel of a slice in a worker thread: the longest a cancel waits."""
     quantum: float = field(default=0.02, validator=_positive)
     """Seconds in a worker thread before the next guest in line may have it."""
@@ -132,6 +132,16 @@ class Store:
         self.problem = error
 
 
+class Threads:
+    """The worker threads of one event loop's guests, and who waits for one."""
+
+    __slots__ = ("limiter", "waiting")
+
+    def __init__(self, number: int) -> None:
+        self.limiter = anyio.CapacityLimiter(number)
+        self.waiting: set[Fiber] = set()
+
+
 class Fiber:
     """One call under way: its future, and the rules for polling and deleting it.
 
@@ -167,7 +177,7 @@ class Fiber:
     async def finish(
         self,
         slicing: Slicing,
-        threads: anyio.CapacityLimiter,
+        threads: Threads,
         serve: Callable[[], Awaitable[None]],
     ) -> None:
         """Poll to the end, after a first poll that did not get there.
@@ -193,22 +203,33 @@ class Fiber:
                 return
             slices += 1
 
-    async def _poll_in_thread(
-        self, slicing: Slicing, threads: anyio.CapacityLimiter
-    ) -> bool:
+    async def _poll_in_thread(self, slicing: Slicing, threads: Threads) -> bool:
         if self._polling is None:
             self._polling = threading.Lock()
         context = self._store.context
         _ffi.context_yield_interval(context, slicing.threaded)
-        over = await anyio.to_thread.run_sync(
-            self._run, self._polling, slicing.quantum, limiter=threads
-        )
+        # The thread comes back when a deadline passes: that wakes the event loop more
+        # exactly than its own timer, which counts in whole milliseconds.
+        left = anyio.current_effective_deadline() - anyio.current_time()
+        threads.waiting.add(self)
+        try:
+            over = await anyio.to_thread.run_sync(
+                self._run,
+                slicing.quantum,
+                _now() + left,
+                threads.waiting,
+                limiter=threads.limiter,
+            )
+        finally:
+            threads.waiting.discard(self)
         _ffi.context_yield_interval(context, slicing.inline)
         return over
 
-    def _run(self, polling: threading.Lock, quantum: float) -> bool:
+    def _run(self, quantum: float, deadline: float, waiting: set[Fiber]) -> bool:
         """Run slices until the call is over, needs the host, is cut or gives way."""
-        store, end = self._store, time.monotonic() + quantum
+        waiting.discard(self)
+        store, polling, turn = self._store, self._polling, _now() + quantum
+        assert polling is not None
         while True:
             with polling:
                 if self._cut:
@@ -217,5 +238,9 @@ class Fiber:
             if over or store.pending is not None or store.problem is not None:
                 return over
             anyio.from_thread.check_cancelled()
-            if time.monotonic() >= end:
+            now = _now()
+            if now >= deadline or (waiting and now >= turn):
                 return False
+            # Without this the loop's thread waits for a time slice of the system's,
+            # some milliseconds, whenever all processors compute.
+            _ffi.give_way()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from inspect import isawaitable
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ("Instance",)
 
+_Raw = ctypes.c_uint64 * 3
+"""A C instance, and the error of making it."""
 _UNMETERED: Final = 2**64 - 1
 _INSTANTIATE: Final = "instantiate"
 
@@ -36,9 +39,9 @@ class Instance:
     """
 
     __slots__ = (
-        *("_calls", "_call", "_ceiling", "_funcs", "_guard", "_host_calls", "_link"),
-        *("_raw", "_running", "_store", "_why", "_fuel", "_fuel_set", "_engine"),
-        *("component", "limits"),
+        *("_call", "_called", "_calls", "_engine", "_fuel", "_fuel_set", "_funcs"),
+        *("_guard", "_host_calls", "_link", "_raw", "_raw_at", "_running", "_store"),
+        *("_why", "component", "limits"),
     )
 
     def __init__(
@@ -60,8 +63,10 @@ class Instance:
         self._calls = self._host_calls = 0
         self._fuel = 0
         self._fuel_set = 0
+        self._called: dict[int, Call] = {}
         self._funcs: dict[str, tuple[ExportSignature, Any, int]] = {}
-        self._raw = ctypes.create_string_buffer(_ffi.INSTANCE_SIZE)
+        self._raw = _Raw()
+        self._raw_at = ctypes.addressof(self._raw)
         engine.ceiling.admit(component.name, component.mappings)
         self._store: Store | None = (store := Store(engine.pointer))
         store.lift = link.lift
@@ -147,17 +152,16 @@ class Instance:
             raise InstanceBusy(self.component.name, export, self._running)
         signature, _, func = self._funcs.get(export) or self._find(export)
         frame = signature.frame(args)
-        base = frame.base
         self._calls += 1
         context = self._begin(export)
         future = _ffi.func_call_async(
             func,
             context,
-            base,
+            frame.base,
             signature.params,
-            base + frame.result_at,
+            frame.result_address,
             signature.results,
-            base + frame.error_at,
+            frame.error_address,
         )
         await self._run(future, export)
         if error := frame.error:
@@ -167,17 +171,16 @@ class Instance:
 
     async def start(self) -> None:
         """Instantiate the component; its start functions run like a call."""
-        slot = ctypes.c_uint64(0)
         future = _ffi.linker_instantiate_async(
             self._link.pointer,
             self._begin(_INSTANTIATE),
             self.component.pointer,
-            ctypes.addressof(self._raw),
-            ctypes.addressof(slot),
+            self._raw_at,
+            self._raw_at + _ffi.INSTANCE_SIZE,
         )
         await self._run(future, _INSTANTIATE)
-        if slot.value:
-            raise self._failed(slot.value, _INSTANTIATE)
+        if error := self._raw[2]:
+            raise self._failed(error, _INSTANTIATE)
         self._running = None
 
     def _find(self, export: str) -> tuple[ExportSignature, Any, int]:
@@ -188,9 +191,7 @@ class Instance:
             self._engine.ceiling.admit_call(self.component.name)
         raw = ctypes.create_string_buffer(_ffi.FUNC_SIZE)
         func = ctypes.addressof(raw)
-        found = _ffi.instance_get_func(
-            ctypes.addressof(self._raw), self._store.context, index, func
-        )
+        found = _ffi.instance_get_func(self._raw_at, self._store.context, index, func)
         assert found
         # The buffer is kept beside its address.
         self._funcs[export] = (signature, raw, func)
@@ -201,12 +202,13 @@ class Instance:
         store = self._store
         assert store is not None
         context = store.context
-        if self._fuel_set:
-            self._fuel += self._fuel_set - store.fuel
-        else:
+        if not self._fuel_set:
             _ffi.context_yield_interval(context, self._engine.slicing.inline)
-        self._fuel_set = self.limits.fuel or _UNMETERED
-        _ffi.context_set_fuel(context, self._fuel_set)
+            self._fuel_set = self.limits.fuel or _UNMETERED
+            _ffi.context_set_fuel(context, self._fuel_set)
+        elif self._fuel_set != _UNMETERED:  # which lasts for centuries
+            self._fuel += self._fuel_set - store.fuel
+            _ffi.context_set_fuel(context, self._fuel_set)
         self._running = export
         return context
 
@@ -245,10 +247,12 @@ class Instance:
         index, values, results = store.pending
         linked = self._link.functions[index]
         self._host_calls += 1
-        call = linked.call(self._call)
+        call = self._called.get(index)
+        if call is None:
+            call = self._called[index] = linked.call(self._call)
         try:
             value = self._guard(linked.function, call, values)
-            if isawaitable(value):
+            if type(value) is CoroutineType or isawaitable(value):
                 value = await value
             # A guest that calls the host in a loop must not keep the event loop.
             await self._engine.pace.step()

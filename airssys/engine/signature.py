@@ -33,15 +33,16 @@ class Frame:
     fibre ends.
     """
 
-    __slots__ = ("base", "block", "error_at", "keep", "result_at")
+    __slots__ = ("base", "block", "error_address", "error_at", "keep", "result_address")
 
     def __init__(self, template: bytes, result_at: int, fixed: Sequence[Fixed]) -> None:
         self.block = bytearray(template)
         self.base = pin(self.block)
         for head in fixed:
             head.write(self.block, self.base)
-        self.result_at = result_at
         self.error_at = result_at + VAL
+        self.result_address = self.base + result_at
+        self.error_address = self.result_address + VAL
         self.keep: list[object] = []
         """What the block points to."""
 
@@ -170,7 +171,7 @@ class ExportSignature:
             try:
                 return self._lift(frame.block, self.result_at)
             finally:
-                _ffi.val_delete(frame.base + self.result_at)
+                _ffi.val_delete(frame.result_address)
         finally:
             self._lowered.recycle(frame)
 

@@ -350,7 +350,7 @@ async def test_guests_take_turns_where_threads_are_few() -> None:
             group.cancel_scope.cancel()
 
     assert done == [7, 7, 7]
-    assert engine.threads().total_tokens == 1
+    assert engine.threads().limiter.total_tokens == 1
 
 
 @pytest.mark.parametrize("field", ["inline", "inline_slices", "threaded", "quantum"])
