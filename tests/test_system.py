@@ -1225,7 +1225,7 @@ async def test_a_host_file_sets_what_a_component_may_have(
     tmp_path: Path, recorder: Recorder
 ) -> None:
     host = tmp_path / "host.toml"
-    host.write_text('memory = "600KiB"\ncache = "cache"\nthreads = 1\n')
+    host.write_text('memory = "600KiB"\ncache = "cache"\n')
     folder = write_component(tmp_path)
     async with airssys.open_system(host, instruments=[recorder]) as system:
         with pytest.raises(ManifestError, match="out of range"):
@@ -1237,7 +1237,6 @@ async def test_a_host_file_sets_what_a_component_may_have(
         with pytest.raises(AskRefused):
             await guest.ask("err no")
         assert (tmp_path / "cache").is_dir()
-        assert system.engine.threads().total_tokens == 1
 
 
 async def test_actors_of_a_cancelled_system_still_get_replies(open_: Open) -> None:
