@@ -17,7 +17,7 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict, define, evolve, field, frozen
 
-from .abc import HostInterface, Instrument
+from .abc import Guard, HostInterface, Instrument
 from .actor import run_actor, run_component
 from .artifact import Artifact, check_actor, load
 from .config import HostConfig, load_config
@@ -117,7 +117,7 @@ async def open_system(
                         messaging(registry, instrument=fan_out),
                     ),
                     extensions=tuple(interfaces),
-                    instrument=fan_out,
+                    guard=guard_for(fan_out),
                 )
         finally:
             timing.cancel()
@@ -189,7 +189,7 @@ class System:
     _nursery: anyio.abc.TaskGroup
     _interfaces: tuple[HostInterface, ...]
     _extensions: tuple[HostInterface, ...]
-    _instrument: Instrument
+    _guard: Guard
     _artifacts: dict[Path, Artifact] = field(factory=dict, init=False)
     _about: WeakKeyDictionary[Component, About] = field(
         factory=WeakKeyDictionary, init=False
@@ -248,7 +248,8 @@ class System:
         """
         if isinstance(what, Component):
             _refuse_options("a component", args=args or None)
-            check_actor(what)
+            if what not in self._about:
+                check_actor(what)
             plan = _Plan(what, limits or Limits(), grants or Grants())
             spec = self._component_spec(
                 id or what.name,
@@ -460,15 +461,13 @@ class System:
             *self._interfaces,
             *(each for each in self._extensions if plan.grants.offers(each.name)),
         )
-        guard = guard_for(self._instrument)
-
         async def instantiate() -> Instance:
             return await plan.component.instantiate(
                 imports,
                 limits=plan.limits,
                 grants=plan.grants,
                 actor=id_,
-                guard=guard,
+                guard=self._guard,
             )
 
         async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
