@@ -43,8 +43,9 @@ from airssys.core.event import (
 from airssys.core.message import Overflow
 from airssys.core.restart import Crashed, unwrap
 from airssys.core.tree import parse_tree
-from airssys.system import System, root_rules
+from airssys.system import System
 from airssys.testing import Recorder
+from airssys.trees import root_rules
 
 from .actors import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
 

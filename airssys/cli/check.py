@@ -20,7 +20,8 @@ from ..engine.component import Engine
 from ..engine.types import InstanceType
 from ..host.host_services import HOST_SERVICES
 from ..host.messaging import MESSAGING
-from ..system import engine_for, find_function
+from ..system import engine_for
+from ..trees import find_function
 from .failure import BadInput, Status, explain
 from .source import Kind, kind_of, read_tree
 

@@ -22,7 +22,8 @@ from ..core.errors import NoSuchActor
 from ..core.event import ChildExited, Event
 from ..core.restart import AutoShutdown, Restart
 from ..core.tree import SupervisorNode
-from ..system import System, open_system, root_rules
+from ..system import System, open_system
+from ..trees import root_rules
 from .call import call
 from .failure import BadInput, Status
 from .live import view

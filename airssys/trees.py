@@ -1,0 +1,194 @@
+"""Start what a tree file describes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import anyio
+from attrs import evolve, frozen
+
+from .artifact import Artifact
+from .core.errors import DeliveryError, ManifestError
+from .core.event import DeadLettered
+from .core.message import HOST
+from .core.restart import ChildSpec
+from .core.tree import (
+    ActorNode,
+    ComponentNode,
+    FirstMessage,
+    Node,
+    SupervisorNode,
+    Tree,
+)
+from .registry import Registry
+from .specs import ActorSpecs, Plan, Rules, give_up, grace
+from .supervisor import supervise
+
+__all__ = ("Planter", "find_function", "root_rules", "send_first")
+
+
+def root_rules(tree: Tree) -> dict[str, Any]:
+    """Return the options of `open_system` for the root of a tree."""
+    root = tree.root
+    return {
+        "name": root.id,
+        "strategy": root.strategy,
+        "intensity": root.intensity,
+        "backoff": root.backoff,
+        "auto_shutdown": root.auto_shutdown,
+    }
+
+
+@frozen
+class Planter:
+    """Makes child specs of a tree's nodes."""
+
+    tree: Tree
+    folder: Path
+    """What the tree's paths are relative to."""
+    specs: ActorSpecs
+    load: Callable[[Path], Awaitable[Artifact]]
+    """Reads a component's folder."""
+
+    async def spec(self, node: Node) -> ChildSpec:
+        """Describe a node; actors in it have their ids from now on.
+
+        Raises:
+            ManifestError: An override gives more than the manifest, or a Python actor
+                is not there; likewise whatever reading a component raises.
+        """
+        match node:
+            case ComponentNode():
+                artifact = await self.load(self.folder / node.component)
+                manifest = self.tree.narrow(node, artifact.manifest)
+                rule = manifest.supervision
+                return self.specs.component(
+                    node.id,
+                    Plan.of(artifact.narrowed(manifest)),
+                    Rules(rule.restart, rule.shutdown, node.significant),
+                )
+            case ActorNode():
+                return self.specs.function(
+                    node.id,
+                    find_function(node.actor, self.folder, source=self.tree.source),
+                    node.args,
+                    Rules(node.restart, node.shutdown, node.significant),
+                )
+            case SupervisorNode():
+                return await self._supervisor(node)
+
+    async def _supervisor(self, node: SupervisorNode) -> ChildSpec:
+        specs: list[ChildSpec] = []
+        with ExitStack() as undo:
+            undo.callback(give_up, specs)
+            for child in node.children:
+                specs.append(await self.spec(child))  # noqa: PERF401 - for the undoing
+            undo.pop_all()
+        nested = supervise(
+            node.id,
+            specs,
+            restart=node.restart,
+            significant=node.significant,
+            strategy=node.strategy,
+            intensity=node.intensity,
+            backoff=node.backoff,
+            auto_shutdown=node.auto_shutdown,
+        )
+        gone = partial(give_up, specs)
+        return evolve(nested, shutdown=grace(node.shutdown), gone=gone)
+
+
+async def send_first(registry: Registry, messages: Sequence[FirstMessage]) -> None:
+    """Send a tree's first messages, each at its time."""
+    start = anyio.current_time()
+    for message in sorted(messages, key=lambda message: message.after):
+        await anyio.sleep_until(start + message.after)
+        try:
+            if message.topic is not None:
+                await registry.publish(message.topic, message.payload)
+            else:
+                assert message.to is not None
+                await registry.send(message.to, message.payload)
+        except DeliveryError as error:
+            # It has ended, or takes no more; the tree goes on without the message.
+            _lose(registry, message, error)
+
+
+def _lose(registry: Registry, message: FirstMessage, error: Exception) -> None:
+    payload, target = message.payload.encode(), str(message.to or message.topic)
+    now = anyio.current_time()
+    registry.office.emit(
+        DeadLettered(
+            now, target, HOST, str(error), len(payload), message.topic, payload
+        )
+    )
+
+
+# --- Python actors ----------------------------------------------------------------
+
+
+def find_function(
+    name: str, folder: Path, *, source: str
+) -> Callable[..., Awaitable[object]]:
+    """Import a Python actor, ``module:function``.
+
+    A module in the tree's folder comes before any other of that name, and stays apart
+    from modules of that name in other trees' folders.
+
+    Args:
+        name: What the tree file says.
+        folder: The tree's folder.
+        source: The tree file, for the error.
+
+    Raises:
+        ManifestError: There is no such module or function, or the module is broken.
+    """
+    module_name, _, function_name = name.partition(":")
+    try:
+        module = _module(module_name, folder.resolve())
+    except (ImportError, SyntaxError) as error:
+        raise ManifestError(source, (f"actor {name!r}: {error}",)) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise ManifestError(
+            source, (f"actor {name!r}: {module_name!r} has no such function",)
+        )
+    found: Callable[..., Awaitable[object]] = function
+    return found
+
+
+def _module(name: str, folder: Path) -> ModuleType:
+    file = folder / f"{name.replace('.', '/')}.py"
+    if not file.is_file():
+        return importlib.import_module(name)
+    unique = f"{name} of {folder}"
+    if unique in sys.modules:
+        return sys.modules[unique]
+    spec = importlib.util.spec_from_file_location(unique, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[unique] = importlib.util.module_from_spec(spec)
+    with _importing_from(folder), ExitStack() as undo:
+        undo.callback(sys.modules.pop, unique)
+        spec.loader.exec_module(module)
+        undo.pop_all()
+    return module
+
+
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """Let a module import its neighbours while it is imported itself."""
+    path = str(folder)
+    sys.path.insert(0, path)
+    try:
+        yield
+    finally:
+        sys.path.remove(path)
