@@ -217,7 +217,10 @@ class TrustError(AirssysError):
     found: str
 
     def __str__(self) -> str:
-        return f"{self.subject!r} is not trusted: expected {self.expected}, found {self.found}"
+        return (
+            f"{self.subject!r} is not trusted: expected {self.expected}, "
+            f"found {self.found}"
+        )
 
 
 @define(eq=False)
@@ -529,6 +532,6 @@ class RestartsExhausted(SupervisorError):
     def __str__(self) -> str:
         lines = "".join(f"\n  {line}" for line in self.history)
         return (
-            f"supervisor {self.supervisor!r} gave up on child {self.child!r}: more than "
-            f"{self.restarts} restarts within {self.period:g} s{lines}"
+            f"supervisor {self.supervisor!r} gave up on child {self.child!r}: "
+            f"more than {self.restarts} restarts within {self.period:g} s{lines}"
         )

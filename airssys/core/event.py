@@ -1,7 +1,7 @@
 """Name what happens in a system, one frozen value for each happening.
 
-Every event carries ``at``, the reading in seconds of the event loop's clock. The emitter
-passes it in; nothing here reads a clock.
+Every event carries ``at``, the reading in seconds of the event loop's clock. The
+emitter passes it in; nothing here reads a clock.
 """
 
 from __future__ import annotations

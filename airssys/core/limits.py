@@ -34,7 +34,7 @@ class Limits:
     timeout: float | None = field(
         default=None, validator=validators.optional(validators.gt(0))
     )
-    """Seconds of wall clock per call, waits in host functions included. None: no end."""
+    """Seconds per call, waits in host functions included. None: no end."""
     table_elements: int = field(default=100_000, validator=_POSITIVE)
     """Elements in each table."""
     memories: int = field(default=16, validator=_POSITIVE)
