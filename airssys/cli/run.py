@@ -96,6 +96,7 @@ def run(
         anyio.run(show.perform, prepare, path, keep, backend=backend)
     finally:
         logging.getLogger().removeHandler(bridge)
+        show.leave_signals()
         if show.summary:
             if out.is_terminal:
                 out.print()
@@ -166,6 +167,8 @@ class _Show:
     _crashed: bool = field(default=False, init=False)
     """Whether the significant child that ended last crashed."""
     _signal: int | None = field(default=None, init=False)
+    _before: dict[int, Any] = field(factory=dict, init=False)
+    """What signals did before they cut the job off."""
     _late: float = field(default=0.0, init=False)
     """Seconds the event loop was late at the worst."""
 
@@ -227,10 +230,14 @@ class _Show:
             async for number in signals:
                 self._signal = number
                 break
-        for each in _SIGNALS:
-            signal.signal(each, self._cut_off)
+        self._before = {each: signal.signal(each, self._cut_off) for each in _SIGNALS}
         self.screen.log("info", "airssys", "stopping in order (again: cut off)")
         scope.cancel()
+
+    def leave_signals(self) -> None:
+        """Let signals do again what they did before."""
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _cut_off(self, number: int, _: object) -> None:
         cursor = b"\x1b[?25h" if self.watch else b""

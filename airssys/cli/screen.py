@@ -81,7 +81,7 @@ class Screen:
         actor, text = printable(actor), printable(text)
         if not self.console.is_terminal:
             plain = f"{time} {level:5} {actor:{self.widest}}  {text}"
-            self.console.print(plain, soft_wrap=True)
+            self.console.print(plain, soft_wrap=True, markup=False, highlight=False)
             return
         row = Table.grid(padding=(0, 1))
         row.add_column(no_wrap=True)

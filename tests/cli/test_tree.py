@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .conftest import Command
+
+
+def test_the_quickstart_s_tree_is_drawn(airssys: Command, quickstart: Path) -> None:
+    ran = airssys("tree", quickstart / "tree.toml")
+
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.splitlines() == [
+        "root  one_for_one, at most 1 restart in 5s, ends with a significant child",
+        "├── books  rest_for_one, at most 3 restarts in 5s",
+        "│   ├── quickstart/counter  component counter, permanent",
+        "│   └── quickstart/tally  component tally, permanent",
+        "├── trouble  one_for_one, at most 10 restarts in 5s, waits 50ms to 400ms",
+        "│   ├── quickstart/trapper  component trapper, permanent",
+        "│   └── quickstart/spinner  component spinner, permanent",
+        "├── board  actor actors:board, permanent",
+        "└── shop  actor actors:shop, transient, significant",
+    ]
+
+
+def test_rules_that_are_not_the_default_are_said(
+    airssys: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "tree.toml"
+    file.write_text(
+        """[[child]]
+id = "a"
+shutdown = "3s"
+[child.supervisor]
+strategy = "one_for_all"
+auto_shutdown = "all_significant"
+"""
+    )
+
+    ran = airssys("tree", file)
+
+    assert ran.out.splitlines()[1] == (
+        "└── a  one_for_all, at most 1 restart in 5s, ends with its significant "
+        "children, stops within 3s"
+    )
+
+
+def test_what_is_no_tree_file_is_refused(airssys: Command, quickstart: Path) -> None:
+    path = quickstart / "counter" / "Component.toml"
+
+    ran = airssys("tree", path)
+
+    assert (ran.status, ran.err) == (2, f"airssys: {path}: it is no tree file\n")
+
+
+def test_a_component_without_a_manifest_is_told(
+    airssys: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "tree.toml"
+    file.write_text('[[child]]\nid = "a"\ncomponent = "nothing"\n')
+
+    ran = airssys("tree", file)
+
+    assert ran.status == 2
+    assert "it cannot be read: No such file or directory" in ran.err
