@@ -96,7 +96,6 @@ def run(
         anyio.run(show.perform, prepare, path, keep, backend=backend)
     finally:
         logging.getLogger().removeHandler(bridge)
-        show.leave_signals()
         if show.summary:
             if out.is_terminal:
                 out.print()
@@ -196,11 +195,15 @@ class _Show:
         if job.picture and not self.watch:
             self.live.console.print(job.picture, soft_wrap=True)
             self.live.console.print()
-        async with anyio.create_task_group() as nursery:
-            with anyio.CancelScope() as scope:
-                await nursery.start(self._obey_signals, scope)
-                await self._run(job, nursery)
-            nursery.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as nursery:
+                with anyio.CancelScope() as scope:
+                    await nursery.start(self._obey_signals, scope)
+                    await self._run(job, nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            for number, before in self._before.items():
+                signal.signal(number, before)
 
     async def _run(self, job: _Job, nursery: anyio.abc.TaskGroup) -> None:
         instruments = (self.screen, self)
@@ -233,11 +236,6 @@ class _Show:
         self._before = {each: signal.signal(each, self._cut_off) for each in _SIGNALS}
         self.screen.log("info", "airssys", "stopping in order (again: cut off)")
         scope.cancel()
-
-    def leave_signals(self) -> None:
-        """Let signals do again what they did before."""
-        for number, before in self._before.items():
-            signal.signal(number, before)
 
     def _cut_off(self, number: int, _: object) -> None:
         cursor = b"\x1b[?25h" if self.watch else b""
