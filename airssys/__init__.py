@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .engine.component import Component, Engine
     from .engine.instance import Instance
     from .engine.types import Err, Ok, Record, Some, Variant
-    from .mailbox import ActorRef
+    from .reference import ActorRef
     from .supervisor import open_supervisor, supervise
     from .system import open_system
 
@@ -68,7 +68,7 @@ __all__ = (
 
 _HOMES = {
     "Actor": ".actor",
-    "ActorRef": ".mailbox",
+    "ActorRef": ".reference",
     "AirssysError": ".core.errors",
     "AutoShutdown": ".core.restart",
     "Backoff": ".core.restart",

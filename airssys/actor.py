@@ -17,6 +17,7 @@ import anyio.lowlevel
 from anyio.abc import TaskStatus
 from attrs import define, field, frozen
 
+from .control import Callback, Control, HealthRequest, Stop
 from .core.errors import (
     ActorStopped,
     AskRefused,
@@ -36,16 +37,8 @@ from .core.message import Message
 from .engine.types import Err, Ok, Variant
 from .host.host_services import timestamp
 from .host.messaging import component_id
-from .mailbox import (
-    ASK_TIMEOUT,
-    ActorRef,
-    Callback,
-    Control,
-    HealthRequest,
-    Inbox,
-    Mailbox,
-    Stop,
-)
+from .mailbox import Inbox, Mailbox
+from .reference import ASK_TIMEOUT, ActorRef
 from .registry import Entry, Registry
 
 __all__ = (

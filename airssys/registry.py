@@ -13,16 +13,9 @@ from .core.capability import Grants
 from .core.errors import DeliveryError, MailboxFull, NoSuchActor
 from .core.message import HOST, Message, Overflow, Routes, check_topic
 from .core.names import ActorId
-from .mailbox import (
-    ASK_TIMEOUT,
-    CAPACITY,
-    PAYLOAD,
-    ActorRef,
-    Inbox,
-    Mailbox,
-    PostOffice,
-    checked_payload,
-)
+from .mailbox import CAPACITY, PAYLOAD, Inbox, Mailbox
+from .post_office import PostOffice
+from .reference import ASK_TIMEOUT, ActorRef, checked_payload
 
 __all__ = ("About", "Entry", "Registry")
 

@@ -32,8 +32,10 @@ from .engine.fiber import Slicing
 from .host.guard import guard_for
 from .host.host_services import host_services
 from .host.messaging import messaging
-from .mailbox import CAPACITY, ActorRef, Inbox, PostOffice
+from .mailbox import CAPACITY, Inbox
 from .observe import FanOut, Tally
+from .post_office import PostOffice
+from .reference import ActorRef
 from .registry import Registry
 from .specs import ActorSpecs, Plan, Rules, give_up
 from .supervisor import ChildStatus, Supervisor, open_supervisor

@@ -44,7 +44,8 @@ from airssys.engine.types import Err, Ok, Record, Variant
 from airssys.host.guard import guard_for
 from airssys.host.host_services import host_services
 from airssys.host.messaging import messaging
-from airssys.mailbox import ActorRef, PostOffice
+from airssys.post_office import PostOffice
+from airssys.reference import ActorRef
 from airssys.registry import Entry, Registry
 from airssys.testing import Recorder, ScriptedInstance, after, virtual_time
 

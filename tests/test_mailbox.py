@@ -10,6 +10,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airssys.control import Callback, HealthRequest, Stop
 from airssys.core.errors import (
     ActorStopped,
     AskCycle,
@@ -22,14 +23,9 @@ from airssys.core.errors import (
 )
 from airssys.core.event import DeadLettered, Delivered
 from airssys.core.message import Message, Overflow
-from airssys.mailbox import (
-    ActorRef,
-    Callback,
-    HealthRequest,
-    Mailbox,
-    PostOffice,
-    Stop,
-)
+from airssys.mailbox import Mailbox
+from airssys.post_office import PostOffice
+from airssys.reference import ActorRef
 from airssys.testing import Recorder, virtual_time
 
 

@@ -4,6 +4,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
+from airssys.control import Callback
 from airssys.core.capability import Grants
 from airssys.core.errors import (
     ActorStopped,
@@ -12,7 +13,8 @@ from airssys.core.errors import (
 )
 from airssys.core.event import DeadLettered
 from airssys.core.message import Overflow
-from airssys.mailbox import Callback, Mailbox, PostOffice
+from airssys.mailbox import Mailbox
+from airssys.post_office import PostOffice
 from airssys.registry import Registry
 from airssys.testing import Recorder
 

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from airssys.abc import Call, HostInterface
+from airssys.control import Callback
 from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import AskRefused, WitError
 from airssys.core.event import Denied
@@ -14,7 +15,7 @@ from airssys.core.message import Overflow
 from airssys.engine.types import Err, Ok, Record, Variant
 from airssys.host.guard import guard_for
 from airssys.host.messaging import MESSAGING, actor_id, component_id, messaging
-from airssys.mailbox import Callback, PostOffice
+from airssys.post_office import PostOffice
 from airssys.registry import Registry
 from airssys.testing import Recorder
 
