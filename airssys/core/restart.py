@@ -267,7 +267,7 @@ class Escalate:
     """Stop all children and fail upwards: too many restarts."""
 
     history: tuple[str, ...]
-    """One text for each exit counted, oldest first."""
+    """One text for each exit counted, oldest first, with its time before the last."""
 
 
 Decision: TypeAlias = Keep | Forget | RestartChildren | ShutDown | Escalate
@@ -351,10 +351,12 @@ class Supervision:
             for counted in self.history
             if now <= counted.at + self.intensity.period
         )
-        counted = _Counted(now, _told(child, how, now))
+        counted = _Counted(now, _told(child, how))
         if len(recent) >= self.intensity.restarts:
             history = (*recent, counted)
-            return self, Escalate(tuple(each.text for each in history))
+            return self, Escalate(
+                tuple(f"{each.at - now:.3f} s: {each.text}" for each in history)
+            )
 
         streaks = {
             other: streak
@@ -422,9 +424,9 @@ def _starts_again(restart: Restart, how: Exit) -> bool:
     return _STARTS_AGAIN[restart][type(how)]
 
 
-def _told(child: str, how: Exit, now: float) -> str:
+def _told(child: str, how: Exit) -> str:
     reason = f": {how.reason}" if how.reason else ""
-    return f"{now:.3f} s: child {child!r}: {how.how}{reason}"
+    return f"child {child!r}: {how.how}{reason}"
 
 
 # --- health -----------------------------------------------------------------------

@@ -186,8 +186,8 @@ def test_one_restart_too_many_escalates_with_the_history() -> None:
     assert first == RestartChildren((), ("a",), 0)
     assert second == Escalate(
         (
-            "10.000 s: child 'a': crash: ValueError: boom",
-            "15.000 s: child 'a': normal",
+            "-5.000 s: child 'a': crash: ValueError: boom",
+            "0.000 s: child 'a': normal",
         )
     )
 
