@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from airssys.engine.types import (
+    Enum,
+    Flags,
+    FuncType,
+    InstanceType,
+    List,
+    Opaque,
+    Option,
+    RecordType,
+    Result,
+    Scalar,
+    Tuple,
+    TypeDef,
+    VariantType,
+)
+from airssys.engine.wit import render_wit
+
+U8, STRING = Scalar("u8"), Scalar("string")
+POINT = RecordType((("x", U8), ("y", U8)))
+LINE = RecordType((("from", POINT), ("to", POINT)))
+SHAPE = VariantType((("dot", POINT), ("none", None)))
+
+
+def test_types_are_printed_by_name_and_once() -> None:
+    types = {
+        "point": TypeDef(POINT),
+        "line": TypeDef(LINE),
+        "shape": TypeDef(SHAPE),
+        "side": TypeDef(Enum(("left", "right"))),
+        "access": TypeDef(Flags(("read", "write"))),
+        "name": TypeDef(STRING),
+    }
+    draw = FuncType((("what", SHAPE), ("along", List(LINE))), Option(POINT))
+    canvas = {"shape": TypeDef(SHAPE), "line": TypeDef(LINE), "draw": draw}
+
+    text = render_wit(
+        {
+            "acme:art/types@1.0.0": InstanceType(types),
+            "acme:art/canvas@1.0.0": InstanceType(canvas),
+        },
+        {"acme:art/types@1.0.0": InstanceType({"point": TypeDef(POINT)})},
+        world="artist",
+    )
+
+    assert text == "\n".join(
+        (
+            "world artist {",
+            "  import acme:art/types@1.0.0: interface {",
+            "    record point { x: u8, y: u8 }",
+            "    record line { from: point, to: point }",
+            "    variant shape { dot(point), none }",
+            "    enum side { left, right }",
+            "    flags access { read, write }",
+            "    type name = string;",
+            "  }",
+            "  import acme:art/canvas@1.0.0: interface {",
+            "    use acme:art/types@1.0.0.{shape, line};",
+            "    draw: func(what: shape, along: list<line>) "
+            "-> option<record { x: u8, y: u8 }>;",
+            "  }",
+            "  export acme:art/types@1.0.0: interface {",
+            "    record point { x: u8, y: u8 }",
+            "  }",
+            "}",
+        )
+    )
+
+
+def test_what_has_no_name_is_printed_in_place() -> None:
+    results = FuncType(
+        (
+            ("a", Result(None, None)),
+            ("b", Result(U8, None)),
+            ("c", Result(None, STRING)),
+            ("d", Result(U8, STRING)),
+            ("e", Tuple((U8, SHAPE))),
+        )
+    )
+
+    text = render_wit(
+        {"run": results, "thing": TypeDef(POINT), "odd": Opaque("resource")},
+        {"stream": InstanceType({"input": Opaque("resource"), "go": FuncType(())})},
+        world="w",
+    )
+
+    assert text.splitlines()[1:-1] == [
+        "  import run: func(a: result, b: result<u8>, c: result<_, string>, "
+        "d: result<u8, string>, e: tuple<u8, variant { dot(record { x: u8, y: u8 }), "
+        "none }>);",
+        "  import record thing { x: u8, y: u8 }",
+        "  import odd: resource;",
+        "  export stream: interface {",
+        "    input: resource;",
+        "    go: func();",
+        "  }",
+    ]
