@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from airssys.engine.types import (
     Enum,
+    Extern,
     Flags,
     FuncType,
     InstanceType,
@@ -33,7 +34,11 @@ def test_types_are_printed_by_name_and_once() -> None:
         "name": TypeDef(STRING),
     }
     draw = FuncType((("what", SHAPE), ("along", List(LINE))), Option(POINT))
-    canvas = {"shape": TypeDef(SHAPE), "line": TypeDef(LINE), "draw": draw}
+    canvas: dict[str, Extern] = {
+        "shape": TypeDef(SHAPE),
+        "line": TypeDef(LINE),
+        "draw": draw,
+    }
 
     text = render_wit(
         {
@@ -44,27 +49,26 @@ def test_types_are_printed_by_name_and_once() -> None:
         world="artist",
     )
 
-    assert text == "\n".join(
-        (
-            "world artist {",
-            "  import acme:art/types@1.0.0: interface {",
-            "    record point { x: u8, y: u8 }",
-            "    record line { from: point, to: point }",
-            "    variant shape { dot(point), none }",
-            "    enum side { left, right }",
-            "    flags access { read, write }",
-            "    type name = string;",
-            "  }",
-            "  import acme:art/canvas@1.0.0: interface {",
-            "    use acme:art/types@1.0.0.{shape, line};",
-            "    draw: func(what: shape, along: list<line>) "
-            "-> option<record { x: u8, y: u8 }>;",
-            "  }",
-            "  export acme:art/types@1.0.0: interface {",
-            "    record point { x: u8, y: u8 }",
-            "  }",
-            "}",
-        )
+    assert (
+        text
+        == """\
+world artist {
+  import acme:art/types@1.0.0: interface {
+    record point { x: u8, y: u8 }
+    record line { from: point, to: point }
+    variant shape { dot(point), none }
+    enum side { left, right }
+    flags access { read, write }
+    type name = string;
+  }
+  import acme:art/canvas@1.0.0: interface {
+    use acme:art/types@1.0.0.{shape, line};
+    draw: func(what: shape, along: list<line>) -> option<record { x: u8, y: u8 }>;
+  }
+  export acme:art/types@1.0.0: interface {
+    record point { x: u8, y: u8 }
+  }
+}"""
     )
 
 
@@ -74,25 +78,33 @@ def test_what_has_no_name_is_printed_in_place() -> None:
             ("a", Result(None, None)),
             ("b", Result(U8, None)),
             ("c", Result(None, STRING)),
-            ("d", Result(U8, STRING)),
-            ("e", Tuple((U8, SHAPE))),
+            ("d", Result(U8, U8)),
         )
     )
+    pair = FuncType((("e", Tuple((U8, VariantType((("some", U8), ("none", None)))))),))
 
     text = render_wit(
-        {"run": results, "thing": TypeDef(POINT), "odd": Opaque("resource")},
+        {
+            "run": results,
+            "pair": pair,
+            "thing": TypeDef(POINT),
+            "odd": Opaque("resource"),
+        },
         {"stream": InstanceType({"input": Opaque("resource"), "go": FuncType(())})},
         world="w",
     )
 
-    assert text.splitlines()[1:-1] == [
-        "  import run: func(a: result, b: result<u8>, c: result<_, string>, "
-        "d: result<u8, string>, e: tuple<u8, variant { dot(record { x: u8, y: u8 }), "
-        "none }>);",
-        "  import record thing { x: u8, y: u8 }",
-        "  import odd: resource;",
-        "  export stream: interface {",
-        "    input: resource;",
-        "    go: func();",
-        "  }",
-    ]
+    assert (
+        text
+        == """\
+world w {
+  import run: func(a: result, b: result<u8>, c: result<_, string>, d: result<u8, u8>);
+  import pair: func(e: tuple<u8, variant { some(u8), none }>);
+  import record thing { x: u8, y: u8 }
+  import odd: resource;
+  export stream: interface {
+    input: resource;
+    go: func();
+  }
+}"""
+    )
