@@ -105,8 +105,8 @@ class ScriptedInstance:
         name: str = "scripted",
         limits: Limits | None = None,
     ) -> None:
-        self.component = ScriptedComponent(name)
-        self.limits = limits or Limits()
+        self.component: ScriptedComponent = ScriptedComponent(name)
+        self.limits: Limits = limits or Limits()
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self._turns = {
             export: list(turns) if isinstance(turns, list) else [turns]
@@ -153,7 +153,7 @@ class ScriptedInstance:
             raise InstanceBusy(self.component.name, "close", self._running)
         self._why = self._why or "closed"
 
-    async def call(self, export: str, *args: Any) -> Any:  # noqa: ANN401 - as Instance
+    async def call(self, export: str, *args: Any) -> Any:
         """Do what the script says.
 
         Raises:

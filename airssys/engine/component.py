@@ -81,11 +81,11 @@ class Engine:
         pointer = _ffi.address(config.ptr())
         _ffi.config_wasm_stack(pointer, stack)
         _ffi.config_stack_size(pointer, stack + _FIBRE_SPARE)
-        self.wasmtime = wasmtime.Engine(config)
-        self.pointer = _ffi.address(self.wasmtime.ptr())
-        self.slicing = slicing or Slicing()
-        self.ceiling = Ceiling()
-        self.pace = Pace()
+        self.wasmtime: wasmtime.Engine = wasmtime.Engine(config)
+        self.pointer: int = _ffi.address(self.wasmtime.ptr())
+        self.slicing: Slicing = slicing or Slicing()
+        self.ceiling: Ceiling = Ceiling()
+        self.pace: Pace = Pace()
         if cache is False:
             self._cache = None
         else:
@@ -195,11 +195,11 @@ class Component:
     def __init__(
         self, engine: Engine, compiled: _wasmtime.Component, name: str, size: int
     ) -> None:
-        self.engine = engine
-        self.name = name
-        self.size = size
+        self.engine: Engine = engine
+        self.name: str = name
+        self.size: int = size
         self._compiled = compiled
-        self.pointer = _ffi.address(compiled.ptr())
+        self.pointer: int = _ffi.address(compiled.ptr())
         type_, reader = compiled.type, TypeReader(engine.wasmtime)
         self.imports: Mapping[str, Extern] = {
             name: reader.extern(item.ty)
@@ -209,7 +209,7 @@ class Component:
             name: reader.extern(item.ty)
             for name, item in type_.exports(engine.wasmtime).items()
         }
-        self.mappings = 0
+        self.mappings: int = 0
         """Memory mappings that an instance takes; 0 before the first was made."""
         self._functions: dict[str, tuple[ExportSignature, int]] = {}
         self._indices: list[Any] = []

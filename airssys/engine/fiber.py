@@ -138,7 +138,7 @@ class Threads:
     __slots__ = ("limiter", "waiting")
 
     def __init__(self, number: int) -> None:
-        self.limiter = anyio.CapacityLimiter(number)
+        self.limiter: anyio.CapacityLimiter = anyio.CapacityLimiter(number)
         self.waiting: set[Fiber] = set()
 
 

@@ -52,8 +52,8 @@ class Instance:
         call: Call,
         guard: Guard,
     ) -> None:
-        self.component = component
-        self.limits = limits
+        self.component: Component = component
+        self.limits: Limits = limits
         self._link = link
         self._call = call
         self._guard = guard

@@ -41,8 +41,8 @@ class Link:
 
     def __init__(self, linker: Linker, functions: list[Linked]) -> None:
         self._linker = linker
-        self.pointer = _ffi.address(linker.ptr())
-        self.functions = functions
+        self.pointer: int = _ffi.address(linker.ptr())
+        self.functions: list[Linked] = functions
 
     def lift(self, index: int, arguments: int) -> list[object]:
         """Read the parameters of a host call."""

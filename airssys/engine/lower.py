@@ -102,9 +102,9 @@ class Mismatch(Exception):
 
     def __init__(self, expected: str, value: object) -> None:
         super().__init__()
-        self.expected = expected
-        self.got = _shown(value)
-        self.path = ""
+        self.expected: str = expected
+        self.got: str = _shown(value)
+        self.path: str = ""
 
     def within(self, step: str) -> Mismatch:
         """Put a step in front of the path."""

@@ -36,13 +36,13 @@ class Frame:
     __slots__ = ("base", "block", "error_address", "error_at", "keep", "result_address")
 
     def __init__(self, template: bytes, result_at: int, fixed: Sequence[Fixed]) -> None:
-        self.block = bytearray(template)
-        self.base = pin(self.block)
+        self.block: bytearray = bytearray(template)
+        self.base: int = pin(self.block)
         for head in fixed:
             head.write(self.block, self.base)
-        self.error_at = result_at + VAL
-        self.result_address = self.base + result_at
-        self.error_address = self.result_address + VAL
+        self.error_at: int = result_at + VAL
+        self.result_address: int = self.base + result_at
+        self.error_address: int = self.result_address + VAL
         self.keep: list[object] = []
         """What the block points to."""
 
@@ -59,7 +59,7 @@ class _Lowered:
     __slots__ = ("_fixed", "_inlined", "_plan", "_spare", "_template", "result_at")
 
     def __init__(self, types: Sequence[tuple[str, WitType]]) -> None:
-        self.result_at = len(types) * VAL
+        self.result_at: int = len(types) * VAL
         self._template = bytes(self.result_at + _SLOTS)
         self._plan: list[tuple[str, Lowering, int, int]] = []
         for index, (name, type_) in enumerate(types):
@@ -112,12 +112,12 @@ class ExportSignature:
     )
 
     def __init__(self, name: str, type_: FuncType) -> None:
-        self.name = name
-        self.type = type_
-        self.params = len(type_.params)
-        self.results = 0 if type_.result is None else 1
+        self.name: str = name
+        self.type: FuncType = type_
+        self.params: int = len(type_.params)
+        self.results: int = 0 if type_.result is None else 1
         self._lowered = _Lowered(type_.params)
-        self.result_at = self._lowered.result_at
+        self.result_at: int = self._lowered.result_at
         self._lift = _lift_result(type_)
         # Numbers in and a number out are common and can be quicker: one pack, which
         # also clears both slots, and one unpack.
@@ -207,14 +207,14 @@ class ImportSignature:
     __slots__ = ("_lifts", "_lowered", "fallible", "name", "params", "type")
 
     def __init__(self, name: str, type_: FuncType) -> None:
-        self.name = name
-        self.type = type_
-        self.params = len(type_.params)
+        self.name: str = name
+        self.type: FuncType = type_
+        self.params: int = len(type_.params)
         self._lifts = [
             (index * VAL, lifting(param))
             for index, (_, param) in enumerate(type_.params)
         ]
-        self.fallible = isinstance(type_.result, Result)
+        self.fallible: bool = isinstance(type_.result, Result)
         self._lowered = (
             None if type_.result is None else _Lowered((("result", type_.result),))
         )

@@ -44,7 +44,6 @@ class Record:
     """
 
     __slots__ = ("__dict__",)
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, **fields: Any) -> None:
         self.__dict__ = fields
