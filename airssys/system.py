@@ -14,6 +14,7 @@ from attrs import asdict, define, field
 
 from .abc import HostInterface, Instrument
 from .artifact import Artifact, check_actor, load
+from .child import ChildStatus
 from .config import HostConfig, load_config
 from .core.capability import Grants
 from .core.limits import Limits
@@ -38,7 +39,7 @@ from .post_office import PostOffice
 from .reference import ActorRef
 from .registry import Registry
 from .specs import ActorSpecs, Plan, Rules, give_up
-from .supervisor import ChildStatus, Supervisor, open_supervisor
+from .supervisor import Supervisor, open_supervisor
 from .trees import Planter, send_first
 
 __all__ = ("System", "engine_for", "open_system")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import anyio
 import anyio.abc
 
+from airssys.child import ChildStatus
 from airssys.core.event import ChildExited, ChildRestarting, Event
 from airssys.core.restart import (
     AutoShutdown,
@@ -19,7 +20,7 @@ from airssys.core.restart import (
     Restart,
     Strategy,
 )
-from airssys.supervisor import ChildStatus, Supervisor, open_supervisor, supervise
+from airssys.supervisor import Supervisor, open_supervisor, supervise
 
 ENOUGH = 20
 POISON = 7

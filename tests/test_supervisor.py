@@ -12,6 +12,7 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
+from airssys.child import ChildState
 from airssys.core.errors import (
     ChildRefused,
     DuplicateChild,
@@ -39,7 +40,7 @@ from airssys.core.restart import (
     Stopped,
     Strategy,
 )
-from airssys.supervisor import ChildState, Supervisor, open_supervisor, supervise
+from airssys.supervisor import Supervisor, open_supervisor, supervise
 
 MANY = Intensity(1000, 5.0)
 

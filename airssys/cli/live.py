@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from rich.table import Table
 from rich.text import Text
 
-from ..supervisor import ChildState, ChildStatus
+from ..child import ChildState, ChildStatus
 from .screen import printable
 
 __all__ = ("view",)

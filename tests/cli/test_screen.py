@@ -6,6 +6,7 @@ import logging
 import pytest
 from rich.console import Console
 
+from airssys.child import ChildState, ChildStatus
 from airssys.cli.live import view
 from airssys.cli.screen import LogBridge, Screen, printable
 from airssys.core.event import (
@@ -18,7 +19,6 @@ from airssys.core.event import (
     Logged,
 )
 from airssys.core.restart import Crashed, Restart, Stopped
-from airssys.supervisor import ChildState, ChildStatus
 
 LIFECYCLE = "airssys:core/component-lifecycle@1.0.0#handle-message"
 

@@ -1,0 +1,370 @@
+"""Run one child: start its task, watch its health, stop it, note how it ended."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
+from enum import Enum
+from inspect import isfunction, ismethod, signature
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+from attrs import define, field, frozen
+
+from .abc import Instrument
+from .core.errors import ChildRefused, NoSuchChild
+from .core.event import ChildExited, ChildStarted, Event
+from .core.restart import (
+    ChildSpec,
+    Crashed,
+    Exit,
+    HealthCheck,
+    Normal,
+    Restart,
+    Stopped,
+    unwrap,
+)
+from .health import watch
+from .turns import Turns
+
+__all__ = ("Child", "ChildState", "ChildStatus", "Siblings", "Start")
+
+
+class ChildState(Enum):
+    """What a child does."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    RESTARTING = "restarting"
+    """It ended and waits to be started again."""
+    EXITED = "exited"
+    """It ended by itself and is not started again by itself."""
+    STOPPED = "stopped"
+    """It was stopped; `Supervisor.restart` starts it again."""
+
+
+_HAS_TASK = {ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING}
+
+
+@frozen
+class ChildStatus:
+    """What a supervisor knows of a child at one moment."""
+
+    id: str
+    state: ChildState
+    restarts: int
+    """How often it was started again."""
+    last_exit: Exit | None
+    """How it ended last; None if it never did."""
+    restart: Restart
+    children: tuple[ChildStatus, ...] = ()
+    """Its own children, if the child started with a `Supervisor` as its value."""
+
+
+_within: ContextVar[Child | None] = ContextVar("airssys child", default=None)
+"""The child a task belongs to. Only used to refuse waits that would never end."""
+
+
+@define(eq=False)
+class Siblings:
+    """The children of one supervisor, and what they share."""
+
+    name: str
+    """The supervisor's."""
+    instrument: Instrument | None
+    nursery: anyio.abc.TaskGroup
+    turns: Turns
+    by_id: dict[str, Child] = field(factory=dict, init=False)
+    """In start order."""
+    fallen: deque[Child] = field(factory=deque, init=False)
+    """Those that ended by themselves, for the rules to decide about."""
+    outer: Child | None = field(factory=_within.get, init=False)
+    """The child of another supervisor that this one was opened in."""
+
+    def caller(self) -> Child | None:
+        """Return the child among these that the current task belongs to."""
+        child = _within.get()
+        while child is not None and child.siblings is not self:
+            child = child.siblings.outer
+        return child
+
+    def known(self, id: str) -> Child:  # noqa: A002 - the spec's word
+        """Return the child of that id. Raises `NoSuchChild`."""
+        child = self.by_id.get(id)
+        if child is None:
+            raise NoSuchChild(self.name, id, tuple(self.by_id))
+        return child
+
+    def forget(self, child: Child) -> None:
+        """Forget a child and its spec."""
+        child.fallen = None
+        self.by_id.pop(child.spec.id, None)
+        child.give_up()
+
+    def tell(self, kind: Callable[..., Event], *about: object) -> None:
+        """Tell the instrument."""
+        if self.instrument is not None:
+            self.instrument.event(kind(anyio.current_time(), self.name, *about))
+
+
+@define(eq=False)
+class Child:
+    """A child over all its restarts; the fields below ``state`` are of one start."""
+
+    spec: ChildSpec
+    siblings: Siblings
+    tells_start: bool = field(init=False)
+    """Whether ``run`` has a parameter ``task_status``."""
+    restarts: int = 0
+    last_exit: Exit | None = None
+    kept: bool = True
+    """Whether the spec outlives the next stop."""
+    for_good: bool = False
+    """Whether nothing follows the stop under way but, perhaps, a call by hand."""
+    given_up: bool = False
+    """Whether ``spec.gone`` was called since the last start."""
+    state: ChildState = ChildState.STARTING
+    scope: anyio.CancelScope = field(init=False)
+    start: Start | None = None
+    ended: anyio.Event | None = None
+    """Made by the first who waits for the end of the task."""
+    health: anyio.CancelScope | None = None
+    """Ends the health checks."""
+    blame: Exception | None = None
+    """Why the supervisor cut the child off, where that makes its end a crash."""
+    cut_off: bool = False
+    fallen: Exit | None = None
+    """How it ended by itself, until the rules have decided about it."""
+
+    def __attrs_post_init__(self) -> None:
+        self.tells_start = _tells_start(self.spec.run)
+
+    @property
+    def has_task(self) -> bool:
+        """Whether there is a task of it, which may be about to end."""
+        return self.state in _HAS_TASK
+
+    @property
+    def active(self) -> bool:
+        """Whether it has a task, or will get one."""
+        return self.state in _HAS_TASK or self.state is ChildState.RESTARTING
+
+    @property
+    def value(self) -> object:
+        """What it passed to ``task_status.started()``, while it has a task."""
+        return self.start.value if self.start is not None and self.has_task else None
+
+    @property
+    def refusal(self) -> str:
+        """Why a call from inside it would wait for itself; empty while it runs."""
+        if self.state is ChildState.RUNNING:
+            return ""
+        return (
+            f"the call comes from inside child {self.spec.id!r}, "
+            f"which is {self.state.value} itself"
+        )
+
+    async def wait_ended(self) -> None:
+        """Wait for the end of the task, if there is one."""
+        if self.has_task:
+            if self.ended is None:
+                self.ended = anyio.Event()
+            await self.ended.wait()
+
+    def give_up(self) -> None:
+        """Tell whoever keeps something for it that it will not start again."""
+        if not self.given_up and self.spec.gone is not None:
+            self.given_up = True
+            self.spec.gone()
+
+    async def begin(self) -> object:
+        """Start the task, wait until the child has started, and return its value.
+
+        Raises:
+            ChildRefused: The supervisor is stopping, or the child ended before it had
+                started.
+            Exception: What the child raised before it had started.
+        """
+        spec = self.spec
+        self.siblings.turns.check(spec.id, "start")
+        self.scope = anyio.CancelScope(shield=True)
+        self.start = self.ended = self.blame = self.fallen = None
+        self.cut_off = self.for_good = self.given_up = False
+        self.kept = True
+        self.state = ChildState.STARTING
+        if not self.tells_start:
+            self.note_started()
+            self.siblings.nursery.start_soon(self._live, name=spec.id)
+            await anyio.lowlevel.cancel_shielded_checkpoint()
+            return None
+
+        self.start = start = Start(self)
+        self.siblings.nursery.start_soon(self._live, name=spec.id)
+        settled = False
+        try:
+            await start.settled.wait()
+            settled = True
+        finally:
+            if not settled and self.has_task:
+                self.state = ChildState.STOPPING
+                self.scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await self.wait_ended()
+        match start.failed:
+            case None:
+                return start.value
+            case Crashed(error):
+                raise error
+            case Normal():
+                why = "it returned before it called task_status.started()"
+                raise ChildRefused(self.siblings.name, spec.id, "start", why)
+            case Stopped():
+                why = "it was stopped before it had started"
+                raise ChildRefused(self.siblings.name, spec.id, "start", why)
+
+    def note_started(self) -> None:
+        """Note that it runs from now on, and begin with its health checks."""
+        if self.state is not ChildState.STARTING:
+            return
+        self.state = ChildState.RUNNING
+        spec = self.spec
+        self.siblings.tell(ChildStarted, spec.id, self.restarts)
+        if spec.health is not None:
+            self.health = anyio.CancelScope()
+            self.siblings.nursery.start_soon(
+                self._watch, spec.health, self.health, name=f"{spec.id}: health"
+            )
+
+    async def _live(self) -> None:
+        """Be the task of the child."""
+        _within.set(self)
+        spec = self.spec
+        how: Exit | None = None
+        try:
+            with self.scope:
+                if self.start is None:
+                    await spec.run(*spec.args)
+                else:
+                    await spec.run(*spec.args, task_status=self.start)
+            how = Normal()
+        except Exception as error:  # noqa: BLE001 - a crash ends the child, no more
+            how = Crashed(unwrap(error))
+        except anyio.get_cancelled_exc_class() as error:
+            # Not ours, which stops at the scope: on asyncio, someone cancelled what the
+            # child awaited, and that must not pass for a cancelled nursery.
+            how = Crashed(error)
+        finally:
+            self._note_ended(how)
+
+    def _note_ended(self, how: Exit | None) -> None:
+        """Note how the task ended; None if it takes the nursery down."""
+        if self.blame is not None:
+            how = Crashed(self.blame)
+        elif self.state is ChildState.STOPPING and not isinstance(how, Crashed):
+            how = Stopped(self.cut_off)
+        self.last_exit = how
+        if self.health is not None:
+            self.health.cancel()
+        match self.state:
+            case ChildState.STOPPING:
+                self.state = ChildState.STOPPED
+                self._note_stopped()
+            case ChildState.RUNNING if how is not None:
+                self.state = ChildState.EXITED
+                self.fallen = how
+                self.siblings.fallen.append(self)
+                self.siblings.turns.want_own()
+            case _:
+                self.state = ChildState.EXITED
+        if how is not None:
+            self.siblings.tell(ChildExited, self.spec.id, how.how, how.reason)
+        if self.start is not None and not self.start.settled.is_set():
+            self.start.failed = how or Stopped()
+            self.start.settled.set()
+        if self.ended is not None:
+            self.ended.set()
+
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Stop the child, whatever it does: ask, wait, cut off."""
+        if not self.has_task:
+            if self.active or self.fallen is not None:
+                self.state = ChildState.STOPPED
+                self.fallen = None
+            self._note_stopped()
+            return
+        if self.state is ChildState.STOPPING:
+            await self.wait_ended()  # Whoever asked it to stop sees to its end.
+            return
+        at_once = at_once or self.state is ChildState.STARTING
+        self.state = ChildState.STOPPING
+        self.siblings.turns.refuse(self.refusal, self)
+        if self.health is not None:
+            self.health.cancel()
+        try:
+            if not at_once and self._asks():
+                with anyio.move_on_after(self.spec.shutdown):
+                    await self.wait_ended()
+                self.cut_off = self.has_task
+        finally:
+            self.scope.cancel()
+        await self.wait_ended()
+
+    def _note_stopped(self) -> None:
+        if not self.kept:
+            self.siblings.forget(self)
+        elif self.for_good:
+            self.give_up()
+
+    def _asks(self) -> bool:
+        """Ask the child to stop, if there is a way other than cancelling it."""
+        spec = self.spec
+        if spec.stop is None or spec.shutdown == 0:
+            return False
+        try:
+            spec.stop()
+        except Exception as error:  # noqa: BLE001 - it becomes the child's crash
+            self.blame = error
+            return False
+        return True
+
+    async def _watch(self, check: HealthCheck, scope: anyio.CancelScope) -> None:
+        """Cut the child off when its health checks say so."""
+        _within.set(self)  # The check ends with the child.
+        with scope:
+            self.blame = await watch(self.spec.id, check, self.siblings.tell)
+            self.scope.cancel()
+
+
+@define(eq=False)
+class Start:
+    """What a child is given as ``task_status``."""
+
+    child: Child
+    settled: anyio.Event = field(factory=anyio.Event)
+    """Set when the child has started, or has ended before that."""
+    value: object = None
+    failed: Exit | None = None
+
+    def started(self, value: object = None) -> None:
+        """Tell the supervisor that the child has started."""
+        if self.settled.is_set():
+            raise RuntimeError(f"child {self.child.spec.id!r} called started() twice")
+        self.value = value
+        self.settled.set()
+        self.child.note_started()
+
+
+def _tells_start(run: Callable[..., object]) -> bool:
+    """Tell whether a child's function has a parameter ``task_status``."""
+    plain = run.__func__ if ismethod(run) else run
+    if isfunction(plain) and not hasattr(plain, "__wrapped__"):
+        code = plain.__code__  # Fifty times quicker than a signature.
+        named = code.co_argcount + code.co_kwonlyargcount
+        return "task_status" in code.co_varnames[:named]
+    try:
+        return "task_status" in signature(run).parameters
+    except (TypeError, ValueError):  # Not everything has a signature.
+        return False

@@ -1,0 +1,60 @@
+"""Ask a running child how it is, again and again, until it must be cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from .core.errors import Unhealthy
+from .core.event import HealthChecked
+from .core.restart import (
+    CountFailure,
+    Crashed,
+    CutOff,
+    Health,
+    HealthCheck,
+    Keep,
+    Recover,
+)
+
+__all__ = ("watch",)
+
+
+async def watch(
+    id: str,  # noqa: A002 - the spec's word
+    check: HealthCheck,
+    tell: Callable[..., None],
+) -> Unhealthy:
+    """Return why a child must be cut off, once it must.
+
+    Args:
+        id: The child's.
+        check: How to ask, how often, and how many failures in a row are too many.
+        tell: Is given the kind of an event and its fields after the supervisor's name.
+    """
+    health = Health()
+    while True:
+        await anyio.sleep(check.every)
+        problem = await _problem(check)
+        health, verdict = health.checked(problem, check.failures)
+        match verdict:
+            case Keep():
+                pass
+            case Recover():
+                tell(HealthChecked, id, True, 0)  # noqa: FBT003
+            case CountFailure(reason):
+                tell(HealthChecked, id, False, health.failures, reason)  # noqa: FBT003
+            case CutOff(reason):
+                tell(HealthChecked, id, False, health.failures, reason)  # noqa: FBT003
+                return Unhealthy(id, health.failures, reason)
+
+
+async def _problem(check: HealthCheck) -> str | None:
+    """Ask a child how it is; None: well."""
+    with anyio.move_on_after(check.timeout):
+        try:
+            return "it said so" if await check.check() is False else None
+        except Exception as error:  # noqa: BLE001 - a failed check, nothing worse
+            return Crashed(error).reason
+    return f"no answer within {check.timeout:g} s"
