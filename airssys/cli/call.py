@@ -220,6 +220,12 @@ def _read(parse: Callable[[object], _T], text: str | None, option: str) -> _T | 
     if text is None:
         return None
     try:
-        return parse(text)
+        value: object = float(text)  # without a unit: seconds, or bytes
+        if text.isdecimal():
+            value = int(text)
+    except ValueError:
+        value = text
+    try:
+        return parse(value)
     except ValueError as error:
         raise BadInput(f"{option}: {error}") from None

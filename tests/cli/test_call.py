@@ -137,6 +137,7 @@ def test_a_trap_without_metering_tells_no_fuel(
     ("option", "complaint"),
     [
         (["--timeout", "50ms"], "took longer than 0.05 s in 'spin'"),
+        (["--timeout", "0.05"], "took longer than 0.05 s in 'spin'"),
         (["--fuel", "100_000"], "ran out of fuel in 'spin' (limit: 100_000 a call)"),
     ],
 )
