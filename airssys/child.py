@@ -9,8 +9,8 @@ from enum import Enum
 from inspect import isfunction, ismethod, signature
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
+from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
 from .abc import Instrument
@@ -75,7 +75,7 @@ class Siblings:
     name: str
     """The supervisor's."""
     instrument: Instrument | None
-    nursery: anyio.abc.TaskGroup
+    nursery: TaskGroup
     turns: Turns
     by_id: dict[str, Child] = field(factory=dict, init=False)
     """In start order."""
