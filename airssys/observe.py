@@ -81,7 +81,7 @@ class LogSink:
             self.logger.log(number, "[%s] %s", actor, text, extra={"actor": actor})
 
 
-def line(event: Event) -> tuple[str, str, str]:  # noqa: C901, PLR0911 - one per event
+def line(event: Event) -> tuple[str, str, str]:
     """Return an event's level, whom it is about, and a line that says what happened."""
     match event:
         case Logged(_, actor, level, message, fields):
@@ -141,7 +141,7 @@ class Tally:
     calls_cut: int = field(default=0, init=False)
     logged: int = field(default=0, init=False)
 
-    def event(self, event: Event) -> None:  # noqa: C901 - one case for each event
+    def event(self, event: Event) -> None:
         """Count the event."""
         match event:
             case ChildStarted(restarts=restarts):

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001, PT012 - children ignore task_status; blocks raise as they end
 from __future__ import annotations
 
 import asyncio

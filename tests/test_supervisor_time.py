@@ -1,4 +1,3 @@
-# ruff: noqa: PT012 - a supervisor's block raises as it ends
 from __future__ import annotations
 
 import math

@@ -163,7 +163,16 @@ class Instance:
             signature.results,
             frame.error_address,
         )
-        await self._run(future, export)
+        # Most calls are over at once, and need no Fiber.
+        try:
+            if _ffi.future_poll(future):
+                _ffi.future_delete(future)
+            else:
+                await self._run(future, export)
+        except BaseException:
+            if self._store is not None:
+                self._abandon(export)
+            raise
         if error := frame.error:
             raise self._failed(error, export)
         self._running = None
@@ -178,7 +187,10 @@ class Instance:
             self._raw_at,
             self._raw_at + _ffi.INSTANCE_SIZE,
         )
-        await self._run(future, _INSTANTIATE)
+        if _ffi.future_poll(future):
+            _ffi.future_delete(future)
+        else:
+            await self._run(future, _INSTANTIATE)
         if error := self._raw[2]:
             raise self._failed(error, _INSTANTIATE)
         self._running = None
@@ -213,19 +225,26 @@ class Instance:
         return context
 
     async def _run(self, future: int, export: str) -> None:
-        """Poll a call to its end; whatever cuts it short ends the instance."""
+        """Take a call from its first slice to its end; a cut ends the instance."""
         store = self._store
         assert store is not None
         try:
             with Fiber(future, store) as fiber:
-                if not fiber.poll():
-                    await self._finish(fiber, export)
+                await self._finish(fiber, export)
         except BaseException as error:
             self._end(f"{export!r} was cut off by {type(error).__name__}")
             raise
         if store.problem is not None:
             self._end(f"{export!r} was cut off by {type(store.problem).__name__}")
             raise store.problem
+
+    def _abandon(self, export: str) -> None:
+        """Give the store up without freeing it, after a Ctrl-C between two steps.
+
+        Nobody knows whether its future is still there, which would end the process.
+        """
+        self._store = self._running = None
+        self._why = f"{export!r} was cut off by KeyboardInterrupt"
 
     async def _finish(self, fiber: Fiber, export: str) -> None:
         """Go on after the first slice, under the time limit."""

@@ -37,7 +37,7 @@ __all__ = (
 # --- values -----------------------------------------------------------------------
 
 
-class Record:
+class Record:  # noqa: PLW1641 - its fields can change, so it has no hash
     """A WIT record: attribute access, with ``-`` in field names written ``_``.
 
     Where a record is expected, any object or mapping with those fields will do.

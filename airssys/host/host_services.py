@@ -63,7 +63,7 @@ def timestamp(nanoseconds: int) -> dict[str, int]:
     return {"seconds": seconds, "nanoseconds": rest}
 
 
-def host_services(  # noqa: C901 - one small function for each of the interface
+def host_services(
     directory: Directory,
     *,
     instrument: Instrument | None = None,
@@ -126,7 +126,7 @@ def host_services(  # noqa: C901 - one small function for each of the interface
         return [component_id(id_) for id_ in directory.ids if _may_know(call, id_)]
 
     @offer(interface, needs=Free("tells only of whom the caller may send to or ask"))
-    def get_component_metadata(call: Call, id: Any) -> dict[str, object]:  # noqa: A002, ANN401 - a record
+    def get_component_metadata(call: Call, id: Any) -> dict[str, object]:  # noqa: A002 - a record
         wanted = actor_id(id)
         try:
             known = directory.entry(wanted) if _may_know(call, wanted) else None

@@ -85,7 +85,7 @@ def actor_id(record: _Id) -> str:
     return f"{front}#{record.instance}" if record.instance else str(front)
 
 
-def messaging(  # noqa: C901 - one small function for each of the interface
+def messaging(
     postbox: Postbox, *, instrument: Instrument | None = None
 ) -> HostInterface:
     """Return the interface for all components of a system.

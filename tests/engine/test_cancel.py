@@ -380,3 +380,22 @@ async def test_one_engine_serves_event_loops_in_several_threads(
 
             group.start_soon(run)
     assert results == [7, 7, 7]
+
+
+async def test_a_ctrl_c_beside_the_first_slice_gives_the_instance_up(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = await make(guests.code('(func (export "f"))', "f"))
+
+    def interrupted(_future: int) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("airssys.engine._ffi.future_poll", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            await instance.call("f")
+
+    assert not instance.alive
+    with pytest.raises(InstanceClosed, match="cut off by KeyboardInterrupt"):
+        await instance.call("f")
+    instance.close()
