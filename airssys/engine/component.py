@@ -26,8 +26,8 @@ from .cache import Cache, default_folder
 from .ceiling import Ceiling
 from .fiber import Pace, Slicing, Threads
 from .instance import Instance
+from .layout import Unsupported
 from .link import Link, link
-from .lower import Unsupported
 from .read import TypeReader
 from .signature import ExportSignature
 from .types import Extern, FuncType, InstanceType, shortened

@@ -17,15 +17,17 @@ from struct import Struct
 from typing import Any, Final
 
 from ._ffi import VAL, address_of_bytes
-from .lower import (
+from .layout import (
     ENTRY,
     KINDS,
+    NAME,
     NUMBERS,
     Fixed,
     Mismatch,
-    lowering,
     static_names,
+    write_head,
 )
+from .lower import lowering
 from .types import Enum, List, Option, RecordType, Scalar, Tuple, WitType, snake
 
 __all__ = ("UNUSUAL", "Inlined", "inline")
@@ -49,7 +51,7 @@ class _Source:
     def __init__(self, fixed: list[Fixed]) -> None:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {
-            "head": Struct("=B7xQQ8x").pack_into,
+            "head": write_head,
             "option": Struct("=B7xQ16x").pack_into,
             "boolean": Struct("=B7x?23x").pack_into,
             "address": address_of_bytes,
@@ -134,7 +136,7 @@ class _Source:
         self.add(f"    {', '.join(fields)} = {get}({value})")
         inner_tail = tail + len(keys) * ENTRY
         for index, (field, (_, inner)) in enumerate(zip(fields, type_.fields)):
-            self.lower(inner, field, tail + index * ENTRY + 16, inner_tail)
+            self.lower(inner, field, tail + index * ENTRY + NAME, inner_tail)
             inner_tail += len(lowering(inner).template)
 
     def tuple(self, type_: Tuple, value: str, head: int, tail: int) -> None:

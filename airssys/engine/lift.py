@@ -1,7 +1,7 @@
 """Lift component values to Python values, by readers compiled once for each type.
 
 A reader gets a copy of the 32 bytes of a value, in a block of C values that was copied
-at once, and follows its pointers. See `lower` for the layout.
+at once, and follows its pointers. See `layout`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from struct import Struct
 from typing import Any, Final, TypeAlias
 
 from ._ffi import VAL
-from .lower import ENTRY, NUMBERS, Unsupported, numbers
+from .layout import ENTRY, NAME, NUMBERS, Unsupported, numbers
 from .types import (
     Enum,
     Err,
@@ -96,7 +96,7 @@ def _bytes(block: bytes | bytearray, at: int) -> bytes:
 
 def _flags(block: bytes | bytearray, at: int) -> frozenset[str]:
     size, pointer = _read_size(block, at + 8)
-    names = _names(_string_at(pointer, size * 16))
+    names = _names(_string_at(pointer, size * NAME))
     return frozenset([_string_at(name, length).decode() for length, name in names])
 
 
@@ -126,7 +126,7 @@ def _list(element: WitType) -> Lift:
 def _record(type_: RecordType) -> Lift:
     keys = tuple(snake(name) for name, _ in type_.fields)
     plan = tuple(
-        (index * ENTRY + 16, lifting(field))
+        (index * ENTRY + NAME, lifting(field))
         for index, (_, field) in enumerate(type_.fields)
     )
     size = len(keys) * ENTRY

@@ -12,7 +12,7 @@ from wasmtime.component import Linker
 from ..abc import Call, HostFunction, HostInterface
 from ..core.errors import UnknownImport
 from . import _ffi
-from .lower import Unsupported
+from .layout import Unsupported
 from .signature import ImportSignature
 from .types import Extern, FuncType, InstanceType, Opaque, TypeDef, shortened
 

@@ -1,17 +1,13 @@
 """Lower Python values to component values, by writers compiled once for each type.
 
-The layout is that of wasmtime's C API: a value is 32 bytes, its *head*, with the kind
-at 0 and the payload at 8: a scalar, or sizes and pointers. What a head points to and
-whose size the type fixes (the fields of a record, the value in an option) is its
-*tail*. Heads and tails have fixed places in one block of Python's memory, whose tails
-begin as a template, so a call that is made again only writes what differs. What has no
-fixed size (strings, lists) stays in Python objects of its own, kept alive beside the
-block.
+Heads and tails (see `layout`) have fixed places in one block of Python's memory, whose
+tails begin as a template, so a call that is made again only writes what differs. What
+has no fixed size (strings, lists) stays in Python objects of its own, kept alive beside
+the block.
 """
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,8 +18,19 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from ..core.errors import ValueMismatch
 from ._ffi import VAL, address_of_bytes
+from .layout import (
+    ENTRY,
+    KINDS,
+    NAME,
+    NUMBERS,
+    Mismatch,
+    Unsupported,
+    numbers,
+    pin,
+    static_names,
+    write_head,
+)
 from .types import (
     Enum,
     Err,
@@ -43,86 +50,11 @@ from .types import (
     snake,
 )
 
-__all__ = (
-    "ENTRY",
-    "KINDS",
-    "NUMBERS",
-    "Fixed",
-    "Lowering",
-    "Mismatch",
-    "Unsupported",
-    "lowering",
-    "numbers",
-    "pin",
-    "static_names",
-)
+__all__ = ("Lowering", "lowering")
 
-ENTRY: Final = 48
-"""Bytes of a record's field: the name's size and pointer, then the value."""
-_NAME: Final = 16
 _SIZE_POINTER: Final = Struct("=QQ")
-
-NUMBERS: Final = {
-    "s8": (1, "b"),
-    "u8": (2, "B"),
-    "s16": (3, "h"),
-    "u16": (4, "H"),
-    "s32": (5, "i"),
-    "u32": (6, "I"),
-    "s64": (7, "q"),
-    "u64": (8, "Q"),
-    "f32": (9, "f"),
-    "f64": (10, "d"),
-}
-"""The kind of each number's C value, and its struct code."""
-KINDS: Final = {
-    "bool": 0,
-    "char": 11,
-    "string": 12,
-    "list": 13,
-    "record": 14,
-    "tuple": 15,
-    "variant": 16,
-    "enum": 17,
-    "option": 18,
-    "result": 19,
-    "flags": 20,
-}
-"""The kind of each other C value."""
 _BOOL, _CHAR, _STRING, _LIST, _RECORD, _TUPLE, _VARIANT = list(KINDS.values())[:7]
 _ENUM, _OPTION, _RESULT, _FLAGS = list(KINDS.values())[7:]
-
-
-class Unsupported(Exception):
-    """A type whose values cannot be passed; the argument is its WIT name."""
-
-
-class Mismatch(Exception):
-    """A value that does not fit; the path grows while it unwinds."""
-
-    def __init__(self, expected: str, value: object) -> None:
-        super().__init__()
-        self.expected: str = expected
-        self.got: str = _shown(value)
-        self.path: str = ""
-
-    def within(self, step: str) -> Mismatch:
-        """Put a step in front of the path."""
-        self.path = f"{step}{self.path}"
-        return self
-
-    def error(self, where: str) -> ValueMismatch:
-        """Return the public error."""
-        return ValueMismatch(where, self.path.lstrip("."), self.expected, self.got)
-
-
-def _shown(value: object) -> str:
-    """Show a value of any size in a few words; never raise."""
-    if isinstance(value, int | float | str | bytes) or value is None:
-        text = repr(value[:40] if isinstance(value, str | bytes) else value)
-        return text if len(text) <= 60 else f"{text[:57]}..."
-    return type(value).__name__
-
 
 Write: TypeAlias = Callable[[bytearray, int, int, int, list[object], Any], None]
 
@@ -136,36 +68,6 @@ class Lowering:
     the block, the block's address, a list that keeps objects alive, and the value."""
     template: bytes = b""
     """What the tail holds before the first write."""
-
-
-@frozen
-class Fixed:
-    """A head that is the same in every call: its offset, kind, size and target."""
-
-    head: int
-    kind: int
-    size: int
-    tail: int
-
-    def write(self, block: bytearray, base: int) -> None:
-        """Write it into a new block."""
-        _write_head(block, self.head, self.kind, self.size, base + self.tail)
-
-
-def pin(block: bytearray) -> int:
-    """Return the address of a block, which may not change its size any more."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(block))
-
-
-def numbers(types: Iterable[WitType]) -> str | None:
-    """Return the struct format of values that are all numbers; None if some are not."""
-    codes = []
-    for type_ in types:
-        if not isinstance(type_, Scalar) or type_.name not in NUMBERS:
-            return None
-        code = NUMBERS[type_.name][1]
-        codes.append(f"B7x{code}{24 - struct.calcsize(code)}x")
-    return "".join(codes)
 
 
 def lowering(type_: WitType) -> Lowering:
@@ -206,9 +108,6 @@ def lowering(type_: WitType) -> Lowering:
 
 
 # --- scalars and strings ----------------------------------------------------------
-
-_write_head: Final = Struct("=B7xQQ8x").pack_into
-"""Writes a head that is a size and a pointer."""
 
 
 def _bool() -> Lowering:
@@ -266,7 +165,7 @@ def _string() -> Lowering:
         except UnicodeEncodeError:
             raise Mismatch("string (no surrogates)", value) from None
         keep.append(text)
-        _write_head(block, head, _STRING, len(text), address_of_bytes(text))
+        write_head(block, head, _STRING, len(text), address_of_bytes(text))
 
     return Lowering(write)
 
@@ -287,7 +186,7 @@ def _bytes() -> Lowering:
         items = bytearray(element * len(data))
         items[8::VAL] = data
         keep.append(items)
-        _write_head(block, head, _LIST, len(data), pin(items) if data else 0)
+        write_head(block, head, _LIST, len(data), pin(items) if data else 0)
 
     return Lowering(write)
 
@@ -321,7 +220,7 @@ def _list(element: WitType) -> Lowering:
             except Mismatch as mismatch:
                 raise mismatch.within(f"[{index}]") from None
         keep.append(items)
-        _write_head(block, head, _LIST, size, pin(items) if size else 0)
+        write_head(block, head, _LIST, size, pin(items) if size else 0)
 
     return Lowering(write)
 
@@ -351,12 +250,6 @@ def _strided(element: WitType) -> Callable[[list[Any]], bytearray | None]:
 # --- records and tuples -----------------------------------------------------------
 
 
-def static_names(names: Sequence[str]) -> list[tuple[int, int, object]]:
-    """Give names an address for as long as the result is kept: size, address, owner."""
-    texts = [name.encode() for name in names]
-    return [(len(text), address_of_bytes(text), text) for text in texts]
-
-
 def _placed(inner: Sequence[Lowering], first: int) -> tuple[list[int], bytes]:
     """Lay tails out one after the other: their offsets, and their templates."""
     offsets, templates = [], b""
@@ -376,7 +269,7 @@ def _record(type_: RecordType) -> Lowering:
         _SIZE_POINTER.pack(size, address) + bytes(VAL) for size, address, _ in static
     )
     plan = [
-        (name, each.write, index * ENTRY + _NAME, offset)
+        (name, each.write, index * ENTRY + NAME, offset)
         for index, (name, each, offset) in enumerate(zip(names, inner, offsets))
     ]
     keys = [snake(name) for name in names]
@@ -392,7 +285,7 @@ def _record(type_: RecordType) -> Lowering:
         _static: object = static,
     ) -> None:
         found = pick(value)
-        _write_head(block, head, _RECORD, count, base + tail)
+        write_head(block, head, _RECORD, count, base + tail)
         name = ""
         try:
             for (name, write_one, inner_head, inner_tail), one in zip(  # noqa: B007
@@ -457,7 +350,7 @@ def _tuple(type_: Tuple) -> Lowering:
     ) -> None:
         if not isinstance(value, tuple | list) or len(value) != count:
             raise Mismatch(str(type_), value)
-        _write_head(block, head, _TUPLE, count, base + tail)
+        write_head(block, head, _TUPLE, count, base + tail)
         index = 0
         try:
             for index, one in enumerate(value):
@@ -542,7 +435,7 @@ def _enum(type_: Enum) -> Lowering:
         case = cases.get(value) if isinstance(value, str) else None
         if case is None:
             raise Mismatch(str(type_), value)
-        _write_head(block, head, _ENUM, case[0], case[1])
+        write_head(block, head, _ENUM, case[0], case[1])
 
     return Lowering(write)
 
@@ -562,7 +455,7 @@ def _flags(type_: Flags) -> Lowering:
             packed.append(_SIZE_POINTER.pack(*known[name][:2]))
         names = b"".join(packed)
         keep.append(names)
-        _write_head(block, head, _FLAGS, len(packed), address_of_bytes(names))
+        write_head(block, head, _FLAGS, len(packed), address_of_bytes(names))
 
     return Lowering(write)
 

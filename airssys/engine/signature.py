@@ -12,8 +12,9 @@ from ..core.errors import ValueMismatch, WitError
 from . import _ffi
 from ._ffi import VAL
 from .inline import UNUSUAL, inline
+from .layout import NUMBERS, Fixed, Mismatch, numbers, pin
 from .lift import Lift, lifting
-from .lower import NUMBERS, Fixed, Lowering, Mismatch, lowering, numbers, pin
+from .lower import Lowering, lowering
 from .types import Err, FuncType, Ok, Result, Scalar, WitType
 
 __all__ = ("ExportSignature", "Frame", "ImportSignature")
