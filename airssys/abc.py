@@ -11,6 +11,7 @@ from attrs import Factory, define, field, frozen
 from .core.capability import Capability, Grants
 from .core.errors import CapabilityDenied
 from .core.event import Event
+from .core.functype import nameless
 
 __all__ = (
     "Call",
@@ -69,6 +70,8 @@ class HostFunction:
     """Builds the ``err`` value that tells the guest of a denial; None: it ends it."""
     free: str = ""
     """Why it needs no capability: airssys's own functions without ``needs`` say so."""
+    wit: str | None = None
+    """Its type, such as ``func(key: string) -> bool``; None: any the body takes."""
 
     def takes(self, parameters: int) -> bool:
         """Tell whether the body can be called with that many WIT parameters."""
@@ -94,11 +97,22 @@ class HostInterface:
 
     @overload
     def function(
-        self, body: _F, /, *, name: str | None = None, needs: Needs | None = None
+        self,
+        body: _F,
+        /,
+        *,
+        name: str | None = None,
+        needs: Needs | None = None,
+        wit: str | None = None,
     ) -> _F: ...
     @overload
     def function(
-        self, /, *, name: str | None = None, needs: Needs | None = None
+        self,
+        /,
+        *,
+        name: str | None = None,
+        needs: Needs | None = None,
+        wit: str | None = None,
     ) -> Callable[[_F], _F]: ...
     def function(
         self,
@@ -107,6 +121,7 @@ class HostInterface:
         *,
         name: str | None = None,
         needs: Needs | None = None,
+        wit: str | None = None,
     ) -> _F | Callable[[_F], _F]:
         """Offer a function to guests, as a decorator with or without arguments.
 
@@ -117,23 +132,31 @@ class HostInterface:
             needs: Takes the same WIT parameters and returns the capability the guest
                 must have been granted, or None. Without ``needs``, being handed the
                 interface is the grant.
+            wit: Its type, such as ``func(key: string) -> option<list<u8>>``, with named
+                types spelled out: ``record { a: u32 }``. A component that imports the
+                function with another type is refused; names of parameters may differ.
 
         Raises:
-            ValueError: The interface already has a function of that name.
+            ValueError: The interface already has a function of that name, or ``wit``
+                is no function's type.
             TypeError: The body takes no `Call`, or needs more than WIT parameters.
         """
         if body is None:
 
             def decorate(decorated: _F) -> _F:
-                self._add(decorated, name, needs)
+                self._add(decorated, name, needs, wit)
                 return decorated
 
             return decorate
-        self._add(body, name, needs)
+        self._add(body, name, needs, wit)
         return body
 
     def _add(
-        self, body: Callable[..., object], name: str | None, needs: Needs | None
+        self,
+        body: Callable[..., object],
+        name: str | None,
+        needs: Needs | None,
+        wit: str | None,
     ) -> None:
         name = name or body.__name__.strip("_").replace("_", "-")
         if name in self.functions:
@@ -141,7 +164,11 @@ class HostInterface:
         fewest, most = _parameters(body)
         if most == -1:
             raise TypeError(f"{self.name}#{name} takes no Call as its first parameter")
-        self.functions[name] = HostFunction(name, body, needs, max(fewest, 0), most)
+        if wit is not None:
+            nameless(wit)
+        self.functions[name] = HostFunction(
+            name, body, needs, max(fewest, 0), most, wit=wit
+        )
 
 
 def _parameters(body: Callable[..., object]) -> tuple[int, int | None]:

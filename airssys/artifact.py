@@ -12,19 +12,17 @@ import anyio.to_thread
 from attrs import evolve, frozen
 
 from .core.errors import InvalidComponent, ManifestError, TrustError
+from .core.functype import compared
 from .core.manifest import CEILING, Manifest, parse_manifest
 from .core.names import Digest
 from .engine.component import Component, Engine
 from .engine.types import InstanceType
+from .signatures import SIGNATURES
 
 __all__ = ("LIFECYCLE", "WORLD", "Artifact", "check_actor", "load", "load_manifest")
 
 WORLD: Final = "airssys:core/component@1.0.0"
 LIFECYCLE: Final = "airssys:core/component-lifecycle@1.0.0"
-_FUNCTIONS: Final = (
-    *("init", "execute", "handle-message", "handle-callback"),
-    *("metadata", "health", "shutdown"),
-)
 _IMPORTS: Final = (
     "airssys:core/types@1.0.0",
     "airssys:core/host-services@1.0.0",
@@ -109,7 +107,8 @@ def check_actor(component: Component) -> None:
     """Check that a component can be an actor.
 
     Raises:
-        InvalidComponent: It does not export the whole of ``component-lifecycle``.
+        InvalidComponent: It does not export the whole of ``component-lifecycle``, or
+            a function of it with another type.
     """
     lifecycle = component.exports.get(LIFECYCLE)
     if not isinstance(lifecycle, InstanceType):
@@ -117,10 +116,18 @@ def check_actor(component: Component) -> None:
             component.name, f"it does not export {LIFECYCLE!r}, as an actor must"
         )
     there = dict(lifecycle.functions())
-    if missing := [name for name in _FUNCTIONS if name not in there]:
+    expected = SIGNATURES[LIFECYCLE]
+    if missing := [name for name in expected if name not in there]:
         raise InvalidComponent(
             component.name, f"{LIFECYCLE!r} lacks {', '.join(map(repr, missing))}"
         )
+    problems: list[str] = []
+    for name, type_ in expected.items():
+        if differing := compared(str(there[name]), type_):
+            found, right = differing
+            problems.append(f"{name!r} has type {found}, an actor's is {right}")
+    if problems:
+        raise InvalidComponent(component.name, f"{LIFECYCLE!r}: {'; '.join(problems)}")
 
 
 def _check_world(component: Component, world: str, manifest: Manifest) -> None:

@@ -112,3 +112,13 @@ def test_a_body_that_needs_more_than_wit_parameters_is_refused() -> None:
 
     with pytest.raises(TypeError, match="cannot be called without 'pool'"):
         kv.function(get)
+
+
+def test_a_type_that_is_none_is_refused_where_the_function_is_offered(
+    kv: HostInterface,
+) -> None:
+    with pytest.raises(ValueError, match="is no function's type: write func"):
+        kv.function(lambda _call: None, name="get", wit="u32")
+    kv.function(lambda _call: None, name="get", wit="func()")
+
+    assert kv.functions["get"].wit == "func()"

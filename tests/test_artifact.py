@@ -7,10 +7,12 @@ import anyio
 import pytest
 import wasmtime
 
+import airssys
 from airssys.artifact import LIFECYCLE, WORLD, check_actor, load, load_manifest
 from airssys.core.errors import InvalidComponent, ManifestError, TrustError
 from airssys.core.limits import KIB, MIB
 from airssys.engine.component import Engine
+from airssys.signatures import SIGNATURES
 
 from .actors import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
 
@@ -224,3 +226,34 @@ async def test_an_actor_exports_the_whole_life_cycle(engine: Engine) -> None:
     with pytest.raises(InvalidComponent, match="lacks 'init', 'execute'") as refused:
         check_actor(part)
     assert "'shutdown'" not in str(refused.value)
+
+
+async def test_an_actor_whose_life_cycle_has_other_types_is_refused_by_their_names(
+    engine: Engine,
+) -> None:
+    names = [*SIGNATURES[LIFECYCLE]]
+    made = " ".join(
+        f'(func $f{at} (canon lift (core func $made "f")))' for at in range(len(names))
+    )
+    exports = " ".join(
+        f'(export "{name}" (func $f{at}))' for at, name in enumerate(names)
+    )
+    hollow = await engine.compile(
+        f"""(component
+  (core module $code (func (export "f")))
+  (core instance $made (instantiate $code))
+  {made}
+  (instance $life {exports})
+  (export "{LIFECYCLE}" (instance $life)))""",
+        name="hollow",
+    )
+    with pytest.raises(InvalidComponent) as refused:
+        check_actor(hollow)
+    assert "'health' has type func(), an actor's is func() -> variant {" in str(
+        refused.value
+    )
+    assert all(f"{name!r} has type func" in str(refused.value) for name in names)
+
+    async with airssys.open_system(engine=engine) as system:
+        with pytest.raises(InvalidComponent, match="'shutdown' has type"):
+            await system.spawn(hollow)

@@ -11,6 +11,7 @@ from wasmtime.component import Linker
 
 from ..abc import Call, HostFunction, HostInterface
 from ..core.errors import UnknownImport
+from ..core.functype import compared
 from . import _ffi
 from .layout import Unsupported
 from .signature import ImportSignature
@@ -89,7 +90,8 @@ def link(
 
     Raises:
         UnknownImport: Something is missing, or takes another number of parameters, or
-            has a type that cannot be passed. The error lists every problem.
+            has another type than the host's, or one that cannot be passed. The error
+            lists every problem.
     """
     linker = Linker(engine)
     functions: list[Linked] = []
@@ -102,6 +104,12 @@ def link(
         function = None if offer is None else offer.functions.get(name)
         if function is None:
             problems.append(f"{full!r} is missing: {shortened(type_)}")
+            return
+        if function.wit is not None and (
+            differing := compared(str(type_), function.wit)
+        ):
+            found, expected = differing
+            problems.append(f"{full!r} has type {found}, the host's is {expected}")
             return
         if not function.takes(len(type_.params)):
             problems.append(

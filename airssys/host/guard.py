@@ -2,7 +2,8 @@
 
 One check on the arguments in normal form, at the moment of use; then the event; then
 the body. A function of airssys itself is offered through `offer`, which has no default
-for ``needs``: it takes the capability, or the reason why none is needed.
+for ``needs``: it takes the capability, or the reason why none is needed. Nor has it
+one for ``wit``, the function's type.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def offer(
     interface: HostInterface,
     *,
     needs: Needs | Free,
+    wit: str,
     denied: Denier | None = None,
     name: str | None = None,
 ) -> Callable[[_F], _F]:
@@ -50,6 +52,7 @@ def offer(
     Args:
         interface: Where to add it.
         needs: Takes the WIT parameters and returns the capability; or why nothing.
+        wit: Its type; a component that imports it with another is refused.
         denied: How a denial reaches the guest: builds the ``err`` value. Without it a
             denial ends the instance, so a function whose result has an ``err`` for it
             says so.
@@ -59,9 +62,9 @@ def offer(
     def decorate(body: _F) -> _F:
         before = set(interface.functions)
         if isinstance(needs, Free):
-            interface.function(name=name)(body)
+            interface.function(name=name, wit=wit)(body)
         else:
-            interface.function(name=name, needs=needs)(body)
+            interface.function(name=name, needs=needs, wit=wit)(body)
         (added,) = set(interface.functions) - before
         free = needs.reason if isinstance(needs, Free) else ""
         interface.functions[added] = evolve(

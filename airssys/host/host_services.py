@@ -18,6 +18,7 @@ from ..core.capability import Messaging
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.event import Logged
 from ..engine.types import Variant
+from ..signatures import SIGNATURES
 from .guard import Free, offer
 from .messaging import actor_id, component_id
 
@@ -31,6 +32,7 @@ __all__ = (
 )
 
 HOST_SERVICES: Final = "airssys:core/host-services@1.0.0"
+_TYPES: Final = SIGNATURES[HOST_SERVICES]
 MOST_RANDOM: Final = 65_536
 """Random bytes that one call may ask for."""
 _NANOSECONDS: Final = 1_000_000_000
@@ -80,7 +82,11 @@ def host_services(
     """
     interface = HostInterface(HOST_SERVICES)
 
-    @offer(interface, needs=Free("a log line carries the caller's name"))
+    @offer(
+        interface,
+        needs=Free("a log line carries the caller's name"),
+        wit=_TYPES["log"],
+    )
     def log(
         call: Call, level: str, message: str, context: list[tuple[str, str]]
     ) -> None:
@@ -89,20 +95,34 @@ def host_services(
             fields = tuple((key, value) for key, value in context)
             instrument.event(Logged(now, actor, level, message, fields))
 
-    @offer(interface, needs=Free("the wall clock is no secret"))
+    @offer(
+        interface,
+        needs=Free("the wall clock is no secret"),
+        wit=_TYPES["current-time"],
+    )
     def current_time(_: Call) -> dict[str, int]:
         return timestamp(wall_clock())
 
-    @offer(interface, needs=Free("the wall clock is no secret"))
+    @offer(
+        interface,
+        needs=Free("the wall clock is no secret"),
+        wit=_TYPES["current-time-millis"],
+    )
     def current_time_millis(_: Call) -> int:
         return wall_clock() // 1_000_000
 
-    @offer(interface, needs=Free("its time limit bounds how long a guest sleeps"))
+    @offer(
+        interface,
+        needs=Free("its time limit bounds how long a guest sleeps"),
+        wit=_TYPES["sleep-millis"],
+    )
     async def sleep_millis(_: Call, duration: int) -> None:
         await anyio.sleep(duration / 1000)
 
     @offer(
-        interface, needs=Free("random bytes tell nothing, and their number is bound")
+        interface,
+        needs=Free("random bytes tell nothing, and their number is bound"),
+        wit=_TYPES["random-bytes"],
     )
     def random_bytes(call: Call, count: int) -> bytes:
         if count > MOST_RANDOM:
@@ -114,18 +134,30 @@ def host_services(
             )
         return random_source(count)
 
-    @offer(interface, needs=Free("a component may read its own configuration"))
+    @offer(
+        interface,
+        needs=Free("a component may read its own configuration"),
+        wit=_TYPES["get-config"],
+    )
     def get_config(call: Call, key: str) -> str | None:
         try:
             return directory.entry(call.actor).config.get(key)
         except NoSuchActor:
             return None  # an instance outside a system
 
-    @offer(interface, needs=Free("lists only whom the caller may send to or ask"))
+    @offer(
+        interface,
+        needs=Free("lists only whom the caller may send to or ask"),
+        wit=_TYPES["list-components"],
+    )
     def list_components(call: Call) -> list[Mapping[str, str]]:
         return [component_id(id_) for id_ in directory.ids if _may_know(call, id_)]
 
-    @offer(interface, needs=Free("tells only of whom the caller may send to or ask"))
+    @offer(
+        interface,
+        needs=Free("tells only of whom the caller may send to or ask"),
+        wit=_TYPES["get-component-metadata"],
+    )
     def get_component_metadata(call: Call, id: Any) -> dict[str, object]:  # noqa: A002 - a record
         wanted = actor_id(id)
         try:

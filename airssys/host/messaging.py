@@ -25,11 +25,13 @@ from ..core.errors import (
 from ..core.message import check_topic
 from ..core.pattern import Kind, Pattern
 from ..engine.types import Err, Ok, Variant
+from ..signatures import SIGNATURES
 from .guard import Free, allowed, offer
 
 __all__ = ("MESSAGING", "Postbox", "actor_id", "component_id", "messaging")
 
 MESSAGING: Final = "airssys:core/messaging@1.0.0"
+_TYPES: Final = SIGNATURES[MESSAGING]
 
 _Id: TypeAlias = Any
 """A ``component-id`` record as it is lifted."""
@@ -104,7 +106,11 @@ def messaging(
         if problem := allowed(receiver, need, instrument):
             raise WitError(_denied(f"{target!r} {problem}"))
 
-    @offer(interface, needs=Free("an actor may know its own id"))
+    @offer(
+        interface,
+        needs=Free("an actor may know its own id"),
+        wit=_TYPES["self-id"],
+    )
     def self_id(call: Call) -> Mapping[str, str]:
         return component_id(_caller(call))
 
@@ -112,6 +118,7 @@ def messaging(
         interface,
         needs=lambda target, _: Messaging("send", actor_id(target)),
         denied=_denied,
+        wit=_TYPES["send"],
     )
     async def send(call: Call, target: _Id, payload: bytes) -> None:
         with _told():
@@ -122,6 +129,7 @@ def messaging(
         interface,
         needs=lambda target, *_: Messaging("request", actor_id(target)),
         denied=_denied,
+        wit=_TYPES["request"],
     )
     async def request(
         call: Call, target: _Id, payload: bytes, timeout_ms: int
@@ -139,6 +147,7 @@ def messaging(
         interface,
         needs=lambda target, *_: Messaging("request", actor_id(target)),
         denied=_denied,
+        wit=_TYPES["send-request"],
     )
     async def send_request(
         call: Call, target: _Id, payload: bytes, timeout_ms: int
@@ -152,11 +161,19 @@ def messaging(
                 timeout=timeout_ms / 1000,
             )
 
-    @offer(interface, needs=Free("gives up a request of the caller's own"))
+    @offer(
+        interface,
+        needs=Free("gives up a request of the caller's own"),
+        wit=_TYPES["cancel-request"],
+    )
     def cancel_request(call: Call, request_id: str) -> bool:
         return postbox.cancel_request(request_id, sender=_caller(call))
 
-    @offer(interface, needs=Free("checks `send` for each target by itself"))
+    @offer(
+        interface,
+        needs=Free("checks `send` for each target by itself"),
+        wit=_TYPES["broadcast"],
+    )
     async def broadcast(
         call: Call, targets: list[_Id], payload: bytes
     ) -> list[Ok | Err]:
@@ -179,16 +196,26 @@ def messaging(
         interface,
         needs=lambda topic, _: _publishing(topic),
         denied=_denied,
+        wit=_TYPES["publish"],
     )
     async def publish(call: Call, topic: str, payload: bytes) -> None:
         with _told():
             await postbox.publish(topic, payload, sender=_caller(call))
 
-    @offer(interface, needs=_subscribing, denied=_denied)
+    @offer(
+        interface,
+        needs=_subscribing,
+        denied=_denied,
+        wit=_TYPES["subscribe"],
+    )
     def subscribe(call: Call, pattern: str) -> None:
         postbox.subscribe(pattern, sender=_caller(call))
 
-    @offer(interface, needs=Free("gives up what was subscribed to"))
+    @offer(
+        interface,
+        needs=Free("gives up what was subscribed to"),
+        wit=_TYPES["unsubscribe"],
+    )
     def unsubscribe(call: Call, pattern: str) -> None:
         postbox.unsubscribe(pattern, sender=_caller(call))
 

@@ -206,3 +206,53 @@ async def test_an_interface_of_types_alone_needs_no_offer(make: Any) -> None:
       (func (export "f") (param "x" $e) (result $e) (canon lift (core func $c "f"))))"""
     with await make(text) as instance:
         assert await instance.call("f", "b") == "b"
+
+
+def typed(wit: str) -> HostInterface:
+    made = HostInterface("test:host/api")
+    made.function(lambda _call, n: n + 1, name="ask", wit=wit)
+    return made
+
+
+async def test_a_function_of_the_type_the_host_says_is_linked(make: Any) -> None:
+    host = typed("func( other-name :u32, )->u32")
+    with await make(guests.asks_host(), [host]) as instance:
+        assert await instance.call("run", 1) == 2
+
+
+@pytest.mark.parametrize(
+    "wit",
+    ["func(n: u64) -> u32", "func(n: u32)", "func() -> u32", "func(n: u32) -> s32"],
+)
+async def test_a_function_of_another_type_is_refused_with_both_types(
+    make: Any, wit: str
+) -> None:
+    with pytest.raises(UnknownImport) as raised:
+        await make(guests.asks_host(), [typed(wit)])
+
+    assert raised.value.problems == (
+        f"'test:host/api#ask' has type func(n: u32) -> u32, the host's is {wit}",
+    )
+
+
+async def test_a_body_must_still_take_the_parameters_of_its_own_type(make: Any) -> None:
+    host = HostInterface("test:host/api")
+    host.function(lambda _call: None, name="ask", wit="func(n: u32) -> u32")
+    with pytest.raises(UnknownImport, match="takes 1 parameters, the host's function"):
+        await make(guests.asks_host(), [host])
+
+
+async def test_a_wrong_type_is_reported_among_the_other_problems(make: Any) -> None:
+    kv = HostInterface("acme:kv/store")
+    kv.function(lambda _call: None, name="get", wit="func(key: string)")
+    with pytest.raises(UnknownImport) as raised:
+        await make(
+            imports(interface("acme:kv/store", "get", "list"), interface("a:b/c", "d")),
+            [kv],
+        )
+
+    assert raised.value.problems == (
+        "'acme:kv/store#get' has type func(), the host's is func(key: string)",
+        "'acme:kv/store#list' is missing: func()",
+        "interface 'a:b/c' is missing",
+    )

@@ -12,6 +12,7 @@ from airssys.host.guard import Free, allowed, guard_for, offer
 from airssys.testing import Recorder
 
 CALL = Call("acme/a", "acme/a#1", "acme:kv/store@1.0.0#drop")
+DROP = "func(key: string) -> string"
 
 
 @pytest.fixture
@@ -30,19 +31,21 @@ def test_a_function_of_our_own_must_say_what_it_needs(kv: HostInterface) -> None
     with pytest.raises(TypeError, match="needs"):
         unfinished(kv)
     with pytest.raises(ValueError, match="say why"):
-        offer(kv, needs=Free("  "))
+        offer(kv, needs=Free("  "), wit="func()")
 
 
 def test_what_a_function_needs_or_why_nothing_is_kept(kv: HostInterface) -> None:
-    @offer(kv, needs=Free("it only adds"))
+    @offer(kv, needs=Free("it only adds"), wit="func(one: u8, two: u8) -> u8")
     def add_up(_: Call, one: int, two: int) -> int:
         return one + two
 
-    @offer(kv, needs=lambda key: Custom("acme:kv/store", key), denied=str.upper)
+    @offer(
+        kv, needs=lambda key: Custom("acme:kv/store", key), denied=str.upper, wit=DROP
+    )
     def drop(_: Call, key: str) -> str:
         return key
 
-    @offer(kv, needs=Free("it is renamed"), name="other-name")
+    @offer(kv, needs=Free("it is renamed"), wit="func()", name="other-name")
     def name(_: Call) -> None: ...
 
     assert set(kv.functions) == {"add-up", "drop", "other-name"}
@@ -103,7 +106,9 @@ async def test_a_denial_is_an_event_and_ends_the_caller_of_an_extension(
 async def test_a_denial_reaches_the_guest_where_the_function_says_how(
     kv: HostInterface, recorder: Recorder
 ) -> None:
-    @offer(kv, needs=lambda key: Custom("acme:kv/store", key), denied=str.upper)
+    @offer(
+        kv, needs=lambda key: Custom("acme:kv/store", key), denied=str.upper, wit=DROP
+    )
     def drop(_: Call, __: str) -> None:
         pytest.fail("must not be reached")
 
