@@ -32,8 +32,9 @@ from .core.errors import (
     WitError,
 )
 from .core.event import CallCut, Logged
-from .core.limits import Limits
+from .core.limits import Limits, Usage
 from .core.message import Message
+from .engine.meter import Metered
 from .engine.types import Err, Ok, Variant
 from .host.host_services import timestamp
 from .host.messaging import component_id
@@ -175,6 +176,8 @@ class Callee(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+    @property
+    def usage(self) -> Usage: ...
     async def call(self, export: str, *args: Any) -> Any: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -275,8 +278,17 @@ class _Guest:
                     await self.call_back(request_id, outcome)
 
     async def next(self) -> Message | Control:
-        """Wait for what comes next, the end of a request's time included."""
+        """Wait for what comes next, the end of a request's time included.
+
+        An actor that computed more than it may stands still until it is even again,
+        but for stops and health checks.
+        """
         mailbox = self.mailbox
+        if self.entry.cpu is not None:
+            debt = self.entry.cpu.wait(0, anyio.current_time())
+            if debt:
+                with anyio.move_on_after(debt):
+                    return await mailbox.receive_urgent()
         deadline = mailbox.requests.next_deadline()
         if deadline is None:
             return mailbox.take() or await mailbox.receive()
@@ -351,7 +363,10 @@ class _Guest:
     async def call(self, export: str, *args: object) -> Any:
         why = "cancelled"
         try:
-            result = await self.instance.call(export, *args)
+            if self.entry.cpu is None:
+                result = await self.instance.call(export, *args)
+            else:
+                result = await self.metered(self.entry, export, *args)
             why = ""
         except WitError:
             why = ""
@@ -364,6 +379,17 @@ class _Guest:
                 now = anyio.current_time()
                 self.registry.office.emit(CallCut(now, self.entry.id, export, why))
         return result
+
+    async def metered(self, entry: Entry, export: str, *args: object) -> Any:
+        """Call the guest and charge the actor what it computed."""
+        threaded = self.instance.usage.threaded
+        call = Metered(self.instance.call(export, *args))
+        try:
+            return await call
+        finally:
+            used = call.seconds + self.instance.usage.threaded - threaded
+            if entry.cpu is not None:
+                entry.cpu = entry.cpu.charge(used, anyio.current_time())
 
     def log(self, level: str, text: str) -> None:
         now = anyio.current_time()

@@ -243,6 +243,23 @@ class Mailbox:
             await self._arrived.wait()
             self.office.left = STRIDE
 
+    async def receive_urgent(self) -> Stop | HealthRequest:
+        """Wait for what cannot wait, and leave the messages and callbacks alone.
+
+        The message received before this is done with.
+        """
+        self.current = None
+        while True:
+            for control in self._control:
+                if isinstance(control, HealthRequest):
+                    self._control.remove(control)
+                    return control
+                if control is STOP:
+                    await self.office.pause()
+                    return STOP
+            self._arrived = self._arrived or anyio.Event()
+            await self._arrived.wait()
+
     def _let_in(self) -> None:
         while self._senders and len(self._queue) < self.capacity:
             sender = self._senders.popleft()

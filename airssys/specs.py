@@ -41,6 +41,10 @@ class Plan:
     payload: int = PAYLOAD
     health: tuple[float, float, int] | None = None
     """Seconds between checks, seconds for an answer, failures in a row."""
+    messages: float | None = None
+    """Messages it may send in a second; None: as many as it likes."""
+    cpu: float | None = None
+    """Seconds it may compute in each second; None: all of them."""
 
     @classmethod
     def of(cls, artifact: Artifact) -> Plan:
@@ -56,6 +60,8 @@ class Plan:
             manifest.overflow,
             manifest.quota.payload,
             None if rule is None else (rule.every, rule.timeout, rule.failures),
+            manifest.quota.messages,
+            manifest.quota.cpu,
         )
 
     def adjusted(
@@ -118,6 +124,8 @@ class ActorSpecs:
                 "capacity": plan.capacity,
                 "overflow": plan.overflow,
                 "payload": plan.payload,
+                "messages": plan.messages,
+                "cpu": plan.cpu,
                 "grants": plan.grants,
                 "config": plan.config,
                 "about": self._about.setdefault(plan.component, About()),

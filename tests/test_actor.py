@@ -21,6 +21,7 @@ from airssys.actor import (
     run_actor,
     run_component,
 )
+from airssys.control import Callback
 from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import (
     ActorStopped,
@@ -37,7 +38,7 @@ from airssys.core.errors import (
     WitError,
 )
 from airssys.core.event import CallCut, DeadLettered, Denied, Logged
-from airssys.core.limits import Limits
+from airssys.core.limits import Limits, Usage
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance
 from airssys.engine.types import Err, Ok, Record, Variant
@@ -234,11 +235,16 @@ async def test_actors_that_ask_in_a_circle_are_told_at_once(
 class Running:
     """A component actor at work, and how its run ended."""
 
-    def __init__(self, registry: Registry, instance: ScriptedInstance) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        instance: ScriptedInstance,
+        cpu: float | None = None,
+    ) -> None:
         self.registry = registry
         self.instance = instance
         self.entry: Entry = registry.register(
-            "acme/a#1", grants=Grants(), config={"step": "2"}
+            "acme/a#1", grants=Grants(), config={"step": "2"}, cpu=cpu
         )
         self.error: Exception | None = None
         self.ended = anyio.Event()
@@ -616,6 +622,65 @@ ALL = Grants(
         send=["**"], request=["**"], publish=["#"], subscribe=["#"], receive=["**"]
     )
 )
+
+
+class Hungry(ScriptedInstance):
+    """Computes half a second in a worker thread whenever it handles a message."""
+
+    def __init__(self, *turns: object) -> None:
+        super().__init__(QUIET | {HANDLE_MESSAGE: list(turns)})
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(threaded=0.5 * len(self.called(HANDLE_MESSAGE)))
+
+
+@in_virtual_time
+async def test_an_actor_that_computed_too_much_stands_still_but_for_what_is_urgent(
+    registry: Registry,
+) -> None:
+    running = Running(registry, Hungry(b"1", b"2", b"3"), cpu=0.5)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(running.run)
+        start = anyio.current_time()
+
+        def passed() -> float:
+            return anyio.current_time() - start
+
+        assert await running.ask() == b"1"
+        assert passed() == pytest.approx(0, abs=0.05)
+        assert await running.ask() == b"2"
+        assert passed() == pytest.approx(0, abs=0.1)
+        running.entry.mailbox.tell(Callback("1", b"callbacks wait"))
+        await running.entry.mailbox.check_health()
+        assert passed() < 0.9
+        assert running.instance.called(HANDLE_CALLBACK) == []
+        assert await running.ask() == b"3"
+        assert passed() == pytest.approx(1, abs=0.1)
+        assert len(running.instance.called(HANDLE_CALLBACK)) == 1
+        await registry.send(running.entry.id, b"not taken any more")
+        running.entry.mailbox.request_stop()
+        await running.ended.wait()
+        assert passed() < 1.5
+
+    assert running.error is None
+    assert running.entry.mailbox.statistics().queued == 1
+
+
+@in_virtual_time
+async def test_a_debt_of_computing_outlives_a_crash(registry: Registry) -> None:
+    running = Running(registry, Hungry(TRAP), cpu=0.5)
+    entry = running.entry
+    assert entry.cpu is not None
+    entry.cpu = entry.cpu.charge(0.5, anyio.current_time())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(running.run)
+        with pytest.raises(ActorStopped):
+            await running.ask()
+        await running.ended.wait()
+
+    assert running.error is TRAP
+    assert entry.cpu.wait(0, anyio.current_time()) == pytest.approx(1, abs=0.1)
 
 
 @asynccontextmanager

@@ -1259,3 +1259,70 @@ async def test_actors_of_a_cancelled_system_still_get_replies(open_: Open) -> No
             scope.cancel()
 
     assert replies == [b"done"]
+
+
+# --- quotas -----------------------------------------------------------------------
+
+
+async def test_a_guest_over_its_quota_of_messages_is_told_and_may_send_again_later(
+    open_: Open, recorder: Recorder, tmp_path: Path
+) -> None:
+    folder = write_component(tmp_path, resources='messages = "5/s"')
+    async with open_() as system:
+        guest = await system.spawn(folder)
+        await system.spawn(silent, id="b")
+
+        told = [(await guest.ask("send b 1")).decode() for _ in range(6)]
+
+        assert told[:5] == ["ok"] * 5
+        assert told[5].startswith(
+            "error denied: actor 'acme/a' is over its quota of messages "
+            "(limit: 5 a second; the next may go in "
+        )
+        (event,) = recorder.of(Denied)
+        assert event.component == "acme/a"
+        assert event.reason in told[5]
+        await obeys(guest, "send b 1", "ok")
+
+
+async def test_a_guest_over_its_quota_of_computing_gets_slower_and_stays_well(
+    open_: Open, tmp_path: Path
+) -> None:
+    free = write_component(tmp_path, "acme/free")
+    slow = write_component(tmp_path, "acme/slow", resources='cpu = "50ms/s"')
+    handled = dict.fromkeys(("acme/free", "acme/slow"), 0)
+
+    async with open_() as system:
+        guests = [await system.spawn(free), await system.spawn(slow)]
+        rounds = 1_000_000
+        took = 0.0
+        while took < 0.03:
+            rounds *= 2
+            before = time.perf_counter()
+            await guests[0].ask(f"burn {rounds}")
+            took = time.perf_counter() - before
+
+        for guest in guests:
+            with anyio.move_on_after(1):
+                while True:
+                    await guest.ask(f"burn {rounds}")
+                    handled[guest.id] += 1
+
+        assert 1 <= handled["acme/slow"] < handled["acme/free"] / 2
+        for _ in range(10):
+            await guests[1].send(f"burn {rounds}")
+        started = time.perf_counter()
+        await system.registry.entry("acme/slow").mailbox.check_health()
+        await system.stop("acme/slow")
+        assert time.perf_counter() - started < 1
+
+
+async def test_a_limit_of_a_whole_second_in_each_second_is_not_measured(
+    open_: Open, tmp_path: Path
+) -> None:
+    async with open_() as system:
+        await system.spawn(write_component(tmp_path, resources='cpu = "1000ms/s"'))
+
+        entry = system.registry.entry("acme/a")
+        assert entry.cpu is None
+        assert entry.messages is not None

@@ -112,7 +112,7 @@ class DeadLettered:
 
 @frozen
 class Denied:
-    """A component tried what no grant of it covers."""
+    """A component tried what no grant, or not its quota of messages, covers."""
 
     at: float
     component: str

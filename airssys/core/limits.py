@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
-from attrs import field, frozen, validators
+from attrs import Factory, evolve, field, frozen, validators
 
-__all__ = ("KIB", "MIB", "PAGE", "Limits", "Quota", "Usage")
+__all__ = ("KIB", "MIB", "PAGE", "Limits", "Quota", "TokenBucket", "Usage")
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -57,6 +58,8 @@ class Usage:
     memory: int | None = None
     """Bytes of linear memory now, where the runtime tells; None where it does not."""
     memory_peak: int | None = None
+    threaded: float = 0.0
+    """Seconds of processor time in worker threads, where longer calls compute."""
 
 
 @frozen(kw_only=True)
@@ -73,3 +76,47 @@ class Quota:
     """Bytes of one message."""
     cpu: float = field(default=1.0, validator=validators.gt(0.0))
     """Seconds of computing in each second."""
+
+
+@frozen
+class TokenBucket:
+    """A rule for a rate: tokens come in steadily, and whatever is done takes some.
+
+    No more than ``burst + rate * t`` tokens are taken in any ``t`` seconds. ``now`` is
+    a reading in seconds of any clock; if it goes back, nothing comes in meanwhile.
+    """
+
+    rate: float = field(validator=validators.gt(0))
+    """Tokens that come in each second."""
+    burst: float = field(validator=validators.gt(0))
+    """Tokens it holds. It is full at first."""
+    level: float = field(default=Factory(lambda self: self.burst, takes_self=True))
+    """Tokens there were at `since`; below zero where more were charged."""
+    since: float = -inf
+
+    def at(self, now: float) -> TokenBucket:
+        """Return the bucket with what has come in until now."""
+        if now <= self.since:
+            return self
+        level = min(self.burst, self.level + (now - self.since) * self.rate)
+        return evolve(self, level=level, since=now)
+
+    def wait(self, amount: float, now: float) -> float:
+        """Return the seconds until so much is there: 0 if it is, infinity if never."""
+        if amount > self.burst:
+            return inf
+        return max(0.0, (amount - self.at(now).level) / self.rate)
+
+    def take(self, amount: float, now: float) -> tuple[TokenBucket, float]:
+        """Take so much, or nothing where it is not there.
+
+        Returns:
+            The bucket, and the seconds to `wait`: 0 where the tokens were taken.
+        """
+        wait = self.wait(amount, now)
+        return (self.at(now) if wait else self.charge(amount, now)), wait
+
+    def charge(self, amount: float, now: float) -> TokenBucket:
+        """Take so much, if need be on credit: ``wait(0, now)`` is until it is paid."""
+        bucket = self.at(now)
+        return evolve(bucket, level=bucket.level - amount)

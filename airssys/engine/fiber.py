@@ -148,13 +148,15 @@ class Fiber:
     Use it in a ``with`` block, within which the call's `Frame` must stay alive.
     """
 
-    __slots__ = ("_cut", "_future", "_polling", "_store")
+    __slots__ = ("_cut", "_future", "_polling", "_store", "threaded")
 
     def __init__(self, future: int, store: Store) -> None:
         self._future = future
         self._store = store
         self._cut = False
         self._polling: threading.Lock | None = None
+        self.threaded: float = 0.0
+        """Seconds of processor time in worker threads."""
 
     def __enter__(self) -> Self:
         return self
@@ -228,7 +230,14 @@ class Fiber:
     def _run(self, quantum: float, deadline: float, waiting: set[Fiber]) -> bool:
         """Run slices until the call is over, needs the host, is cut or gives way."""
         waiting.discard(self)
-        store, polling, turn = self._store, self._polling, _now() + quantum
+        before = time.thread_time()
+        try:
+            return self._run_on(_now() + quantum, deadline, waiting)
+        finally:
+            self.threaded += time.thread_time() - before
+
+    def _run_on(self, turn: float, deadline: float, waiting: set[Fiber]) -> bool:
+        store, polling = self._store, self._polling
         assert polling is not None
         while True:
             with polling:

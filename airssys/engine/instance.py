@@ -41,7 +41,7 @@ class Instance:
     __slots__ = (
         *("_call", "_called", "_calls", "_engine", "_fuel", "_fuel_set", "_funcs"),
         *("_guard", "_host_calls", "_link", "_raw", "_raw_at", "_running", "_store"),
-        *("_why", "component", "limits"),
+        *("_threaded", "_why", "component", "limits"),
     )
 
     def __init__(
@@ -63,6 +63,7 @@ class Instance:
         self._calls = self._host_calls = 0
         self._fuel = 0
         self._fuel_set = 0
+        self._threaded = 0.0
         self._called: dict[int, Call] = {}
         self._funcs: dict[str, tuple[ExportSignature, Any, int]] = {}
         self._raw = _Raw()
@@ -114,7 +115,12 @@ class Instance:
         fuel = self._fuel
         if self._store is not None and self._running is None:
             fuel += self._fuel_set - self._store.fuel
-        return Usage(fuel=fuel, calls=self._calls, host_calls=self._host_calls)
+        return Usage(
+            fuel=fuel,
+            calls=self._calls,
+            host_calls=self._host_calls,
+            threaded=self._threaded,
+        )
 
     def close(self) -> None:
         """Free the instance. Does nothing when it is closed already.
@@ -230,7 +236,10 @@ class Instance:
         assert store is not None
         try:
             with Fiber(future, store) as fiber:
-                await self._finish(fiber, export)
+                try:
+                    await self._finish(fiber, export)
+                finally:
+                    self._threaded += fiber.threaded
         except BaseException as error:
             self._end(f"{export!r} was cut off by {type(error).__name__}")
             raise

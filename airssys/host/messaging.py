@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
+import anyio
 from attrs import evolve
 
 from ..abc import Call, HostInterface, Instrument
@@ -22,6 +23,7 @@ from ..core.errors import (
     ReplyTimeout,
     WitError,
 )
+from ..core.event import Denied
 from ..core.message import check_topic
 from ..core.pattern import Kind, Pattern
 from ..engine.types import Err, Ok, Variant
@@ -72,6 +74,14 @@ class Postbox(Protocol):
         """Return a component's grants; None for a Python actor, which is trusted."""
         ...
 
+    def count(self, sender: str, now: float) -> None:
+        """Count a message that a component is about to send.
+
+        Raises:
+            QuotaExceeded: It has sent all it may for now.
+        """
+        ...
+
 
 @lru_cache(maxsize=4096)
 def component_id(actor: str) -> Mapping[str, str]:
@@ -93,9 +103,22 @@ def messaging(
     """Return the interface for all components of a system.
 
     Between two components both sides must agree: the sender is granted ``send`` or
-    ``request`` to the receiver, and the receiver ``receive`` from the sender.
+    ``request`` to the receiver, and the receiver ``receive`` from the sender. Whatever
+    a component tries to send counts towards its quota of messages, each target of a
+    broadcast for itself; a refusal is ``denied``, and an event, as for a capability.
     """
     interface = HostInterface(MESSAGING)
+
+    def count(call: Call) -> None:
+        now = anyio.current_time()
+        try:
+            postbox.count(_caller(call), now)
+        except QuotaExceeded as error:
+            if instrument is not None:
+                needed = "send another message"
+                denied = Denied(now, _caller(call), call.function, needed, str(error))
+                instrument.event(denied)
+            raise WitError(_denied(str(error))) from error
 
     def may_receive(call: Call, target: str) -> None:
         grants = postbox.grants(target)
@@ -122,6 +145,7 @@ def messaging(
     )
     async def send(call: Call, target: _Id, payload: bytes) -> None:
         with _told():
+            count(call)
             may_receive(call, actor_id(target))
             await postbox.send(actor_id(target), payload, sender=_caller(call))
 
@@ -135,6 +159,7 @@ def messaging(
         call: Call, target: _Id, payload: bytes, timeout_ms: int
     ) -> bytes:
         with _told():
+            count(call)
             may_receive(call, actor_id(target))
             return await postbox.ask(
                 actor_id(target),
@@ -153,6 +178,7 @@ def messaging(
         call: Call, target: _Id, payload: bytes, timeout_ms: int
     ) -> str:
         with _told():
+            count(call)
             may_receive(call, actor_id(target))
             return await postbox.request(
                 actor_id(target),
@@ -184,6 +210,7 @@ def messaging(
                 if problem:
                     raise WitError(_denied(problem))  # noqa: TRY301 - as `send` has it
                 with _told():
+                    count(call)
                     may_receive(call, target)
                     await postbox.send(target, payload, sender=_caller(call))
             except WitError as error:
@@ -200,6 +227,7 @@ def messaging(
     )
     async def publish(call: Call, topic: str, payload: bytes) -> None:
         with _told():
+            count(call)
             await postbox.publish(topic, payload, sender=_caller(call))
 
     @offer(

@@ -17,7 +17,7 @@ from airssys.host.guard import guard_for
 from airssys.host.messaging import MESSAGING, actor_id, component_id, messaging
 from airssys.post_office import PostOffice
 from airssys.registry import Registry
-from airssys.testing import Recorder
+from airssys.testing import Recorder, virtual_time
 
 ALL = Grants(
     messaging=MessagingGrants(
@@ -29,14 +29,16 @@ ALL = Grants(
 class Guest:
     """A guest's view of the interface: calls go through the guard, as the engine's."""
 
-    def __init__(self, grants: Grants = ALL) -> None:
+    def __init__(self, grants: Grants = ALL, messages: float | None = None) -> None:
         self.recorder = Recorder()
         self.registry = Registry(PostOffice(self.recorder))
         self.interface: HostInterface = messaging(
             self.registry, instrument=self.recorder
         )
         self.grants = grants
-        self.mailbox = self.registry.register("acme/a", grants=grants).mailbox
+        self.mailbox = self.registry.register(
+            "acme/a", grants=grants, messages=messages
+        ).mailbox
 
     async def call(self, name: str, *args: object) -> Any:
         call = Call("acme/a", "acme/a", f"{MESSAGING}#{name}", self.grants)
@@ -212,3 +214,49 @@ async def test_why_a_message_went_nowhere_is_told_by_its_case() -> None:
     assert await case("publish", "a.*", b"") == "invalid-message"
     assert await case("subscribe", "a..b") == "invalid-message"
     assert full.mailbox.statistics().queued == 1
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
+async def test_over_its_quota_a_guest_is_refused_until_time_has_passed() -> None:
+    guest = Guest(messages=5)
+    b = guest.registry.register("b").mailbox
+    c = guest.registry.register("c", grants=Grants()).mailbox
+    guest.registry.subscribe("t", sender="b")
+
+    await guest.call("send", ident("b"), b"")
+    await guest.call("publish", "t", b"")
+    await guest.call("send-request", ident("b"), b"", 1000)
+    assert (await guest.error("request", ident("b"), b"", 0)).case == "timeout"
+    told = await guest.call("broadcast", [ident("b"), ident("b"), ident("c")], b"")
+    text = "actor 'acme/a' is over its quota of messages (limit: 5 a second; "
+    refused = [
+        await guest.error("send", ident("b"), b""),
+        await guest.error("request", ident("b"), b"", 0),
+        await guest.error("send-request", ident("b"), b"", 0),
+        await guest.error("publish", "t", b""),
+    ]
+
+    over = Variant("denied", f"{text}the next may go in 0.2 s)")
+    assert told == [Ok(), Err(over), Err(over)]
+    assert refused == [over] * 4
+    assert (b.statistics().queued, c.statistics().queued) == (5, 0)
+    names = [event.operation.partition("#")[2] for event in guest.recorder.of(Denied)]
+    assert names == ["broadcast"] * 2 + ["send", "request", "send-request", "publish"]
+    assert {(event.component, event.needed) for event in guest.recorder.of(Denied)} == {
+        ("acme/a", "send another message")
+    }
+
+    await anyio.sleep(0.21)
+    await guest.call("send", ident("b"), b"")
+    assert await guest.error("send", ident("b"), b"") != over
+    assert b.statistics().queued == 6
+
+
+async def test_without_an_instrument_the_quota_holds_all_the_same() -> None:
+    guest = Guest(messages=1)
+    guest.interface = messaging(guest.registry)
+    guest.registry.register("b")
+
+    await guest.call("send", ident("b"), b"")
+
+    assert (await guest.error("send", ident("b"), b"")).case == "denied"
