@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .actor import Actor
     from .config import HostConfig
     from .core.capability import Custom, Grants
-    from .core.errors import AirssysError, WitError
+    from .core.errors import AirssysError, RestartsExhausted, WitError
     from .core.limits import Limits, Usage
     from .core.restart import (
         AutoShutdown,
@@ -56,6 +56,7 @@ __all__ = (
     "Ok",
     "Record",
     "Restart",
+    "RestartsExhausted",
     "Some",
     "Strategy",
     "Usage",
@@ -88,6 +89,7 @@ _HOMES = {
     "Ok": ".engine.types",
     "Record": ".engine.types",
     "Restart": ".core.restart",
+    "RestartsExhausted": ".core.errors",
     "Some": ".engine.types",
     "Strategy": ".core.restart",
     "Usage": ".core.limits",

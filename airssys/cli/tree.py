@@ -11,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree as Picture
 
 from ..artifact import load_manifest
+from ..config import load_config
 from ..core.restart import AutoShutdown, Backoff
 from ..core.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import show_duration
@@ -20,26 +21,30 @@ from .source import Kind, kind_of, read_tree
 __all__ = ("names", "picture", "tree")
 
 
-def tree(file: Path, /) -> None:
+def tree(file: Path, /, *, config: Path | None = None) -> None:
     """Print the tree that a tree file describes: supervisors, rules, children.
 
     Args:
         file: The tree file.
+        config: The host file, which may raise or lower the ceiling on memory.
     """
     if kind_of(file) is not Kind.TREE:
         raise BadInput(f"{file}: it is no tree file")
     console = Console(highlight=False, markup=False)
-    console.print(anyio.run(picture, read_tree(file), file.parent), soft_wrap=True)
+    drawn = anyio.run(
+        picture, read_tree(file), file.parent, load_config(config).ceiling
+    )
+    console.print(drawn, soft_wrap=True)
 
 
-async def picture(tree: Tree, folder: Path) -> Picture:
+async def picture(tree: Tree, folder: Path, ceiling: int) -> Picture:
     """Draw a tree; what it leaves to a component's manifest is looked up there.
 
     Raises:
         ManifestError: The manifest of a component breaks its schema.
     """
     top = Picture(_supervisor(tree.root), guide_style="dim")
-    await _grow(top, tree, tree.root, folder)
+    await _grow(top, tree, tree.root, folder, ceiling)
     return top
 
 
@@ -50,16 +55,22 @@ def names(node: Node) -> list[str]:
 
 
 async def _grow(
-    branch: Picture, tree: Tree, supervisor: SupervisorNode, folder: Path
+    branch: Picture,
+    tree: Tree,
+    supervisor: SupervisorNode,
+    folder: Path,
+    ceiling: int,
 ) -> None:
     for node in supervisor.children:
         match node:
             case SupervisorNode():
-                await _grow(branch.add(_supervisor(node)), tree, node, folder)
+                below = branch.add(_supervisor(node))
+                await _grow(below, tree, node, folder, ceiling)
             case ActorNode():
                 branch.add(_child(node, f"actor {node.actor}", node.restart.value))
             case ComponentNode():
-                _, manifest = await load_manifest(folder / node.component)
+                path = folder / node.component
+                _, manifest = await load_manifest(path, ceiling=ceiling)
                 rule = tree.narrow(node, manifest).supervision
                 what = f"component {node.component}"
                 branch.add(_child(node, what, rule.restart.value))

@@ -24,12 +24,12 @@ _POSITIVE = validators.and_(
 class Limits:
     """What one instance may use.
 
-    Memory, table and instance limits hold for the whole instance, fuel and timeout for
-    each call (and for the instantiation, which may run a start function).
+    Fuel and timeout hold for each call (and for the instantiation, which may run a
+    start function), the other limits as long as the instance lives.
     """
 
     memory: int = field(default=64 * MIB, validator=_POSITIVE)
-    """Bytes of linear memory, each memory of the instance for itself."""
+    """Bytes of linear memory; each memory for itself, where there may be several."""
     fuel: int | None = field(default=None, validator=validators.optional(_POSITIVE))
     """Fuel per call, about one unit per wasm instruction. None: unmetered."""
     timeout: float | None = field(
@@ -38,9 +38,9 @@ class Limits:
     """Seconds per call, waits in host functions included. None: no end."""
     table_elements: int = field(default=100_000, validator=_POSITIVE)
     """Elements in each table."""
-    memories: int = field(default=16, validator=_POSITIVE)
-    """Linear memories; a component may hold several core modules."""
-    tables: int = field(default=64, validator=_POSITIVE)
+    memories: int = field(default=1, validator=_POSITIVE)
+    """Linear memories. One is what compilers make; composed components need more."""
+    tables: int = field(default=8, validator=_POSITIVE)
     instances: int = field(default=128, validator=_POSITIVE)
     """Core instances inside the component."""
 

@@ -1,9 +1,9 @@
 """Refuse an instance before the operating system would make wasmtime abort.
 
-Each linear memory takes three mappings of the address space, the stack that an instance
-keeps after its first call two more, and Linux allows a process 65,530 by default. Past
-that point a failed allocation inside wasmtime ends the process, so instances, and first
-calls, are admitted under a ceiling read from the machine.
+Each linear memory takes two or three mappings of the address space, the stack that an
+instance keeps after its first call two more, and Linux allows a process 65,530 by
+default. Past that point a failed allocation inside wasmtime ends the process, so
+instances, and first calls, are admitted under a ceiling read from the machine.
 """
 
 from __future__ import annotations
@@ -68,17 +68,19 @@ class Ceiling:
         self._take(mappings or _GUESS, component)
         self.live += 1
 
-    def admit_call(self, component: str) -> None:
-        """Make room for the stack of an instance's first call.
+    def admit_call(self, component: str) -> int:
+        """Make room for the stack of an instance's first call; return what it takes.
 
         Raises:
             QuotaExceeded: As `admit`; the instance stays as it was.
         """
         self._take(_STACK, component)
+        return _STACK
 
-    def release(self) -> None:
-        """Count one instance less."""
+    def release(self, mappings: int = 0) -> None:
+        """Count one instance less, which gives back so many mappings."""
         self.live -= 1
+        self._room += mappings
 
     def count(self) -> int:
         """Return the number of mappings; 0 where they are not limited."""

@@ -294,11 +294,7 @@ class Component:
         ceiling = self.engine.ceiling
         before = 0 if self.mappings else ceiling.count()
         instance = Instance(self, self._link(imports), limits or _LIMITS, call, guard)
-        try:
-            await instance.start()
-        except BaseException:
-            instance.close()
-            raise
+        await instance.start()
         if not self.mappings:
             self.mappings = max(ceiling.count() - before, 1) + 1
         return instance

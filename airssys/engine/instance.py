@@ -40,8 +40,8 @@ class Instance:
 
     __slots__ = (
         *("_call", "_called", "_calls", "_engine", "_fuel", "_fuel_set", "_funcs"),
-        *("_guard", "_host_calls", "_link", "_raw", "_raw_at", "_running", "_store"),
-        *("_threaded", "_why", "component", "limits"),
+        *("_guard", "_host_calls", "_link", "_mappings", "_raw", "_raw_at"),
+        *("_running", "_store", "_threaded", "_why", "component", "limits"),
     )
 
     def __init__(
@@ -68,6 +68,8 @@ class Instance:
         self._funcs: dict[str, tuple[ExportSignature, Any, int]] = {}
         self._raw = _Raw()
         self._raw_at = ctypes.addressof(self._raw)
+        self._mappings = component.mappings
+        """What the instance gives back to the ceiling; 0 where that is not known."""
         engine.ceiling.admit(component.name, component.mappings)
         self._store: Store | None = (store := Store(engine.pointer))
         store.lift = link.lift
@@ -159,25 +161,23 @@ class Instance:
         signature, _, func = self._funcs.get(export) or self._find(export)
         frame = signature.frame(args)
         self._calls += 1
-        context = self._begin(export)
-        future = _ffi.func_call_async(
-            func,
-            context,
-            frame.base,
-            signature.params,
-            frame.result_address,
-            signature.results,
-            frame.error_address,
-        )
-        # Most calls are over at once, and need no Fiber.
         try:
+            future = _ffi.func_call_async(
+                func,
+                self._begin(export),
+                frame.base,
+                signature.params,
+                frame.result_address,
+                signature.results,
+                frame.error_address,
+            )
+            # Most calls are over at once, and need no Fiber.
             if _ffi.future_poll(future):
                 _ffi.future_delete(future)
             else:
                 await self._run(future, export)
         except BaseException:
-            if self._store is not None:
-                self._abandon(export)
+            self._abandon(export)
             raise
         if error := frame.error:
             raise self._failed(error, export)
@@ -186,17 +186,21 @@ class Instance:
 
     async def start(self) -> None:
         """Instantiate the component; its start functions run like a call."""
-        future = _ffi.linker_instantiate_async(
-            self._link.pointer,
-            self._begin(_INSTANTIATE),
-            self.component.pointer,
-            self._raw_at,
-            self._raw_at + _ffi.INSTANCE_SIZE,
-        )
-        if _ffi.future_poll(future):
-            _ffi.future_delete(future)
-        else:
-            await self._run(future, _INSTANTIATE)
+        try:
+            future = _ffi.linker_instantiate_async(
+                self._link.pointer,
+                self._begin(_INSTANTIATE),
+                self.component.pointer,
+                self._raw_at,
+                self._raw_at + _ffi.INSTANCE_SIZE,
+            )
+            if _ffi.future_poll(future):
+                _ffi.future_delete(future)
+            else:
+                await self._run(future, _INSTANTIATE)
+        except BaseException:
+            self._abandon(_INSTANTIATE)
+            raise
         if error := self._raw[2]:
             raise self._failed(error, _INSTANTIATE)
         self._running = None
@@ -206,7 +210,7 @@ class Instance:
         assert self._store is not None
         signature, index = self.component.function(export)
         if not self._funcs:
-            self._engine.ceiling.admit_call(self.component.name)
+            self._mappings += self._engine.ceiling.admit_call(self.component.name)
         raw = ctypes.create_string_buffer(_ffi.FUNC_SIZE)
         func = ctypes.addressof(raw)
         found = _ffi.instance_get_func(self._raw_at, self._store.context, index, func)
@@ -251,9 +255,12 @@ class Instance:
         """Give the store up without freeing it, after a Ctrl-C between two steps.
 
         Nobody knows whether its future is still there, which would end the process.
+        Does nothing where the call was cut in the orderly way.
         """
-        self._store = self._running = None
-        self._why = f"{export!r} was cut off by KeyboardInterrupt"
+        if self._store is not None:
+            self._store = self._running = None
+            self._why = f"{export!r} was cut off by KeyboardInterrupt"
+            self._engine.ceiling.release()
 
     async def _finish(self, fiber: Fiber, export: str) -> None:
         """Go on after the first slice, under the time limit."""
@@ -318,5 +325,5 @@ class Instance:
             if self._fuel_set:
                 self._fuel += self._fuel_set - store.fuel
             store.close()
-            self._engine.ceiling.release()
+            self._engine.ceiling.release(self._mappings)
             self._why = why

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from .conftest import Command
@@ -64,3 +67,35 @@ def test_a_component_without_a_manifest_is_told(
 
     assert ran.status == 2
     assert "it cannot be read: No such file or directory" in ran.err
+
+
+@pytest.mark.parametrize("command", ["tree", "run"])
+def test_the_host_s_ceiling_on_memory_holds_for_trees(
+    airssys: Command, quickstart: Path, tmp_path: Path, command: str
+) -> None:
+    shutil.copytree(quickstart / "counter", tmp_path / "counter")
+    manifest = tmp_path / "counter" / "Component.toml"
+    manifest.write_text(manifest.read_text().replace('"512KiB"', '"100MiB"'))
+    (tmp_path / "host.toml").write_text('memory = "256MiB"\n')
+    (tmp_path / "actors.py").write_text("async def ends(actor):\n    pass\n")
+    tree = tmp_path / "tree.toml"
+    tree.write_text(
+        """[supervisor]
+auto_shutdown = "any_significant"
+[[child]]
+id = "quickstart/counter"
+component = "counter"
+[[child]]
+id = "ends"
+actor = "actors:ends"
+restart = "temporary"
+significant = true
+"""
+    )
+
+    refused = airssys(command, tree)
+    allowed = airssys(command, tree, "--config", tmp_path / "host.toml")
+
+    assert refused.status == 2
+    assert "host's ceiling of 64MiB" in refused.err
+    assert allowed.status == 0, allowed.err

@@ -399,3 +399,22 @@ async def test_a_ctrl_c_beside_the_first_slice_gives_the_instance_up(
     with pytest.raises(InstanceClosed, match="cut off by KeyboardInterrupt"):
         await instance.call("f")
     instance.close()
+
+
+async def test_a_ctrl_c_beside_the_start_leaves_as_it_is(
+    compile_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    component = await compile_(guests.code('(func (export "f"))', "f"))
+
+    def interrupted(_future: int) -> bool:
+        raise KeyboardInterrupt
+
+    live = component.engine.ceiling.live
+    with monkeypatch.context() as patched:
+        patched.setattr("airssys.engine._ffi.future_poll", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            await component.instantiate()
+
+    assert component.engine.ceiling.live == live
+    with await component.instantiate() as instance:
+        assert await instance.call("f") is None

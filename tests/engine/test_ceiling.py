@@ -12,6 +12,7 @@ import pytest
 
 from airssys.abc import HostInterface
 from airssys.core.errors import LimitExceeded, QuotaExceeded
+from airssys.core.limits import Limits
 from airssys.engine.ceiling import Ceiling
 from airssys.engine.component import Engine
 
@@ -152,10 +153,24 @@ async def test_a_component_with_many_memories_is_charged_for_all_of_them() -> No
     before = mappings()
     with pytest.raises(QuotaExceeded):
         while True:
-            kept.append(await component.instantiate())
+            kept.append(await component.instantiate(limits=Limits(memories=12)))
 
     assert mappings() - before <= 2000
     assert component.mappings > 12
     assert len(kept) > 20
     for instance in kept:
         instance.close()
+
+
+async def test_room_comes_back_with_what_an_instance_took() -> None:
+    engine = Engine(cache=False)
+    component = await engine.compile(guests.code('(func (export "f")) (memory 1)', "f"))
+    engine.ceiling = Ceiling(limit=1_000_000)
+    with await component.instantiate():
+        pass  # the first shows what each takes
+    room = engine.ceiling._room
+    for _ in range(100):
+        with await component.instantiate() as instance:
+            await instance.call("f")
+
+    assert engine.ceiling._room == room
