@@ -17,6 +17,7 @@ __all__ = (
     "FuncType",
     "InstanceType",
     "List",
+    "Octets",
     "Ok",
     "Opaque",
     "Option",
@@ -128,6 +129,14 @@ class List:
 
 
 @frozen
+class Octets:
+    """A ``list<u8>`` that crosses as a string, see `lane`; bytes in Python."""
+
+    def __str__(self) -> str:
+        return "list<u8>"
+
+
+@frozen
 class RecordType:
     """A record's field names and types, in order."""
 
@@ -218,6 +227,7 @@ class Opaque:
 WitType: TypeAlias = (
     Scalar
     | List
+    | Octets
     | RecordType
     | Tuple
     | VariantType
