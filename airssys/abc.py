@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
@@ -18,12 +19,14 @@ __all__ = (
     "Guard",
     "HostFunction",
     "HostInterface",
+    "HostResource",
     "Instrument",
     "Needs",
     "check_needs",
 )
 
 _F = TypeVar("_F", bound=Callable[..., object])
+_C = TypeVar("_C", bound=type)
 
 Needs: TypeAlias = Callable[..., Capability | None]
 """What a host function needs, worked out from its arguments; None: nothing."""
@@ -80,6 +83,27 @@ class HostFunction:
         )
 
 
+@frozen
+class HostResource:
+    """A resource that a host offers to guests: what it is in Python."""
+
+    name: str
+    """The WIT name, in kebab case."""
+    made: type
+    """The class of its objects."""
+    drop: Callable[[Any], object] | None = None
+    """Called with an object when the guest has no handle of it any more."""
+
+
+@frozen
+class _Marked:
+    """What `HostInterface.method` says of a method, until its class is offered."""
+
+    name: str | None
+    needs: Needs | None
+    wit: str | None
+
+
 @define
 class HostInterface:
     """An interface that a host offers for import, function by function.
@@ -94,6 +118,7 @@ class HostInterface:
 
     name: str
     functions: dict[str, HostFunction] = field(factory=dict, init=False)
+    resources: dict[str, HostResource] = field(factory=dict, init=False)
 
     @overload
     def function(
@@ -151,6 +176,162 @@ class HostInterface:
         self._add(body, name, needs, wit)
         return body
 
+    @overload
+    def resource(
+        self,
+        made: _C,
+        /,
+        *,
+        name: str | None = None,
+        constructor: str | None = None,
+        drop: str | None = None,
+    ) -> _C: ...
+    @overload
+    def resource(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        constructor: str | None = None,
+        drop: str | None = None,
+    ) -> Callable[[_C], _C]: ...
+    def resource(
+        self,
+        made: _C | None = None,
+        /,
+        *,
+        name: str | None = None,
+        constructor: str | None = None,
+        drop: str | None = None,
+    ) -> _C | Callable[[_C], _C]:
+        """Offer a class to guests as a resource, as a decorator of the class.
+
+        >>> @kv.resource
+        ... class Bucket:
+        ...     def __init__(self, call: Call, name: str) -> None: ...
+        ...     async def get(self, key: str) -> bytes | None: ...
+        ...     def drop(self) -> None: ...
+
+        ``Bucket`` is ``bucket`` in WIT. Making an object is the constructor; public
+        methods are methods, static and class methods are static functions, each with
+        or without a `Call` as its first parameter. Objects of the class go to guests
+        where WIT says ``bucket`` and come back where it says ``bucket`` or
+        ``borrow<bucket>``.
+
+        Args:
+            made: The class.
+            name: The WIT name, where it is not the class's name in kebab case.
+            constructor: The static or class method that is the constructor, where
+                making an object is not: it can be ``async``, or return None or an error
+                where WIT says ``result``.
+            drop: The method that is called when the guest has dropped its last handle
+                of an object, or has ended, in whatever way: once. By default the method
+                ``drop``, else ``close``, where there is one that is no ``async def``.
+                It runs on the event loop, between two steps of the guest.
+
+        Raises:
+            ValueError: The interface already has a resource of that name, or the class
+                has no method of a name that is given.
+            TypeError: ``drop`` is an ``async def``: nothing could wait for it.
+        """
+        if made is None:
+
+            def decorate(decorated: _C) -> _C:
+                self._add_resource(decorated, name, constructor, drop)
+                return decorated
+
+            return decorate
+        self._add_resource(made, name, constructor, drop)
+        return made
+
+    def method(
+        self,
+        *,
+        name: str | None = None,
+        needs: Needs | None = None,
+        wit: str | None = None,
+    ) -> Callable[[_F], _F]:
+        """Say more of a method of a class that `resource` offers.
+
+        Args:
+            name: The WIT name, where it is not the Python name in kebab case.
+            needs: As for `function`; it takes the object first, where there is one.
+            wit: As for `function`; the first parameter is the borrowed object.
+        """
+
+        def decorate(decorated: _F) -> _F:
+            # On the function itself: it has no class yet, so there is nowhere else.
+            function: Any = getattr(decorated, "__func__", decorated)
+            function.__airssys__ = _Marked(name, needs, wit)
+            return decorated
+
+        return decorate
+
+    def _add_resource(
+        self, made: type, name: str | None, constructor: str | None, drop: str | None
+    ) -> None:
+        name = name or _kebab(made.__name__)
+        if name in self.resources:
+            raise ValueError(f"{self.name!r} already has a resource {name!r}")
+        for given in (constructor, drop):
+            if given is not None and not callable(getattr(made, given, None)):
+                raise ValueError(f"{made.__name__} has no method {given!r}")
+        if drop is not None and inspect.iscoroutinefunction(getattr(made, drop)):
+            raise TypeError(
+                f"{made.__name__}.{drop} is an async def: nothing can wait for what "
+                "runs when a resource is dropped"
+            )
+        if drop is None:
+            drop = next((each for each in ("drop", "close") if _runs(made, each)), None)
+        self.resources[name] = HostResource(
+            name, made, None if drop is None else getattr(made, drop)
+        )
+        make = made if constructor is None else getattr(made, constructor)
+        self._add_body(f"[constructor]{name}", make, inspect.signature(make), None)
+        for each in dir(made):
+            member = inspect.getattr_static(made, each)
+            if (
+                each.startswith("_")
+                or each == constructor
+                or not callable(getattr(made, each))
+            ):
+                continue
+            if isinstance(member, staticmethod | classmethod):
+                body, word, skip = getattr(made, each), "static", 0
+            else:
+                body, word, skip = member, "method", 1
+            marked = getattr(getattr(member, "__func__", member), "__airssys__", None)
+            wit_name = (marked and marked.name) or each.replace("_", "-")
+            signature = inspect.signature(body)
+            self._add_body(f"[{word}]{name}.{wit_name}", body, signature, marked, skip)
+
+    def _add_body(
+        self,
+        name: str,
+        body: Callable[..., object],
+        signature: inspect.Signature,
+        marked: _Marked | None,
+        skip: int = 0,
+    ) -> None:
+        """Add a part of a resource; it takes the `Call`, if at all, after ``skip``."""
+        marked = marked or _Marked(None, None, None)
+        if marked.wit is not None:
+            nameless(marked.wit)
+        parameters = list(signature.parameters.values())
+        fewest, most = _counted(body, parameters)
+        takes_call = _takes_call(parameters[skip : skip + 1])
+        if takes_call:
+            fewest, most = fewest - 1, None if most is None else most - 1
+
+        def run(call: Call, *args: Any) -> object:
+            if takes_call:
+                return body(*args[:skip], call, *args[skip:])
+            return body(*args)
+
+        self.functions[name] = HostFunction(
+            name, run, marked.needs, fewest, most, wit=marked.wit
+        )
+
     def _add(
         self,
         body: Callable[..., object],
@@ -171,13 +352,46 @@ class HostInterface:
         )
 
 
+def _kebab(name: str) -> str:
+    """Return the WIT name for a class's: ``HTTPServer2`` is ``http-server2``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+
+
+def _runs(made: type, name: str) -> bool:
+    """Tell whether a class has a method that can run when a resource is dropped."""
+    method = getattr(made, name, None)
+    return callable(method) and not inspect.iscoroutinefunction(method)
+
+
+def _takes_call(parameters: Sequence[inspect.Parameter]) -> bool:
+    """Tell whether the first parameter, if there is one, is a `Call`."""
+    for parameter in parameters:
+        if parameter.annotation is parameter.empty:
+            return parameter.name == "call"
+        return (
+            parameter.annotation is Call
+            or str(parameter.annotation).rpartition(".")[2] == Call.__name__
+        )
+    return False
+
+
 def _parameters(body: Callable[..., object]) -> tuple[int, int | None]:
     """Count the positional parameters after the `Call`: fewest, most."""
-    fewest = most = -1
-    for parameter in inspect.signature(body).parameters.values():
+    parameters = list(inspect.signature(body).parameters.values())
+    if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+        return -1, -1
+    fewest, most = _counted(body, parameters)
+    return fewest - 1, None if most is None else most - 1
+
+
+def _counted(
+    body: object, parameters: Sequence[inspect.Parameter]
+) -> tuple[int, int | None]:
+    """Count positional parameters: the fewest, and the most."""
+    fewest = most = 0
+    for parameter in parameters:
         if (
-            most >= 0
-            and parameter.kind is parameter.KEYWORD_ONLY
+            parameter.kind is parameter.KEYWORD_ONLY
             and parameter.default is parameter.empty
         ):
             raise TypeError(f"{body!r} cannot be called without {parameter.name!r}")

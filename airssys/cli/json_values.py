@@ -7,13 +7,17 @@ from math import isfinite
 from typing import Any, Final
 
 from ..engine.types import (
+    Borrow,
     Enum,
     Err,
     Flags,
     List,
+    Map,
+    Octets,
     Ok,
     Opaque,
     Option,
+    Own,
     Record,
     RecordType,
     Result,
@@ -43,7 +47,7 @@ def to_json(value: Any, type_: WitType) -> Any:
     match type_:
         case Scalar("f32" | "f64"):
             return value if isfinite(value) else str(value)
-        case List(Scalar("u8")):
+        case List(Scalar("u8")) | Octets():
             return list(value)
         case List(element):
             return [to_json(item, element) for item in value]
@@ -65,8 +69,10 @@ def to_json(value: Any, type_: WitType) -> Any:
         case Result(ok, err):
             word, inner = ("ok", ok) if isinstance(value, Ok) else ("err", err)
             return {word: None if inner is None else to_json(value.value, inner)}
-        case Opaque():
-            return f"<{type_.name}>"
+        case Map(key, item):
+            return to_json(list(value.items()), List(Tuple((key, item))))
+        case Own() | Borrow() | Octets() | Opaque():
+            return f"<{type_}>"
         case Scalar() | Enum():
             return value
 
@@ -92,6 +98,8 @@ def from_json(data: Any, type_: WitType, path: str = "") -> Any:
         case List(element), list():
             items = [from_json(d, element, f"{path}[{i}]") for i, d in enumerate(data)]
             return bytes(items) if element == Scalar("u8") else items
+        case Map(key, item), list():
+            return dict(from_json(data, List(Tuple((key, item))), path))
         case Tuple(elements), list() if len(data) == len(elements):
             pairs = zip(data, elements, strict=True)
             return tuple(

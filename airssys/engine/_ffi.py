@@ -71,7 +71,7 @@ _check_layout()
 _brief = ctypes.PyDLL("libwasmtime", handle=_library.dll._handle)  # noqa: SLF001
 
 
-def _function(name: str, returns: Any, *takes: Any, brief: bool = True) -> Any:
+def function(name: str, returns: Any, *takes: Any, brief: bool = True) -> Any:
     try:
         function = (_brief if brief else _library.dll)[name]
     except AttributeError:
@@ -82,40 +82,61 @@ def _function(name: str, returns: Any, *takes: Any, brief: bool = True) -> Any:
 
 _P = c_void_p
 
-store_new = _function("wasmtime_store_new", _P, _P, _P, _P)
-store_delete = _function("wasmtime_store_delete", None, _P, brief=False)
-store_context = _function("wasmtime_store_context", _P, _P)
-store_limiter = _function("wasmtime_store_limiter", None, _P, *(c_int64,) * 5)
-context_get_data = _function("wasmtime_context_get_data", _P, _P)
-context_set_fuel = _function("wasmtime_context_set_fuel", _P, _P, c_uint64)
-context_get_fuel = _function("wasmtime_context_get_fuel", _P, _P, _P)
-context_yield_interval = _function(
+store_new = function("wasmtime_store_new", _P, _P, _P, _P)
+store_delete = function("wasmtime_store_delete", None, _P, brief=False)
+store_context = function("wasmtime_store_context", _P, _P)
+store_limiter = function("wasmtime_store_limiter", None, _P, *(c_int64,) * 5)
+context_get_data = function("wasmtime_context_get_data", _P, _P)
+context_set_fuel = function("wasmtime_context_set_fuel", _P, _P, c_uint64)
+context_get_fuel = function("wasmtime_context_get_fuel", _P, _P, _P)
+context_yield_interval = function(
     "wasmtime_context_fuel_async_yield_interval", _P, _P, c_uint64
 )
-error_delete = _function("wasmtime_error_delete", None, _P)
-val_clone = _function("wasmtime_component_val_clone", None, _P, _P)
-val_delete = _function("wasmtime_component_val_delete", None, _P)
-func_call_async = _function(
+error_delete = function("wasmtime_error_delete", None, _P)
+val_clone = function("wasmtime_component_val_clone", None, _P, _P)
+val_delete = function("wasmtime_component_val_delete", None, _P)
+resource_type_new = function("wasmtime_component_resource_type_new_host", _P, c_uint32)
+resource_type_delete = function("wasmtime_component_resource_type_delete", None, _P)
+resource_any_clone = function("wasmtime_component_resource_any_clone", _P, _P)
+resource_any_delete = function("wasmtime_component_resource_any_delete", None, _P)
+resource_any_to_host = function(
+    "wasmtime_component_resource_any_to_host", _P, _P, _P, _P
+)
+resource_host_new = function(
+    "wasmtime_component_resource_host_new", _P, c_bool, c_uint32, c_uint32
+)
+resource_host_rep = function("wasmtime_component_resource_host_rep", c_uint32, _P)
+resource_host_delete = function("wasmtime_component_resource_host_delete", None, _P)
+resource_host_to_any = function(
+    "wasmtime_component_resource_host_to_any", _P, _P, _P, _P
+)
+linker_add_resource = function(
+    "wasmtime_component_linker_instance_add_resource",
+    _P,
+    *(_P, c_char_p, c_size_t, _P, _P, _P, _P),
+)
+func_call_async = function(
     "wasmtime_component_func_call_async", _P, _P, _P, _P, c_size_t, _P, c_size_t, _P
 )
-linker_instantiate_async = _function(
+linker_instantiate_async = function(
     "wasmtime_component_linker_instantiate_async", _P, _P, _P, _P, _P, _P
 )
-linker_add_func_async = _function(
+linker_add_func_async = function(
     "wasmtime_component_linker_instance_add_func_async",
     _P,
     *(_P, c_char_p, c_size_t, _P, _P, _P),
 )
-instance_get_func = _function(
+instance_get_func = function(
     "wasmtime_component_instance_get_func", c_bool, _P, _P, _P, _P
 )
-future_poll = _function("wasmtime_call_future_poll", c_bool, _P, brief=False)
-future_delete = _function("wasmtime_call_future_delete", None, _P, brief=False)
+future_poll = function("wasmtime_call_future_poll", c_bool, _P, brief=False)
+future_delete = function("wasmtime_call_future_delete", None, _P, brief=False)
 
-config_stack_size = _function(
-    "wasmtime_config_async_stack_size_set", None, _P, c_size_t
+config_stack_size = function("wasmtime_config_async_stack_size_set", None, _P, c_size_t)
+config_component_async = function(
+    "wasmtime_config_wasm_component_model_async_set", None, _P, c_bool
 )
-config_wasm_stack = _function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
+config_wasm_stack = function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
 
 give_way = getattr(ctypes.CDLL(None), "sched_yield", None) or (lambda: 0)
 """Lets another thread have the processor, without holding the interpreter lock."""
@@ -143,14 +164,14 @@ class Frames(tuple[str, ...]):
     __slots__ = ()
 
 
-_error_message = _function("wasmtime_error_message", None, _P, _P)
-_error_trace = _function("wasmtime_error_wasm_trace", None, _P, _P)
-_vec_delete = _function("wasm_byte_vec_delete", None, _P)
-_frames_delete = _function("wasm_frame_vec_delete", None, _P)
-_frame_func_index = _function("wasm_frame_func_index", c_uint32, _P)
-_frame_func_offset = _function("wasm_frame_func_offset", c_size_t, _P)
-_frame_func_name = _function("wasmtime_frame_func_name", _P, _P)
-_frame_module_name = _function("wasmtime_frame_module_name", _P, _P)
+_error_message = function("wasmtime_error_message", None, _P, _P)
+_error_trace = function("wasmtime_error_wasm_trace", None, _P, _P)
+_vec_delete = function("wasm_byte_vec_delete", None, _P)
+_frames_delete = function("wasm_frame_vec_delete", None, _P)
+_frame_func_index = function("wasm_frame_func_index", c_uint32, _P)
+_frame_func_offset = function("wasm_frame_func_offset", c_size_t, _P)
+_frame_func_name = function("wasmtime_frame_func_name", _P, _P)
+_frame_module_name = function("wasmtime_frame_module_name", _P, _P)
 _SIZE_POINTER: Final = Struct("=QQ")
 
 
@@ -199,6 +220,9 @@ class HostSide(Protocol):
 
     def requested(self, index: int, arguments: int, results: int) -> None:
         """Note a host call; the arguments are only readable during this call."""
+
+    def dropped(self, rep: int) -> None:
+        """Note that the guest dropped a resource of the host's."""
 
     def failed(self, error: BaseException) -> None:
         """Keep what went wrong inside a callback until the poll has returned."""
@@ -259,6 +283,19 @@ def _host_call(
         _owner(context).failed(problem)
 
 
+@trio.lowlevel.enable_ki_protection
+def _dropped(_: int | None, context: int, rep: int) -> int:
+    """Note that a guest dropped a resource of the host's. Must not raise either."""
+    try:
+        _owner(context).dropped(rep)
+    except BaseException as problem:  # noqa: BLE001 - the edge to C
+        _owner(context).failed(problem)
+    return 0  # no error
+
+
+_dropped_thunk = ctypes.CFUNCTYPE(c_size_t, _P, _P, c_uint32)(_dropped)
+DROPPED: Final = address(_dropped_thunk)
+"""The C address of the one destructor of all host resources."""
 _host_call_thunk = _callback_type(_host_call)
 HOST_CALL: Final = address(_host_call_thunk)
 """The C address of the one callback behind every host function."""

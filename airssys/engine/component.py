@@ -30,7 +30,7 @@ from .layout import Unsupported
 from .link import Link, link
 from .read import TypeReader
 from .signature import ExportSignature
-from .types import Extern, FuncType, InstanceType, shortened
+from .types import Extern, FuncType, InstanceType, ResourceType, shortened
 
 __all__ = ("Component", "Engine")
 
@@ -72,6 +72,7 @@ class Engine:
     ) -> None:
         config = wasmtime.Config()
         config.wasm_component_model = True
+        config.wasm_component_model_map = True
         config.consume_fuel = True
         config.memory_reservation = memory_reservation
         config.memory_guard_size = 64 * KIB
@@ -79,6 +80,7 @@ class Engine:
         config.memory_may_move = True
         config.cranelift_opt_level = "speed" if optimize else "none"
         pointer = _ffi.address(config.ptr())
+        _ffi.config_component_async(pointer, True)  # noqa: FBT003
         _ffi.config_wasm_stack(pointer, stack)
         _ffi.config_stack_size(pointer, stack + _FIBRE_SPARE)
         self.wasmtime: wasmtime.Engine = wasmtime.Engine(config)
@@ -200,15 +202,11 @@ class Component:
         self.size: int = size
         self._compiled = compiled
         self.pointer: int = _ffi.address(compiled.ptr())
-        type_, reader = compiled.type, TypeReader(engine.wasmtime)
-        self.imports: Mapping[str, Extern] = {
-            name: reader.extern(item.ty)
-            for name, item in type_.imports(engine.wasmtime).items()
-        }
-        self.exports: Mapping[str, Extern] = {
-            name: reader.extern(item.ty)
-            for name, item in type_.exports(engine.wasmtime).items()
-        }
+        imports, exports = TypeReader.read(engine.pointer, self.pointer)
+        self.imports: Mapping[str, Extern] = imports
+        self.exports: Mapping[str, Extern] = exports
+        self.drops: Mapping[ResourceType, str] = {}
+        """Functions that run the destructors of the component's own resources."""
         self.mappings: int = 0
         """Memory mappings that an instance takes; 0 before the first was made."""
         self._functions: dict[str, tuple[ExportSignature, int]] = {}
@@ -220,15 +218,7 @@ class Component:
 
     def functions(self) -> Mapping[str, FuncType]:
         """Return every exported function under the name `Instance.call` takes."""
-        found: dict[str, FuncType] = {}
-        for name, extern in self.exports.items():
-            if isinstance(extern, FuncType):
-                found[name] = extern
-            elif isinstance(extern, InstanceType):
-                found |= {
-                    f"{name}#{inner}": type_ for inner, type_ in extern.functions()
-                }
-        return found
+        return dict(InstanceType(self.exports).functions())
 
     def function(self, export: str) -> tuple[ExportSignature, int]:
         """Return how to call an exported function, compiled once, and its index.
@@ -248,9 +238,8 @@ class Component:
             if len(functions) <= _NEAR:
                 near = sorted(functions)
             raise MissingExport(self.name, export, tuple(near))
-        interface, _, function = export.rpartition("#")
         index = None
-        for part in (interface, function) if interface else (function,):
+        for part in export.split("#"):
             index = self._compiled.get_export_index(part, index)
             self._indices.append(index)
         assert index is not None
@@ -259,8 +248,9 @@ class Component:
         except Unsupported as unsupported:
             raise InvalidComponent(
                 self.name,
-                f"function {export!r} has a {unsupported} in its type, which cannot be "
-                f"passed yet: {shortened(functions[export])}",
+                f"function {export!r} has a {unsupported} in its type, which "
+                "wasmtime's C API cannot pass: "
+                f"{shortened(functions[export])}",
             ) from None
         return signature, _ffi.address(index.ptr())
 

@@ -13,7 +13,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import anyio
 import anyio.from_thread
@@ -73,6 +73,16 @@ class Pace:
             self._last[thread] = _now()
 
 
+class Host(Protocol):
+    """What a store's guest reaches of its host, during a poll."""
+
+    def lift(self, index: int, arguments: int) -> list[object]:
+        """Read the parameters of a call of the host function of that index."""
+
+    def drop(self, rep: int) -> None:
+        """Note that the guest dropped a resource of the host's."""
+
+
 class Store:
     """One wasmtime store: the memory of one instance and the state of its call.
 
@@ -81,14 +91,13 @@ class Store:
 
     __slots__ = (
         *("__weakref__", "_answer", "_fuel", "_fuel_at", "_pointer"),
-        *("context", "continuation", "lift", "pending", "problem"),
+        *("context", "continuation", "host", "pending", "problem"),
     )
 
     def __init__(self, engine: int) -> None:
         self._pointer: int | None = _ffi.store_new(engine, id(self), None)
         self.context: int = _ffi.store_context(self._pointer)
-        self.lift: Callable[[int, int], list[object]] | None = None
-        """``lift(index, arguments)`` reads a host call's parameters."""
+        self.host: Host | None = None
         self.pending: tuple[int, list[object], int] | None = None
         """A host call to serve: the function's index, parameters, result address."""
         self.problem: BaseException | None = None
@@ -124,9 +133,13 @@ class Store:
     # Called back by wasmtime, during a poll and on the thread that polls:
 
     def requested(self, index: int, arguments: int, results: int) -> None:
-        assert self.lift is not None
+        assert self.host is not None
         self._answer[0] = 0
-        self.pending = (index, self.lift(index, arguments), results)
+        self.pending = (index, self.host.lift(index, arguments), results)
+
+    def dropped(self, rep: int) -> None:
+        assert self.host is not None
+        self.host.drop(rep)
 
     def failed(self, error: BaseException) -> None:
         self.problem = error

@@ -28,7 +28,7 @@ from .layout import (
     write_head,
 )
 from .lower import lowering
-from .types import Enum, List, Option, RecordType, Scalar, Tuple, WitType, snake
+from .types import Enum, List, Option, RecordType, Scalar, Shapes, Tuple, WitType, snake
 
 __all__ = ("UNUSUAL", "Inlined", "inline")
 
@@ -48,7 +48,8 @@ Inlined = Callable[..., None]
 class _Source:
     """Source under construction, and the objects it refers to."""
 
-    def __init__(self, fixed: list[Fixed]) -> None:
+    def __init__(self, fixed: list[Fixed], shapes: Shapes) -> None:
+        self.shapes = shapes
         self.lines: list[str] = []
         self.names: dict[str, Any] = {
             "head": write_head,
@@ -104,7 +105,7 @@ class _Source:
             case Option(some) if not isinstance(some, Option):
                 self.option(some, value, head, tail)
             case _:
-                write = self.keep(lowering(type_).write)
+                write = self.keep(lowering(type_, self.shapes).write)
                 self.add(f"{write}(block, {head}, {tail}, base, keep, {value})")
 
     def text(self, value: str, head: int) -> None:
@@ -137,7 +138,7 @@ class _Source:
         inner_tail = tail + len(keys) * ENTRY
         for index, (field, (_, inner)) in enumerate(zip(fields, type_.fields)):
             self.lower(inner, field, tail + index * ENTRY + NAME, inner_tail)
-            inner_tail += len(lowering(inner).template)
+            inner_tail += len(lowering(inner, self.shapes).template)
 
     def tuple(self, type_: Tuple, value: str, head: int, tail: int) -> None:
         count = len(type_.elements)
@@ -148,7 +149,7 @@ class _Source:
         inner_tail = tail + count * VAL
         for index, (element, inner) in enumerate(zip(elements, type_.elements)):
             self.lower(inner, element, tail + index * VAL, inner_tail)
-            inner_tail += len(lowering(inner).template)
+            inner_tail += len(lowering(inner, self.shapes).template)
 
     def option(self, some: WitType, value: str, head: int, tail: int) -> None:
         self.add(f"if {value} is None:")
@@ -161,7 +162,10 @@ class _Source:
 
 
 def inline(
-    types: Sequence[WitType], tails: Sequence[int], fixed: list[Fixed]
+    types: Sequence[WitType],
+    tails: Sequence[int],
+    fixed: list[Fixed],
+    shapes: Shapes,
 ) -> Inlined | None:
     """Generate the function for an argument list; None where it would be very long.
 
@@ -170,10 +174,11 @@ def inline(
         tails: The offset of each one's tail; heads stand at the front.
         fixed: Gets the heads that are the same in every call: they are written once
             into each block.
+        shapes: Python classes of named types.
     """
     if sum(map(_parts, types)) > _LARGE:
         return None
-    source = _Source(fixed)
+    source = _Source(fixed, shapes)
     values = [source.variable() for _ in types]
     for index, (type_, value, tail) in enumerate(zip(types, values, tails)):
         source.lower(type_, value, index * VAL, tail)

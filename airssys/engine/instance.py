@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from inspect import isawaitable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -14,7 +15,8 @@ from ..core.errors import InstanceBusy, InstanceClosed, Overtime, WitError
 from ..core.limits import Limits, Usage
 from . import _ffi
 from .fiber import Fiber, Store
-from .signature import ExportSignature
+from .resource import Resources
+from .signature import ExportSignature, Frame
 from .trap import failure
 
 if TYPE_CHECKING:
@@ -39,9 +41,10 @@ class Instance:
     """
 
     __slots__ = (
-        *("_call", "_called", "_calls", "_engine", "_fuel", "_fuel_set", "_funcs"),
-        *("_guard", "_host_calls", "_link", "_mappings", "_raw", "_raw_at"),
-        *("_running", "_store", "_threaded", "_why", "component", "limits"),
+        *("__weakref__", "_called", "_caller", "_calls", "_engine", "_fuel"),
+        *("_fuel_set", "_funcs", "_guard", "_handles", "_host_calls", "_link"),
+        *("_mappings", "_raw", "_raw_at", "_running", "_store", "_threaded", "_why"),
+        *("component", "limits"),
     )
 
     def __init__(
@@ -55,7 +58,7 @@ class Instance:
         self.component: Component = component
         self.limits: Limits = limits
         self._link = link
-        self._call = call
+        self._caller = call
         self._guard = guard
         self._engine = engine = component.engine
         self._why = ""
@@ -72,7 +75,10 @@ class Instance:
         """What the instance gives back to the ceiling; 0 where that is not known."""
         engine.ceiling.admit(component.name, component.mappings)
         self._store: Store | None = (store := Store(engine.pointer))
-        store.lift = link.lift
+        self._handles = Resources(
+            component.name, store.context, link.resources, weakref.ref(self)
+        )
+        store.host = link.host(self._handles)
         _ffi.store_limiter(
             store.pointer,
             limits.memory,
@@ -151,6 +157,8 @@ class Instance:
             InstanceClosed: The instance was closed, or an earlier call ended it.
             InstanceBusy: Another call of this instance is under way.
 
+        Destructors of handles that were closed since the last call run first.
+
         Whatever a host function raises leaves from here unchanged.
         """
         await self._engine.pace.step()
@@ -158,9 +166,39 @@ class Instance:
             raise InstanceClosed(self.component.name, self._why)
         if self._running is not None:
             raise InstanceBusy(self.component.name, export, self._running)
+        if self._handles.closing:
+            await self.drop()
         signature, _, func = self._funcs.get(export) or self._find(export)
-        frame = signature.frame(args)
+        frame = signature.frame(args, self._handles)
         self._calls += 1
+        return await self._invoke(export, signature, func, frame)
+
+    async def drop(self) -> None:
+        """Run the destructors of the guest's resources whose handles were closed.
+
+        Each is a call with the limits of one. `call` does this too.
+
+        Raises:
+            As `call`.
+        """
+        handles = self._handles
+        while handles.closing and self._store is not None:
+            if self._running is not None:
+                raise InstanceBusy(self.component.name, "drop", self._running)
+            handle = handles.closing.pop(0)
+            export = self.component.drops.get(handle.type)
+            if export is None:
+                handle.release()
+                continue
+            signature, _, func = self._funcs.get(export) or self._find(export)
+            handles.dropping = handle
+            frame = signature.frame((handle,), handles)
+            handles.dropping = None
+            await self._invoke(export, signature, func, frame)
+
+    async def _invoke(
+        self, export: str, signature: ExportSignature, func: int, frame: Frame
+    ) -> Any:
         try:
             future = _ffi.func_call_async(
                 func,
@@ -182,7 +220,10 @@ class Instance:
         if error := frame.error:
             raise self._failed(error, export)
         self._running = None
-        return signature.result(frame)
+        result = signature.result(frame, self._handles)
+        if self._handles.dropped:
+            self._handles.destroy()
+        return result
 
     async def start(self) -> None:
         """Instantiate the component; its start functions run like a call."""
@@ -204,6 +245,8 @@ class Instance:
         if error := self._raw[2]:
             raise self._failed(error, _INSTANTIATE)
         self._running = None
+        if self._handles.dropped:
+            self._handles.destroy()
 
     def _find(self, export: str) -> tuple[ExportSignature, Any, int]:
         """Look a function up in the instance, once."""
@@ -245,10 +288,11 @@ class Instance:
                 finally:
                     self._threaded += fiber.threaded
         except BaseException as error:
-            self._end(f"{export!r} was cut off by {type(error).__name__}")
+            self._end(f"{export!r} was cut off by {type(error).__name__}", error)
             raise
         if store.problem is not None:
-            self._end(f"{export!r} was cut off by {type(store.problem).__name__}")
+            why = f"{export!r} was cut off by {type(store.problem).__name__}"
+            self._end(why, store.problem)
             raise store.problem
 
     def _abandon(self, export: str) -> None:
@@ -261,6 +305,7 @@ class Instance:
             self._store = self._running = None
             self._why = f"{export!r} was cut off by KeyboardInterrupt"
             self._engine.ceiling.release()
+            self._end_resources(KeyboardInterrupt())
 
     async def _finish(self, fiber: Fiber, export: str) -> None:
         """Go on after the first slice, under the time limit."""
@@ -280,11 +325,14 @@ class Instance:
         assert store is not None
         assert store.pending is not None
         index, values, results = store.pending
+        handles = self._handles
+        if handles.dropped:
+            handles.destroy()
         linked = self._link.functions[index]
         self._host_calls += 1
         call = self._called.get(index)
         if call is None:
-            call = self._called[index] = linked.call(self._call)
+            call = self._called[index] = linked.call(self._caller)
         try:
             value = self._guard(linked.function, call, values)
             if type(value) is CoroutineType or isawaitable(value):
@@ -294,9 +342,9 @@ class Instance:
         except WitError as error:
             if not linked.signature.fallible:
                 raise
-            linked.signature.lower_error(error.value, results)
+            linked.signature.lower_error(error.value, results, handles)
         else:
-            linked.signature.lower(value, results)
+            linked.signature.lower(value, results, handles)
         store.answered()
 
     def _failed(self, error: int, export: str) -> BaseException:
@@ -314,16 +362,31 @@ class Instance:
             fuel_used=None if self.limits.fuel is None else used,
             memory_limit=self.limits.memory,
         )
-        self._end(f"{export!r} ended with {type(problem).__name__}")
+        self._end(f"{export!r} ended with {type(problem).__name__}", problem)
         return problem
 
-    def _end(self, why: str) -> None:
-        """Free the store, once, and remember why."""
+    def _end(self, why: str, error: BaseException | None = None) -> None:
+        """Free the store, once, and remember why.
+
+        Raises:
+            Exception: What destructors of host resources raised; with an error under
+                way, which is to be raised, it gets a note of that instead.
+        """
         store, self._store = self._store, None
         self._running = None
-        if store is not None:
-            if self._fuel_set:
-                self._fuel += self._fuel_set - store.fuel
-            store.close()
-            self._engine.ceiling.release(self._mappings)
-            self._why = why
+        if store is None:
+            return
+        if self._fuel_set:
+            self._fuel += self._fuel_set - store.fuel
+        store.close()
+        self._engine.ceiling.release(self._mappings)
+        self._why = why
+        self._end_resources(error)
+
+    def _end_resources(self, error: BaseException | None) -> None:
+        try:
+            self._handles.end(self._why)
+        except Exception as problem:
+            if error is None:
+                raise
+            error.add_note(f"besides, a destructor of the host's raised {problem!r}")

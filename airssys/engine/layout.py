@@ -24,6 +24,7 @@ __all__ = (
     "KINDS",
     "NAME",
     "NUMBERS",
+    "PAIR",
     "Fixed",
     "Mismatch",
     "Unsupported",
@@ -35,6 +36,8 @@ __all__ = (
 
 ENTRY: Final = 48
 """Bytes of a record's field: the name's size and pointer, then the value."""
+PAIR: Final = 64
+"""Bytes of a map's item: the key, then the value."""
 NAME: Final = 16
 """Bytes of a name: its size and pointer."""
 
@@ -63,6 +66,8 @@ KINDS: Final = {
     "option": 18,
     "result": 19,
     "flags": 20,
+    "resource": 21,
+    "map": 22,
 }
 """The kind of each other C value."""
 

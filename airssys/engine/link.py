@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import wasmtime
-from attrs import frozen
+from attrs import Factory, define, frozen
 from wasmtime.component import Linker
 
 from ..abc import Call, HostFunction, HostInterface
@@ -14,8 +14,17 @@ from ..core.errors import UnknownImport
 from ..core.functype import compared
 from . import _ffi
 from .layout import Unsupported
+from .resource import Hosted, Resources
 from .signature import ImportSignature
-from .types import Extern, FuncType, InstanceType, Opaque, TypeDef, shortened
+from .types import (
+    Extern,
+    FuncType,
+    InstanceType,
+    Opaque,
+    ResourceType,
+    TypeDef,
+    shortened,
+)
 
 __all__ = ("Link", "Linked", "link")
 
@@ -38,16 +47,36 @@ class Linked:
 class Link:
     """One linker, which serves all instances of a component with the same imports."""
 
-    __slots__ = ("_linker", "functions", "pointer")
+    __slots__ = ("_linker", "functions", "pointer", "resources")
 
-    def __init__(self, linker: Linker, functions: list[Linked]) -> None:
+    def __init__(
+        self,
+        linker: Linker,
+        functions: list[Linked],
+        resources: dict[ResourceType, Hosted],
+    ) -> None:
         self._linker = linker
         self.pointer: int = _ffi.address(linker.ptr())
         self.functions: list[Linked] = functions
+        self.resources: dict[ResourceType, Hosted] = resources
+
+    def host(self, handles: Resources) -> HostOf:
+        """Return what the guest of an instance reaches of the host."""
+        return HostOf(self.functions, handles)
+
+
+@frozen
+class HostOf:
+    """The host as the guest of one instance sees it."""
+
+    functions: list[Linked]
+    handles: Resources
 
     def lift(self, index: int, arguments: int) -> list[object]:
-        """Read the parameters of a host call."""
-        return self.functions[index].signature.lift(arguments)
+        return self.functions[index].signature.lift(arguments, self.handles)
+
+    def drop(self, rep: int) -> None:
+        self.handles.dropped.append(rep)
 
 
 def _version(name: str) -> tuple[str, tuple[int, ...]]:
@@ -86,7 +115,8 @@ def link(
         engine: The engine of the component.
         component: Its name, for the error.
         imports: What it imports.
-        offered: The interfaces to take it from.
+        offered: The interfaces to take it from. One called ``a#b`` offers the instance
+            ``b`` within the instance ``a``.
 
     Raises:
         UnknownImport: Something is missing, or takes another number of parameters, or
@@ -94,34 +124,66 @@ def link(
             lists every problem.
     """
     linker = Linker(engine)
-    functions: list[Linked] = []
-    problems: list[str] = []
+    linking = _Linking(offered)
+    with linker.root() as root:
+        linking.instance(root, "", imports)
+    if linking.problems:
+        names = tuple(o.name or "functions of the world" for o in offered)
+        raise UnknownImport(component, tuple(linking.problems), names)
+    return Link(linker, linking.functions, linking.resources)
 
-    def add(
-        place: Any, name: str, type_: FuncType, offer: HostInterface | None
+
+@define
+class _Linking:
+    """What was linked so far."""
+
+    offered: Sequence[HostInterface]
+    functions: list[Linked] = Factory(list)
+    resources: dict[ResourceType, Hosted] = Factory(dict)
+    problems: list[str] = Factory(list)
+
+    def instance(self, place: Any, name: str, externs: Mapping[str, Extern]) -> None:
+        """Link an instance; the world is the one without a name."""
+        offer = _offer(name, self.offered)
+        needed = any(isinstance(e, FuncType | ResourceType) for e in externs.values())
+        if name and needed and offer is None:
+            self.problems.append(f"interface {name!r} is missing")
+            return
+        for inner, extern in externs.items():
+            match extern:
+                case FuncType():
+                    self.function(place, inner, extern, offer)
+                case ResourceType():
+                    self.resource(place, inner, extern, offer)
+                case InstanceType():
+                    path = f"{name}#{inner}" if name else inner
+                    with place.add_instance(inner) as within:
+                        self.instance(within, path, extern.exports)
+                case TypeDef():
+                    pass  # a name for a type; nothing to offer
+                case Opaque():
+                    full = _full(inner, name)
+                    self.problems.append(
+                        f"{full!r} is a {extern}, which cannot be offered"
+                    )
+
+    def function(
+        self, place: Any, name: str, type_: FuncType, offer: HostInterface | None
     ) -> None:
-        full = f"{offer.name}#{name}" if offer is not None and offer.name else name
+        full = _full(name, offer.name if offer is not None else "")
         function = None if offer is None else offer.functions.get(name)
         if function is None:
-            problems.append(f"{full!r} is missing: {shortened(type_)}")
+            self.problems.append(f"{full!r} is missing: {shortened(type_)}")
             return
-        if function.wit is not None and (
-            differing := compared(str(type_), function.wit)
-        ):
-            found, expected = differing
-            problems.append(f"{full!r} has type {found}, the host's is {expected}")
-            return
-        if not function.takes(len(type_.params)):
-            problems.append(
-                f"{full!r} takes {len(type_.params)} parameters, the host's function "
-                f"{_counted(function)}"
-            )
+        if problem := _unfit(type_, function):
+            self.problems.append(f"{full!r} {problem}")
             return
         try:
             signature = ImportSignature(full, type_)
         except Unsupported as unsupported:
-            words = f"{full!r} has a {unsupported} in its type: {shortened(type_)}"
-            problems.append(words)
+            self.problems.append(
+                f"{full!r} has a {unsupported} in its type: {shortened(type_)}"
+            )
             return
         text = name.encode()
         _ffi.linker_add_func_async(
@@ -129,42 +191,53 @@ def link(
             text,
             len(text),
             _ffi.HOST_CALL,
-            len(functions),
+            len(self.functions),
             _NO_FINALIZER,
         )
-        functions.append(Linked(full, function, signature))
+        self.functions.append(Linked(full, function, signature))
 
-    with linker.root() as root:
-        world = _offer("", offered)
-        for name, extern in imports.items():
-            match extern:
-                case FuncType():
-                    add(root, name, extern, world)
-                case InstanceType():
-                    offer = _offer(name, offered)
-                    if offer is None and any(True for _ in extern.functions()):
-                        problems.append(f"interface {name!r} is missing")
-                        continue
-                    with root.add_instance(name) as place:
-                        for inner, type_ in extern.exports.items():
-                            if isinstance(type_, FuncType):
-                                add(place, inner, type_, offer)
-                            elif not isinstance(type_, TypeDef):
-                                kind = (
-                                    type_ if isinstance(type_, Opaque) else "instance"
-                                )
-                                problems.append(
-                                    f"'{name}#{inner}' is a {kind}, which cannot be "
-                                    "offered"
-                                )
-                case TypeDef():
-                    pass  # a name for a type; nothing to offer
-                case Opaque():
-                    problems.append(f"{name!r} is a {extern}, which cannot be offered")
-    if problems:
-        names = tuple(o.name or "functions of the world" for o in offered)
-        raise UnknownImport(component, tuple(problems), names)
-    return Link(linker, functions)
+    def resource(
+        self, place: Any, name: str, type_: ResourceType, offer: HostInterface | None
+    ) -> None:
+        hosted = self.resources.get(type_)
+        if hosted is None:
+            found = None if offer is None else offer.resources.get(name)
+            if found is None:
+                full = _full(name, offer.name if offer is not None else "")
+                self.problems.append(f"{full!r} is missing: resource")
+                return
+            hosted = self.resources[type_] = Hosted(len(self.resources), found)
+        text = name.encode()
+        c_type = _ffi.resource_type_new(hosted.index)
+        _ffi.linker_add_resource(
+            _ffi.address(place.ptr()),
+            text,
+            len(text),
+            c_type,
+            _ffi.DROPPED,
+            None,
+            _NO_FINALIZER,
+        )
+        _ffi.resource_type_delete(c_type)
+
+
+def _full(name: str, interface: str) -> str:
+    return f"{interface}#{name}" if interface else name
+
+
+def _unfit(type_: FuncType, function: HostFunction) -> str:
+    """Say what is wrong with the type of an import for a host function."""
+    if type_.is_async:
+        return f"is an async func, which wasmtime's C API cannot link: {type_}"
+    if function.wit is not None and (differing := compared(str(type_), function.wit)):
+        found, expected = differing
+        return f"has type {found}, the host's is {expected}"
+    if not function.takes(len(type_.params)):
+        return (
+            f"takes {len(type_.params)} parameters, the host's function "
+            f"{_counted(function)}"
+        )
+    return ""
 
 
 def _counted(function: HostFunction) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from struct import Struct
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -24,6 +24,7 @@ from .layout import (
     KINDS,
     NAME,
     NUMBERS,
+    PAIR,
     Mismatch,
     Unsupported,
     numbers,
@@ -32,16 +33,21 @@ from .layout import (
     write_head,
 )
 from .types import (
+    Borrow,
     Enum,
     Err,
     Flags,
     List,
+    Map,
+    Octets,
     Ok,
     Opaque,
     Option,
+    Own,
     RecordType,
     Result,
     Scalar,
+    Shapes,
     Some,
     Tuple,
     Variant,
@@ -50,13 +56,63 @@ from .types import (
     snake,
 )
 
-__all__ = ("Lowering", "lowering")
+__all__ = ("Handles", "Kept", "Lowering", "lowering")
 
 _SIZE_POINTER: Final = Struct("=QQ")
 _BOOL, _CHAR, _STRING, _LIST, _RECORD, _TUPLE, _VARIANT = list(KINDS.values())[:7]
-_ENUM, _OPTION, _RESULT, _FLAGS = list(KINDS.values())[7:]
+_ENUM, _OPTION, _RESULT, _FLAGS, _RESOURCE, _MAP = list(KINDS.values())[7:]
 
-Write: TypeAlias = Callable[[bytearray, int, int, int, list[object], Any], None]
+_NO_SHAPES: Final = Shapes()
+
+
+class Handles(Protocol):
+    """Makes C resources of Python objects."""
+
+    def check(self, type_: Own | Borrow, value: object, kept: Kept) -> object:
+        """Return what stands for the resource. Raises `Mismatch` if it does not fit."""
+
+    def lowered(self, type_: Own | Borrow, value: object) -> int:
+        """Return a C resource."""
+
+    def returned(self, type_: Own | Borrow, value: object, resource: int) -> None:
+        """Free a C resource, and end what was lent."""
+
+
+class Kept(list[object]):
+    """What one call's values keep alive, and the resources among them.
+
+    Resources are looked at when the values are written, and change hands only when all
+    values were found to fit: `give`.
+    """
+
+    __slots__ = ("given", "handles", "pending")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handles: Handles | None = None
+        self.pending: list[tuple[bytearray, int, Own | Borrow, object]] = []
+        """Blocks, offsets of heads, types and values of resources."""
+        self.given: list[tuple[Own | Borrow, object, int]] = []
+        """The C resources that were made of them."""
+
+    def give(self) -> None:
+        """Make the C resources and write them in their places."""
+        assert self.handles is not None
+        for block, head, type_, value in self.pending:
+            resource = self.handles.lowered(type_, value)
+            self.given.append((type_, value, resource))
+            write_head(block, head, _RESOURCE, resource, 0)
+        self.pending.clear()
+
+    def take_back(self) -> None:
+        """End what was lent, and free the C resources."""
+        assert self.handles is not None
+        for type_, value, resource in self.given:
+            self.handles.returned(type_, value, resource)
+        self.given.clear()
+
+
+Write: TypeAlias = Callable[[bytearray, int, int, int, Kept, Any], None]
 
 
 @frozen
@@ -70,11 +126,11 @@ class Lowering:
     """What the tail holds before the first write."""
 
 
-def lowering(type_: WitType) -> Lowering:
+def lowering(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lowering:
     """Compile a type.
 
     Raises:
-        Unsupported: The type holds a resource, a future, a stream or an error context.
+        Unsupported: The type holds a future, a stream or an error context.
     """
     match type_:
         case Scalar("bool"):
@@ -88,23 +144,27 @@ def lowering(type_: WitType) -> Lowering:
         case List(Scalar("u8")):
             return _bytes()
         case List():
-            return _list(type_.element)
+            return _list(type_.element, shapes)
         case RecordType():
-            return _record(type_)
+            return _record(type_, shapes)
         case Tuple():
-            return _tuple(type_)
+            return _tuple(type_, shapes)
         case VariantType():
-            return _variant(type_)
+            return _variant(type_, shapes)
         case Enum():
             return _enum(type_)
         case Flags():
-            return _flags(type_)
+            return _flags(type_, shapes)
         case Option():
-            return _option(type_)
+            return _option(type_, shapes)
         case Result():
-            return _result(type_)
-        case Opaque():
-            raise Unsupported(type_.name)
+            return _result(type_, shapes)
+        case Map():
+            return _map(type_, shapes)
+        case Own() | Borrow():
+            return _handle(type_)
+        case Octets() | Opaque():
+            raise Unsupported(str(type_))
 
 
 # --- scalars and strings ----------------------------------------------------------
@@ -114,7 +174,7 @@ def _bool() -> Lowering:
     pack = Struct("=B7x?23x").pack_into
 
     def write(
-        block: bytearray, head: int, _t: int, _b: int, _k: list[object], value: Any
+        block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
     ) -> None:
         if value is not True and value is not False:
             raise Mismatch("bool", value)
@@ -128,7 +188,7 @@ def _number(type_: Scalar) -> Lowering:
     pack = Struct(f"={numbers((type_,))}").pack_into
 
     def write(
-        block: bytearray, head: int, _t: int, _b: int, _k: list[object], value: Any
+        block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
     ) -> None:
         try:
             pack(block, head, kind, value)
@@ -142,7 +202,7 @@ def _char() -> Lowering:
     pack = Struct("=B7xI20x").pack_into
 
     def write(
-        block: bytearray, head: int, _t: int, _b: int, _k: list[object], value: Any
+        block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
     ) -> None:
         if not isinstance(value, str) or len(value) != 1:
             raise Mismatch("char (a str of length 1)", value)
@@ -156,7 +216,7 @@ def _char() -> Lowering:
 
 def _string() -> Lowering:
     def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: list[object], value: Any
+        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
     ) -> None:
         if not isinstance(value, str):
             raise Mismatch("string", value)
@@ -178,7 +238,7 @@ def _bytes() -> Lowering:
     element = bytes((NUMBERS["u8"][0], *bytes(VAL - 1)))
 
     def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: list[object], value: Any
+        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
     ) -> None:
         if not isinstance(value, bytes | bytearray | memoryview):
             raise Mismatch("list<u8> (bytes)", value)
@@ -191,14 +251,14 @@ def _bytes() -> Lowering:
     return Lowering(write)
 
 
-def _list(element: WitType) -> Lowering:
-    inner = lowering(element)
+def _list(element: WitType, shapes: Shapes) -> Lowering:
+    inner = lowering(element, shapes)
     write_one, template = inner.write, inner.template
     name = f"list<{element}>"
     strided = _strided(element) if numbers((element,)) else None
 
     def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: list[object], value: Any
+        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
     ) -> None:
         if not isinstance(value, Sequence) or isinstance(
             value, str | bytes | bytearray
@@ -223,6 +283,41 @@ def _list(element: WitType) -> Lowering:
         write_head(block, head, _LIST, size, pin(items) if size else 0)
 
     return Lowering(write)
+
+
+def _map(type_: Map, shapes: Shapes) -> Lowering:
+    key, item = lowering(type_.key, shapes), lowering(type_.value, shapes)
+    tails = len(key.template) + len(item.template)
+    template = key.template + item.template
+
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
+    ) -> None:
+        if not isinstance(value, Mapping):
+            raise Mismatch(str(type_), value)
+        pairs = list(value.items())
+        size = len(pairs)
+        heads = size * PAIR
+        items = bytearray(heads) + template * size
+        base = pin(items) if size else 0
+        for index, (one, other) in enumerate(pairs):
+            place, tail = index * PAIR, heads + index * tails
+            try:
+                key.write(items, place, tail, base, keep, one)
+                tail += len(key.template)
+                item.write(items, place + VAL, tail, base, keep, other)
+            except Mismatch as mismatch:
+                raise mismatch.within(f"[{_key(one)}]") from None
+        keep.append(items)
+        write_head(block, head, _MAP, size, base)
+
+    return Lowering(write)
+
+
+def _key(key: object) -> str:
+    """Show a map's key in a path."""
+    text = repr(key)
+    return text if len(text) <= 20 else f"{text[:17]}..."
 
 
 def _strided(element: WitType) -> Callable[[list[Any]], bytearray | None]:
@@ -259,10 +354,10 @@ def _placed(inner: Sequence[Lowering], first: int) -> tuple[list[int], bytes]:
     return offsets, templates
 
 
-def _record(type_: RecordType) -> Lowering:
+def _record(type_: RecordType, shapes: Shapes) -> Lowering:
     names = [name for name, _ in type_.fields]
     static = static_names(names)
-    inner = [lowering(field) for _, field in type_.fields]
+    inner = [lowering(field, shapes) for _, field in type_.fields]
     count = len(names)
     offsets, templates = _placed(inner, count * ENTRY)
     entries = b"".join(
@@ -280,7 +375,7 @@ def _record(type_: RecordType) -> Lowering:
         head: int,
         tail: int,
         base: int,
-        keep: list[object],
+        keep: Kept,
         value: Any,
         _static: object = static,
     ) -> None:
@@ -334,8 +429,8 @@ def _picker(names: list[str], keys: list[str]) -> Callable[[Any], Iterable[Any]]
     return pick
 
 
-def _tuple(type_: Tuple) -> Lowering:
-    inner = [lowering(element) for element in type_.elements]
+def _tuple(type_: Tuple, shapes: Shapes) -> Lowering:
+    inner = [lowering(element, shapes) for element in type_.elements]
     count = len(inner)
     offsets, templates = _placed(inner, count * VAL)
     plan = [(each.write, i * VAL, offsets[i]) for i, each in enumerate(inner)]
@@ -345,7 +440,7 @@ def _tuple(type_: Tuple) -> Lowering:
         head: int,
         tail: int,
         base: int,
-        keep: list[object],
+        keep: Kept,
         value: Any,
     ) -> None:
         if not isinstance(value, tuple | list) or len(value) != count:
@@ -378,7 +473,7 @@ def _box(
     block: bytearray,
     tail: int,
     base: int,
-    keep: list[object],
+    keep: Kept,
     value: Any,
 ) -> None:
     """Write a value whose head and tail share a tail with others."""
@@ -388,40 +483,46 @@ def _box(
     inner.write(block, tail, after, base, keep, value)
 
 
-def _variant(type_: VariantType) -> Lowering:
+def _variant(type_: VariantType, shapes: Shapes) -> Lowering:
     pack = Struct("=B7xQQQ").pack_into
-    inner = [None if case is None else lowering(case) for _, case in type_.cases]
+    inner = [
+        None if case is None else lowering(case, shapes) for _, case in type_.cases
+    ]
     static = static_names([name for name, _ in type_.cases])
     cases = {
         name: (*name_static, each)
         for (name, _), name_static, each in zip(type_.cases, static, inner)
     }
     expected = f"Variant({' | '.join(repr(name) for name in cases)})"
+    shape = {each: name for name, each in shapes.variants.get(type_, {}).items()}
 
     def write(
         block: bytearray,
         head: int,
         tail: int,
         base: int,
-        keep: list[object],
+        keep: Kept,
         value: Any,
     ) -> None:
-        if not isinstance(value, Variant):
-            raise Mismatch(expected, value)
-        case = cases.get(value.case)
+        chosen = shape.get(type(value))
+        if chosen is None:
+            if not isinstance(value, Variant):
+                raise Mismatch(expected, value)
+            chosen = value.case
+        case = cases.get(chosen)
         if case is None:
-            raise Mismatch(expected, value.case)
+            raise Mismatch(expected, chosen)
         size, name, _, inner = case
         if inner is None:
-            if value.value is not None:
-                raise Mismatch(f"no value for case {value.case!r}", value.value)
+            if getattr(value, "value", None) is not None:
+                raise Mismatch(f"no value for case {chosen!r}", value.value)
             pack(block, head, _VARIANT, size, name, 0)
             return
         pack(block, head, _VARIANT, size, name, base + tail)
         try:
             _box(inner, block, tail, base, keep, value.value)
         except Mismatch as mismatch:
-            raise mismatch.within(f"({value.case})") from None
+            raise mismatch.within(f"({chosen})") from None
 
     return Lowering(write, _boxes(inner))
 
@@ -430,7 +531,7 @@ def _enum(type_: Enum) -> Lowering:
     cases = dict(zip(type_.cases, static_names(type_.cases)))
 
     def write(
-        block: bytearray, head: int, _t: int, _b: int, _k: list[object], value: Any
+        block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
     ) -> None:
         case = cases.get(value) if isinstance(value, str) else None
         if case is None:
@@ -440,12 +541,16 @@ def _enum(type_: Enum) -> Lowering:
     return Lowering(write)
 
 
-def _flags(type_: Flags) -> Lowering:
+def _flags(type_: Flags, shapes: Shapes) -> Lowering:
     known = dict(zip(type_.names, static_names(type_.names)))
+    shape = shapes.flags.get(type_)
+    names_of = {} if shape is None else dict(zip(shape, type_.names))
 
     def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: list[object], value: Any
+        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
     ) -> None:
+        if shape is not None and isinstance(value, shape):
+            value = [names_of[member] for member in value]
         if not isinstance(value, AbstractSet | list | tuple):
             raise Mismatch(str(type_), value)
         packed = []
@@ -460,9 +565,20 @@ def _flags(type_: Flags) -> Lowering:
     return Lowering(write)
 
 
-def _option(type_: Option) -> Lowering:
+def _handle(type_: Own | Borrow) -> Lowering:
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
+    ) -> None:
+        assert keep.handles is not None
+        found = keep.handles.check(type_, value, keep)
+        keep.pending.append((block, head, type_, found))
+
+    return Lowering(write)
+
+
+def _option(type_: Option, shapes: Shapes) -> Lowering:
     pack = Struct("=B7xQ16x").pack_into
-    inner = lowering(type_.some)
+    inner = lowering(type_.some, shapes)
     write_some = inner.write
     nests = isinstance(type_.some, Option)
 
@@ -471,7 +587,7 @@ def _option(type_: Option) -> Lowering:
         head: int,
         tail: int,
         base: int,
-        keep: list[object],
+        keep: Kept,
         value: Any,
     ) -> None:
         if value is None:
@@ -487,11 +603,11 @@ def _option(type_: Option) -> Lowering:
     return Lowering(write, bytes(VAL) + inner.template)
 
 
-def _result(type_: Result) -> Lowering:
+def _result(type_: Result, shapes: Shapes) -> Lowering:
     pack = Struct("=B7xB7xQ8x").pack_into
     sides = {
-        Ok: None if type_.ok is None else lowering(type_.ok),
-        Err: None if type_.err is None else lowering(type_.err),
+        Ok: None if type_.ok is None else lowering(type_.ok, shapes),
+        Err: None if type_.err is None else lowering(type_.err, shapes),
     }
 
     def write(
@@ -499,7 +615,7 @@ def _result(type_: Result) -> Lowering:
         head: int,
         tail: int,
         base: int,
-        keep: list[object],
+        keep: Kept,
         value: Any,
     ) -> None:
         if not isinstance(value, Ok | Err):

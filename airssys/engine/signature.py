@@ -13,9 +13,10 @@ from . import _ffi
 from ._ffi import VAL
 from .inline import UNUSUAL, inline
 from .layout import NUMBERS, Fixed, Mismatch, numbers, pin
-from .lift import Lift, lifting
-from .lower import Lowering, lowering
-from .types import Err, FuncType, Ok, Result, Scalar, WitType
+from .lift import Handles, Lift, lifting
+from .lower import Kept, Lowering, lowering
+from .resource import Resources
+from .types import Err, FuncType, Ok, Result, Scalar, Shapes, WitType
 
 __all__ = ("ExportSignature", "Frame", "ImportSignature")
 
@@ -23,6 +24,7 @@ _read_pointer: Final = Struct("=Q").unpack_from
 _SLOTS: Final = VAL + 8
 """Bytes of the result's slot, then the error's."""
 _NOTHING: Final = bytes(_SLOTS)
+_NO_SHAPES: Final = Shapes()
 _SPARE: Final = 8
 """Frames that a signature keeps for its next calls."""
 
@@ -44,7 +46,7 @@ class Frame:
         self.error_at: int = result_at + VAL
         self.result_address: int = self.base + result_at
         self.error_address: int = self.result_address + VAL
-        self.keep: list[object] = []
+        self.keep: Kept = Kept()
         """What the block points to."""
 
     @property
@@ -59,12 +61,14 @@ class _Lowered:
 
     __slots__ = ("_fixed", "_inlined", "_plan", "_spare", "_template", "result_at")
 
-    def __init__(self, types: Sequence[tuple[str, WitType]]) -> None:
+    def __init__(
+        self, types: Sequence[tuple[str, WitType]], shapes: Shapes = _NO_SHAPES
+    ) -> None:
         self.result_at: int = len(types) * VAL
         self._template = bytes(self.result_at + _SLOTS)
         self._plan: list[tuple[str, Lowering, int, int]] = []
         for index, (name, type_) in enumerate(types):
-            each = lowering(type_)
+            each = lowering(type_, shapes)
             self._plan.append((name, each, index * VAL, len(self._template)))
             self._template += each.template
         self._fixed: list[Fixed] = []
@@ -72,6 +76,7 @@ class _Lowered:
             [type_ for _, type_ in types],
             [tail for _, _, _, tail in self._plan],
             self._fixed,
+            shapes,
         )
         self._spare: list[Frame] = []
 
@@ -82,14 +87,21 @@ class _Lowered:
         except IndexError:
             return Frame(self._template, self.result_at, self._fixed)
 
-    def write(self, frame: Frame, values: Sequence[Any]) -> None:
+    def write(self, frame: Frame, values: Sequence[Any], handles: Resources) -> None:
         """Lower the values into a frame. Raises `Mismatch`."""
+        frame.keep.handles = handles
+        self._write(frame, values)
+        if frame.keep.pending:
+            frame.keep.give()
+
+    def _write(self, frame: Frame, values: Sequence[Any]) -> None:
         block, base, keep = frame.block, frame.base, frame.keep
         if self._inlined is not None:
             try:
                 return self._inlined(block, base, keep, *values)
             except UNUSUAL:
-                pass  # the writers know more types, and say what does not fit
+                # The writers know more types, and say what does not fit.
+                keep.pending.clear()
         name = ""
         try:
             for (name, each, head, tail), value in zip(self._plan, values):  # noqa: B007 - for the error
@@ -99,6 +111,8 @@ class _Lowered:
 
     def recycle(self, frame: Frame) -> None:
         """Take back a frame that nothing in C refers to any more."""
+        if frame.keep.given:
+            frame.keep.take_back()
         frame.keep.clear()
         if len(self._spare) < _SPARE:
             self._spare.append(frame)
@@ -112,14 +126,14 @@ class ExportSignature:
         *("name", "params", "result_at", "results", "type"),
     )
 
-    def __init__(self, name: str, type_: FuncType) -> None:
+    def __init__(self, name: str, type_: FuncType, shapes: Shapes = _NO_SHAPES) -> None:
         self.name: str = name
         self.type: FuncType = type_
         self.params: int = len(type_.params)
         self.results: int = 0 if type_.result is None else 1
-        self._lowered = _Lowered(type_.params)
+        self._lowered = _Lowered(type_.params, shapes)
         self.result_at: int = self._lowered.result_at
-        self._lift = _lift_result(type_)
+        self._lift = _lift_result(type_, shapes)
         # Numbers in and a number out are common and can be quicker: one pack, which
         # also clears both slots, and one unpack.
         fmt = numbers(param for _, param in type_.params)
@@ -131,7 +145,7 @@ class ExportSignature:
                 self._kinds += (NUMBERS[param.name][0], None)
         self._read = _number_reader(type_)
 
-    def frame(self, args: tuple[Any, ...]) -> Frame:
+    def frame(self, args: tuple[Any, ...], handles: Resources) -> Frame:
         """Lower the arguments.
 
         Raises:
@@ -153,12 +167,12 @@ class ExportSignature:
                 return frame
         frame.block[self.result_at : self.result_at + _SLOTS] = _NOTHING
         try:
-            self._lowered.write(frame, args)
+            self._lowered.write(frame, args, handles)
         except Mismatch as mismatch:
             raise mismatch.error(self.name) from None
         return frame
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, frame: Frame, handles: Resources) -> Any:
         """Lift the result of a call that ended without an error; take the frame back.
 
         Raises:
@@ -170,7 +184,7 @@ class ExportSignature:
             if self._lift is None:
                 return None
             try:
-                return self._lift(frame.block, self.result_at)
+                return self._lift(frame.block, self.result_at, handles)
             finally:
                 _ffi.val_delete(frame.result_address)
         finally:
@@ -183,21 +197,22 @@ def _number_reader(type_: FuncType) -> Any:
     return Struct(f"={NUMBERS[type_.result.name][1]}").unpack_from
 
 
-def _lift_result(type_: FuncType) -> Lift | None:
+def _lift_result(type_: FuncType, shapes: Shapes) -> Lift | None:
     """Return what lifts a function's result: an ``err`` raises."""
     if type_.result is None:
         return None
-    lift = lifting(type_.result)
+    lift = lifting(type_.result, shapes)
     if not isinstance(type_.result, Result):
         return lift
-    ok = None if type_.result.ok is None else lifting(type_.result.ok)
+    ok = None if type_.result.ok is None else lifting(type_.result.ok, shapes)
 
-    def lift_ok(block: bytes | bytearray, at: int) -> Any:
+    def lift_ok(block: bytes | bytearray, at: int, handles: Handles) -> Any:
         if not block[at + 8]:
-            raise WitError(lift(block, at).value)
+            raise WitError(lift(block, at, handles).value)
         if ok is None:
             return None
-        return ok(ctypes.string_at(_read_pointer(block, at + 16)[0], VAL), 0)
+        pointer = _read_pointer(block, at + 16)[0]
+        return ok(ctypes.string_at(pointer, VAL), 0, handles)
 
     return lift_ok
 
@@ -207,44 +222,49 @@ class ImportSignature:
 
     __slots__ = ("_lifts", "_lowered", "fallible", "name", "params", "type")
 
-    def __init__(self, name: str, type_: FuncType) -> None:
+    def __init__(self, name: str, type_: FuncType, shapes: Shapes = _NO_SHAPES) -> None:
         self.name: str = name
         self.type: FuncType = type_
         self.params: int = len(type_.params)
         self._lifts = [
-            (index * VAL, lifting(param))
+            (index * VAL, lifting(param, shapes))
             for index, (_, param) in enumerate(type_.params)
         ]
         self.fallible: bool = isinstance(type_.result, Result)
         self._lowered = (
-            None if type_.result is None else _Lowered((("result", type_.result),))
+            None
+            if type_.result is None
+            else _Lowered((("result", type_.result),), shapes)
         )
 
-    def lift(self, arguments: int) -> list[Any]:
+    def lift(self, arguments: int, handles: Resources) -> list[Any]:
         """Lift the parameters from where the guest's call left them."""
         if not self._lifts:
             return []
         block = ctypes.string_at(arguments, self.params * VAL)
-        return [lift(block, at) for at, lift in self._lifts]
+        return [lift(block, at, handles) for at, lift in self._lifts]
 
-    def lower(self, value: Any, results: int) -> None:
+    def lower(self, value: Any, results: int, handles: Resources) -> None:
         """Lower what the host function returned to where the guest's call expects it.
 
         Raises:
             ValueMismatch: The value does not fit the result's type.
         """
         if self._lowered is not None:
-            self._write(self._lowered, Ok(value) if self.fallible else value, results)
+            lowered = Ok(value) if self.fallible else value
+            self._write(self._lowered, lowered, results, handles)
 
-    def lower_error(self, value: Any, results: int) -> None:
+    def lower_error(self, value: Any, results: int, handles: Resources) -> None:
         """Lower the value of a `WitError` as the result's ``err``."""
         assert self._lowered is not None
-        self._write(self._lowered, Err(value), results)
+        self._write(self._lowered, Err(value), results, handles)
 
-    def _write(self, lowered: _Lowered, value: Any, results: int) -> None:
+    def _write(
+        self, lowered: _Lowered, value: Any, results: int, handles: Resources
+    ) -> None:
         frame = lowered.frame()
         try:
-            lowered.write(frame, (value,))
+            lowered.write(frame, (value,), handles)
         except Mismatch as mismatch:
             raise mismatch.error(self.name) from None
         # wasmtime frees the result, so it gets a copy in memory of its own.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import enum
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import field, frozen
@@ -11,20 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = (
+    "Borrow",
     "Enum",
     "Err",
     "Flags",
     "FuncType",
     "InstanceType",
     "List",
+    "Map",
     "Octets",
     "Ok",
     "Opaque",
     "Option",
+    "Own",
     "Record",
     "RecordType",
+    "ResourceType",
     "Result",
     "Scalar",
+    "Shapes",
     "Some",
     "Tuple",
     "TypeDef",
@@ -137,6 +143,17 @@ class Octets:
 
 
 @frozen
+class Map:
+    """A map; a dict in Python."""
+
+    key: WitType
+    value: WitType
+
+    def __str__(self) -> str:
+        return f"map<{self.key}, {self.value}>"
+
+
+@frozen
 class RecordType:
     """A record's field names and types, in order."""
 
@@ -214,9 +231,44 @@ class Result:
                 return f"result<{'_' if ok is None else ok}, {err}>"
 
 
+@frozen(eq=False)
+class ResourceType:
+    """A resource. Two of the same name are different ones."""
+
+    name: str
+    """The name it is first imported or exported under."""
+    home: str = ""
+    """The interface of that name; empty for the world itself."""
+    imported: bool = False
+    """Whether the host makes it; otherwise the component does."""
+
+    def __str__(self) -> str:
+        return "resource"
+
+
+@frozen
+class Own:
+    """A handle to a resource that passes its ownership on."""
+
+    resource: ResourceType
+
+    def __str__(self) -> str:
+        return self.resource.name
+
+
+@frozen
+class Borrow:
+    """A handle to a resource that is lent for one call."""
+
+    resource: ResourceType
+
+    def __str__(self) -> str:
+        return f"borrow<{self.resource.name}>"
+
+
 @frozen
 class Opaque:
-    """A type whose values this version cannot pass, such as a resource or a stream."""
+    """A type whose values cannot be passed, such as a stream."""
 
     name: str
 
@@ -235,6 +287,9 @@ WitType: TypeAlias = (
     | Flags
     | Option
     | Result
+    | Map
+    | Own
+    | Borrow
     | Opaque
 )
 
@@ -245,11 +300,13 @@ class FuncType:
 
     params: tuple[tuple[str, WitType], ...]
     result: WitType | None = None
+    is_async: bool = False
+    """Whether it is an ``async func``, which may wait while others go on."""
 
     def __str__(self) -> str:
         params = ", ".join(f"{name}: {type_}" for name, type_ in self.params)
         result = f" -> {self.result}" if self.result is not None else ""
-        return f"func({params}){result}"
+        return f"{'async ' * self.is_async}func({params}){result}"
 
 
 @frozen
@@ -259,10 +316,13 @@ class InstanceType:
     exports: Mapping[str, Extern] = field(factory=dict)
 
     def functions(self) -> Iterator[tuple[str, FuncType]]:
-        """Yield the functions by name."""
+        """Yield the functions by name; ``a#b`` is the function b of the instance a."""
         for name, extern in self.exports.items():
             if isinstance(extern, FuncType):
                 yield name, extern
+            elif isinstance(extern, InstanceType):
+                for inner, type_ in extern.functions():
+                    yield f"{name}#{inner}", type_
 
     def __str__(self) -> str:
         lines = "".join(f"  {n}: {t};\n" for n, t in self.exports.items())
@@ -279,5 +339,27 @@ class TypeDef:
         return f"type = {self.type}"
 
 
-Extern: TypeAlias = FuncType | InstanceType | TypeDef | Opaque
+@frozen
+class Shapes:
+    """Python classes for the values of named types, in place of the general ones.
+
+    A component has one class for all its types of the same structure: wasmtime does not
+    tell such types apart.
+    """
+
+    records: Mapping[RecordType, Callable[..., object]] = field(factory=dict)
+    """Called with the fields' values in order; values have the fields as attributes."""
+    variants: Mapping[VariantType, Mapping[str, type]] = field(factory=dict)
+    """A class for each case: called with the case's value, where it has one, which its
+    instances have as ``value``."""
+    enums: Mapping[Enum, Mapping[str, str]] = field(factory=dict)
+    """The member for each case, a `enum.StrEnum`'s."""
+    flags: Mapping[Flags, type[enum.Flag]] = field(factory=dict)
+    """A class whose members stand in the order of the names."""
+    resources: Mapping[ResourceType, Callable[..., object]] = field(factory=dict)
+    """Called with the `Handle` of a resource that the component makes; what it returns
+    has it as ``handle``."""
+
+
+Extern: TypeAlias = FuncType | InstanceType | TypeDef | ResourceType | Opaque
 """What a component imports or exports under a name."""

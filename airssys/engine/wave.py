@@ -19,13 +19,17 @@ from attrs import define, field
 
 from ..core.errors import WaveError
 from .types import (
+    Borrow,
     Enum,
     Err,
     Flags,
     List,
+    Map,
+    Octets,
     Ok,
     Opaque,
     Option,
+    Own,
     Record,
     RecordType,
     Result,
@@ -63,6 +67,8 @@ def render_wave(value: Any, type_: WitType) -> str:
     match type_:
         case Scalar():
             return _scalar(value, type_.name)
+        case Octets():
+            return render_wave(value, List(Scalar("u8")))
         case List(element):
             return f"[{_joined(render_wave(item, element) for item in value)}]"
         case Tuple(elements):
@@ -89,8 +95,11 @@ def render_wave(value: Any, type_: WitType) -> str:
             if isinstance(value, Ok):
                 return _payload("ok", value.value, ok)
             return _payload("err", value.value, err)
-        case Opaque():
-            return f"<{type_.name}>"
+        case Map(key, item):
+            pairs = Tuple((key, item))
+            return render_wave(list(value.items()), List(pairs))
+        case Own() | Borrow() | Octets() | Opaque():
+            return f"<{type_}>"
 
 
 # --- printing ---------------------------------------------------------------------
@@ -270,7 +279,7 @@ class _Reader:
         match type_:
             case Scalar():
                 return self.scalar(type_.name)
-            case List(Scalar("u8")):
+            case List(Scalar("u8")) | Octets():
                 return self.octets(type_)
             case List(element):
                 self.open("[", type_)
@@ -290,8 +299,10 @@ class _Reader:
                 return self.option(some, type_)
             case Result(ok, err):
                 return self.result(ok, err, type_)
-            case Opaque():
-                raise self.refusal(f"a {type_.name}, which cannot be written as text")
+            case Map(key, item):
+                return dict(self.value(List(Tuple((key, item)))))
+            case Own() | Borrow() | Octets() | Opaque():
+                raise self.refusal(f"a {type_}, which cannot be written as text")
 
     def open(self, mark: str, type_: WitType) -> None:
         if not self.sees(mark):

@@ -13,9 +13,11 @@ from .types import (
     FuncType,
     InstanceType,
     List,
+    Map,
     Opaque,
     Option,
     RecordType,
+    ResourceType,
     Result,
     Tuple,
     TypeDef,
@@ -63,6 +65,9 @@ class _Page:
             case TypeDef(type_):
                 self.names = {}
                 yield f"{word} {self.declared(name, type_)}"
+            case ResourceType():
+                self.names = {}
+                yield f"{word} resource {name};"
             case Opaque():
                 yield f"{word} {name}: {extern};"
 
@@ -82,6 +87,8 @@ class _Page:
                     self.names.setdefault(extern.type, each)
             elif isinstance(extern, FuncType):
                 own.append(f"{each}: {self.function(extern)};")
+            elif isinstance(extern, ResourceType):
+                own.append(f"resource {each};")
             else:
                 own.append(f"{each}: {extern};")
         for home, names in used.items():
@@ -104,7 +111,8 @@ class _Page:
     def function(self, function: FuncType) -> str:
         result = function.result
         arrow = "" if result is None else f" -> {self.type(result)}"
-        return f"func({self.pairs(function.params)}){arrow}"
+        word = "async func" if function.is_async else "func"
+        return f"{word}({self.pairs(function.params)}){arrow}"
 
     def pairs(self, pairs: tuple[tuple[str, WitType], ...]) -> str:
         return ", ".join(f"{name}: {self.type(type_)}" for name, type_ in pairs)
@@ -123,6 +131,8 @@ class _Page:
                 return f"list<{self.type(element)}>"
             case Option(some):
                 return f"option<{self.type(some)}>"
+            case Map(key, value):
+                return f"map<{self.type(key)}, {self.type(value)}>"
             case Tuple(elements):
                 return f"tuple<{', '.join(map(self.type, elements))}>"
             case Result(None, None):

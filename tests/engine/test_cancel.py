@@ -15,6 +15,7 @@ from airssys.core.errors import InstanceBusy, InstanceClosed, Overtime
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
 from airssys.engine.fiber import Slicing
+from airssys.engine.link import HostOf
 
 from . import guests
 
@@ -302,7 +303,7 @@ async def test_a_guest_that_calls_the_host_in_a_loop_keeps_nobody_waiting(
 
 
 async def test_a_long_computation_moves_to_a_thread_and_its_host_calls_do_not(
-    make: Any,
+    make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = threading.get_ident()
     ran_on, polled_on = [], set()
@@ -315,13 +316,13 @@ async def test_a_long_computation_moves_to_a_thread_and_its_host_calls_do_not(
 
     with await make(guests.asks_host(), [host]) as instance:
         # Whoever polls calls back; what is asked for is noted on that thread.
-        lift = instance._store.lift
+        lift = HostOf.lift
 
-        def noting(index: int, arguments: int) -> Any:
+        def noting(host: HostOf, index: int, arguments: int) -> Any:
             polled_on.add(threading.get_ident())
-            return lift(index, arguments)
+            return lift(host, index, arguments)
 
-        instance._store.lift = noting
+        monkeypatch.setattr(HostOf, "lift", noting)
         assert await instance.call("compute", 4) == 5
         threaded = set(polled_on)
         assert await instance.call("run", 4) == 5

@@ -39,4 +39,4 @@ def test_a_value_with_its_payload_elsewhere_is_refused(
 
 def test_a_function_that_the_library_lacks_is_named() -> None:
     with pytest.raises(ImportError, match="has no wasmtime_of_tomorrow"):
-        _ffi._function("wasmtime_of_tomorrow", None)
+        _ffi.function("wasmtime_of_tomorrow", None)

@@ -16,7 +16,7 @@ import pytest
 from airssys.abc import Call, HostFunction, HostInterface, check_needs
 from airssys.core.capability import Custom, Grants
 from airssys.core.errors import CapabilityDenied, GuestTrapped, InstanceClosed, WitError
-from airssys.engine.link import Link
+from airssys.engine.link import HostOf
 
 from . import guests
 
@@ -323,10 +323,10 @@ async def test_a_problem_inside_a_callback_surfaces_and_ends_the_instance(
     host.function(lambda _call, n: n, name="ask")
     instance = await make(guests.asks_host(), [host])
 
-    def lift(_index: int, _arguments: int) -> list[object]:
+    def lift(_host: object, _index: int, _arguments: int) -> list[object]:
         raise error
 
-    monkeypatch.setattr(instance._store, "lift", lift)
+    monkeypatch.setattr(HostOf, "lift", lift)
     with pytest.raises(BaseException) as raised:  # noqa: PT011 - compared below
         await instance.call(export, 1)
 
@@ -345,7 +345,7 @@ def in_new_process(text: str, *args: str) -> subprocess.CompletedProcess[str]:
         from airssys.abc import HostInterface
         from airssys.engine.component import Engine
         from airssys.engine.fiber import Slicing
-        from airssys.engine.link import Link
+        from airssys.engine.link import HostOf
         from tests.engine import guests
 
         host = HostInterface("test:host/api")
@@ -382,7 +382,7 @@ def test_no_exception_of_a_host_function_ends_the_process(
 
         ask(fail if place == "body" else lambda call, n: n)
         if place == "lift":
-            Link.lift = fail
+            HostOf.lift = fail
 
         async def main():
             global error
@@ -402,7 +402,7 @@ def test_no_exception_of_a_host_function_ends_the_process(
     )
 
     assert (done.returncode, done.stdout.split()) == (0, ["same"] * 8), done.stderr
-    assert Link.lift.__module__ == "airssys.engine.link"
+    assert HostOf.lift.__module__ == "airssys.engine.link"
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])

@@ -55,10 +55,10 @@ async def test_every_problem_of_linking_is_reported_at_once(make: Any) -> None:
         '(import "thing" (type (sub resource)))',
         """(import "acme:kv/handles" (instance
              (export "h" (type $h (sub resource)))
-             (export "use" (func (param "h" (borrow $h))))))""",
+             (export "read" (func (param "s" (stream u8))))))""",
     )
     handles = HostInterface("acme:kv/handles")
-    handles.function(lambda _call, _h: None, name="use")
+    handles.function(lambda _call, _s: None, name="read")
     with pytest.raises(UnknownImport) as raised:
         await make(text, [kv, handles])
 
@@ -68,9 +68,9 @@ async def test_every_problem_of_linking_is_reported_at_once(make: Any) -> None:
         "'acme:kv/store@1.0.0#put' takes 0 parameters, the host's function 1 to 2",
         "'acme:kv/store@1.0.0#drop' takes 0 parameters, the host's function at least 1",
         "interface 'acme:kv/other' is missing",
-        "'thing' is a resource, which cannot be offered",
-        "'acme:kv/handles#h' is a resource, which cannot be offered",
-        "'acme:kv/handles#use' has a borrow in its type: func(h: borrow)",
+        "'thing' is missing: resource",
+        "'acme:kv/handles#h' is missing: resource",
+        "'acme:kv/handles#read' has a stream in its type: func(s: stream)",
     )
 
 

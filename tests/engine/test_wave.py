@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 
 from airssys.core.errors import WaveError
 from airssys.engine.types import (
+    Borrow,
     Enum,
     Err,
     Flags,
     List,
+    Map,
+    Octets,
     Ok,
     Opaque,
     Option,
+    Own,
     Record,
     RecordType,
     Result,
@@ -291,7 +295,9 @@ def _values(type_: WitType | None) -> st.SearchStrategy[Any]:
             return st.none() | _values(some).map(lambda v: Some(v) if nests else v)
         case Result(ok, err):
             return st.builds(Ok, _values(ok)) | st.builds(Err, _values(err))
-        case Opaque():
+        case Map(key, value):
+            return st.dictionaries(_values(key), _values(value), max_size=3)
+        case Own() | Borrow() | Octets() | Opaque():
             raise AssertionError
 
 
