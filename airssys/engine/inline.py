@@ -28,7 +28,18 @@ from .layout import (
     write_head,
 )
 from .lower import lowering
-from .types import Enum, List, Option, RecordType, Scalar, Shapes, Tuple, WitType, snake
+from .types import (
+    Enum,
+    List,
+    Option,
+    RecordType,
+    Scalar,
+    Shapes,
+    Tuple,
+    WitType,
+    attribute,
+    snake,
+)
 
 __all__ = ("UNUSUAL", "Inlined", "inline")
 
@@ -133,7 +144,7 @@ class _Source:
         for field, key in zip(fields, keys):
             self.add(f"    {field} = {value}[{key!r}]")
         self.add("else:")
-        get = self.keep(attrgetter(*keys))
+        get = self.keep(attrgetter(*(attribute(name) for name, _ in type_.fields)))
         self.add(f"    {', '.join(fields)} = {get}({value})")
         inner_tail = tail + len(keys) * ENTRY
         for index, (field, (_, inner)) in enumerate(zip(fields, type_.fields)):

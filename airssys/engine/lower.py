@@ -53,6 +53,7 @@ from .types import (
     Variant,
     VariantType,
     WitType,
+    attribute,
     snake,
 )
 
@@ -399,7 +400,7 @@ _ABSENT: Final = object()
 def _picker(names: list[str], keys: list[str]) -> Callable[[Any], Iterable[Any]]:
     """Return what takes a record's fields, in order, from an object or a mapping."""
     known = {*names, *keys}
-    get = attrgetter(*keys) if len(keys) > 1 else None
+    get = attrgetter(*map(attribute, names)) if len(keys) > 1 else None
 
     def pick(value: Any) -> Iterable[Any]:
         try:
@@ -421,7 +422,7 @@ def _picker(names: list[str], keys: list[str]) -> Callable[[Any], Iterable[Any]]
                 )
             found = value.get(key, value.get(name, _ABSENT))
         else:
-            found = getattr(value, key, _ABSENT)
+            found = getattr(value, attribute(name), getattr(value, key, _ABSENT))
         if found is _ABSENT:
             raise Mismatch(f"record with field {name!r}", value)
         return found

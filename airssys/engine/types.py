@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import enum
+import keyword
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from attrs import field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from typing_extensions import TypeVar
+
+    _T_co = TypeVar("_T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    _T_co = TypeVar("_T_co", covariant=True)
 
 __all__ = (
     "Borrow",
@@ -37,6 +46,7 @@ __all__ = (
     "Variant",
     "VariantType",
     "WitType",
+    "attribute",
     "shortened",
     "snake",
 )
@@ -56,6 +66,8 @@ class Record:  # noqa: PLW1641 - its fields can change, so it has no hash
         self.__dict__ = fields
 
     def __getattr__(self, name: str) -> Any:  # only for names that are not there
+        if name.endswith("_") and keyword.iskeyword(name[:-1]) and name[:-1] in self:
+            return self.__dict__[name[:-1]]
         raise AttributeError(
             f"record has no field {name!r} (fields: {', '.join(self)})"
         )
@@ -80,24 +92,24 @@ class Variant:
 
 
 @frozen
-class Some:
+class Some(Generic[_T_co]):
     """A present value where options nest: ``Some(None)`` is not ``None``."""
 
-    value: Any
+    value: _T_co
 
 
 @frozen
-class Ok:
+class Ok(Generic[_T_co]):
     """The ``ok`` of a result inside another value."""
 
-    value: Any = None
+    value: _T_co = None  # type: ignore[assignment]  # where there is none
 
 
 @frozen
-class Err:
+class Err(Generic[_T_co]):
     """The ``err`` of a result inside another value."""
 
-    value: Any = None
+    value: _T_co = None  # type: ignore[assignment]  # where there is none
 
 
 # --- types ------------------------------------------------------------------------
@@ -106,6 +118,14 @@ class Err:
 def snake(name: str) -> str:
     """Return the Python spelling of a WIT name."""
     return name.replace("-", "_")
+
+
+def attribute(name: str) -> str:
+    """Return the attribute for a WIT name: ``from`` is a keyword, so it is ``from_``.
+
+    A `Record` answers to both.
+    """
+    return f"{snake(name)}_" if keyword.iskeyword(name) else snake(name)
 
 
 def shortened(type_: object) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from attrs import define, field
 
 from .types import (
+    Borrow,
     Enum,
     Extern,
     Flags,
@@ -16,6 +17,7 @@ from .types import (
     Map,
     Opaque,
     Option,
+    Own,
     RecordType,
     ResourceType,
     Result,
@@ -50,7 +52,7 @@ class _Page:
 
     homes: dict[tuple[str, WitType], str] = field(factory=dict)
     """The interface in which a type was printed, by the type's name and the type."""
-    names: dict[WitType, str] = field(factory=dict)
+    names: dict[WitType | ResourceType, str] = field(factory=dict)
     """Names that stand for types here."""
 
     def extern(self, word: str, name: str, extern: Extern) -> Iterator[str]:
@@ -88,7 +90,12 @@ class _Page:
             elif isinstance(extern, FuncType):
                 own.append(f"{each}: {self.function(extern)};")
             elif isinstance(extern, ResourceType):
-                own.append(f"resource {each};")
+                self.names.setdefault(extern, each)
+                if extern.home in ("", name):
+                    own.append(f"resource {each};")
+                else:
+                    renamed = f"{extern.name} as " if each != extern.name else ""
+                    used.setdefault(extern.home, []).append(f"{renamed}{each}")
             else:
                 own.append(f"{each}: {extern};")
         for home, names in used.items():
@@ -127,6 +134,10 @@ class _Page:
         if type_ in self.names:
             return self.names[type_]
         match type_:
+            case Own(resource):
+                return self.names.get(resource, resource.name)
+            case Borrow(resource):
+                return f"borrow<{self.names.get(resource, resource.name)}>"
             case List(element):
                 return f"list<{self.type(element)}>"
             case Option(some):
