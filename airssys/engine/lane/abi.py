@@ -1,0 +1,231 @@
+"""Say how values of a type lie in memory, and as which core values they are passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+
+from ..types import (
+    Borrow,
+    Enum,
+    Flags,
+    FuncType,
+    List,
+    Map,
+    Octets,
+    Opaque,
+    Option,
+    Own,
+    RecordType,
+    Result,
+    Scalar,
+    Tuple,
+    VariantType,
+    WitType,
+)
+
+__all__ = (
+    "cases",
+    "discriminant",
+    "elements",
+    "flat",
+    "has_octets",
+    "offsets",
+    "parts",
+    "payload",
+    "retyped",
+    "retyped_function",
+    "size",
+)
+
+_SIZES = {
+    **dict.fromkeys(("bool", "s8", "u8"), 1),
+    **dict.fromkeys(("s16", "u16"), 2),
+    **dict.fromkeys(("s32", "u32", "f32", "char"), 4),
+    **dict.fromkeys(("s64", "u64", "f64"), 8),
+}
+_FLAT = {"s64": "i64", "u64": "i64", "f32": "f32", "f64": "f64"}
+
+# --- the parts of a type ------------------------------------------------------------
+
+
+def cases(type_: WitType) -> Sequence[WitType | None] | None:
+    """Return the types of a variant's cases in order; None for what is no variant."""
+    match type_:
+        case VariantType():
+            return [case for _, case in type_.cases]
+        case Enum():
+            return [None] * len(type_.cases)
+        case Option(some):
+            return [None, some]
+        case Result(ok, err):
+            return [ok, err]
+        case _:
+            return None
+
+
+def elements(type_: WitType) -> Sequence[WitType] | None:
+    """Return the types of a record's or tuple's parts; None for anything else."""
+    match type_:
+        case RecordType():
+            return [field for _, field in type_.fields]
+        case Tuple():
+            return type_.elements
+        case _:
+            return None
+
+
+def parts(type_: WitType) -> Iterator[WitType]:
+    """Yield a type and the types in it."""
+    yield type_
+    inner: Iterable[WitType | None]
+    match type_:
+        case List(element):
+            inner = (element,)
+        case Map(key, value):
+            inner = (key, value)
+        case _:
+            inner = cases(type_) or elements(type_) or ()
+    for each in inner:
+        if each is not None:
+            yield from parts(each)
+
+
+def has_octets(type_: WitType) -> bool:
+    """Tell whether there is a list of bytes, retyped, in a type."""
+    return any(isinstance(part, Octets) for part in parts(type_))
+
+
+def retyped(type_: WitType) -> WitType:
+    """Return a type with `Octets` for each ``list<u8>``."""
+    match type_:
+        case List(Scalar("u8")):
+            return Octets()
+        case List(element):
+            return List(retyped(element))
+        case Map(key, value):
+            return Map(retyped(key), retyped(value))
+        case RecordType(fields):
+            return RecordType(tuple((name, retyped(field)) for name, field in fields))
+        case Tuple():
+            return Tuple(tuple(map(retyped, type_.elements)))
+        case VariantType():
+            return VariantType(tuple((n, _optional(case)) for n, case in type_.cases))
+        case Option(some):
+            return Option(retyped(some))
+        case Result(ok, err):
+            return Result(_optional(ok), _optional(err))
+        case Scalar() | Octets() | Enum() | Flags() | Own() | Borrow() | Opaque():
+            return type_
+
+
+def _optional(type_: WitType | None) -> WitType | None:
+    return None if type_ is None else retyped(type_)
+
+
+def retyped_function(type_: FuncType) -> FuncType | None:
+    """Return the function's type with `Octets`; None where it stays as it is.
+
+    Functions stay that hold no bytes, that are async, whose values are not known, or
+    that take borrowed handles inside other values: each must be given back.
+    """
+    params = tuple((name, retyped(param)) for name, param in type_.params)
+    result = _optional(type_.result)
+    everything = [param for _, param in params] + ([] if result is None else [result])
+    if type_.is_async or not any(map(has_octets, everything)):
+        return None
+    for each in everything:
+        for part in parts(each):
+            if isinstance(part, Opaque):
+                return None
+            if isinstance(part, Borrow) and part is not each:
+                return None
+    return FuncType(params, result)
+
+
+# --- the canonical ABI --------------------------------------------------------------
+
+
+def _aligned(offset: int, to: int) -> int:
+    return (offset + to - 1) & -to
+
+
+def discriminant(count: int) -> int:
+    """Return the bytes of the number of a variant's case, of so many cases."""
+    return 1 if count <= 0x100 else 2 if count <= 0x1_0000 else 4
+
+
+def size(type_: WitType) -> tuple[int, int]:
+    """Return the bytes that a value takes, and what its address is a multiple of."""
+    if (inner := elements(type_)) is not None:
+        offset, most = 0, 1
+        for each in inner:
+            width, to = size(each)
+            offset, most = _aligned(offset, to) + width, max(most, to)
+        return _aligned(offset, most), most
+    if (choices := cases(type_)) is not None:
+        sizes = [size(case) for case in choices if case is not None]
+        tag = discriminant(len(choices))
+        most = max((tag, *(to for _, to in sizes)))
+        longest = max((width for width, _ in sizes), default=0)
+        return _aligned(payload(type_) + longest, most), most
+    match type_:
+        case Scalar("string") | List() | Map() | Octets():
+            return 8, 4
+        case Scalar(name):
+            return _SIZES[name], _SIZES[name]
+        case Flags(names):
+            width = discriminant_of_flags(len(names))
+            return width, min(width, 4)
+        case _:
+            return 4, 4
+
+
+def discriminant_of_flags(count: int) -> int:
+    """Return the bytes of so many flags."""
+    return 1 if count <= 8 else 2 if count <= 16 else (count + 31) // 32 * 4
+
+
+def payload(type_: WitType) -> int:
+    """Return the offset of a variant's value."""
+    choices = cases(type_) or ()
+    most = max((size(case)[1] for case in choices if case is not None), default=1)
+    return _aligned(discriminant(len(choices)), most)
+
+
+def offsets(inner: Sequence[WitType]) -> Iterator[tuple[int, WitType]]:
+    """Yield the parts of a record or tuple with their offsets."""
+    offset = 0
+    for each in inner:
+        width, to = size(each)
+        offset = _aligned(offset, to)
+        yield offset, each
+        offset += width
+
+
+def flat(type_: WitType) -> list[str]:
+    """Return the core values as which a value is passed."""
+    if (inner := elements(type_)) is not None:
+        return [core for each in inner for core in flat(each)]
+    if (choices := cases(type_)) is not None:
+        joined: list[str] = []
+        for case in choices:
+            if case is not None:
+                joined = [_joined(*p) for p in zip_longest(joined, flat(case))]
+        return ["i32", *joined]
+    match type_:
+        case Scalar("string") | List() | Map() | Octets():
+            return ["i32", "i32"]
+        case Scalar(name):
+            return [_FLAT.get(name, "i32")]
+        case Flags(names):
+            return ["i32"] * ((len(names) + 31) // 32)
+        case _:
+            return ["i32"]
+
+
+def _joined(one: str | None, other: str | None) -> str:
+    """Return the core type that holds values of both."""
+    if one is None or other is None or one == other:
+        return one or other or "i32"
+    return "i32" if {one, other} == {"i32", "f32"} else "i64"

@@ -1,0 +1,109 @@
+"""The outer component, run through wasmtime-py: each list of bytes is a str there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import wasmtime
+from attrs import frozen
+from wasmtime import component as wt
+
+from airssys.engine import _ffi
+from airssys.engine.component import Engine
+from airssys.engine.lane import (
+    Outer,
+    decode_octets,
+    encode_octets,
+    outer,
+    skeleton,
+    splice,
+)
+from airssys.engine.read import TypeReader
+from airssys.engine.types import Octets
+
+from .guests import MEMORY
+
+pytestmark = pytest.mark.guest
+
+RANDOM = bytes(range(256)) * 3 + b"\x7f"
+BYTES = (b"", b"a", b"\x7f", b"\x7fa", b"\0", b"\xff", b"a" * 300, RANDOM, RANDOM * 99)
+
+
+@pytest.fixture(scope="module")
+def engine() -> wasmtime.Engine:
+    return Engine(cache=False).wasmtime
+
+
+@frozen
+class Wrapped:
+    """A guest in its outer component."""
+
+    outer: Outer
+    code: wt.Component
+    linker: wt.Linker
+    store: wasmtime.Store
+
+    def function(self, name: str) -> Any:
+        instance = self.linker.instantiate(self.store, self.code)
+        interface, _, function = name.rpartition("#")
+        index = None
+        for part in (interface, function) if interface else (function,):
+            index = instance.get_export_index(self.store, part, index)
+        assert index is not None
+        found = instance.get_func(self.store, index)
+        assert found is not None
+        return lambda *args: found(self.store, *args)
+
+
+def wrapped(engine: wasmtime.Engine, text: str, **options: Any) -> Wrapped:
+    guest = bytes(wasmtime.wat2wasm(text))
+    bones = wt.Component(engine, skeleton(guest))
+    imports, exports = TypeReader.read(
+        _ffi.address(engine.ptr()), _ffi.address(bones.ptr())
+    )
+    around = outer(imports, exports, **options)
+    assert around is not None
+    code = wt.Component(engine, splice(bytes(wasmtime.wat2wasm(around.text)), guest))
+    store = wasmtime.Store(engine)
+    store.set_fuel(10**9)
+    return Wrapped(around, code, wt.Linker(engine), store)
+
+
+def sent(octets: bytes) -> str:
+    return encode_octets(octets).decode("ascii")
+
+
+def got(text: str) -> bytes:
+    return decode_octets(text.encode("ascii"))
+
+
+ECHO = rf"""(component {MEMORY}
+  (core module $code (import "m" "memory" (memory 1))
+    (func (export "echo") (param i32 i32) (result i32)
+      (i32.store (i32.const 8) (local.get 0))
+      (i32.store (i32.const 12) (local.get 1)) (i32.const 8)))
+  (core instance $c (instantiate $code (with "m" (instance $m))))
+  (alias core export $c "echo" (core func $echo))
+  (func (export "echo") (param "x" (list u8)) (result (list u8))
+    (canon lift (core func $echo) (memory $mem) (realloc $realloc)
+      (post-return $reset))))"""
+
+
+def test_bytes_go_in_and_come_back(engine: wasmtime.Engine) -> None:
+    guest = wrapped(engine, ECHO)
+    echo = guest.function("echo")
+
+    for octets in BYTES:
+        assert got(echo(sent(octets))) == octets
+    assert guest.outer.exports["echo"].result == Octets()
+
+
+@pytest.mark.parametrize("size", [*range(70), 127, 128, 129, 255, 256, 257, 513])
+def test_bytes_of_any_length_stay_as_they_are(
+    engine: wasmtime.Engine, size: int
+) -> None:
+    echo = wrapped(engine, ECHO).function("echo")
+
+    for octets in (RANDOM[-size:], b"a" * (size - 1) + b"\xff", b"\x80" * size):
+        assert got(echo(sent(octets))) == octets
