@@ -119,6 +119,9 @@ class HostInterface:
     name: str
     functions: dict[str, HostFunction] = field(factory=dict, init=False)
     resources: dict[str, HostResource] = field(factory=dict, init=False)
+    shapes: Callable[[Any], Any] | None = field(default=None, kw_only=True)
+    """Returns the Python classes of a component's types, its `Shapes`, given what it
+    imports. Typed bindings set it; without it, values are the general ones."""
 
     @overload
     def function(

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import hashlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import wasmtime
-from wasmtime import component as _wasmtime
+from attrs import evolve, frozen
 
 from ..abc import Call, Guard, HostInterface, check_needs
 from ..core.capability import Grants
 from ..core.errors import InvalidComponent, MissingExport
 from ..core.limits import KIB, MIB, Limits
 from . import _ffi
+from .bound import Bindable, Bound
 from .cache import Cache, default_folder
 from .ceiling import Ceiling
+from .compile import MAGIC, Compiled, Compiler
 from .fiber import Pace, Slicing, Threads
 from .instance import Instance
 from .layout import Unsupported
 from .link import Link, link
-from .read import TypeReader
 from .signature import ExportSignature
-from .types import Extern, FuncType, InstanceType, ResourceType, shortened
+from .types import (
+    Extern,
+    FuncType,
+    InstanceType,
+    Own,
+    ResourceType,
+    Shapes,
+    shortened,
+)
 
 __all__ = ("Component", "Engine")
 
-_MAGIC: Final = b"\0asm"
-_CORE_MODULE: Final = b"\1\0\0\0"
+_E = TypeVar("_E")
+
 _FIBRE_SPARE: Final = MIB
 """Bytes of a fibre's stack beyond what wasm may use: host callbacks run there."""
 _NO_GRANTS: Final = Grants()
+_NO_SHAPES: Final = Shapes()
 _LIMITS: Final = Limits()
 _NEAR: Final = 8
 _LINKS: Final = 8
@@ -58,6 +66,9 @@ class Engine:
         memory_reservation: Bytes of address space set aside for each linear memory; a
             memory that outgrows them is moved. Small reservations allow many instances.
         optimize: Compile for speed; False compiles about twice as fast.
+        bytes_lane: Let ``list<u8>`` cross between host and guest in one piece, through
+            an outer component around the guest. Without it each byte is a value of its
+            own, which takes about a hundred times as long.
     """
 
     def __init__(
@@ -69,6 +80,7 @@ class Engine:
         threads: int | None = None,
         memory_reservation: int = 4 * MIB,
         optimize: bool = True,
+        bytes_lane: bool = True,
     ) -> None:
         config = wasmtime.Config()
         config.wasm_component_model = True
@@ -89,17 +101,18 @@ class Engine:
         self.ceiling: Ceiling = Ceiling()
         self.pace: Pace = Pace()
         if cache is False:
-            self._cache = None
+            kept = None
         else:
             folder = default_folder() if cache in (None, True) else Path(str(cache))
-            self._cache = Cache(folder)
+            kept = Cache(folder)
         self._threads = threads or os.cpu_count() or 1
         self._limiter: anyio.lowlevel.RunVar[Threads] = anyio.lowlevel.RunVar(
             f"airssys guests of engine {id(self)}"
         )
-        self._key = repr(
+        settings = repr(
             (_ffi.VERSION, platform.machine(), stack, memory_reservation, optimize)
         )
+        self._compiler = Compiler(self.wasmtime, settings, kept, bytes_lane)
 
     def threads(self) -> Threads:
         """Return what bounds the guests in worker threads, one for each event loop."""
@@ -130,7 +143,7 @@ class Engine:
         file = anyio.Path(path)
         if source is None:
             source = await file.read_bytes()
-        text = not source.startswith(_MAGIC) and file.suffix in (".wat", ".wast")
+        text = not source.startswith(MAGIC) and file.suffix in (".wat", ".wast")
         return await self._compile(source, text=text, name=name or file.stem)
 
     async def compile(
@@ -151,37 +164,27 @@ class Engine:
         return await anyio.to_thread.run_sync(self._compile_now, source, text, name)
 
     def _compile_now(self, source: bytes, text: bool, name: str) -> Component:  # noqa: FBT001
-        try:
-            binary = bytes(wasmtime.wat2wasm(source)) if text else source
-            if not binary.startswith(_MAGIC):
-                raise InvalidComponent(name, "it does not start like WebAssembly")
-            if binary[4:8] == _CORE_MODULE:
-                raise InvalidComponent(
-                    name,
-                    "it is a core module, not a component "
-                    "(make one with: wasm-tools component new)",
-                )
-            return Component(self, self._compiled(binary), name, len(binary))
-        except wasmtime.WasmtimeError as error:
-            raise InvalidComponent(name, _reason(str(error))) from None
-
-    def _compiled(self, binary: bytes) -> _wasmtime.Component:
-        if self._cache is None:
-            return _wasmtime.Component(self.wasmtime, binary)
-        key = hashlib.sha256(self._key.encode() + b"\0" + binary).hexdigest()
-        if (found := self._cache.find(key)) is not None:
-            # wasmtime refuses code made for another processor, in a shared home say.
-            with contextlib.suppress(wasmtime.WasmtimeError):
-                return _wasmtime.Component.deserialize_file(self.wasmtime, str(found))
-        compiled = _wasmtime.Component(self.wasmtime, binary)
-        self._cache.keep(key, bytes(compiled.serialize()))
-        return compiled
+        compiled = self._compiler.compile(source, text=text, name=name)
+        return Component(self, compiled, name)
 
 
-def _reason(message: str) -> str:
-    """Return the innermost cause of a compile error, on one line."""
-    cause = message.rsplit("Caused by:", 1)[-1].strip()
-    return " ".join(line.strip() for line in cause.splitlines() if line.strip())
+@frozen
+class Drop:
+    """A function of the outer component that runs a resource's destructor."""
+
+    resource: ResourceType
+    export: str
+    """Its name there."""
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        home = f"{self.resource.home}#" if self.resource.home else ""
+        return f"{home}[resource-drop]{self.resource.name}"
+
+    @property
+    def type(self) -> FuncType:
+        return FuncType((("handle", Own(self.resource)),))
 
 
 class Component:
@@ -194,19 +197,24 @@ class Component:
         exports: What it offers, by name. Values print as WIT.
     """
 
-    def __init__(
-        self, engine: Engine, compiled: _wasmtime.Component, name: str, size: int
-    ) -> None:
+    def __init__(self, engine: Engine, compiled: Compiled, name: str) -> None:
         self.engine: Engine = engine
         self.name: str = name
-        self.size: int = size
-        self._compiled = compiled
-        self.pointer: int = _ffi.address(compiled.ptr())
-        imports, exports = TypeReader.read(engine.pointer, self.pointer)
-        self.imports: Mapping[str, Extern] = imports
-        self.exports: Mapping[str, Extern] = exports
-        self.drops: Mapping[ResourceType, str] = {}
-        """Functions that run the destructors of the component's own resources."""
+        self.size: int = compiled.size
+        self._code = compiled.code
+        self.pointer: int = _ffi.address(compiled.code.ptr())
+        self.imports: Mapping[str, Extern] = compiled.imports
+        self.exports: Mapping[str, Extern] = compiled.exports
+        outer = compiled.outer
+        self.wrapped: bool = outer is not None
+        """Whether there is an outer component around it."""
+        self.lane: frozenset[str] = frozenset(outer.exports if outer else ())
+        """Exported functions whose bytes cross in one piece."""
+        self._lane_imports = frozenset(outer.imports if outer else ())
+        self._drops = {
+            resource: Drop(resource, name)
+            for resource, name in (outer.drops.items() if outer else ())
+        }
         self.mappings: int = 0
         """Memory mappings that an instance takes; 0 before the first was made."""
         self._functions: dict[str, tuple[ExportSignature, int]] = {}
@@ -228,29 +236,56 @@ class Component:
             InvalidComponent: Its type holds what cannot be passed.
         """
         if export not in self._functions:
-            self._functions[export] = self._resolve(export)
+            self._functions[export] = self.resolve(export)
         return self._functions[export]
 
-    def _resolve(self, export: str) -> tuple[ExportSignature, int]:
-        functions = self.functions()
-        if export not in functions:
+    def bind(self, exports: Bindable[_E]) -> Bound[_E]:
+        """See the component through typed bindings, which ``airssys bindgen`` writes.
+
+        Args:
+            exports: The class ``Exports`` of the bindings' module.
+
+        Raises:
+            InvalidComponent: The component has not the exports that the module was
+                made for; lists every difference.
+        """
+        return Bound(self, exports)
+
+    def drop(self, resource: ResourceType) -> str | None:
+        """Return the function that runs a resource's destructor in the component."""
+        drop = self._drops.get(resource)
+        return None if drop is None else drop.name
+
+    def resolve(
+        self, export: str, shapes: Shapes = _NO_SHAPES
+    ) -> tuple[ExportSignature, int]:
+        """Compile how to call an exported function; as `function`, which keeps it.
+
+        Args:
+            export: Its name.
+            shapes: The Python classes of the component's types.
+        """
+        drop = next((d for d in self._drops.values() if d.name == export), None)
+        functions = {} if drop is not None else self.functions()
+        if drop is None and export not in functions:
             near = difflib.get_close_matches(export, functions, _NEAR, 0.4)
             if len(functions) <= _NEAR:
                 near = sorted(functions)
             raise MissingExport(self.name, export, tuple(near))
+        type_ = functions[export] if drop is None else drop.type
         index = None
-        for part in export.split("#"):
-            index = self._compiled.get_export_index(part, index)
+        for part in (export if drop is None else drop.export).split("#"):
+            index = self._code.get_export_index(part, index)
             self._indices.append(index)
         assert index is not None
         try:
-            signature = ExportSignature(export, functions[export])
+            shapes = evolve(shapes, lane=export in self.lane)
+            signature = ExportSignature(export, type_, shapes)
         except Unsupported as unsupported:
             raise InvalidComponent(
                 self.name,
                 f"function {export!r} has a {unsupported} in its type, which "
-                "wasmtime's C API cannot pass: "
-                f"{shortened(functions[export])}",
+                f"wasmtime's C API cannot pass: {shortened(type_)}",
             ) from None
         return signature, _ffi.address(index.ptr())
 
@@ -294,7 +329,13 @@ class Component:
         # An interface may be given more functions later, so their number counts too.
         key = tuple((id(offer), len(offer.functions)) for offer in imports)
         if key not in self._links:
-            made = link(self.engine.wasmtime, self.name, self.imports, imports)
+            made = link(
+                self.engine.wasmtime,
+                self.name,
+                self.imports,
+                imports,
+                lane=self._lane_imports,
+            )
             if len(self._links) >= _LINKS:
                 del self._links[next(iter(self._links))]
             self._links[key] = (made, tuple(imports))  # kept alive, so ids stay theirs

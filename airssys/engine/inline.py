@@ -17,6 +17,7 @@ from struct import Struct
 from typing import Any, Final
 
 from ._ffi import VAL, address_of_bytes
+from .lane.octets import encode_octets
 from .layout import (
     ENTRY,
     KINDS,
@@ -67,6 +68,7 @@ class _Source:
             "option": Struct("=B7xQ16x").pack_into,
             "boolean": Struct("=B7x?23x").pack_into,
             "address": address_of_bytes,
+            "encode": encode_octets,
             "pin": ctypes.addressof,
             "view": ctypes.c_char.from_buffer,
             "u8": bytes((NUMBERS["u8"][0], *bytes(VAL - 1))),
@@ -127,6 +129,11 @@ class _Source:
 
     def octets(self, value: str, head: int) -> None:
         self.add(f"if type({value}) is not bytes: raise TypeError")
+        if self.shapes.lane:
+            self.add(f"t = encode({value})")
+            self.add("keep.append(t)")
+            self.add(f"head(block, {head}, {KINDS['string']}, len(t), address(t))")
+            return
         self.add(f"t = bytearray(u8 * len({value}))")
         self.add(f"t[8::{VAL}] = {value}")
         self.add("keep.append(t)")

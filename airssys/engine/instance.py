@@ -22,6 +22,7 @@ from .trap import failure
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from .bound import Bound
     from .component import Component
     from .link import Link
 
@@ -30,6 +31,9 @@ __all__ = ("Instance",)
 _Raw = ctypes.c_uint64 * 3
 """A C instance, and the error of making it."""
 _UNMETERED: Final = 2**64 - 1
+_OUTER_INSTANCES: Final = 64
+"""Core instances of an outer component: its own, and wasmtime's adapters between it and
+the guest."""
 _INSTANTIATE: Final = "instantiate"
 
 
@@ -43,8 +47,8 @@ class Instance:
     __slots__ = (
         *("__weakref__", "_called", "_caller", "_calls", "_engine", "_fuel"),
         *("_fuel_set", "_funcs", "_guard", "_handles", "_host_calls", "_link"),
-        *("_mappings", "_raw", "_raw_at", "_running", "_store", "_threaded", "_why"),
-        *("component", "limits"),
+        *("_mappings", "_raw", "_raw_at", "_running", "_source", "_store", "_threaded"),
+        *("_why", "component", "limits"),
     )
 
     def __init__(
@@ -57,6 +61,8 @@ class Instance:
     ) -> None:
         self.component: Component = component
         self.limits: Limits = limits
+        self._source: Component | Bound[Any] = component
+        """Knows how to call the exported functions."""
         self._link = link
         self._caller = call
         self._guard = guard
@@ -83,9 +89,9 @@ class Instance:
             store.pointer,
             limits.memory,
             limits.table_elements,
-            limits.instances,
+            limits.instances + (_OUTER_INSTANCES if component.wrapped else 0),
             limits.tables,
-            limits.memories,
+            limits.memories + component.wrapped,
         )
 
     def __repr__(self) -> str:
@@ -140,6 +146,18 @@ class Instance:
             raise InstanceBusy(self.component.name, "close", self._running)
         self._end("closed")
 
+    def attach(self, bound: Bound[Any]) -> None:
+        """Take and return the classes of typed bindings: see `Bound.attach`.
+
+        Raises:
+            ValueError: There are other bindings already.
+        """
+        if self._source not in (self.component, bound):
+            raise ValueError(f"{self!r} has other bindings already")
+        self._source = bound
+        for export, (_, raw, func) in self._funcs.items():
+            self._funcs[export] = (bound.function(export)[0], raw, func)
+
     async def call(self, export: str, *args: Any) -> Any:
         """Call an exported function and return its result.
 
@@ -186,7 +204,7 @@ class Instance:
             if self._running is not None:
                 raise InstanceBusy(self.component.name, "drop", self._running)
             handle = handles.closing.pop(0)
-            export = self.component.drops.get(handle.type)
+            export = self.component.drop(handle.type)
             if export is None:
                 handle.release()
                 continue
@@ -251,7 +269,7 @@ class Instance:
     def _find(self, export: str) -> tuple[ExportSignature, Any, int]:
         """Look a function up in the instance, once."""
         assert self._store is not None
-        signature, index = self.component.function(export)
+        signature, index = self._source.function(export)
         if not self._funcs:
             self._mappings += self._engine.ceiling.admit_call(self.component.name)
         raw = ctypes.create_string_buffer(_ffi.FUNC_SIZE)
@@ -361,6 +379,7 @@ class Instance:
             fuel_limit=self.limits.fuel,
             fuel_used=None if self.limits.fuel is None else used,
             memory_limit=self.limits.memory,
+            wrapped=self.component.wrapped,
         )
         self._end(f"{export!r} ended with {type(problem).__name__}", problem)
         return problem

@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Any, Final, Protocol, TypeAlias
 
 from ._ffi import VAL
+from .lane.octets import decode_octets
 from .layout import ENTRY, NAME, NUMBERS, PAIR, Unsupported, numbers
 from .types import (
     Borrow,
@@ -78,7 +79,7 @@ def lifting(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lift:
             number = Struct(f"={NUMBERS[name][1]}").unpack_from
             return lambda block, at, _: number(block, at + 8)[0]
         case List(Scalar("u8")):
-            return _bytes
+            return _octets if shapes.lane else _bytes
         case List(element):
             return _list(element, shapes)
         case Map():
@@ -111,6 +112,11 @@ def _text(block: bytes | bytearray, at: int, _: object) -> str:
 def _bytes(block: bytes | bytearray, at: int, _: object) -> bytes:
     size, pointer = _read_size(block, at + 8)
     return _string_at(pointer, size * VAL)[8::VAL]
+
+
+def _octets(block: bytes | bytearray, at: int, _: object) -> bytes:
+    size, pointer = _read_size(block, at + 8)
+    return decode_octets(_string_at(pointer, size))
 
 
 def _enum(type_: Enum, shapes: Shapes) -> Lift:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import wasmtime
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 from wasmtime.component import Linker
 
 from ..abc import Call, HostFunction, HostInterface
@@ -22,6 +23,7 @@ from .types import (
     InstanceType,
     Opaque,
     ResourceType,
+    Shapes,
     TypeDef,
     shortened,
 )
@@ -85,13 +87,14 @@ def _version(name: str) -> tuple[str, tuple[int, ...]]:
     wasmtime's rule: versions agree when they are compatible in the sense of semver,
     so from 1.0 on the first number counts, and below it the first that is not 0.
     """
-    base, _, version = name.partition("@")
+    package, mark, within = name.partition("#")
+    base, _, version = package.partition("@")
     numbers = version.partition("-")[0].partition("+")[0].split(".")
     if not version or "-" in version or not all(n.isdecimal() for n in numbers):
         return name, ()
     parts = tuple(map(int, numbers))
     leading = next((i for i, part in enumerate(parts) if part), len(parts) - 1)
-    return base, parts[: leading + 1]
+    return base + mark + within, parts[: leading + 1]
 
 
 def _offer(name: str, offered: Sequence[HostInterface]) -> HostInterface | None:
@@ -108,6 +111,8 @@ def link(
     component: str,
     imports: Mapping[str, Extern],
     offered: Sequence[HostInterface],
+    *,
+    lane: AbstractSet[str] = frozenset(),
 ) -> Link:
     """Link what a component imports with host interfaces.
 
@@ -117,6 +122,7 @@ def link(
         imports: What it imports.
         offered: The interfaces to take it from. One called ``a#b`` offers the instance
             ``b`` within the instance ``a``.
+        lane: Functions whose bytes cross in one piece, by their names as imports.
 
     Raises:
         UnknownImport: Something is missing, or takes another number of parameters, or
@@ -124,7 +130,7 @@ def link(
             lists every problem.
     """
     linker = Linker(engine)
-    linking = _Linking(offered)
+    linking = _Linking(imports, offered, lane)
     with linker.root() as root:
         linking.instance(root, "", imports)
     if linking.problems:
@@ -137,7 +143,9 @@ def link(
 class _Linking:
     """What was linked so far."""
 
+    imports: Mapping[str, Extern]
     offered: Sequence[HostInterface]
+    lane: AbstractSet[str]
     functions: list[Linked] = Factory(list)
     resources: dict[ResourceType, Hosted] = Factory(dict)
     problems: list[str] = Factory(list)
@@ -149,10 +157,16 @@ class _Linking:
         if name and needed and offer is None:
             self.problems.append(f"interface {name!r} is missing")
             return
+        shapes = Shapes()
+        if offer is not None and offer.shapes is not None:
+            shapes = offer.shapes(self.imports)
         for inner, extern in externs.items():
             match extern:
                 case FuncType():
-                    self.function(place, inner, extern, offer)
+                    lane = _full(inner, name) in self.lane
+                    self.function(
+                        place, inner, extern, offer, evolve(shapes, lane=lane)
+                    )
                 case ResourceType():
                     self.resource(place, inner, extern, offer)
                 case InstanceType():
@@ -168,7 +182,12 @@ class _Linking:
                     )
 
     def function(
-        self, place: Any, name: str, type_: FuncType, offer: HostInterface | None
+        self,
+        place: Any,
+        name: str,
+        type_: FuncType,
+        offer: HostInterface | None,
+        shapes: Shapes,
     ) -> None:
         full = _full(name, offer.name if offer is not None else "")
         function = None if offer is None else offer.functions.get(name)
@@ -179,7 +198,7 @@ class _Linking:
             self.problems.append(f"{full!r} {problem}")
             return
         try:
-            signature = ImportSignature(full, type_)
+            signature = ImportSignature(full, type_, shapes)
         except Unsupported as unsupported:
             self.problems.append(
                 f"{full!r} has a {unsupported} in its type: {shortened(type_)}"

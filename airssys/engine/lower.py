@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from attrs import frozen
 
 from ._ffi import VAL, address_of_bytes
+from .lane.octets import encode_octets
 from .layout import (
     ENTRY,
     KINDS,
@@ -143,7 +144,7 @@ def lowering(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lowering:
         case Scalar():
             return _number(type_)
         case List(Scalar("u8")):
-            return _bytes()
+            return _octets() if shapes.lane else _bytes()
         case List():
             return _list(type_.element, shapes)
         case RecordType():
@@ -248,6 +249,21 @@ def _bytes() -> Lowering:
         items[8::VAL] = data
         keep.append(items)
         write_head(block, head, _LIST, len(data), pin(items) if data else 0)
+
+    return Lowering(write)
+
+
+def _octets() -> Lowering:
+    """Lower ``list<u8>`` as the string that an outer component makes bytes of."""
+
+    def write(
+        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
+    ) -> None:
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise Mismatch("list<u8> (bytes)", value)
+        text = encode_octets(bytes(value))
+        keep.append(text)
+        write_head(block, head, _STRING, len(text), address_of_bytes(text))
 
     return Lowering(write)
 

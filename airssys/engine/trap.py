@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from ..core.errors import AirssysError, GuestTrapped, OutOfFuel, OutOfMemory
 from ._ffi import Frames
+from .lane import LANE_OUT_OF_MEMORY, NAME
 
 __all__ = ("failure",)
+
+_NO_ROOM: Final = "the bytes that are passed exceed memory limits"
 
 _KINDS: Final = (
     # wasmtime's words (crates/environ/src/trap_encoding.rs), then ours.
@@ -61,8 +65,13 @@ def failure(
     fuel_limit: int | None,
     fuel_used: int | None,
     memory_limit: int,
+    wrapped: bool,
 ) -> AirssysError:
     """Return the error that a failed call raises."""
+    if wrapped:
+        if frames[:1] and frames[0].startswith(LANE_OUT_OF_MEMORY):
+            return OutOfMemory(component, _NO_ROOM, memory_limit)
+        frames = Frames(_of_guest(frames))
     # The causes come last, the innermost at the end; the head repeats the backtrace.
     reason = message.rsplit("Caused by:", 1)[-1].strip()
     last = reason.splitlines()[-1].strip() if reason else message
@@ -74,3 +83,16 @@ def failure(
         return OutOfMemory(component, last, memory_limit)
     kind = next((kind for words, kind in _KINDS if words in last), "error")
     return GuestTrapped(component, export, kind, reason, tuple(frames), fuel_used)
+
+
+def _of_guest(frames: Frames) -> Iterator[str]:
+    """Yield the frames that are not an outer component's.
+
+    Between its frames and the guest's there is one of wasmtime's own adapters, without
+    a name.
+    """
+    lane = [frame.startswith(f"{NAME}!") for frame in frames]
+    for index, frame in enumerate(frames):
+        beside = lane[max(index - 1, 0) : index + 2]
+        if not (lane[index] or (frame.startswith("#") and any(beside))):
+            yield frame

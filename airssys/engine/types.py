@@ -376,6 +376,9 @@ class Shapes:
     """The member for each case, a `enum.StrEnum`'s."""
     flags: Mapping[Flags, type[enum.Flag]] = field(factory=dict)
     """A class whose members stand in the order of the names."""
+    lane: bool = False
+    """Whether ``list<u8>`` crosses as a string, as it does through an outer component
+    (see `lane`)."""
     resources: Mapping[ResourceType, Callable[..., object]] = field(factory=dict)
     """Called with the `Handle` of a resource that the component makes; what it returns
     has it as ``handle``."""

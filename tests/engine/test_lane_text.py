@@ -17,7 +17,6 @@ from airssys.engine.lane import (
     encode_octets,
     outer,
     skeleton,
-    splice,
 )
 from airssys.engine.read import TypeReader
 from airssys.engine.types import Octets
@@ -64,7 +63,7 @@ def wrapped(engine: wasmtime.Engine, text: str, **options: Any) -> Wrapped:
     )
     around = outer(imports, exports, **options)
     assert around is not None
-    code = wt.Component(engine, splice(bytes(wasmtime.wat2wasm(around.text)), guest))
+    code = wt.Component(engine, around.joined(guest))
     store = wasmtime.Store(engine)
     store.set_fuel(10**9)
     return Wrapped(around, code, wt.Linker(engine), store)

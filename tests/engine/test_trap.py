@@ -100,7 +100,7 @@ TRAPS = {
         "string", "64", memory=data(64, 128, 2) + data(128, 0xFFFF)
     ),
     "string-out-of-bounds": returning("string", "64", memory=data(64, 128, 65_500)),
-    "list-out-of-bounds": returning("(list u8)", "64", memory=data(64, 128, 65_500)),
+    "list-out-of-bounds": returning("(list u32)", "64", memory=data(64, 128, 16_500)),
     "unaligned-pointer": returning("(tuple u32 u32)", "65"),
 }
 
@@ -138,7 +138,7 @@ async def test_an_allocator_that_answers_nonsense_traps(make: Any) -> None:
 
 
 async def test_a_value_too_large_for_the_host_traps(make: Any) -> None:
-    text = returning("(list u8)", "64", memory=data(64, 128, 60_000_000))
+    text = returning("(list u32)", "64", memory=data(64, 128, 15_000_000))
     text = text.replace('"memory") 1)', '"memory") 1000)')
     with pytest.raises(GuestTrapped) as raised:
         await (await make(text)).call("run")

@@ -112,6 +112,10 @@ COMPOUND: dict[str, tuple[Any, ...]] = {
     "(list (result))": ([Ok(), Err()],),
     "(list (result u8))": ([Ok(3), Err()],),
     "(list (result (error u8)))": ([Ok(), Err(3)],),
+    "(map string u32)": ({}, {"": 0}, {"a": 1, "é": 2**32 - 1}),
+    "(map u64 (list string))": ({2**64 - 1: ["a", ""], 0: []},),
+    "(list (map char $point))": ([{}, {"😀": POINT, "a": POINT}],),
+    "(option (map bool (option u8)))": (None, {True: None, False: 3}),
 }
 """Types that need memory, and values of each."""
 
@@ -303,6 +307,10 @@ WRONG = [
     ("(list (result u8))", "", [Ok(-1)], "x[0](ok)", "u8", "-1"),
     ("(list (result u8))", "", [Err(1)], "x[0]", "no value in result<u8>", "1"),
     ("(list (result (error u8)))", "", [Err("a")], "x[0](err)", "u8", "'a'"),
+    ("(map string u32)", "", [("a", 1)], "x", "map<string, u32>", "list"),
+    ("(map string u32)", "", {"a": 1, "b": -1}, "x['b']", "u32", "-1"),
+    ("(map string u32)", "", {1: 1}, "x[1]", "string", "1"),
+    ("(map string u32)", "", {"a" * 99: -1}, f"x['{'a' * 16}...]", "u32", "-1"),
 ]
 
 

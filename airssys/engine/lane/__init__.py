@@ -11,9 +11,10 @@ stores that run guests step by step.
 
 from __future__ import annotations
 
-from .binary import skeleton, splice
+from .binary import may_need_outer, skeleton, splice
 from .machine import LANE_OUT_OF_MEMORY, NAME
 from .octets import decode_octets, encode_octets
+from .verbatim import verbatim
 from .wrap import Outer, outer
 
 __all__ = (
@@ -22,7 +23,9 @@ __all__ = (
     "Outer",
     "decode_octets",
     "encode_octets",
+    "may_need_outer",
     "outer",
     "skeleton",
     "splice",
+    "verbatim",
 )

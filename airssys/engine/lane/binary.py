@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ("COMPONENT", "HEAD", "NESTED", "leb", "sections", "skeleton", "splice")
+__all__ = (
+    "COMPONENT",
+    "HEAD",
+    "NESTED",
+    "leb",
+    "may_need_outer",
+    "sections",
+    "skeleton",
+    "splice",
+)
 
 COMPONENT: Final = b"\0asm\x0d\0\1\0"
 _MODULE: Final = b"\0asm\1\0\0\0"
@@ -13,6 +22,9 @@ HEAD: Final = 8
 _DEPTH: Final = 100
 """Components in components; wasmtime takes no more."""
 _CUSTOM, _CORE_MODULE, NESTED = 0, 1, 4
+_TYPES: Final = 7
+_LIST, _RESOURCE = b"\x70", b"\x3f"
+"""How their definitions begin."""
 _CODE, _DATA, _DATA_COUNT = 10, 11, 12
 _BODY: Final = b"\3\0\0\x0b"
 """A function's body: its size, no locals, ``unreachable``, ``end``."""
@@ -35,6 +47,21 @@ def splice(outer_binary: bytes, guest: bytes) -> bytes:
                 )
             )
     raise ValueError("no component is nested in this one")
+
+
+def may_need_outer(guest: bytes) -> bool:
+    """Tell whether there may be lists or resources in a component's types.
+
+    A quick look at the binary: no if there are none.
+    """
+    return any(
+        kind == NESTED
+        or (
+            kind == _TYPES
+            and (_LIST in (part := bytes(guest[begin:end])) or _RESOURCE in part)
+        )
+        for kind, _, begin, end in sections(memoryview(guest), HEAD)
+    )
 
 
 def skeleton(guest: bytes) -> bytes:

@@ -7,9 +7,11 @@ exported functions, and the exports as the host sees them.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Container, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
+import wasmtime
 from attrs import Factory, define, field, frozen
 
 from ..types import (
@@ -26,9 +28,11 @@ from ..types import (
     VariantType,
     WitType,
 )
-from .abi import flat, retyped_function
+from .abi import can_be_forwarded, flat, has_octets, has_text, retyped_externs, values
+from .binary import splice
 from .declare import Ids, Names, Scope, Undeclarable, quoted
 from .machine import NAME, machine, top
+from .verbatim import verbatim
 from .walk import Forwarders, Way, area
 
 __all__ = ("Outer", "outer")
@@ -44,6 +48,10 @@ _PARTS: Final = {
     ),
 }
 """The parts of the lane's core module, and their sorts."""
+_Functions: TypeAlias = Mapping[str, Mapping[str, FuncType]]
+_STRINGS: Final = {"decode": "string-encoding=latin1+utf16", "encode": ""}
+"""How strings lie on the side of the guest, which bytes are decoded for, and of the
+host. Latin1 stands for whatever bytes there are, see `verbatim`."""
 _OPTIONS: Final = "(memory $lane-memory) (realloc $lane-realloc)"
 
 
@@ -61,6 +69,16 @@ class Outer:
     drops: Mapping[ResourceType, str]
     """The functions that run the destructors of the guest's resources."""
 
+    def joined(self, guest: bytes) -> bytes:
+        """Return the binary of both, the guest's bytes retyped where bytes cross.
+
+        Raises:
+            ValueError: The guest's binary has parts that cannot be retyped.
+        """
+        crosses = self.imports or self.exports
+        binary = bytes(wasmtime.wat2wasm(self.text))
+        return splice(binary, verbatim(guest) if crosses else guest)
+
 
 def outer(
     imports: Mapping[str, Extern], exports: Mapping[str, Extern], *, lane: bool = True
@@ -76,60 +94,45 @@ def outer(
         None where there is nothing to do, or where an import cannot be written as text:
         a module, a component, a function of streams.
     """
-    try:
-        return _Builder(imports, exports, lane=lane).build()
-    except Undeclarable:
-        return None
+    for crossing in (True, False) if lane else (False,):
+        with contextlib.suppress(Undeclarable):
+            return _Builder(imports, exports, lane=crossing).build()
+    return None
 
 
-def _retyped(
-    externs: Mapping[str, Extern], *, lane: bool
-) -> dict[str, dict[str, FuncType]]:
-    """Return the retyped functions of each interface; the world's under ``""``."""
+def _forwarded(externs: Mapping[str, Extern]) -> dict[str, dict[str, FuncType]]:
+    """Return the functions with text of each interface; the world's under ``""``."""
     found: dict[str, dict[str, FuncType]] = {}
 
     def look(home: str, functions: Mapping[str, Extern]) -> None:
         for name, extern in functions.items():
-            if isinstance(extern, FuncType) and (type_ := retyped_function(extern)):
-                found.setdefault(home, {})[name] = type_
+            match extern:
+                case FuncType() if has_text(extern):
+                    if not can_be_forwarded(extern):
+                        raise Undeclarable(f"{_full(home, name)}: {extern}")
+                    found.setdefault(home, {})[name] = extern
+                case InstanceType() if home:
+                    raise Undeclarable(f"{_full(home, name)} is an instance")
 
-    if lane:
-        look("", externs)
-        for name, extern in externs.items():
-            if isinstance(extern, InstanceType) and _writable(extern):
-                look(name, extern.exports)
+    look("", externs)
+    for name, extern in externs.items():
+        if isinstance(extern, InstanceType):
+            look(name, extern.exports)
     return found
 
 
-def _writable(interface: InstanceType) -> bool:
-    """Tell whether an interface can be written as text."""
-    scope = Scope(Ids(), resource=lambda _: "")
-    try:
-        for extern in interface.exports.values():
-            match extern:
-                case FuncType():
-                    scope.signature(extern)
-                case TypeDef(type_):
-                    scope.text(type_)
-                case InstanceType() | Opaque():
-                    return False
-                case ResourceType():
-                    pass
-    except Undeclarable:
-        return False
-    return True
-
-
-def _full(home: str, name: str) -> str:
-    return f"{home}#{name}" if home else name
-
-
-def _flattened(found: Mapping[str, Mapping[str, FuncType]]) -> dict[str, FuncType]:
+def _with_octets(found: Mapping[str, Mapping[str, FuncType]]) -> dict[str, FuncType]:
+    """Return the functions with bytes by their full names."""
     return {
         _full(home, name): type_
         for home, functions in found.items()
         for name, type_ in functions.items()
+        if any(map(has_octets, values(type_)))
     }
+
+
+def _full(home: str, name: str) -> str:
+    return f"{home}#{name}" if home else name
 
 
 @define
@@ -138,8 +141,7 @@ class _Crossing:
 
     home: str
     name: str
-    original: FuncType
-    retyped: FuncType
+    type: FuncType
     core: str
     """What the core code calls it."""
 
@@ -170,13 +172,12 @@ class _Builder:
     """Where the lane's blocks begin in memory."""
 
     def build(self) -> Outer | None:
-        inward = _retyped(self._imports, lane=self._lane)
-        outward = _retyped(self._exports, lane=self._lane)
+        inward, outward = self._retype()
         own = self._own_resources()
         if not (inward or outward or own):
             return None
         self._root = Scope(self._ids, lines=self._lines, resource=self._unknown)
-        named = Names.read(self._imports, inward.get("", {}))
+        named = Names.read(self._imports)
         self._world = Scope(
             self._ids,
             naming=_IMPORTED,
@@ -190,7 +191,7 @@ class _Builder:
         crossings = self._crossings(self._imports, inward)
         leaving = self._crossings(self._exports, outward)
         if crossings or leaving:
-            areas = [area(each.retyped) for each in (*crossings, *leaving)]
+            areas = [area(each.type) for each in (*crossings, *leaving)]
             self._start = top(max(areas))
             self._lines += (
                 machine(max(areas)),
@@ -209,10 +210,23 @@ class _Builder:
         drops = self._destructors(own, public)
         return Outer(
             "(component\n" + "\n".join(self._lines) + ")",
-            _flattened(outward),
-            _flattened(inward),
+            _with_octets(outward),
+            _with_octets(inward),
             drops,
         )
+
+    def _retype(self) -> tuple[_Functions, _Functions]:
+        """Let bytes be strings, and return the functions that then are forwarded.
+
+        None where no function has bytes.
+        """
+        if self._lane:
+            imports, exports = map(retyped_externs, (self._imports, self._exports))
+            inward, outward = _forwarded(imports), _forwarded(exports)
+            if _with_octets(inward) or _with_octets(outward):
+                self._imports, self._exports = imports, exports
+                return inward, outward
+        return {}, {}
 
     def _own_resources(self) -> list[ResourceType]:
         """Return the resources that the guest defines and exports."""
@@ -285,7 +299,7 @@ class _Builder:
     ) -> str:
         """Declare an interface; return the identifier of its instance."""
         instance = self._ids("import")
-        named = Names.read(interface.exports, found)
+        named = Names.read(interface.exports)
         scope = Scope(
             self._ids,
             naming=_IN_IMPORT,
@@ -366,10 +380,8 @@ class _Builder:
             interface = externs[home] if home else InstanceType(externs)
             assert isinstance(interface, InstanceType)
             for name, type_ in functions.items():
-                original = interface.exports[name]
-                assert isinstance(original, FuncType)
                 core = f"f{len(crossings)}"
-                crossings.append(_Crossing(home, name, original, type_, core))
+                crossings.append(_Crossing(home, name, type_, core))
         return crossings
 
     def _forward(
@@ -386,14 +398,15 @@ class _Builder:
         forwarders = Forwarders(self._start)
         lowered = []
         for each in crossings:
-            forwarders.add(each.core, each.retyped, inward, outward)
+            forwarders.add(each.core, each.type, inward, outward)
             home = instances.get(each.home, "")
             function = (
                 self._aliased(home, each.name) if home else self._functions[each.name]
             )
             new = self._ids("lowered")
             self._lines.append(
-                f"(core func {new} (canon lower (func {function}) {_OPTIONS}))"
+                f"(core func {new} (canon lower (func {function}) "
+                f"{_OPTIONS} {_STRINGS[inward]}))"
             )
             lowered.append(f'(export "{each.core}" (func {new}))')
         drops = []
@@ -407,9 +420,8 @@ class _Builder:
             f'  (with "to" (instance {" ".join(lowered)}))))',
         )
         for each in crossings:
-            lifted = each.original if inward == "encode" else each.retyped
             self._functions[_full(each.home, each.name)] = self._lift(
-                instance, each.core, lifted
+                instance, each.core, each.type, _STRINGS[outward]
             )
 
     def _drop(self, resource: ResourceType) -> str:
@@ -423,7 +435,7 @@ class _Builder:
             self._drops[resource] = new
         return self._drops[resource]
 
-    def _lift(self, instance: str, core: str, type_: FuncType) -> str:
+    def _lift(self, instance: str, core: str, type_: FuncType, strings: str) -> str:
         signature = self._root.signature(type_)
         inner, new = self._ids("core"), self._ids("function")
         pointer = type_.result is not None and len(flat(type_.result)) > 1
@@ -431,7 +443,7 @@ class _Builder:
         self._lines += (
             f'(alias core export {instance} "{core}" (core func {inner}))',
             f"(func {new} {signature}",
-            f"  (canon lift (core func {inner}) {_OPTIONS} {done}))",
+            f"  (canon lift (core func {inner}) {_OPTIONS} {strings} {done}))",
         )
         return new
 
@@ -469,7 +481,7 @@ class _Builder:
         def resource_id(resource: ResourceType) -> str:
             return public.get(resource) or self._root.resource_id(resource)
 
-        named = Names.read(self._exports, found.get("", {}))
+        named = Names.read(self._exports)
         world = Scope(
             self._ids,
             naming=_EXPORTED,
@@ -541,7 +553,7 @@ class _Builder:
             public: How exported resources are known; None: the instance is for the
                 guest, and its types need no names outside.
         """
-        named = Names.read(interface.exports, retyped)
+        named = Names.read(interface.exports)
         given: list[str] = []
         lines: list[str] = []
 
@@ -558,7 +570,7 @@ class _Builder:
                 return None
             if public is not None and self._from_world(type_) is None:
                 return None
-            taken.name(f"type-other-{len(given)}", type_)
+            taken.name(f"type-other-{len(taken.named)}", type_)
             return taken.types[type_]
 
         taken = Scope(

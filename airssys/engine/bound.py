@@ -1,0 +1,100 @@
+"""Use a component through a module of typed bindings, as `bindgen` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from ..abc import Guard, HostInterface, check_needs
+from ..core.capability import Grants
+from ..core.limits import Limits
+from .instance import Instance
+from .signature import ExportSignature
+from .types import Extern, Shapes
+
+if TYPE_CHECKING:
+    from .component import Component
+
+__all__ = ("Bindable", "Binding", "Bound")
+
+_E = TypeVar("_E")
+_E_co = TypeVar("_E_co", covariant=True)
+
+
+class Binding(Protocol):
+    """What a module of bindings knows of the types of a world."""
+
+    def shapes(
+        self,
+        component: str,
+        imports: Mapping[str, Extern],
+        exports: Mapping[str, Extern],
+    ) -> Shapes:
+        """Return the module's classes for a component's types.
+
+        Raises:
+            InvalidComponent: The component has not the exports that the module was
+                made for; lists every difference.
+        """
+
+
+class Bindable(Protocol[_E_co]):
+    """The class for what a world exports, in a module of bindings."""
+
+    @property
+    def __airssys__(self) -> Binding: ...
+    def __call__(self, instance: Instance, /) -> _E_co: ...
+
+
+class Bound(Generic[_E]):
+    """A component seen through bindings. Made by `Component.bind`."""
+
+    __slots__ = ("_exports", "_functions", "_shapes", "component")
+
+    def __init__(self, component: Component, exports: Bindable[_E]) -> None:
+        self.component: Component = component
+        self._exports = exports
+        self._shapes = exports.__airssys__.shapes(
+            component.name, component.imports, component.exports
+        )
+        self._functions: dict[str, tuple[ExportSignature, int]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Bound {self.component.name!r}>"
+
+    async def instantiate(
+        self,
+        imports: Sequence[HostInterface] = (),
+        *,
+        limits: Limits | None = None,
+        grants: Grants | None = None,
+        actor: str = "",
+        guard: Guard = check_needs,
+    ) -> _E:
+        """Make an instance and return its exports; as `Component.instantiate`."""
+        instance = await self.component.instantiate(
+            imports, limits=limits, grants=grants, actor=actor, guard=guard
+        )
+        return self.attach(instance)
+
+    def attach(self, instance: Instance) -> _E:
+        """Return the exports of an instance that was made without bindings.
+
+        From then on its own `Instance.call` returns the module's classes too.
+
+        Raises:
+            ValueError: It is an instance of another component, or other bindings are
+                attached to it.
+        """
+        if instance.component is not self.component:
+            raise ValueError(f"{instance!r} is no instance of {self.component!r}")
+        instance.attach(self)
+        return self._exports(instance)
+
+    def function(self, export: str) -> tuple[ExportSignature, int]:
+        """Return how to call an exported function; as `Component.function`."""
+        found = self._functions.get(export)
+        if found is None:
+            found = self.component.resolve(export, self._shapes)
+            self._functions[export] = found
+        return found

@@ -1,0 +1,124 @@
+"""Compile components, each wrapped in the outer component it needs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import wasmtime
+from attrs import define, frozen
+from wasmtime.component import Component as Code
+
+from ..core.errors import InvalidComponent
+from . import _ffi
+from .cache import Cache
+from .lane import Outer, may_need_outer, outer, skeleton
+from .read import TypeReader
+from .types import Extern
+
+__all__ = ("MAGIC", "Compiled", "Compiler")
+
+MAGIC: Final = b"\0asm"
+_CORE_MODULE: Final = b"\1\0\0\0"
+
+
+@frozen
+class Compiled:
+    """A component's code, and its types as they are without the outer component."""
+
+    size: int
+    """Bytes of its binary."""
+    code: Code
+    imports: Mapping[str, Extern]
+    exports: Mapping[str, Extern]
+    outer: Outer | None = None
+    """What was wrapped around it."""
+
+
+@define
+class Compiler:
+    """Compiles, or finds what was compiled before."""
+
+    engine: wasmtime.Engine
+    settings: str
+    """All that the code depends on besides the component."""
+    cache: Cache | None
+    lane: bool
+    """Whether bytes are to cross as strings."""
+
+    def compile(self, source: bytes, *, text: bool, name: str) -> Compiled:
+        """Compile a component from binary or text.
+
+        Raises:
+            InvalidComponent: It is none.
+        """
+        try:
+            binary = bytes(wasmtime.wat2wasm(source)) if text else source
+            if not binary.startswith(MAGIC):
+                raise InvalidComponent(name, "it does not start like WebAssembly")
+            if binary[4:8] == _CORE_MODULE:
+                raise InvalidComponent(
+                    name,
+                    "it is a core module, not a component "
+                    "(make one with: wasm-tools component new)",
+                )
+            return self._wrapped(binary) or self._bare(binary)
+        except wasmtime.WasmtimeError as error:
+            raise InvalidComponent(name, _reason(str(error))) from None
+
+    def _bare(self, binary: bytes) -> Compiled:
+        digest = hashlib.sha256(binary).digest()
+        code = self._code("", digest, lambda: binary)
+        return Compiled(len(binary), code, *self._types(code))
+
+    def _wrapped(self, binary: bytes) -> Compiled | None:
+        """Compile a component in its outer one; None where it needs none.
+
+        What is around it must be known before its code is compiled, which takes long.
+        So its types are read from a skeleton of it.
+        """
+        digest = hashlib.sha256(binary).digest()
+        # What is wrong with a broken one is said by the compiler of all of it.
+        with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
+            if not may_need_outer(binary):
+                return None
+            bones = self._code("skeleton", digest, lambda: skeleton(binary))
+            imports, exports = self._types(bones)
+            for lane in (True, False) if self.lane else (False,):
+                around = outer(imports, exports, lane=lane)
+                if around is None:
+                    return None
+                with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
+                    code = self._code(
+                        around.text, digest, partial(around.joined, binary)
+                    )
+                    return Compiled(len(binary), code, imports, exports, around)
+        return None
+
+    def _types(self, code: Code) -> tuple[dict[str, Extern], dict[str, Extern]]:
+        return TypeReader.read(
+            _ffi.address(self.engine.ptr()), _ffi.address(code.ptr())
+        )
+
+    def _code(self, form: str, digest: bytes, binary: Callable[[], bytes]) -> Code:
+        """Return the code of a component in some form, from the cache if it is there."""
+        if self.cache is None:
+            return Code(self.engine, binary())
+        material = "\0".join((self.settings, form)).encode()
+        key = hashlib.sha256(material + b"\0" + digest).hexdigest()
+        if (found := self.cache.find(key)) is not None:
+            # wasmtime refuses code made for another processor, in a shared home say.
+            with contextlib.suppress(wasmtime.WasmtimeError):
+                return Code.deserialize_file(self.engine, str(found))
+        compiled = Code(self.engine, binary())
+        self.cache.keep(key, bytes(compiled.serialize()))
+        return compiled
+
+
+def _reason(message: str) -> str:
+    """Return the innermost cause of a compile error, on one line."""
+    cause = message.rsplit("Caused by:", 1)[-1].strip()
+    return " ".join(line.strip() for line in cause.splitlines() if line.strip())
