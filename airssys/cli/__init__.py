@@ -23,6 +23,7 @@ _COMMANDS = {
     "run": (".run:run", "Run a tree of actors, one component, or one function."),
     "call": (".call:call", "Call an exported function and print its result."),
     "inspect": (".inspect:inspect", "Say what a component imports and exports."),
+    "bindgen": (".bindgen:bindgen", "Write typed Python bindings for a component."),
     "check": (".check:check", "Check manifests, tree files and host files."),
     "tree": (".tree:tree", "Print the tree that a tree file describes."),
 }

