@@ -143,7 +143,9 @@ def _interface(
     for function, type_ in exports.items():
         if isinstance(type_, FuncType) and not _any_handle(type_):
             body = _forward(instance, f"{prefix}{function}")
-            interface.function(body, name=function, wit=str(type_))
+            # An async func is refused by the linker, whatever its type.
+            wit = None if type_.is_async else str(type_)
+            interface.function(body, name=function, wit=wit)
     return interface
 
 

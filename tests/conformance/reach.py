@@ -35,7 +35,7 @@ _SAME: Final = (
     (("null", "reference"), "null reference"),
     (("cannot write",), "cannot write"),
     (("cannot read",), "cannot read"),
-    # airssys keeps the innermost part of a message.
+    # Where the innermost part does not say enough.
     (("undefined element",), "out of bounds table access"),
     (("invalid utf-8",), "utf-8 byte sequence"),
     # The bytes lane has these found by wasmtime's adapters between components.
@@ -64,12 +64,14 @@ def out_of_reach(error: InvalidComponent | UnknownImport) -> str | None:
 def says(error: GuestTrapped | InstanceClosed, text: str) -> bool:
     """Tell whether a trap is the one that a script means.
 
-    By part of its message, as wasmtime's own runner does, or by other words for it.
+    By part of its message, as wasmtime's own runner does, by its kind, or by other
+    words for it: airssys keeps the innermost part of a message only.
     """
     if isinstance(error, InstanceClosed):
         # Where wasmtime traps again, airssys says that the instance has ended.
         return "Trapped" in error.reason and text in f"wasm trap: {_IN_LIFE}"
     said = f"wasm trap: {error.reason}"
-    if text in said or text == error.kind or (error.reason and error.reason in text):
+    kind = error.kind.replace("-", " ")
+    if text in said or kind in text or (error.reason and error.reason in text):
         return True
     return any(all(map(text.__contains__, words)) and it in said for words, it in _SAME)

@@ -242,3 +242,23 @@
   "list content out-of-bounds")
 (component instance $i $between)
 (assert_trap (invoke "u32s" (u32.const 1) (u32.const 1)) "unaligned pointer")
+
+;; --- a result that takes 64 KiB of the guest and gigabytes of the host ---
+(component
+  (core module $code
+    (memory (export "memory") 2)
+    (func (export "get") (result i32) (local i32)
+      ;; 8191 lists, each of the same 32768 numbers.
+      (loop $more
+        (i32.store offset=65536 (local.get 0) (i32.const 0))
+        (i32.store offset=65540 (local.get 0) (i32.const 32768))
+        (br_if $more (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 8)))
+          (i32.const 65528))))
+      (i32.store (i32.const 131064) (i32.const 65536))
+      (i32.store (i32.const 131068) (i32.const 8191))
+      (i32.const 131064)))
+  (core instance $c (instantiate $code))
+  (alias core export $c "memory" (core memory $memory))
+  (func (export "get") (result (list (list u16)))
+    (canon lift (core func $c "get") (memory $memory))))
+(assert_trap (invoke "get") "fuel allocated for hostcalls")
