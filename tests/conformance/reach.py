@@ -19,7 +19,7 @@ CORE_MODULE: Final = "core module"
 
 _FEATURE: Final = re.compile(
     r"requires? .*(feature|proposal)"
-    r"|(support|features?|proposal)( for .*)? (is |are )?not (currently )?enabled"
+    r"|(support|features?|proposal)( for .*)? (is |are )?not (enabled|active)"
     r"|must be enabled"
     r"|not (yet |currently )?(supported|implemented)"
     r"|cannot be passed|cannot pass"

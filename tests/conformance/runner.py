@@ -49,7 +49,7 @@ from .verdict import Outcome, Report, Verdict
 __all__ = ("run_script",)
 
 _LIMITS: Final = Limits(
-    memory=1 << 30,
+    memory=1 << 33,
     timeout=30,
     table_elements=10_000_000,
     memories=10_000,
