@@ -66,6 +66,12 @@ class Bindings:
             )
         return self._shapes(world)
 
+    def named(self) -> Iterator[tuple[Any, Extern | None]]:
+        """Yield the classes, each with the type it is for, in the module's order."""
+        world = self._world({}, {})
+        for path, made in self.classes.items():
+            yield made, _at(world, path)
+
     def offer(self, interface: str, implementation: object) -> HostInterface:
         """Offer an object's methods to guests.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..abc import Guard, HostInterface, check_needs
 from ..core.capability import Grants
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from .component import Component
 
 __all__ = ("Bindable", "Binding", "Bound")
-
-_E = TypeVar("_E")
-_E_co = TypeVar("_E_co", covariant=True)
 
 
 class Binding(Protocol):
@@ -38,12 +35,16 @@ class Binding(Protocol):
         """
 
 
-class Bindable(Protocol[_E_co]):
+class Bindable(Protocol):
     """The class for what a world exports, in a module of bindings."""
 
-    @property
-    def __airssys__(self) -> Binding: ...
-    def __call__(self, instance: Instance, /) -> _E_co: ...
+    __airssys__: ClassVar[Any]
+    """A `Binding`."""
+
+    def __init__(self, instance: Instance, /) -> None: ...
+
+
+_E = TypeVar("_E", bound=Bindable)
 
 
 class Bound(Generic[_E]):
@@ -51,10 +52,11 @@ class Bound(Generic[_E]):
 
     __slots__ = ("_exports", "_functions", "_shapes", "component")
 
-    def __init__(self, component: Component, exports: Bindable[_E]) -> None:
+    def __init__(self, component: Component, exports: type[_E]) -> None:
         self.component: Component = component
         self._exports = exports
-        self._shapes = exports.__airssys__.shapes(
+        binding: Binding = exports.__airssys__
+        self._shapes = binding.shapes(
             component.name, component.imports, component.exports
         )
         self._functions: dict[str, tuple[ExportSignature, int]] = {}

@@ -41,7 +41,7 @@ from .types import (
 
 __all__ = ("Component", "Engine")
 
-_E = TypeVar("_E")
+_E = TypeVar("_E", bound=Bindable)
 
 _FIBRE_SPARE: Final = MIB
 """Bytes of a fibre's stack beyond what wasm may use: host callbacks run there."""
@@ -239,7 +239,7 @@ class Component:
             self._functions[export] = self.resolve(export)
         return self._functions[export]
 
-    def bind(self, exports: Bindable[_E]) -> Bound[_E]:
+    def bind(self, exports: type[_E]) -> Bound[_E]:
         """See the component through typed bindings, which ``airssys bindgen`` writes.
 
         Args:
