@@ -35,12 +35,12 @@ __all__ = (
     "elements",
     "flat",
     "has_octets",
-    "has_text",
     "offsets",
     "parts",
     "payload",
     "retyped_externs",
     "size",
+    "values",
 )
 
 _SIZES = {
@@ -149,15 +149,6 @@ def values(type_: FuncType) -> list[WitType]:
     """Return the types of a function's parameters and result."""
     result = [] if type_.result is None else [type_.result]
     return [*(param for _, param in type_.params), *result]
-
-
-def has_text(type_: FuncType) -> bool:
-    """Tell whether there are strings, or bytes that are retyped, in a function."""
-    return any(
-        part == Scalar("string") or isinstance(part, Octets)
-        for each in values(type_)
-        for part in parts(each)
-    )
 
 
 def can_be_forwarded(type_: FuncType) -> bool:

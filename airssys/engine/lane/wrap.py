@@ -28,7 +28,7 @@ from ..types import (
     VariantType,
     WitType,
 )
-from .abi import can_be_forwarded, flat, has_octets, has_text, retyped_externs, values
+from .abi import can_be_forwarded, flat, has_octets, retyped_externs, values
 from .binary import splice
 from .declare import Ids, Names, Scope, Undeclarable, quoted
 from .machine import NAME, machine, top
@@ -101,13 +101,13 @@ def outer(
 
 
 def _forwarded(externs: Mapping[str, Extern]) -> dict[str, dict[str, FuncType]]:
-    """Return the functions with text of each interface; the world's under ``""``."""
+    """Return the functions with bytes of each interface; the world's under ``""``."""
     found: dict[str, dict[str, FuncType]] = {}
 
     def look(home: str, functions: Mapping[str, Extern]) -> None:
         for name, extern in functions.items():
             match extern:
-                case FuncType() if has_text(extern):
+                case FuncType() if any(map(has_octets, values(extern))):
                     if not can_be_forwarded(extern):
                         raise Undeclarable(f"{_full(home, name)}: {extern}")
                     found.setdefault(home, {})[name] = extern
@@ -121,13 +121,12 @@ def _forwarded(externs: Mapping[str, Extern]) -> dict[str, dict[str, FuncType]]:
     return found
 
 
-def _with_octets(found: Mapping[str, Mapping[str, FuncType]]) -> dict[str, FuncType]:
-    """Return the functions with bytes by their full names."""
+def _flattened(found: _Functions) -> dict[str, FuncType]:
+    """Return functions by their full names."""
     return {
         _full(home, name): type_
         for home, functions in found.items()
         for name, type_ in functions.items()
-        if any(map(has_octets, values(type_)))
     }
 
 
@@ -210,8 +209,8 @@ class _Builder:
         drops = self._destructors(own, public)
         return Outer(
             "(component\n" + "\n".join(self._lines) + ")",
-            _with_octets(outward),
-            _with_octets(inward),
+            _flattened(outward),
+            _flattened(inward),
             drops,
         )
 
@@ -223,7 +222,7 @@ class _Builder:
         if self._lane:
             imports, exports = map(retyped_externs, (self._imports, self._exports))
             inward, outward = _forwarded(imports), _forwarded(exports)
-            if _with_octets(inward) or _with_octets(outward):
+            if inward or outward:
                 self._imports, self._exports = imports, exports
                 return inward, outward
         return {}, {}
@@ -570,7 +569,7 @@ class _Builder:
                 return None
             if public is not None and self._from_world(type_) is None:
                 return None
-            taken.name(f"type-other-{len(taken.named)}", type_)
+            taken.name(self._ids("other")[1:], type_)
             return taken.types[type_]
 
         taken = Scope(
