@@ -22,6 +22,7 @@ from rich.table import Table
 
 from . import (
     actors,
+    bytes_lane,
     call,
     checks,
     host_call,
@@ -37,6 +38,7 @@ Subject: TypeAlias = Callable[[Effort], Iterator[Row]]
 
 SUBJECTS: Final[dict[str, Subject]] = {
     "call": call.rows,
+    "bytes": bytes_lane.rows,
     "host-call": host_call.rows,
     "instantiate": instantiate.rows,
     "live": live.rows,

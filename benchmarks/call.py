@@ -64,7 +64,6 @@ async def _compound(effort: Effort) -> list[Row]:
         for what, export, value in (
             ("call echo(string), 16 characters", "text", "a plain sentence"),
             ("call echo(string), 64 KiB", "text", "a" * 2**16),
-            ("call echo(list<u8>), 64 KiB", "bytes", bytes(range(256)) * 256),
         ):
             found += await compare(
                 effort,

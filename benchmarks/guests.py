@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ("ADD", "ECHO", "FIB", "HOST", "TINY")
+__all__ = ("ADD", "ECHO", "ECHO_LARGE", "FIB", "HOST", "THROUGH_HOST", "TINY")
 
 TINY: Final = """(component
   (core module $m (memory (export "mem") 1)
@@ -31,6 +31,32 @@ ECHO: Final = """(component
     (canon lift (core func $i "echo")
       (memory (core memory $i "mem")) (realloc (core func $i "realloc")))))"""
 """Gives back what it was given."""
+
+ECHO_LARGE: Final = ECHO.replace('"mem") 64)', '"mem") 200)')
+"""The same with room for 8 MiB."""
+
+THROUGH_HOST: Final = """(component
+  (import "turn" (func $turn (param "x" (list u8)) (result (list u8))))
+  (core module $memory
+    (memory (export "mem") 64)
+    (global $at (mut i32) (i32.const 65536))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (global.set $at (i32.xor (global.get $at) (i32.const 0x100000)))
+      (global.get $at)))
+  (core instance $mem (instantiate $memory))
+  (core func $lowered (canon lower (func $turn)
+    (memory (core memory $mem "mem")) (realloc (core func $mem "realloc"))))
+  (core module $m
+    (import "host" "turn" (func $turn (param i32 i32 i32)))
+    (func (export "bytes") (param i32 i32) (result i32)
+      (call $turn (local.get 0) (local.get 1) (i32.const 16))
+      (i32.const 16)))
+  (core instance $i
+    (instantiate $m (with "host" (instance (export "turn" (func $lowered))))))
+  (func (export "bytes") (param "x" (list u8)) (result (list u8))
+    (canon lift (core func $i "bytes")
+      (memory (core memory $mem "mem")) (realloc (core func $mem "realloc")))))"""
+"""Gives back what the host gives back; blocks lie in two places by turns."""
 
 HOST: Final = """(component
   (import "twice" (func $twice (param "n" u32) (result u32)))
