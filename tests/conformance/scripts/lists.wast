@@ -113,3 +113,27 @@
     (list.const (tuple.const (u8.const 1) (u16.const 2))
       (tuple.const (u8.const 3) (u16.const 4))))
   (list.const (u32.const 0x20001) (u32.const 0x40003)))
+
+;; --- bytes may lie at odd addresses, wherever they come from ---
+(component
+  (core module $code
+    (memory (export "memory") 1)
+    (data (i32.const 16) "\21\00\00\00\02\00\00\00")
+    (data (i32.const 33) "ab")
+    (func (export "get") (result i32) (i32.const 16)))
+  (core instance $c (instantiate $code))
+  (alias core export $c "memory" (core memory $memory))
+  (func (export "get") (result (list u8))
+    (canon lift (core func $c "get") (memory $memory))))
+(assert_return (invoke "get") (list.const (u8.const 0x61) (u8.const 0x62)))
+(component
+  (core module $code
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 33))
+    (func (export "first") (param i32 i32) (result i32) (i32.load8_u (local.get 0))))
+  (core instance $c (instantiate $code))
+  (alias core export $c "memory" (core memory $memory))
+  (alias core export $c "realloc" (core func $realloc))
+  (func (export "first") (param "x" (list u8)) (result u8)
+    (canon lift (core func $c "first") (memory $memory) (realloc $realloc))))
+(assert_return (invoke "first" (list.const (u8.const 7))) (u8.const 7))
