@@ -104,12 +104,22 @@ for (const name of Object.keys(work)) {
   turns[name] = (...args) => (relaying ? hostTurns : work)[name](...args);
 }
 
+// The destructor lets go of the object, and calls nothing: what is gone is ended.
 const ended = [];
+let sessions = [];
+
+function noteEnded() {
+  const isThere = ({ object }) => object.deref() !== undefined;
+  for (const session of sessions) if (!isThere(session)) ended.push(session.name);
+  sessions = sessions.filter(isThere);
+  return ended;
+}
 
 class Session {
   constructor(name) {
     this._name = name;
     this._data = [];
+    sessions.push({ name, object: new WeakRef(this) });
   }
   static open(name) {
     if (!name) throw { tag: "not-found", val: "no name" };
@@ -129,9 +139,6 @@ class Session {
   }
   contents() {
     return Uint8Array.from(this._data);
-  }
-  [Symbol.dispose]() {
-    ended.push(this._name);
   }
 }
 
@@ -159,7 +166,7 @@ export const api = {
   size: (session) => session._data.length,
   finish: (session) => session.contents(),
   openAll: (names) => names.map((name) => new Session(name)),
-  ended: () => ended,
+  ended: noteEnded,
   useStore: (name, values) =>
     using(new host.Store(name), (store) => values.map((value) => store.put("k", value))),
   workStore: (name, data) =>

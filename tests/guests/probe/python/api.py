@@ -20,7 +20,7 @@ class Session(exports.api.Session):
         self._data = b""
 
     def __del__(self) -> None:
-        # The destructor takes the last reference away.
+        # componentize-py 0.25 keeps a reference for ever, so this is never called.
         ended.append(self._name)
 
     @classmethod
