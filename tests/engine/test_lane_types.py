@@ -61,9 +61,8 @@ class Types:
 
     def any(self, depth: int) -> WitType:
         if depth == 0 or self.random.random() < 0.15:
-            return self.random.choice(
-                [OCTETS, OCTETS, *(Scalar(name) for name in _SCALARS)]
-            )
+            leaves: list[WitType] = [OCTETS, OCTETS, *map(Scalar, _SCALARS)]
+            return self.random.choice(leaves)
         kind = self.random.choice(
             ["list", "record", "tuple", "variant", "option", "result", "enum", "map"]
         )
@@ -87,7 +86,7 @@ class Types:
                 return Result(ok, err)
             case "enum":
                 names = ("red", "green", "blue")[: len(inner)]
-                return self.random.choice([Enum(names), Flags(names)])
+                return Enum(names) if self.random.random() < 0.5 else Flags(names)
             case "map":
                 return Map(Scalar(self.random.choice(["string", "u32"])), inner[0])
             case _:
@@ -155,12 +154,13 @@ def values(type_: WitType) -> st.SearchStrategy[Any]:
             known = {name.replace("-", "_"): values(field) for name, field in fields}
             return st.fixed_dictionaries(known).map(lambda found: Record(**found))
         case VariantType(cases):
-            return st.one_of(
+            choices: list[st.SearchStrategy[Any]] = [
                 st.just(Variant(name))
                 if case is None
                 else st.builds(Variant, st.just(name), values(case))
                 for name, case in cases
-            )
+            ]
+            return st.one_of(choices)
         case Enum(names):
             return st.sampled_from(names)
         case Flags(names):
