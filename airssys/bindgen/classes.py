@@ -125,7 +125,7 @@ def listing_of(text: str) -> dict[tuple[str, str, str], str]:
         if not line.startswith("    "):
             word, _, inner = inner.partition(" ")
             home = inner.removesuffix(": interface {")
-            if home != inner or word == "}":
+            if home != inner or word in {"}", "use"}:
                 continue
             home = ""
         found[word, home, _name_of(inner)] = inner

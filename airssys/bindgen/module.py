@@ -189,12 +189,11 @@ class _Module:
             yield from ("", "", "@runtime_checkable", f"class {name}(Protocol):")
             yield from indented(docstring(doc))
             yield from indented(list(writer.protocol(writer.methods(resource))))
-        if plain := writer.plain():
-            where = f"``{home}``" if home else "functions of the world"
-            doc = f"What a host offers as {where}: see `{self.offers[home]}`."
-            yield from ("", "", f"class {self.classes['import', home]}(Protocol):")
-            yield from indented(docstring(doc))
-            yield from indented(list(writer.protocol(plain)))
+        where = f"``{home}``" if home else "functions of the world"
+        doc = f"What a host offers as {where}: see `{self.offers[home]}`."
+        yield from ("", "", f"class {self.classes['import', home]}(Protocol):")
+        yield from indented(docstring(doc))
+        yield from indented(list(writer.protocol(writer.plain())))
 
     def _exported(self, home: str, externs: Mapping[str, Extern]) -> Iterator[str]:
         writer = self._writer("export", home, externs)
@@ -315,7 +314,8 @@ def _interfaces(externs: Mapping[str, Extern]) -> dict[str, Mapping[str, Extern]
         if isinstance(extern, InstanceType)
         and any(isinstance(e, FuncType | ResourceType) for e in extern.exports.values())
     }
-    if functions_of(externs):
+    own = [e for e in externs.values() if isinstance(e, FuncType | ResourceType)]
+    if own:
         found[""] = externs
     return found
 

@@ -109,6 +109,10 @@ class _Reader:
         externs: dict[str, dict[str, Extern]] = {"import": {}, "export": {}}
         while not self.skip("}"):
             word = self.step()
+            if word == "use":
+                for _ in self.use():
+                    pass
+                continue
             self.imported = word == "import"
             each, extern = self.extern(self.step())
             externs[word][each] = extern

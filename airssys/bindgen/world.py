@@ -23,7 +23,7 @@ from ..engine.types import (
     WitType,
 )
 from .annotate import parts_of
-from .names import Interface, allocate, camel
+from .names import Interface, allocate, camel, split_function
 from .parse import World
 
 __all__ = (
@@ -138,7 +138,7 @@ def take_stock(
                     _name(stock, seen, Named(word, each, inner, _type_of(member)))
             else:
                 _name(stock, seen, Named(word, "", each, _type_of(extern)))
-    _leave_nameless(stock, set(seen))
+    _name_the_rest(stock, seen)
     return stock
 
 
@@ -224,34 +224,35 @@ def _all_parts(type_: WitType | None) -> Iterator[WitType]:
             yield from _all_parts(part)
 
 
-def _leave_nameless(stock: Stock, named: set[Key]) -> None:
-    """Leave functions out that use a type without a name, as only text can have."""
+def _name_the_rest(stock: Stock, seen: dict[Key, str]) -> None:
+    """Name the types that have no name: wasmtime does not tell those of the world.
 
-    def nameless(function: FuncType) -> bool:
-        types = [*(type_ for _, type_ in function.params), function.result]
-        return any(
-            (part.resource if isinstance(part, Own | Borrow) else part) not in named
-            for type_ in types
-            for part in _all_parts(type_)
-            if isinstance(part, _NAMED | Own | Borrow)
-        )
+    They are called as the parameter they are met in, and declared by the world.
+    """
+    declared: dict[str, Extern] = {}
 
-    def named_only(
-        word: str, home: str, externs: Mapping[str, Extern]
-    ) -> Iterator[tuple[str, Extern]]:
-        for name, extern in externs.items():
-            if isinstance(extern, InstanceType):
-                inner = dict(named_only(word, name, extern.exports))
-                yield name, InstanceType(inner)
-            elif isinstance(extern, FuncType) and nameless(extern):
-                why = "it has a type without a name"
-                stock.left.append(Left(word, home, name, why))
-            else:
-                yield name, extern
+    def name(type_: WitType, label: str) -> None:
+        match type_:
+            case RecordType(parts) | VariantType(parts):
+                for part, inner in parts:
+                    if inner is not None:
+                        name(inner, f"{label}-{part}")
+            case _:
+                for inner in parts_of(type_):
+                    name(inner, label)
+        if isinstance(type_, _NAMED) and type_ not in seen:
+            _name(stock, seen, Named("import", "", label, type_))
+            declared[label] = TypeDef(type_)
 
     world = stock.world
-    stock.world = World(
-        world.name,
-        dict(named_only("import", "", world.imports)),
-        dict(named_only("export", "", world.exports)),
-    )
+    for function, type_ in (
+        *InstanceType(world.imports).functions(),
+        *InstanceType(world.exports).functions(),
+    ):
+        parts = split_function(function.rpartition("#")[2])
+        named = parts.name or parts.resource
+        for param, inner in (*type_.params, ("result", type_.result)):
+            if inner is not None:
+                name(inner, f"{named}-{param}")
+    imports = {**declared, **world.imports}
+    stock.world = World(world.name, imports, world.exports)

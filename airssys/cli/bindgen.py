@@ -28,7 +28,7 @@ def bindgen(
     source: Path,
     /,
     *,
-    output: Annotated[str, Parameter(alias="-o")] = "-",
+    output: Annotated[str, Parameter(alias="-o", allow_leading_hyphen=True)] = "-",
     world: str | None = None,
     config: Path | None = None,
 ) -> None:

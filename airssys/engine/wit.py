@@ -40,9 +40,14 @@ def render_wit(
     """
     page = _Page()
     lines = [f"world {world} {{"]
-    for word, externs in (("import", imports), ("export", exports)):
-        for name, extern in externs.items():
-            lines += (f"  {line}" for line in page.extern(word, name, extern))
+    for name, extern in imports.items():
+        lines += (f"  {line}" for line in page.extern("import", name, extern))
+    for extern in exports.values():
+        # Before an exported interface of the same name is printed.
+        if isinstance(extern, FuncType):
+            lines += (f"  {line}" for line in page.uses(extern))
+    for name, extern in exports.items():
+        lines += (f"  {line}" for line in page.extern("export", name, extern))
     return "\n".join((*lines, "}"))
 
 
@@ -54,6 +59,12 @@ class _Page:
     """The interface in which a type was printed, by the type's name and the type."""
     names: dict[WitType | ResourceType, str] = field(factory=dict)
     """Names that stand for types here."""
+    world: dict[WitType | ResourceType, str] = field(factory=dict)
+    """Names that stand for types in the world itself."""
+    places: dict[WitType | ResourceType, tuple[str, str]] = field(factory=dict)
+    """The interface in which a type has a name first, and the name."""
+    used: dict[str, list[str]] = field(factory=dict)
+    """Names that the world has to use from interfaces, by interface."""
 
     def extern(self, word: str, name: str, extern: Extern) -> Iterator[str]:
         match extern:
@@ -62,16 +73,41 @@ class _Page:
                 yield from (f"  {line}" for line in self.interface(name, extern))
                 yield "}"
             case FuncType():
-                self.names = {}
+                yield from self.uses(extern)
                 yield f"{word} {name}: {self.function(extern)};"
             case TypeDef(type_):
-                self.names = {}
+                self.names = self.world
                 yield f"{word} {self.declared(name, type_)}"
+                if isinstance(type_, RecordType | VariantType | Enum | Flags):
+                    self.world.setdefault(type_, name)
             case ResourceType():
-                self.names = {}
+                self.world.setdefault(extern, name)
                 yield f"{word} resource {name};"
             case Opaque():
                 yield f"{word} {name}: {extern};"
+
+    def uses(self, function: FuncType) -> Iterator[str]:
+        """Print where the world has the types of a function from."""
+        self.names = self.world
+        self.function(function)  # which fills self.used
+        for home, names in self.used.items():
+            yield f"use {home}.{{{', '.join(names)}}};"
+        self.used.clear()
+
+    def use(self, type_: WitType | ResourceType) -> str | None:
+        """Return the name of a type, here or in an interface that the world uses."""
+        name = self.names.get(type_)
+        place = self.places.get(type_)
+        if name is None and place is not None and self.names is self.world:
+            home, original = place
+            name, number = original, 1
+            while name in self.world.values():  # where it stands for another one
+                number += 1
+                name = f"{original}-{number}"
+            self.world[type_] = name
+            renamed = f"{original} as " if name != original else ""
+            self.used.setdefault(home, []).append(f"{renamed}{name}")
+        return name
 
     def interface(self, name: str, interface: InstanceType) -> Iterator[str]:
         self.names = {}
@@ -87,10 +123,12 @@ class _Page:
                     used.setdefault(home, []).append(each)
                 if isinstance(extern.type, RecordType | VariantType | Enum | Flags):
                     self.names.setdefault(extern.type, each)
+                    self.places.setdefault(extern.type, (home, each))
             elif isinstance(extern, FuncType):
                 own.append(f"{each}: {self.function(extern)};")
             elif isinstance(extern, ResourceType):
                 self.names.setdefault(extern, each)
+                self.places.setdefault(extern, (name, each))
                 if extern.home in ("", name):
                     own.append(f"resource {each};")
                 else:
@@ -131,13 +169,13 @@ class _Page:
         )
 
     def type(self, type_: WitType) -> str:
-        if type_ in self.names:
-            return self.names[type_]
+        if (name := self.use(type_)) is not None:
+            return name
         match type_:
             case Own(resource):
-                return self.names.get(resource, resource.name)
+                return self.use(resource) or resource.name
             case Borrow(resource):
-                return f"borrow<{self.names.get(resource, resource.name)}>"
+                return f"borrow<{self.use(resource) or resource.name}>"
             case List(element):
                 return f"list<{self.type(element)}>"
             case Option(some):

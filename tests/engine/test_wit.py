@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from airssys.engine.types import (
+    Borrow,
     Enum,
     Extern,
     Flags,
@@ -9,7 +10,9 @@ from airssys.engine.types import (
     List,
     Opaque,
     Option,
+    Own,
     RecordType,
+    ResourceType,
     Result,
     Scalar,
     Tuple,
@@ -105,6 +108,72 @@ world w {
   export stream: interface {
     input: resource;
     go: func();
+  }
+}"""
+    )
+
+
+def test_functions_of_the_world_use_types_of_its_interfaces() -> None:
+    inside = ResourceType("thing", "a:b/c", imported=True)
+    outside = ResourceType("thing", "a:b/c")
+    look = FuncType((("it", Borrow(inside)), ("at", POINT)))
+    api: dict[str, Extern] = {"thing": inside, "point": TypeDef(POINT)}
+
+    text = render_wit(
+        {"a:b/c": InstanceType(api), "look": look},
+        {
+            "a:b/c": InstanceType({"thing": outside}),
+            "swap": FuncType((("one", Own(inside)),), Own(outside)),
+        },
+        world="w",
+    )
+
+    assert (
+        text
+        == """\
+world w {
+  import a:b/c: interface {
+    resource thing;
+    record point { x: u8, y: u8 }
+  }
+  use a:b/c.{thing, point};
+  import look: func(it: borrow<thing>, at: point);
+  export a:b/c: interface {
+    resource thing;
+  }
+  use a:b/c.{thing as thing-2};
+  export swap: func(one: thing) -> thing-2;
+}"""
+    )
+
+
+def test_a_resource_of_another_interface_is_used() -> None:
+    thing = ResourceType("thing", "a:b/c", imported=True)
+    take = FuncType((("it", Own(thing)),))
+
+    text = render_wit(
+        {
+            "a:b/c": InstanceType({"thing": thing}),
+            "a:b/d": InstanceType({"other": thing, "take": take}),
+        },
+        {"a:b/e": InstanceType({"thing": thing, "take": take})},
+        world="w",
+    )
+
+    assert (
+        text
+        == """\
+world w {
+  import a:b/c: interface {
+    resource thing;
+  }
+  import a:b/d: interface {
+    use a:b/c.{thing as other};
+    take: func(it: other);
+  }
+  export a:b/e: interface {
+    use a:b/c.{thing};
+    take: func(it: thing);
   }
 }"""
     )

