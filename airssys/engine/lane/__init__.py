@@ -14,7 +14,6 @@ from __future__ import annotations
 from .binary import may_need_outer, skeleton, splice
 from .machine import LANE_OUT_OF_MEMORY, NAME
 from .octets import decode_octets, encode_octets
-from .verbatim import verbatim
 from .wrap import Outer, outer
 
 __all__ = (
@@ -27,5 +26,4 @@ __all__ = (
     "outer",
     "skeleton",
     "splice",
-    "verbatim",
 )

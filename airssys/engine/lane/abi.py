@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 from ..types import (
     Borrow,
     Enum,
-    Extern,
     Flags,
     FuncType,
-    InstanceType,
     List,
     Map,
     Octets,
@@ -19,17 +17,14 @@ from ..types import (
     Option,
     Own,
     RecordType,
-    ResourceType,
     Result,
     Scalar,
     Tuple,
-    TypeDef,
     VariantType,
     WitType,
 )
 
 __all__ = (
-    "can_be_forwarded",
     "cases",
     "discriminant",
     "elements",
@@ -38,9 +33,9 @@ __all__ = (
     "offsets",
     "parts",
     "payload",
-    "retyped_externs",
+    "retyped",
+    "retyped_function",
     "size",
-    "values",
 )
 
 _SIZES = {
@@ -128,40 +123,24 @@ def _optional(type_: WitType | None) -> WitType | None:
     return None if type_ is None else retyped(type_)
 
 
-def retyped_externs(externs: Mapping[str, Extern]) -> dict[str, Extern]:
-    """Return imports or exports with `Octets` for each ``list<u8>``."""
-    found: dict[str, Extern] = {}
-    for name, extern in externs.items():
-        match extern:
-            case FuncType(params, result):
-                params = tuple((each, retyped(param)) for each, param in params)
-                found[name] = FuncType(params, _optional(result), extern.is_async)
-            case TypeDef(type_):
-                found[name] = TypeDef(retyped(type_))
-            case InstanceType(inner):
-                found[name] = InstanceType(retyped_externs(inner))
-            case ResourceType() | Opaque():
-                found[name] = extern
-    return found
+def retyped_function(type_: FuncType) -> FuncType | None:
+    """Return the function's type with `Octets`; None where it stays as it is.
 
-
-def values(type_: FuncType) -> list[WitType]:
-    """Return the types of a function's parameters and result."""
-    result = [] if type_.result is None else [type_.result]
-    return [*(param for _, param in type_.params), *result]
-
-
-def can_be_forwarded(type_: FuncType) -> bool:
-    """Tell whether core code can stand between a function and its callers.
-
-    Not where it is async, where values are not known, or where it takes borrowed handles
-    inside other values: each must be given back.
+    Functions stay that hold no bytes, that are async, whose values are not known, or
+    that take borrowed handles inside other values: each must be given back.
     """
-    return not type_.is_async and not any(
-        isinstance(part, Opaque) or (isinstance(part, Borrow) and part is not each)
-        for each in values(type_)
-        for part in parts(each)
-    )
+    params = tuple((name, retyped(param)) for name, param in type_.params)
+    result = _optional(type_.result)
+    everything = [param for _, param in params] + ([] if result is None else [result])
+    if type_.is_async or not any(map(has_octets, everything)):
+        return None
+    for each in everything:
+        for part in parts(each):
+            if isinstance(part, Opaque):
+                return None
+            if isinstance(part, Borrow) and part is not each:
+                return None
+    return FuncType(params, result)
 
 
 # --- the canonical ABI --------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from attrs import Factory, define, field, frozen
 
@@ -27,8 +28,12 @@ from ..types import (
     VariantType,
     WitType,
 )
+from .abi import retyped
 
 __all__ = ("Ids", "Names", "Scope", "Undeclarable", "quoted")
+
+_AS_LISTS: Final = "-as-lists"
+"""The end of the name of a type's original, in an interface that has both."""
 
 
 class Undeclarable(Exception):
@@ -57,18 +62,26 @@ class Names:
     """The names that an interface gives to types."""
 
     all: Mapping[str, WitType]
-    """The types by name."""
+    """The types by name, as the host is to see them."""
     of: Mapping[WitType, str]
-    """The first name of each type."""
+    """The name of each type, and of the original of a retyped one."""
 
     @classmethod
-    def read(cls, exports: Mapping[str, Extern]) -> Names:
-        """Return the names of an interface."""
+    def read(cls, exports: Mapping[str, Extern], retype: Mapping[str, object]) -> Names:
+        """Return the names of an interface.
+
+        Args:
+            exports: What it exports.
+            retype: Its functions that are retyped.
+        """
         defined = {n: e.type for n, e in exports.items() if isinstance(e, TypeDef)}
+        seen = {n: retyped(t) if retype else t for n, t in defined.items()}
         of: dict[WitType, str] = {}
-        for name, type_ in defined.items():
+        for name, type_ in seen.items():
             of.setdefault(type_, name)
-        return cls(defined, of)
+        for name, type_ in defined.items():
+            of.setdefault(type_, name + _AS_LISTS)
+        return cls(seen, of)
 
 
 @define

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Container, Mapping
-from typing import Final, TypeAlias
+from typing import Final
 
 import wasmtime
 from attrs import Factory, define, field, frozen
@@ -28,11 +28,10 @@ from ..types import (
     VariantType,
     WitType,
 )
-from .abi import can_be_forwarded, flat, has_octets, retyped_externs, values
+from .abi import flat, retyped_function
 from .binary import splice
 from .declare import Ids, Names, Scope, Undeclarable, quoted
 from .machine import NAME, machine, top
-from .verbatim import verbatim
 from .walk import Forwarders, Way, area
 
 __all__ = ("Outer", "outer")
@@ -48,10 +47,6 @@ _PARTS: Final = {
     ),
 }
 """The parts of the lane's core module, and their sorts."""
-_Functions: TypeAlias = Mapping[str, Mapping[str, FuncType]]
-_STRINGS: Final = {"decode": "string-encoding=latin1+utf16", "encode": ""}
-"""How strings lie on the side of the guest, which bytes are decoded for, and of the
-host. Latin1 stands for whatever bytes there are, see `verbatim`."""
 _OPTIONS: Final = "(memory $lane-memory) (realloc $lane-realloc)"
 
 
@@ -70,14 +65,8 @@ class Outer:
     """The functions that run the destructors of the guest's resources."""
 
     def joined(self, guest: bytes) -> bytes:
-        """Return the binary of both, the guest's bytes retyped where bytes cross.
-
-        Raises:
-            ValueError: The guest's binary has parts that cannot be retyped.
-        """
-        crosses = self.imports or self.exports
-        binary = bytes(wasmtime.wat2wasm(self.text))
-        return splice(binary, verbatim(guest) if crosses else guest)
+        """Return the binary of both."""
+        return splice(bytes(wasmtime.wat2wasm(self.text)), guest)
 
 
 def outer(
@@ -100,38 +89,54 @@ def outer(
     return None
 
 
-def _forwarded(externs: Mapping[str, Extern]) -> dict[str, dict[str, FuncType]]:
-    """Return the functions with bytes of each interface; the world's under ``""``."""
+def _retyped(
+    externs: Mapping[str, Extern], *, lane: bool
+) -> dict[str, dict[str, FuncType]]:
+    """Return the retyped functions of each interface; the world's under ``""``."""
     found: dict[str, dict[str, FuncType]] = {}
 
     def look(home: str, functions: Mapping[str, Extern]) -> None:
         for name, extern in functions.items():
-            match extern:
-                case FuncType() if any(map(has_octets, values(extern))):
-                    if not can_be_forwarded(extern):
-                        raise Undeclarable(f"{_full(home, name)}: {extern}")
-                    found.setdefault(home, {})[name] = extern
-                case InstanceType() if home:
-                    raise Undeclarable(f"{_full(home, name)} is an instance")
+            if isinstance(extern, FuncType) and (type_ := retyped_function(extern)):
+                found.setdefault(home, {})[name] = type_
 
-    look("", externs)
-    for name, extern in externs.items():
-        if isinstance(extern, InstanceType):
-            look(name, extern.exports)
+    if lane:
+        look("", externs)
+        for name, extern in externs.items():
+            if isinstance(extern, InstanceType) and _writable(extern):
+                look(name, extern.exports)
     return found
 
 
-def _flattened(found: _Functions) -> dict[str, FuncType]:
-    """Return functions by their full names."""
+def _writable(interface: InstanceType) -> bool:
+    """Tell whether an interface can be written as text."""
+    scope = Scope(Ids(), resource=lambda _: "")
+    try:
+        for extern in interface.exports.values():
+            match extern:
+                case FuncType():
+                    scope.signature(extern)
+                case TypeDef(type_):
+                    scope.text(type_)
+                case InstanceType() | Opaque():
+                    return False
+                case ResourceType():
+                    pass
+    except Undeclarable:
+        return False
+    return True
+
+
+def _full(home: str, name: str) -> str:
+    return f"{home}#{name}" if home else name
+
+
+def _flattened(found: Mapping[str, Mapping[str, FuncType]]) -> dict[str, FuncType]:
     return {
         _full(home, name): type_
         for home, functions in found.items()
         for name, type_ in functions.items()
     }
-
-
-def _full(home: str, name: str) -> str:
-    return f"{home}#{name}" if home else name
 
 
 @define
@@ -140,7 +145,8 @@ class _Crossing:
 
     home: str
     name: str
-    type: FuncType
+    original: FuncType
+    retyped: FuncType
     core: str
     """What the core code calls it."""
 
@@ -171,12 +177,13 @@ class _Builder:
     """Where the lane's blocks begin in memory."""
 
     def build(self) -> Outer | None:
-        inward, outward = self._retype()
+        inward = _retyped(self._imports, lane=self._lane)
+        outward = _retyped(self._exports, lane=self._lane)
         own = self._own_resources()
         if not (inward or outward or own):
             return None
         self._root = Scope(self._ids, lines=self._lines, resource=self._unknown)
-        named = Names.read(self._imports)
+        named = Names.read(self._imports, inward.get("", {}))
         self._world = Scope(
             self._ids,
             naming=_IMPORTED,
@@ -190,7 +197,7 @@ class _Builder:
         crossings = self._crossings(self._imports, inward)
         leaving = self._crossings(self._exports, outward)
         if crossings or leaving:
-            areas = [area(each.type) for each in (*crossings, *leaving)]
+            areas = [area(each.retyped) for each in (*crossings, *leaving)]
             self._start = top(max(areas))
             self._lines += (
                 machine(max(areas)),
@@ -213,19 +220,6 @@ class _Builder:
             _flattened(inward),
             drops,
         )
-
-    def _retype(self) -> tuple[_Functions, _Functions]:
-        """Let bytes be strings, and return the functions that then are forwarded.
-
-        None where no function has bytes.
-        """
-        if self._lane:
-            imports, exports = map(retyped_externs, (self._imports, self._exports))
-            inward, outward = _forwarded(imports), _forwarded(exports)
-            if inward or outward:
-                self._imports, self._exports = imports, exports
-                return inward, outward
-        return {}, {}
 
     def _own_resources(self) -> list[ResourceType]:
         """Return the resources that the guest defines and exports."""
@@ -298,7 +292,7 @@ class _Builder:
     ) -> str:
         """Declare an interface; return the identifier of its instance."""
         instance = self._ids("import")
-        named = Names.read(interface.exports)
+        named = Names.read(interface.exports, found)
         scope = Scope(
             self._ids,
             naming=_IN_IMPORT,
@@ -379,8 +373,10 @@ class _Builder:
             interface = externs[home] if home else InstanceType(externs)
             assert isinstance(interface, InstanceType)
             for name, type_ in functions.items():
+                original = interface.exports[name]
+                assert isinstance(original, FuncType)
                 core = f"f{len(crossings)}"
-                crossings.append(_Crossing(home, name, type_, core))
+                crossings.append(_Crossing(home, name, original, type_, core))
         return crossings
 
     def _forward(
@@ -397,15 +393,14 @@ class _Builder:
         forwarders = Forwarders(self._start)
         lowered = []
         for each in crossings:
-            forwarders.add(each.core, each.type, inward, outward)
+            forwarders.add(each.core, each.retyped, inward, outward)
             home = instances.get(each.home, "")
             function = (
                 self._aliased(home, each.name) if home else self._functions[each.name]
             )
             new = self._ids("lowered")
             self._lines.append(
-                f"(core func {new} (canon lower (func {function}) "
-                f"{_OPTIONS} {_STRINGS[inward]}))"
+                f"(core func {new} (canon lower (func {function}) {_OPTIONS}))"
             )
             lowered.append(f'(export "{each.core}" (func {new}))')
         drops = []
@@ -419,8 +414,9 @@ class _Builder:
             f'  (with "to" (instance {" ".join(lowered)}))))',
         )
         for each in crossings:
+            lifted = each.original if inward == "encode" else each.retyped
             self._functions[_full(each.home, each.name)] = self._lift(
-                instance, each.core, each.type, _STRINGS[outward]
+                instance, each.core, lifted
             )
 
     def _drop(self, resource: ResourceType) -> str:
@@ -434,7 +430,7 @@ class _Builder:
             self._drops[resource] = new
         return self._drops[resource]
 
-    def _lift(self, instance: str, core: str, type_: FuncType, strings: str) -> str:
+    def _lift(self, instance: str, core: str, type_: FuncType) -> str:
         signature = self._root.signature(type_)
         inner, new = self._ids("core"), self._ids("function")
         pointer = type_.result is not None and len(flat(type_.result)) > 1
@@ -442,7 +438,7 @@ class _Builder:
         self._lines += (
             f'(alias core export {instance} "{core}" (core func {inner}))',
             f"(func {new} {signature}",
-            f"  (canon lift (core func {inner}) {_OPTIONS} {strings} {done}))",
+            f"  (canon lift (core func {inner}) {_OPTIONS} {done}))",
         )
         return new
 
@@ -480,7 +476,7 @@ class _Builder:
         def resource_id(resource: ResourceType) -> str:
             return public.get(resource) or self._root.resource_id(resource)
 
-        named = Names.read(self._exports)
+        named = Names.read(self._exports, found.get("", {}))
         world = Scope(
             self._ids,
             naming=_EXPORTED,
@@ -552,7 +548,7 @@ class _Builder:
             public: How exported resources are known; None: the instance is for the
                 guest, and its types need no names outside.
         """
-        named = Names.read(interface.exports)
+        named = Names.read(interface.exports, retyped)
         given: list[str] = []
         lines: list[str] = []
 
@@ -569,7 +565,7 @@ class _Builder:
                 return None
             if public is not None and self._from_world(type_) is None:
                 return None
-            taken.name(self._ids("other")[1:], type_)
+            taken.name(f"type-other-{len(given)}", type_)
             return taken.types[type_]
 
         taken = Scope(
