@@ -561,13 +561,14 @@ def _enum(type_: Enum) -> Lowering:
 def _flags(type_: Flags, shapes: Shapes) -> Lowering:
     known = dict(zip(type_.names, static_names(type_.names)))
     shape = shapes.flags.get(type_)
-    names_of = {} if shape is None else dict(zip(shape, type_.names))
+    bits = () if shape is None else tuple(zip(type_.names, (m.value for m in shape)))
 
     def write(
         block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
     ) -> None:
         if shape is not None and isinstance(value, shape):
-            value = [names_of[member] for member in value]
+            number = value.value
+            value = [name for name, bit in bits if number & bit]
         if not isinstance(value, AbstractSet | list | tuple):
             raise Mismatch(str(type_), value)
         packed = []
