@@ -67,12 +67,12 @@ class Names:
     """The name of each type, and of the original of a retyped one."""
 
     @classmethod
-    def read(cls, exports: Mapping[str, Extern], retype: Mapping[str, object]) -> Names:
+    def read(cls, exports: Mapping[str, Extern], *, retype: bool) -> Names:
         """Return the names of an interface.
 
         Args:
             exports: What it exports.
-            retype: Its functions that are retyped.
+            retype: Whether bytes cross as strings.
         """
         defined = {n: e.type for n, e in exports.items() if isinstance(e, TypeDef)}
         seen = {n: retyped(t) if retype else t for n, t in defined.items()}

@@ -28,7 +28,7 @@ from ..types import (
     VariantType,
     WitType,
 )
-from .abi import flat, retyped_function
+from .abi import flat, retyped, retyped_function
 from .binary import splice
 from .declare import Ids, Names, Scope, Undeclarable, quoted
 from .machine import NAME, machine, top
@@ -173,6 +173,8 @@ class _Builder:
     """The component itself, where types need no names."""
     _world: Scope = field(init=False)
     """The same, for types that are imported by name."""
+    _crosses: bool = False
+    """Whether bytes cross as strings anywhere."""
     _start: int = 0
     """Where the lane's blocks begin in memory."""
 
@@ -183,7 +185,8 @@ class _Builder:
         if not (inward or outward or own):
             return None
         self._root = Scope(self._ids, lines=self._lines, resource=self._unknown)
-        named = Names.read(self._imports, inward.get("", {}))
+        self._crosses = bool(inward or outward)
+        named = Names.read(self._imports, retype=self._crosses)
         self._world = Scope(
             self._ids,
             naming=_IMPORTED,
@@ -292,7 +295,7 @@ class _Builder:
     ) -> str:
         """Declare an interface; return the identifier of its instance."""
         instance = self._ids("import")
-        named = Names.read(interface.exports, found)
+        named = Names.read(interface.exports, retype=self._crosses)
         scope = Scope(
             self._ids,
             naming=_IN_IMPORT,
@@ -340,8 +343,9 @@ class _Builder:
             match extern:
                 case InstanceType():
                     ref = instances[name]
-                    if name in found:
-                        ref = self._shim(name, extern, ref, {}, found[name])
+                    if name in found or self._differs(extern):
+                        known = found.get(name, {})
+                        ref = self._shim(name, extern, ref, {}, known)
                     given.append(f"(with {quoted(name)} (instance {ref}))")
                 case FuncType():
                     given.append(
@@ -361,6 +365,13 @@ class _Builder:
         new = self._ids("function")
         self._lines.append(f"(alias export {instance} {quoted(name)} (func {new}))")
         return new
+
+    def _differs(self, interface: InstanceType) -> bool:
+        """Tell whether an interface's types are others for the host."""
+        return self._crosses and any(
+            isinstance(extern, TypeDef) and retyped(extern.type) != extern.type
+            for extern in interface.exports.values()
+        )
 
     # Forwarders.
 
@@ -476,7 +487,7 @@ class _Builder:
         def resource_id(resource: ResourceType) -> str:
             return public.get(resource) or self._root.resource_id(resource)
 
-        named = Names.read(self._exports, found.get("", {}))
+        named = Names.read(self._exports, retype=self._crosses)
         world = Scope(
             self._ids,
             naming=_EXPORTED,
@@ -488,12 +499,15 @@ class _Builder:
         for name, extern in self._exports.items():
             if isinstance(extern, InstanceType):
                 ref = inner[name]
-                if name in found:
-                    ref = self._shim(
-                        name, extern, ref, found[name], found[name], public
-                    )
+                shown = name in found or (self._differs(extern) and _writable(extern))
+                if shown:
+                    known = found.get(name, {})
+                    ref = self._shim(name, extern, ref, known, known, public)
                 new = self._ids("public")
                 self._lines.append(f"(export {new} {quoted(name)} (instance {ref}))")
+                names = Names.read(extern.exports, retype=shown and self._crosses)
+                for each, known_type in names.all.items():
+                    self._public.setdefault(known_type, (new, each))
                 for each, resource in extern.exports.items():
                     if isinstance(resource, ResourceType) and resource not in public:
                         public[resource] = self._ids("resource")
@@ -530,7 +544,7 @@ class _Builder:
         home: str,
         interface: InstanceType,
         instance: str,
-        retyped: Mapping[str, FuncType],
+        changed: Mapping[str, FuncType],
         forwarded: Container[str],
         public: Mapping[ResourceType, str] | None = None,
     ) -> str:
@@ -543,12 +557,13 @@ class _Builder:
             home: The interface's name.
             interface: What it exports.
             instance: Where to take the functions that are not forwarded from.
-            retyped: The functions with other types than the interface's.
+            changed: The functions with other types than the interface's.
             forwarded: The functions that are forwarded.
             public: How exported resources are known; None: the instance is for the
                 guest, and its types need no names outside.
         """
-        named = Names.read(interface.exports, retyped)
+        retype = self._crosses and public is not None
+        named = Names.read(interface.exports, retype=retype)
         given: list[str] = []
         lines: list[str] = []
 
@@ -565,7 +580,7 @@ class _Builder:
                 return None
             if public is not None and self._from_world(type_) is None:
                 return None
-            taken.name(f"type-other-{len(given)}", type_)
+            taken.name(self._ids("other")[1:], type_)
             return taken.types[type_]
 
         taken = Scope(
@@ -594,7 +609,7 @@ class _Builder:
         for name, extern in interface.exports.items():
             if not isinstance(extern, FuncType):
                 continue
-            type_ = retyped.get(name, extern)
+            type_ = changed.get(name, extern)
             function = (
                 self._functions[_full(home, name)]
                 if name in forwarded
