@@ -93,6 +93,9 @@ class Resources:
     """Per call."""
     timeout: Seconds
     """Of wall clock, per call."""
+    memories: Count = 1
+    """Linear memories, each of which may have ``memory``. Compilers make one; guests
+    with an interpreter inside have more."""
     mailbox: Count = 1000
     """Messages that may wait."""
     overflow: Overflow = Overflow.WAIT
@@ -175,7 +178,10 @@ class Manifest:
         """What an instance may use."""
         resources = self.resources
         return Limits(
-            memory=resources.memory, fuel=resources.fuel, timeout=resources.timeout
+            memory=resources.memory,
+            fuel=resources.fuel,
+            timeout=resources.timeout,
+            memories=resources.memories,
         )
 
     @property

@@ -33,6 +33,7 @@ class ResourcesOverride:
     memory: Bytes | None = None
     fuel: Count | None = None
     timeout: Seconds | None = None
+    memories: Count | None = None
     mailbox: Count | None = None
     overflow: Overflow | None = None
     storage: Bytes | None = None

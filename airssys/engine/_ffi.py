@@ -133,9 +133,11 @@ future_poll = function("wasmtime_call_future_poll", c_bool, _P, brief=False)
 future_delete = function("wasmtime_call_future_delete", None, _P, brief=False)
 
 config_stack_size = function("wasmtime_config_async_stack_size_set", None, _P, c_size_t)
-config_component_async = function(
-    "wasmtime_config_wasm_component_model_async_set", None, _P, c_bool
+CONFIG_ASYNC: Final = tuple(
+    function(f"wasmtime_config_wasm_component_model_{name}_set", None, _P, c_bool)
+    for name in ("async", "more_async_builtins", "async_stackful")
 )
+"""Switches for async functions; of what they use, some cannot be passed, see `types`."""
 config_wasm_stack = function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
 
 give_way = getattr(ctypes.CDLL(None), "sched_yield", None) or (lambda: 0)

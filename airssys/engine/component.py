@@ -85,6 +85,7 @@ class Engine:
         config = wasmtime.Config()
         config.wasm_component_model = True
         config.wasm_component_model_map = True
+        config.wasm_component_model_implements = True
         config.consume_fuel = True
         config.memory_reservation = memory_reservation
         config.memory_guard_size = 64 * KIB
@@ -92,7 +93,8 @@ class Engine:
         config.memory_may_move = True
         config.cranelift_opt_level = "speed" if optimize else "none"
         pointer = _ffi.address(config.ptr())
-        _ffi.config_component_async(pointer, True)  # noqa: FBT003
+        for switch in _ffi.CONFIG_ASYNC:
+            switch(pointer, True)  # noqa: FBT003
         _ffi.config_wasm_stack(pointer, stack)
         _ffi.config_stack_size(pointer, stack + _FIBRE_SPARE)
         self.wasmtime: wasmtime.Engine = wasmtime.Engine(config)

@@ -169,6 +169,10 @@ class _Linking:
                     )
                 case ResourceType():
                     self.resource(place, inner, extern, offer)
+                case InstanceType() if offer is not None and inner in offer.functions:
+                    self.problems.append(
+                        f"{_full(inner, name)!r} is an instance, the host's a function"
+                    )
                 case InstanceType():
                     path = f"{name}#{inner}" if name else inner
                     with place.add_instance(inner) as within:
@@ -219,13 +223,19 @@ class _Linking:
         self, place: Any, name: str, type_: ResourceType, offer: HostInterface | None
     ) -> None:
         hosted = self.resources.get(type_)
+        found = None if offer is None else offer.resources.get(name)
+        full = _full(name, offer.name if offer is not None else "")
         if hosted is None:
-            found = None if offer is None else offer.resources.get(name)
             if found is None:
-                full = _full(name, offer.name if offer is not None else "")
                 self.problems.append(f"{full!r} is missing: resource")
                 return
             hosted = self.resources[type_] = Hosted(len(self.resources), found)
+        elif found is not None and found.made is not hosted.offer.made:
+            self.problems.append(
+                f"{full!r} is {found.made.__name__}, the component expects the "
+                f"resource {type_.name!r}: {hosted.offer.made.__name__}"
+            )
+            return
         text = name.encode()
         c_type = _ffi.resource_type_new(hosted.index)
         _ffi.linker_add_resource(

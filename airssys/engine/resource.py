@@ -213,7 +213,7 @@ class Resources:
                 return value.take("given away")
             return int(_ffi.resource_any_clone(value._pointer))  # noqa: SLF001
         hosted = self._hosted[type_.resource]
-        rep = self._add(value, hosted.offer)
+        rep = self._add(value, hosted.offer, lent=isinstance(type_, Borrow))
         host = _ffi.resource_host_new(True, rep, hosted.index)  # noqa: FBT003
         error = _ffi.resource_host_to_any(
             self._context, host, ctypes.addressof(self._out)
@@ -224,7 +224,7 @@ class Resources:
 
     def returned(self, type_: Own | Borrow, value: object, resource: int) -> None:
         if isinstance(type_, Borrow) and not isinstance(value, Handle):
-            self._take(self._rep(resource))
+            del self._objects[self._rep(resource)]
         _ffi.resource_any_delete(resource)
 
     # Handles of `lift`:
@@ -239,10 +239,13 @@ class Resources:
 
     # The host's objects:
 
-    def _add(self, value: object, offer: HostResource) -> int:
-        """Return a number for an object that a guest's handle comes to own."""
-        held = self._held.setdefault(id(value), _Held(value, offer))
-        held.owned += 1
+    def _add(self, value: object, offer: HostResource, *, lent: bool) -> int:
+        """Return a number for an object that a guest's handle comes to stand for."""
+        if lent:
+            held = _Held(value, offer)  # it stays the host's, whatever happens
+        else:
+            held = self._held.setdefault(id(value), _Held(value, offer))
+            held.owned += 1
         rep = self._last % 0xFFFF_FFFF + 1
         while rep in self._objects:
             rep = rep % 0xFFFF_FFFF + 1
@@ -279,14 +282,12 @@ class Resources:
         for handle in self.closing:
             handle.release()
         self.closing.clear()
-        held = [*dict.fromkeys(map(id, self._objects.values()))]
-        left = {id(each): each for each in self._objects.values()}
+        left = list(self._held.values())
         self._objects.clear()
         self._held.clear()
-        for each in left.values():
+        for each in left:
             each.owned = 0
-        del held
-        self._destroy(list(left.values()))
+        self._destroy(left)
 
     @staticmethod
     def _destroy(held: list[_Held]) -> None:

@@ -43,6 +43,17 @@ _KINDS: Final = (
     ("discriminant", "invalid-discriminant"),
     ("unaligned pointer", "unaligned-pointer"),
     ("pointer not aligned", "unaligned-pointer"),
+    ("pointer is not aligned", "unaligned-pointer"),
+    ("pointer out of bounds", "memory-out-of-bounds"),
+    ("invalid `char` bit pattern", "invalid-char"),
+    ("invalid utf8 encoding", "invalid-string"),
+    ("incomplete utf-8", "invalid-string"),
+    ("unpaired surrogate", "invalid-string"),
+    ("unknown handle index", "unknown-handle"),
+    ("handle index", "handle-of-another-type"),
+    ("owned resource while borrowed", "handle-borrowed"),
+    ("borrow handles still remain", "borrow-not-dropped"),
+    ("failed to produce a result", "no-result"),
     ("realloc return", "invalid-realloc"),
     ("thrown Wasm exception", "uncaught-exception"),
     ("fuel allocated for hostcalls", "value-too-large"),  # 128 MiB in a host's memory
@@ -75,7 +86,7 @@ def failure(
     # The causes come last, the innermost at the end; the head repeats the backtrace.
     reason = message.rsplit("Caused by:", 1)[-1].strip()
     last = reason.splitlines()[-1].strip() if reason else message
-    reason = last.split("wasm trap: ", 1)[-1].split(": ", 1)[-1] if last else message
+    reason = last.removeprefix("wasm trap: ")
     # Only the innermost cause counts: the rest holds names that the guest chose.
     if _OUT_OF_FUEL in last and fuel_limit is not None:
         return OutOfFuel(component, export, fuel_limit)
