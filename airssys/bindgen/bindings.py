@@ -12,6 +12,7 @@ from attrs import field, frozen
 from ..abc import Call, HostFunction, HostInterface, HostResource
 from ..core.errors import InvalidComponent
 from ..core.functype import compared
+from ..engine.link import agreement
 from ..engine.types import (
     Enum,
     Extern,
@@ -126,12 +127,12 @@ class Bindings:
     ) -> World:
         """Read the world with the resources of a component in it."""
         known = {
-            (resource.imported, resource.home, resource.name): resource
+            (resource.imported, agreement(resource.home), resource.name): resource
             for resource in (*_resources(imports), *_resources(exports))
         }
 
         def find(resource: ResourceType) -> ResourceType:
-            key = (resource.imported, resource.home, resource.name)
+            key = (resource.imported, agreement(resource.home), resource.name)
             return known.get(key, resource)
 
         return parse_world(self.wit, find)
@@ -187,6 +188,10 @@ def _differences(
 ) -> Iterator[str]:
     for name, extern in expected.items():
         full, other = f"{home}{name}", found.get(name)
+        if other is None and not home:
+            wanted = agreement(name)  # a compatible version will do
+            alike = (each for at, each in found.items() if agreement(at) == wanted)
+            other = next(alike, None)
         if isinstance(extern, InstanceType):
             if isinstance(other, InstanceType):
                 yield from _differences(extern.exports, other.exports, f"{full}#")

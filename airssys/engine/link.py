@@ -28,7 +28,7 @@ from .types import (
     shortened,
 )
 
-__all__ = ("Link", "Linked", "link")
+__all__ = ("Link", "Linked", "agreement", "link")
 
 _NO_FINALIZER: Final = None
 
@@ -81,7 +81,7 @@ class HostOf:
         self.handles.dropped.append(rep)
 
 
-def _version(name: str) -> tuple[str, tuple[int, ...]]:
+def agreement(name: str) -> tuple[str, tuple[int, ...]]:
     """Split ``acme:kv/store@1.2.3`` into the name and what must agree of the version.
 
     wasmtime's rule: versions agree when they are compatible in the sense of semver,
@@ -102,8 +102,8 @@ def _offer(name: str, offered: Sequence[HostInterface]) -> HostInterface | None:
     exact = next((o for o in offered if o.name == name), None)
     if exact is not None:
         return exact
-    wanted = _version(name)
-    return next((o for o in offered if o.name and _version(o.name) == wanted), None)
+    wanted = agreement(name)
+    return next((o for o in offered if o.name and agreement(o.name) == wanted), None)
 
 
 def link(

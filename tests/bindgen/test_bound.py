@@ -223,6 +223,20 @@ def test_every_value_comes_back_as_it_was(given_trees: list[geo.Tree]) -> None:
     assert anyio.run(echo) == given_trees
 
 
+async def test_a_component_of_a_compatible_version_is_bound(
+    compile_: Compile,
+) -> None:
+    text = (WORLDS / "geometry.wat").read_text()
+    later = await compile_(text.replace("@1.0.0", "@1.2.3"))
+
+    with await later.bind(geo.Exports).instantiate([geo.offer_host(Host())]) as of:
+        assert await of.echoes.relay(TREE, PAD) == TREE
+
+    other = await compile_(text.replace("echoes@1.0.0", "echoes@2.0.0"))
+    with pytest.raises(InvalidComponent, match=r"interface .*echoes@1\.0\.0' is miss"):
+        other.bind(geo.Exports)
+
+
 # --- what does not fit ------------------------------------------------------------
 
 
