@@ -15,7 +15,7 @@ from wasmtime.component import Component as Code
 from ..core.errors import InvalidComponent
 from . import _ffi
 from .cache import Cache
-from .lane import Outer, may_need_outer, outer, skeleton
+from .lane import Outer, may_need_outer, outer, skeleton, with_type_imports
 from .read import TypeReader
 from .types import Extern
 
@@ -86,7 +86,7 @@ class Compiler:
             if not may_need_outer(binary):
                 return None
             bones = self._code("skeleton", digest, lambda: skeleton(binary))
-            imports, exports = self._types(bones)
+            imports, exports = with_type_imports(*self._types(bones))
             for lane in (True, False) if self.lane else (False,):
                 around = outer(imports, exports, lane=lane)
                 if around is None:

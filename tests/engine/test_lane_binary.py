@@ -41,6 +41,24 @@ def test_a_skeleton_is_a_component_of_the_same_imports_and_exports(
     assert bones.exports(engine).keys() == whole.exports(engine).keys()
 
 
+def test_a_skeleton_exports_the_types_that_are_imported(
+    engine: wasmtime.Engine,
+) -> None:
+    text = """(component
+      (import "test:host/api" (instance))
+      (import "go" (func))
+      (import "thing" (type $thing (sub resource)))
+      (import "byte" (type (eq 0)))
+      (type (list u8))
+      (import "bytes" (type (eq 2)))
+      (import "code" (core module)))""".replace("(eq 0)", "(eq $thing)")
+    bones = skeleton(bytes(wasmtime.wat2wasm(text)))
+
+    exports = wasmtime.component.Component(engine, bones).type.exports(engine)
+
+    assert list(exports) == ["airssys-imported-byte", "airssys-imported-bytes"]
+
+
 def test_a_skeleton_is_small() -> None:
     body = "(drop (i32.const 1))" * 10_000
     binary = bytes(

@@ -49,19 +49,27 @@ def around(engine: wasmtime.Engine, text: str, **options: Any) -> Outer | None:
     return found
 
 
-ROOT: Final = rf"""(component
+TYPES: Final = """
+  (type $level0 (enum "low" "high"))
+  (import "level" (type $level (eq $level0)))
+  (type $note0 (record (field "text" (list u8)) (field "level" $level)))
+  (import "note" (type $note (eq $note0)))"""
+INTERFACE_TYPES: Final = """
   (import "test:host/types" (instance $types
     (type $level0 (enum "low" "high"))
     (export "level" (type $level (eq $level0)))
     (type $note0 (record (field "text" (list u8)) (field "level" $level)))
     (export "note" (type $note (eq $note0)))))
-  (alias export $types "note" (type $note))
+  (alias export $types "note" (type $note))"""
+ROOT: Final = rf"""(component
+  TYPES
   (import "shelf" (type $shelf (sub resource)))
   (import "[method]shelf.put" (func $put
     (param "self" (borrow $shelf)) (param "note" $note) (result $note)))
   (import "[constructor]shelf" (func $new (param "name" (list u8))
     (result (own $shelf))))
   (import "ring" (func $ring))
+  (import "shelf-too" (type $too (eq $shelf)))
   {MEMORY}
   (core func $put0 (canon lower (func $put) (memory $mem) (realloc $realloc)))
   (core func $new0 (canon lower (func $new) (memory $mem) (realloc $realloc)))
@@ -89,7 +97,10 @@ ROOT: Final = rf"""(component
   (export "keep" (func $keep) (func (param "note" $shown) (result $shown))))"""
 
 
-async def test_the_worlds_own_types_functions_and_resources_cross(make: Any) -> None:
+@pytest.mark.parametrize("types", [TYPES, INTERFACE_TYPES], ids=["own", "used"])
+async def test_a_worlds_types_functions_and_resources_cross(
+    make: Any, types: str
+) -> None:
     host = HostInterface("")
     log: list[object] = []
 
@@ -106,13 +117,14 @@ async def test_the_worlds_own_types_functions_and_resources_cross(make: Any) -> 
     def ring(_call: Call) -> None:
         log.append("ring")
 
-    instance = await make(ROOT, [host])
+    instance = await make(ROOT.replace("TYPES", types), [host])
 
     note = await instance.call("keep", Record(text=RANDOM, level="high"))
 
     assert note == Record(text=RANDOM[::-1], level="high")
     assert log == ["ring", RANDOM]
     assert instance.component.lane == {"keep"}
+    assert list(instance.component.exports) == ["note-too", "keep"]
 
 
 OWN: Final = rf"""(component

@@ -14,7 +14,7 @@ from __future__ import annotations
 from .binary import may_need_outer, skeleton, splice
 from .machine import LANE_OUT_OF_MEMORY, NAME
 from .octets import decode_octets, encode_octets
-from .wrap import Outer, outer
+from .wrap import Outer, outer, with_type_imports
 
 __all__ = (
     "LANE_OUT_OF_MEMORY",
@@ -26,4 +26,5 @@ __all__ = (
     "outer",
     "skeleton",
     "splice",
+    "with_type_imports",
 )

@@ -29,12 +29,12 @@ from ..types import (
     WitType,
 )
 from .abi import flat, retyped, retyped_function
-from .binary import splice
+from .binary import IMPORTED, splice
 from .declare import Ids, Names, Scope, Undeclarable, quoted
 from .machine import NAME, machine, top
 from .walk import Forwarders, Way, area
 
-__all__ = ("Outer", "outer")
+__all__ = ("Outer", "outer", "with_type_imports")
 
 _IN_IMPORT: Final = "(export {name} (type {new} (eq {old})))"
 _IMPORTED: Final = "(import {name} (type {new} (eq {old})))"
@@ -87,6 +87,16 @@ def outer(
         with contextlib.suppress(Undeclarable):
             return _Builder(imports, exports, lane=crossing).build()
     return None
+
+
+def with_type_imports(
+    imports: Mapping[str, Extern], exports: Mapping[str, Extern]
+) -> tuple[dict[str, Extern], dict[str, Extern]]:
+    """Return what a component imports and exports, read from its skeleton."""
+    prefix = IMPORTED.decode()
+    types = {name: e for name, e in exports.items() if name.startswith(prefix)}
+    found = {name.removeprefix(prefix): extern for name, extern in types.items()}
+    return {**imports, **found}, {n: e for n, e in exports.items() if n not in types}
 
 
 def _retyped(
