@@ -283,7 +283,8 @@ class Instance:
     def _begin(self, export: str) -> int:
         """Refill the fuel and mark the instance as running; return the context."""
         store = self._store
-        assert store is not None
+        if store is None:  # an argument's own code closed it while it was read
+            raise InstanceClosed(self.component.name, self._why)
         context = store.context
         if not self._fuel_set:
             _ffi.context_yield_interval(context, self._engine.slicing.inline)

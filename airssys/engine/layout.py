@@ -97,10 +97,15 @@ class Mismatch(Exception):
 
 def _shown(value: object) -> str:
     """Show a value of any size in a few words; never raise."""
-    if isinstance(value, int | float | str | bytes) or value is None:
+    if not isinstance(value, int | float | str | bytes) and value is not None:
+        return type(value).__name__
+    try:
         text = repr(value[:40] if isinstance(value, str | bytes) else value)
-        return text if len(text) <= 60 else f"{text[:57]}..."
-    return type(value).__name__
+    except Exception:  # noqa: BLE001 - a subclass may do anything
+        if isinstance(value, int):  # Python prints no number of thousands of digits
+            return f"{type(value).__name__} of {int.bit_length(value)} bits"
+        return type(value).__name__
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 write_head: Final = Struct("=B7xQQ8x").pack_into

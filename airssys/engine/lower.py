@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from struct import Struct
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -65,6 +65,7 @@ _BOOL, _CHAR, _STRING, _LIST, _RECORD, _TUPLE, _VARIANT = list(KINDS.values())[:
 _ENUM, _OPTION, _RESULT, _FLAGS, _RESOURCE, _MAP = list(KINDS.values())[7:]
 
 _NO_SHAPES: Final = Shapes()
+_T = TypeVar("_T")
 
 
 class Handles(Protocol):
@@ -72,6 +73,9 @@ class Handles(Protocol):
 
     def check(self, type_: Own | Borrow, value: object, kept: Kept) -> object:
         """Return what stands for the resource. Raises `Mismatch` if it does not fit."""
+
+    def check_open(self, type_: Own | Borrow, value: object) -> None:
+        """Raise `Mismatch` if a handle that was checked is closed by now."""
 
     def lowered(self, type_: Own | Borrow, value: object) -> int:
         """Return a C resource."""
@@ -100,6 +104,9 @@ class Kept(list[object]):
     def give(self) -> None:
         """Make the C resources and write them in their places."""
         assert self.handles is not None
+        for _, _, type_, value in self.pending:
+            # An argument's own code may have closed what was open when it was read.
+            self.handles.check_open(type_, value)
         for block, head, type_, value in self.pending:
             resource = self.handles.lowered(type_, value)
             self.given.append((type_, value, resource))
@@ -206,7 +213,7 @@ def _char() -> Lowering:
     def write(
         block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
     ) -> None:
-        if not isinstance(value, str) or len(value) != 1:
+        if not isinstance(value, str) or str.__len__(value) != 1:
             raise Mismatch("char (a str of length 1)", value)
         code = ord(value)
         if 0xD800 <= code <= 0xDFFF:
@@ -223,7 +230,7 @@ def _string() -> Lowering:
         if not isinstance(value, str):
             raise Mismatch("string", value)
         try:
-            text = value.encode()
+            text = str.encode(value)  # what a subclass answers may be no UTF-8
         except UnicodeEncodeError:
             raise Mismatch("string (no surrogates)", value) from None
         keep.append(text)
@@ -242,9 +249,7 @@ def _bytes() -> Lowering:
     def write(
         block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
     ) -> None:
-        if not isinstance(value, bytes | bytearray | memoryview):
-            raise Mismatch("list<u8> (bytes)", value)
-        data = bytes(value)
+        data = _buffer(value)
         items = bytearray(element * len(data))
         items[8::VAL] = data
         keep.append(items)
@@ -259,13 +264,31 @@ def _octets() -> Lowering:
     def write(
         block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
     ) -> None:
-        if not isinstance(value, bytes | bytearray | memoryview):
-            raise Mismatch("list<u8> (bytes)", value)
-        text = encode_octets(bytes(value))
+        text = encode_octets(_buffer(value))
         keep.append(text)
         write_head(block, head, _STRING, len(text), address_of_bytes(text))
 
     return Lowering(write)
+
+
+def _buffer(value: Any) -> bytes:
+    """Return bytes that are bytes alone: a subclass may say what it likes of itself."""
+    if type(value) is bytes:
+        return value
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise Mismatch("list<u8> (bytes)", value)
+    try:
+        return bytes(memoryview(value))
+    except ValueError:
+        raise Mismatch("list<u8> (bytes)", "a released memoryview") from None
+
+
+def _elements(value: Any, expected: str) -> list[Any]:
+    """Read a value once: C would read past elements that are not there."""
+    try:
+        return list(value)
+    except (MemoryError, OverflowError):
+        raise Mismatch(f"{expected} that fits into memory", value) from None
 
 
 def _list(element: WitType, shapes: Shapes) -> Lowering:
@@ -281,8 +304,7 @@ def _list(element: WitType, shapes: Shapes) -> Lowering:
             value, str | bytes | bytearray
         ):
             raise Mismatch(name, value)
-        # One reading of the value: C would read past elements that are not there.
-        values = list(value)
+        values = _elements(value, name)
         size = len(values)
         items = strided(values) if strided is not None and size > 8 else None
         if items is None:
@@ -312,12 +334,16 @@ def _map(type_: Map, shapes: Shapes) -> Lowering:
     ) -> None:
         if not isinstance(value, Mapping):
             raise Mismatch(str(type_), value)
-        pairs = list(value.items())
+        pairs = _elements(value.items(), str(type_))
         size = len(pairs)
         heads = size * PAIR
         items = bytearray(heads) + template * size
         base = pin(items) if size else 0
-        for index, (one, other) in enumerate(pairs):
+        for index, pair in enumerate(pairs):
+            try:
+                one, other = pair
+            except (TypeError, ValueError):
+                raise Mismatch(f"{type_} (a mapping of pairs)", pair) from None
             place, tail = index * PAIR, heads + index * tails
             try:
                 key.write(items, place, tail, base, keep, one)
@@ -332,8 +358,11 @@ def _map(type_: Map, shapes: Shapes) -> Lowering:
 
 
 def _key(key: object) -> str:
-    """Show a map's key in a path."""
-    text = repr(key)
+    """Show a mapping's key; never raise."""
+    try:
+        text = repr(key)
+    except Exception:  # noqa: BLE001 - keys may be of any class
+        text = type(key).__name__
     return text if len(text) <= 20 else f"{text[:17]}..."
 
 
@@ -431,10 +460,14 @@ def _picker(names: list[str], keys: list[str]) -> Callable[[Any], Iterable[Any]]
 
     def pick_one(value: Any, name: str, key: str) -> Any:
         if isinstance(value, Mapping):
-            if extra := value.keys() - known:
+            extra = [
+                each if isinstance(each, str) else _key(each)
+                for each in value
+                if not isinstance(each, str) or each not in known
+            ]
+            if extra:
                 raise Mismatch(
-                    f"record with fields {', '.join(keys)} only",
-                    f"also {min(map(str, extra))}",
+                    f"record with fields {', '.join(keys)} only", f"also {min(extra)}"
                 )
             found = value.get(key, value.get(name, _ABSENT))
         else:
@@ -460,12 +493,15 @@ def _tuple(type_: Tuple, shapes: Shapes) -> Lowering:
         keep: Kept,
         value: Any,
     ) -> None:
-        if not isinstance(value, tuple | list) or len(value) != count:
+        if not isinstance(value, tuple | list):
+            raise Mismatch(str(type_), value)
+        values = value if type(value) is tuple else _elements(value, str(type_))
+        if len(values) != count:
             raise Mismatch(str(type_), value)
         write_head(block, head, _TUPLE, count, base + tail)
         index = 0
         try:
-            for index, one in enumerate(value):
+            for index, one in enumerate(values):
                 write_one, inner_head, inner_tail = plan[index]
                 write_one(block, tail + inner_head, tail + inner_tail, base, keep, one)
         except Mismatch as mismatch:
@@ -475,6 +511,14 @@ def _tuple(type_: Tuple, shapes: Shapes) -> Lowering:
 
 
 # --- variants, enums, flags, options, results -------------------------------------
+
+
+def _found(cases: Mapping[str, _T], name: object) -> _T | None:
+    """Look a name up that may be anything."""
+    try:
+        return cases.get(name) if isinstance(name, str) else None
+    except TypeError:  # a subclass without a hash
+        return None
 
 
 def _boxes(inner: Iterable[Lowering | None]) -> bytes:
@@ -526,7 +570,7 @@ def _variant(type_: VariantType, shapes: Shapes) -> Lowering:
             if not isinstance(value, Variant):
                 raise Mismatch(expected, value)
             chosen = value.case
-        case = cases.get(chosen)
+        case = _found(cases, chosen)
         if case is None:
             raise Mismatch(expected, chosen)
         size, name, _, inner = case
@@ -550,7 +594,7 @@ def _enum(type_: Enum) -> Lowering:
     def write(
         block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
     ) -> None:
-        case = cases.get(value) if isinstance(value, str) else None
+        case = _found(cases, value)
         if case is None:
             raise Mismatch(str(type_), value)
         write_head(block, head, _ENUM, case[0], case[1])
@@ -573,9 +617,10 @@ def _flags(type_: Flags, shapes: Shapes) -> Lowering:
             raise Mismatch(str(type_), value)
         packed = []
         for name in value:
-            if not isinstance(name, str) or name not in known:
+            bit = _found(known, name)
+            if bit is None:
                 raise Mismatch(str(type_), name)
-            packed.append(_SIZE_POINTER.pack(*known[name][:2]))
+            packed.append(_SIZE_POINTER.pack(*bit[:2]))
         names = b"".join(packed)
         keep.append(names)
         write_head(block, head, _FLAGS, len(packed), address_of_bytes(names))

@@ -200,12 +200,15 @@ class Resources:
             raise Mismatch(f"a handle of {name}", value)
         if handle._resources is not self:  # noqa: SLF001 - they are one thing
             raise Mismatch(f"a handle of {name} of this instance", handle)
-        if handle.closed and handle is not self.dropping:
-            raise Mismatch(f"an open handle of {name}", handle)
+        self.check_open(type_, handle)
         for _, _, other, another in kept.pending:
             if another is handle and Own in (type(type_), type(other)):
                 raise Mismatch(f"a handle of {name} that is not given away too", handle)
         return handle
+
+    def check_open(self, type_: Own | Borrow, value: object) -> None:
+        if isinstance(value, Handle) and value.closed and value is not self.dropping:
+            raise Mismatch(f"an open handle of {type_.resource.name}", value)
 
     def lowered(self, type_: Own | Borrow, value: object) -> int:
         if isinstance(value, Handle):

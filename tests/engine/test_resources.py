@@ -647,3 +647,32 @@ async def test_types_tell_what_is_a_resource(counters: Counters) -> None:
     new = counters.instance.component.functions()[f"{_API}[constructor]counter"]
     assert new.result == Own(counter)
     assert str(new) == "func(n: u32) -> counter"
+
+
+class Closing:
+    """An integer whose reading closes something."""
+
+    def __init__(self, closing: Any) -> None:
+        self.closing = closing
+
+    def __index__(self) -> int:
+        self.closing.close()
+        return 1
+
+
+async def test_a_handle_that_another_argument_closes_is_refused(
+    counters: Counters,
+) -> None:
+    one = await counters.new(1)
+
+    with pytest.raises(ValueMismatch, match="expected an open handle of counter"):
+        await one.call("plus-one", Closing(one))
+    assert await counters.drops() == 1
+
+
+async def test_an_instance_that_an_argument_closes_says_so(counters: Counters) -> None:
+    with pytest.raises(InstanceClosed, match="closed"):
+        await counters.instance.call(
+            f"{_API}[constructor]counter", Closing(counters.instance)
+        )
+    assert not counters.instance.alive
