@@ -239,6 +239,53 @@ async def test_what_the_host_lends_is_given_back_through_the_lane(
     assert log == [b"", b"abc", b"\xff"]
 
 
+MANY: Final = " ".join(f'(param "n{i}" u64)' for i in range(16))
+SPILLED: Final = rf"""(component
+  (import "test:host/streams" (instance $host
+    (export "stream" (type $s (sub resource)))
+    (export "fill" (func {MANY} (param "x" (list u8)) (param "stream" (borrow $s))
+      (param "other" (borrow $s)) (result (list u8))))))
+  (alias export $host "stream" (type $s))
+  {MEMORY}
+  (core func $fill (canon lower (func $host "fill") (memory $mem) (realloc $realloc)))
+  (core func $drop (canon resource.drop $s))
+  (core module $code
+    (import "m" "memory" (memory 1))
+    (import "host" "fill" (func $fill (param i32 i32)))
+    (import "host" "drop" (func $drop (param i32)))
+    (func (export "fill") (param i32) (result i32)
+      (call $fill (local.get 0) (i32.const 8))
+      (call $drop (i32.load offset=136 (local.get 0)))
+      (call $drop (i32.load offset=140 (local.get 0)))
+      (i32.const 8)))
+  (core instance $c (instantiate $code (with "m" (instance $m))
+    (with "host" (instance (export "fill" (func $fill)) (export "drop" (func $drop))))))
+  (func (export "fill") {MANY} (param "x" (list u8)) (param "stream" (borrow $s))
+    (param "other" (borrow $s)) (result (list u8))
+    (canon lift (core func $c "fill") (memory $mem) (realloc $realloc)
+      (post-return $reset))))"""
+
+
+async def test_what_is_lent_among_many_parameters_is_given_back(make: Any) -> None:
+    host = HostInterface("test:host/streams")
+    host.resource(Stream)
+
+    @host.function
+    def fill(_call: Call, *args: Any) -> bytes:
+        assert args[:16] == (2**64 - 1,) * 16
+        octets, one, other = args[16:]
+        assert (one.name, other.name) == (b"one", b"other")
+        return bytes(octets * 100)
+
+    instance = await make(SPILLED, [host])
+    streams = [Stream(b"one", []), Stream(b"other", [])]
+
+    for _ in range(3):
+        numbers = (2**64 - 1,) * 16
+        filled = await instance.call("fill", *numbers, b"\xff" * 9, *streams)
+        assert filled == b"\xff" * 900
+
+
 COUNTERS: Final = rf"""(component
   (core module $dtor (global $n (mut i32) (i32.const 0))
     (func (export "drop") (param i32)

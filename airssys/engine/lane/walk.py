@@ -94,8 +94,10 @@ class Forwarders:
             passed.append(f"(i32.const {AREA})")
         returned = "(result i32)" if indirect else _results(results)
         taken = f"(param {' '.join(given)})" if given else ""
+        kept, lent = self._lent(types, spilled=len(cores) > _FLAT_PARAMS)
+        code += kept
         code.append(f"(call ${name} {' '.join(passed)})")
-        code += self._dropped(types, spilled=len(cores) > _FLAT_PARAMS)
+        code += lent
         if indirect:
             assert type_.result is not None
             at = f"(i32.const {AREA})"
@@ -108,27 +110,32 @@ class Forwarders:
         )
         body = "\n    ".join(code)
         self._functions.append(
-            f'(func (export "{name}") {taken} {returned}\n    {body})'
+            f'(func (export "{name}") {taken} {returned}'
+            f" (local {' '.join(['i32'] * len(kept))})\n    {body})"
         )
 
-    def _dropped(self, types: Sequence[WitType], *, spilled: bool) -> list[str]:
-        """Give back the handles that were lent for the call."""
-        code = []
+    def _lent(
+        self, types: Sequence[WitType], *, spilled: bool
+    ) -> tuple[list[str], list[str]]:
+        """Return code around the call that gives back what was lent for it."""
+        before: list[str] = []
+        after: list[str] = []
         place = 0
         for offset, each in offsets(types):
             if isinstance(each, Borrow):
                 if each.resource not in self.dropped:
                     self.dropped.append(each.resource)
-                handle = (
-                    f"(i32.load offset={offset} (local.get 0))"
-                    if spilled
-                    else f"(local.get {place})"
-                )
-                code.append(
-                    f"(call $drop-{self.dropped.index(each.resource)} {handle})"
-                )
+                handle = place
+                if spilled:
+                    # What the call returns may be written where the parameters are.
+                    handle = 1 + len(before)
+                    before.append(
+                        f"(local.set {handle} (i32.load offset={offset} (local.get 0)))"
+                    )
+                drop = f"$drop-{self.dropped.index(each.resource)}"
+                after.append(f"(call {drop} (local.get {handle}))")
             place += len(flat(each))
-        return code
+        return before, after
 
     # Values in memory.
 
