@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ("annotated", "assigned", "docstring", "indented", "listed")
+__all__ = ("annotated", "assigned", "docstring", "in_tuple", "indented", "listed")
 
 _WIDTH: Final = 88
 _STEP: Final = "    "
@@ -17,9 +17,7 @@ def indented(lines: Sequence[str], steps: int = 1) -> list[str]:
     return [f"{_STEP * steps}{line}" if line else "" for line in lines]
 
 
-def listed(
-    head: str, parts: Sequence[str], tail: str, *, steps: int = 0, each: bool = False
-) -> list[str]:
+def listed(head: str, parts: Sequence[str], tail: str, *, steps: int = 0) -> list[str]:
     """Write parts between brackets: on one line, on a line of their own, or on many.
 
     Args:
@@ -27,18 +25,28 @@ def listed(
         parts: What commas part.
         tail: What begins with the closing bracket.
         steps: How far the lines will be indented.
-        each: Never put them all on a line of their own, as in a tuple.
     """
     width = _WIDTH - len(_STEP) * steps
     joined = ", ".join(parts)
     if not parts or len(head) + len(joined) + len(tail) <= width:
         return [f"{head}{joined}{tail}"]
-    if not each and len(_STEP) + len(joined) <= width:
-        return [head, f"{_STEP}{joined}", tail]
+    if len(_STEP) + len(joined) <= width:
+        # A sole parameter gets a comma; a sole argument does not.
+        comma = "," if "def " in head and len(parts) == 1 else ""
+        return [head, f"{_STEP}{joined}{comma}", *_returning(tail, width)]
     inside = [
         line for part in parts for line in _member(part, width=width - len(_STEP))
     ]
     return [head, *indented(inside), *_returning(tail, width)]
+
+
+def in_tuple(head: str, parts: Sequence[str], *, steps: int) -> list[str]:
+    """Write a tuple and a comma behind it: on one line or on many."""
+    comma = "," if len(parts) == 1 else ""
+    line = f"{head}({', '.join(parts)}{comma}),"
+    if len(line) + len(_STEP) * steps <= _WIDTH:
+        return [line]
+    return [f"{head}(", *indented([f"{part}," for part in parts]), "),"]
 
 
 def annotated(
@@ -58,18 +66,31 @@ def annotated(
     if len(head) + len(annotation) + len(tail) <= width:
         return [f"{head}{annotation}{tail}"]
     if len(parts) > 1:
-        hanging = [parts[0], *(f"| {part}" for part in parts[1:])]
+        within = steps if bare else steps + 1
+        lines = []
+        for at, part in enumerate(parts):
+            start = "| " if at else head if bare else ""
+            end = tail if bare and at == len(parts) - 1 else ""
+            lines += annotated(start, part, end, steps=within)
         if bare:
-            return [f"{head}{hanging[0]}", *hanging[1:-1], f"{hanging[-1]}{tail}"]
+            return lines
         fits = len(annotation) + len(_STEP) <= width
-        inside = [annotation] if fits else hanging
-        return [f"{head}(", *indented(inside), f"){tail}"]
+        return [f"{head}(", *indented([annotation] if fits else lines), f"){tail}"]
     outer, bracket, rest = annotation.partition("[")
     if not bracket:
+        if head.endswith("= ") and len(_STEP) + len(annotation) <= width:
+            return [f"{head}(", f"{_STEP}{annotation}", f"){tail}"]
         return [f"{head}{annotation}{tail}"]
     inner = rest.removesuffix("]")
-    fits = len(inner) + len(_STEP) <= width
-    inside = [inner] if fits else [f"{part}," for part in _parts(inner, ",")]
+    inside = [inner]
+    if len(inner) + len(_STEP) > width:
+        parts = _parts(inner, ",")
+        comma = "," if len(parts) > 1 else ""
+        inside = [
+            line
+            for part in parts
+            for line in annotated("", part, comma, steps=steps + 1, bare=True)
+        ]
     return [f"{head}{outer}[", *indented(inside), f"]{tail}"]
 
 

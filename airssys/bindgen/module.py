@@ -19,7 +19,7 @@ from ..engine.wit import render_wit
 from .annotate import Annotations
 from .classes import case_names, declared, listing_of
 from .interfaces import Writer
-from .layout import docstring, indented, listed
+from .layout import docstring, in_tuple, indented, listed
 from .names import Interface, allocate, camel, members
 from .world import Alias, Named, functions_of, holds_resources, take_stock
 
@@ -220,10 +220,7 @@ class _Module:
         for each in self.stock.named:
             entry = f'"{each.path}": '
             if isinstance(each.type, VariantType):
-                cases = self.cases[each]
-                comma = "," * (len(cases) == 1)
-                listing = listed(f"{entry}(", cases, f"{comma}),", steps=2, each=True)
-                yield from indented(listing, 2)
+                yield from indented(in_tuple(entry, self.cases[each], steps=2), 2)
             else:
                 yield f"        {entry}{self.names[each]},"
         yield from ("    },", ")")

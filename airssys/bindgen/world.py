@@ -233,10 +233,10 @@ def _name_the_rest(stock: Stock, seen: dict[Key, str]) -> None:
 
     def name(type_: WitType, label: str) -> None:
         match type_:
-            case RecordType(parts) | VariantType(parts):
-                for part, inner in parts:
-                    if inner is not None:
-                        name(inner, f"{label}-{part}")
+            case RecordType(fields) | VariantType(fields):
+                for part, of_part in fields:
+                    if of_part is not None:
+                        name(of_part, f"{label}-{part}")
             case _:
                 for inner in parts_of(type_):
                     name(inner, label)
@@ -245,6 +245,9 @@ def _name_the_rest(stock: Stock, seen: dict[Key, str]) -> None:
             declared[label] = TypeDef(type_)
 
     world = stock.world
+    for each in stock.all:
+        if not isinstance(each.type, ResourceType):
+            name(each.type, each.name)
     for function, type_ in (
         *InstanceType(world.imports).functions(),
         *InstanceType(world.exports).functions(),

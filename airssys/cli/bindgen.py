@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -51,7 +52,7 @@ def bindgen(
         raise BadInput(f"--world: {source} is no WIT, so it has one world")
     folder = source if source.is_dir() else source.parent
     file = folder if not is_wit and kind_of(source) is Kind.COMPONENT else source
-    words = [file.resolve().name, *(["--world", world] if world else [])]
+    words = [_plain(file.resolve().name), *(["--world", world] if world else [])]
     embedded = embed(source, world) if is_wit else None
     name, component = anyio.run(_open, source, embedded, config, backend="trio")
     text = write_module(
@@ -75,7 +76,12 @@ async def _open(
         engine = engine_for(settings)
         return embedded.world, await engine.compile(embedded.binary, name=str(source))
     component, *_ = await open_component(source, settings)
-    return component.name.rpartition("/")[2], component
+    return _plain(component.name.rpartition("/")[2]), component
+
+
+def _plain(name: str) -> str:
+    """Return a file's name without what a docstring or WIT cannot have."""
+    return re.sub(r"[^\w.-]+", "-", name)
 
 
 def _is_wit(source: Path) -> bool:

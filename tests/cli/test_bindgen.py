@@ -43,6 +43,17 @@ def test_a_module_is_printed_or_written(
     assert airssys("bindgen", calculator, "--output", "-").out == printed.out
 
 
+def test_a_file_may_have_any_name(
+    airssys: Command, calculator: Path, tmp_path: Path
+) -> None:
+    odd = calculator.rename(tmp_path / 'a "name" \\ of mine.wat')
+
+    ran = airssys("bindgen", odd)
+
+    assert "``airssys bindgen a-name-of-mine.wat``" in ran.out
+    assert "world a-name-of-mine {" in ran.out
+
+
 def test_a_folder_with_a_component_is_named_by_its_manifest(
     airssys: Command, quickstart: Path
 ) -> None:
