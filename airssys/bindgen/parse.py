@@ -116,6 +116,8 @@ class _Reader:
             self.imported = word == "import"
             each, extern = self.extern(self.step())
             externs[word][each] = extern
+            if isinstance(extern, ResourceType):
+                externs[word].update(self.members(each, extern))
         return World(name, externs["import"], externs["export"])
 
     def extern(self, name: str) -> tuple[str, Extern]:
@@ -125,7 +127,6 @@ class _Reader:
             return name, self.function()
         if name == "resource":
             name = self.step()
-            self.take(";")
             found = self.find(ResourceType(name, self.home, self.imported))
             self.named[name] = found
             return name, found
@@ -145,9 +146,33 @@ class _Reader:
             else:
                 each, extern = self.extern(word)
                 exports[each] = extern
+                if isinstance(extern, ResourceType):
+                    exports.update(self.members(each, extern))
         self.interfaces[name] = self.named
         self.home, self.named = "", outside
         return InstanceType(exports)
+
+    def members(
+        self, name: str, resource: ResourceType
+    ) -> Iterator[tuple[str, FuncType]]:
+        """Read the functions of a resource, after its name."""
+        if self.skip(";"):
+            return
+        self.take("{")
+        while not self.skip("}"):
+            word = self.step()
+            if word == "constructor" and self.sees == "(":
+                made = self.signature(Own(resource))
+                yield f"[constructor]{name}", made
+                continue
+            self.take(":")
+            if self.skip("static"):
+                yield f"[static]{name}.{word}", self.function()
+            else:
+                type_ = self.function()
+                params = (("self", Borrow(resource)), *type_.params)
+                method = FuncType(params, type_.result, type_.is_async)
+                yield f"[method]{name}.{word}", method
 
     def use(self) -> Iterator[tuple[str, Extern]]:
         found = self.interfaces[self.step()]
@@ -164,9 +189,13 @@ class _Reader:
     def function(self) -> FuncType:
         is_async = self.skip("async")
         self.take("func")
+        return self.signature(None, is_async=is_async)
+
+    def signature(self, result: WitType | None, *, is_async: bool = False) -> FuncType:
+        """Read parameters and result; without an arrow the result is the one given."""
         self.take("(")
         params = tuple(self.pair() for _ in self.until(")"))
-        result = self.type() if self.skip("->") else None
+        result = self.type() if self.skip("->") else result
         self.take(";")
         return FuncType(params, result, is_async)
 

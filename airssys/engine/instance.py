@@ -238,10 +238,11 @@ class Instance:
         if error := frame.error:
             raise self._failed(error, export)
         self._running = None
-        result = signature.result(frame, self._handles)
-        if self._handles.dropped:
-            self._handles.destroy()
-        return result
+        try:
+            return signature.result(frame, self._handles)
+        finally:
+            if self._handles.dropped:
+                self._handles.destroy()
 
     async def start(self) -> None:
         """Instantiate the component; its start functions run like a call."""

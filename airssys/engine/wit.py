@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
 
 from attrs import define, field
 
@@ -28,6 +30,12 @@ from .types import (
 )
 
 __all__ = ("render_wit",)
+
+_Pairs: TypeAlias = tuple[tuple[str, WitType], ...]
+_part: Final = re.compile(
+    r"\[(?P<kind>constructor|method|static)\](?P<resource>[^.]+)(\.(?P<name>.+))?"
+).fullmatch
+"""Matches the name of a resource's function."""
 
 
 def render_wit(
@@ -113,6 +121,7 @@ class _Page:
         self.names = {}
         used: dict[str, list[str]] = {}
         own = []
+        resources = {}
         for each, extern in interface.exports.items():
             if isinstance(extern, TypeDef):
                 key = (each, extern.type)
@@ -125,12 +134,14 @@ class _Page:
                     self.names.setdefault(extern.type, each)
                     self.places.setdefault(extern.type, (home, each))
             elif isinstance(extern, FuncType):
-                own.append(f"{each}: {self.function(extern)};")
+                if not _part(each):  # which is printed with its resource
+                    own.append(f"{each}: {self.function(extern)};")
             elif isinstance(extern, ResourceType):
                 self.names.setdefault(extern, each)
                 self.places.setdefault(extern, (name, each))
                 if extern.home in ("", name):
-                    own.append(f"resource {each};")
+                    resources[len(own)] = each
+                    own.append("")
                 else:
                     renamed = f"{extern.name} as " if each != extern.name else ""
                     used.setdefault(extern.home, []).append(f"{renamed}{each}")
@@ -138,7 +149,34 @@ class _Page:
                 own.append(f"{each}: {extern};")
         for home, names in used.items():
             yield f"use {home}.{{{', '.join(names)}}};"
-        yield from own
+        for place, line in enumerate(own):
+            if place in resources:
+                yield from self.resource(resources[place], interface)
+            else:
+                yield line
+
+    def resource(self, name: str, interface: InstanceType) -> Iterator[str]:
+        """Print a resource with its functions."""
+        lines = []
+        for each, extern in interface.exports.items():
+            part = _part(each)
+            if part is None or part["resource"] != name:
+                continue
+            assert isinstance(extern, FuncType)
+            if part["kind"] == "constructor":
+                result = "" if isinstance(extern.result, Own) else self.result(extern)
+                lines.append(f"constructor({self.pairs(extern.params)}){result};")
+            elif part["kind"] == "method":
+                function = self.function(extern, extern.params[1:])
+                lines.append(f"{part['name']}: {function};")
+            else:
+                lines.append(f"{part['name']}: static {self.function(extern)};")
+        if not lines:
+            yield f"resource {name};"
+            return
+        yield f"resource {name} {{"
+        yield from (f"  {line}" for line in lines)
+        yield "}"
 
     def declared(self, name: str, type_: WitType) -> str:
         match type_:
@@ -153,13 +191,17 @@ class _Page:
             case _:
                 return f"type {name} = {self.type(type_)};"
 
-    def function(self, function: FuncType) -> str:
-        result = function.result
-        arrow = "" if result is None else f" -> {self.type(result)}"
+    def function(self, function: FuncType, params: _Pairs | None = None) -> str:
+        """Print a function's type, with all its parameters or with some of them."""
         word = "async func" if function.is_async else "func"
-        return f"{word}({self.pairs(function.params)}){arrow}"
+        shown = function.params if params is None else params
+        return f"{word}({self.pairs(shown)}){self.result(function)}"
 
-    def pairs(self, pairs: tuple[tuple[str, WitType], ...]) -> str:
+    def result(self, function: FuncType) -> str:
+        result = function.result
+        return "" if result is None else f" -> {self.type(result)}"
+
+    def pairs(self, pairs: _Pairs) -> str:
         return ", ".join(f"{name}: {self.type(type_)}" for name, type_ in pairs)
 
     def cases(self, variant: VariantType) -> str:

@@ -257,6 +257,28 @@ async def test_a_missing_resource_is_named_with_its_functions(make: Any) -> None
     )
 
 
+async def test_what_a_failing_call_drops_is_destroyed_with_it(make: Any) -> None:
+    host = HostInterface("made")
+    dropped = []
+
+    @host.resource(name="http-server2")
+    class Server:
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        @staticmethod
+        def number() -> int:
+            return 0
+
+        def drop(self) -> None:
+            dropped.append(self.n)
+
+    with await make(FAILS, [host]) as instance:
+        with pytest.raises(WitError):
+            await instance.call("f", 3)
+        assert dropped == [3]
+
+
 async def test_an_error_of_a_destructor_leaves_from_the_call_that_dropped(
     make: Any, buckets: Buckets
 ) -> None:
@@ -647,6 +669,26 @@ async def test_types_tell_what_is_a_resource(counters: Counters) -> None:
     new = counters.instance.component.functions()[f"{_API}[constructor]counter"]
     assert new.result == Own(counter)
     assert str(new) == "func(n: u32) -> counter"
+
+
+FAILS = r"""(component
+  (import "made" (instance $host
+    (export "http-server2" (type $b (sub resource)))
+    (export "[constructor]http-server2" (func (param "n" u32) (result (own $b))))))
+  (alias export $host "http-server2" (type $b))
+  (core func $new (canon lower (func $host "[constructor]http-server2")))
+  (core func $drop (canon resource.drop $b))
+  (core module $code
+    (import "h" "new" (func $new (param i32) (result i32)))
+    (import "h" "drop" (func $drop (param i32)))
+    (func (export "f") (param i32) (result i32)
+      (call $drop (call $new (local.get 0)))
+      (i32.const 1)))
+  (core instance $c (instantiate $code (with "h" (instance
+    (export "new" (func $new)) (export "drop" (func $drop))))))
+  (func (export "f") (param "n" u32) (result (result))
+    (canon lift (core func $c "f"))))"""
+"""``f`` makes an object, drops it and returns err."""
 
 
 class Closing:

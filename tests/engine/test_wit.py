@@ -177,3 +177,54 @@ world w {
   }
 }"""
     )
+
+
+def test_the_functions_of_a_resource_are_printed_within_it() -> None:
+    cart = ResourceType("cart", "a:b/c")
+    me = ("self", Borrow(cart))
+    text = render_wit(
+        {},
+        {
+            "a:b/c": InstanceType(
+                {
+                    "cart": cart,
+                    "[constructor]cart": FuncType((("owner", U8),), Own(cart)),
+                    "[method]cart.add": FuncType((me, ("item", U8)), U8),
+                    "[method]cart.wait": FuncType((me,), None, is_async=True),
+                    "[static]cart.merge": FuncType((("a", Own(cart)),), Own(cart)),
+                    "[constructor]": FuncType(()),
+                    "size": FuncType((("of", Borrow(cart)),), U8),
+                }
+            )
+        },
+        world="w",
+    )
+
+    assert (
+        text
+        == """\
+world w {
+  export a:b/c: interface {
+    resource cart {
+      constructor(owner: u8);
+      add: func(item: u8) -> u8;
+      wait: async func();
+      merge: static func(a: cart) -> cart;
+    }
+    [constructor]: func();
+    size: func(of: borrow<cart>) -> u8;
+  }
+}"""
+    )
+
+
+def test_a_constructor_that_may_fail_says_so() -> None:
+    cart = ResourceType("cart", "a:b/c")
+    make = FuncType((), Result(Own(cart), STRING))
+    text = render_wit(
+        {"a:b/c": InstanceType({"cart": cart, "[constructor]cart": make})},
+        {},
+        world="w",
+    )
+
+    assert "constructor() -> result<cart, string>;" in text
