@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from ..engine.types import (
     Enum,
@@ -119,19 +120,38 @@ def _class(
 def listing_of(text: str) -> dict[tuple[str, str, str], str]:
     """Take the text of a world apart: its lines by word, interface and name."""
     found: dict[tuple[str, str, str], str] = {}
-    word = home = ""
+    word = home = resource = ""
     for line in text.splitlines()[1:-1]:
         inner = line.strip().removesuffix(";")
-        if not line.startswith("    "):
+        depth = (len(line) - len(line.lstrip())) // 2
+        if depth == 1:
             word, _, inner = inner.partition(" ")
             home = inner.removesuffix(": interface {")
             if home != inner or word in {"}", "use"}:
                 continue
             home = ""
-        found[word, home, _name_of(inner)] = inner
+        elif inner.startswith("resource ") and inner.endswith(" {"):
+            resource = inner.split()[1]
+        if depth == _MEMBER:
+            found[word, home, _member_of(resource, inner)] = inner
+        elif inner != "}":
+            found[word, home, _name_of(inner)] = inner
     return found
+
+
+_MEMBER: Final = 3
+"""How deep the functions of a resource stand."""
 
 
 def _name_of(line: str) -> str:
     first, second = line.split()[:2]
     return first.removesuffix(":") if first.endswith(":") else second
+
+
+def _member_of(resource: str, line: str) -> str:
+    """Return the full name of a resource's function."""
+    name, colon, rest = line.partition(": ")
+    if not colon or "(" in name:
+        return f"[constructor]{resource}"
+    kind = "static" if rest.startswith("static ") else "method"
+    return f"[{kind}]{resource}.{name}"

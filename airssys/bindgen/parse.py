@@ -7,7 +7,7 @@ here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
@@ -21,6 +21,7 @@ from ..engine.types import (
     InstanceType,
     List,
     Map,
+    Opaque,
     Option,
     Own,
     RecordType,
@@ -61,29 +62,33 @@ def parse_world(text: str, find: Find = lambda resource: resource) -> World:
         text: What `render_wit` has printed.
         find: Says which resource stands for one that the text declares.
     """
-    return _Reader(iter(_TOKEN.findall(text)), find).world()
+    return _Reader(_TOKEN.findall(text), find).world()
 
 
 @define
 class _Reader:
-    tokens: Iterator[str]
+    tokens: Sequence[str]
     find: Find
-    sees: str = ""
-    """The token that comes next."""
+    at: int = 0
+    """The place of the token that comes next."""
     interfaces: dict[str, dict[str, WitType | ResourceType]] = field(factory=dict)
     """The named types of the interfaces read so far."""
     named: dict[str, WitType | ResourceType] = field(factory=dict)
     """The named types here."""
     home: str = ""
     imported: bool = False
+    looking: bool = False
+    """Whether this is the first reading of an interface, which learns its names."""
 
-    def __attrs_post_init__(self) -> None:
-        self.step()
+    @property
+    def sees(self) -> str:
+        """The token that comes next."""
+        return self.tokens[self.at]
 
     def step(self) -> str:
         """Go to the next token and return the one before."""
-        token, self.sees = self.sees, next(self.tokens, "")
-        return token
+        self.at += 1
+        return self.tokens[self.at - 1]
 
     def take(self, token: str) -> None:
         found = self.step()
@@ -127,8 +132,10 @@ class _Reader:
             return name, self.function()
         if name == "resource":
             name = self.step()
-            found = self.find(ResourceType(name, self.home, self.imported))
-            self.named[name] = found
+            found = self.named.get(name)
+            if not isinstance(found, ResourceType):
+                found = self.find(ResourceType(name, self.home, self.imported))
+                self.named[name] = found
             return name, found
         word, name = name, self.step()
         type_ = self.declared(word)
@@ -137,20 +144,27 @@ class _Reader:
 
     def interface(self, name: str) -> InstanceType:
         outside, self.home, self.named = self.named, name, {}
-        exports: dict[str, Extern] = {}
         self.take("{")
-        while not self.skip("}"):
-            word = self.step()
-            if word == "use" and self.sees != ":":
-                exports.update(self.use())
-            else:
-                each, extern = self.extern(word)
-                exports[each] = extern
-                if isinstance(extern, ResourceType):
-                    exports.update(self.members(each, extern))
+        # A resource's functions may use types that come after it: read it twice.
+        start, self.looking = self.at, True
+        dict(self.items())
+        self.at, self.looking = start, False
+        exports = dict(self.items())
         self.interfaces[name] = self.named
         self.home, self.named = "", outside
         return InstanceType(exports)
+
+    def items(self) -> Iterator[tuple[str, Extern]]:
+        """Read what an interface has, up to its closing bracket."""
+        while not self.skip("}"):
+            word = self.step()
+            if word == "use" and self.sees != ":":
+                yield from self.use()
+            else:
+                each, extern = self.extern(word)
+                yield each, extern
+                if isinstance(extern, ResourceType):
+                    yield from self.members(each, extern)
 
     def members(
         self, name: str, resource: ResourceType
@@ -266,6 +280,8 @@ class _Reader:
                 return Map(*given)
             case "tuple":
                 return Tuple(tuple(given))
+            case _ if self.looking and word != "result":
+                return Opaque(word)
             case _:
                 assert word == "result", word
                 return Result(*[*parts, None, None][:2])

@@ -281,6 +281,29 @@ async def test_a_missing_function_is_told_with_its_type(
         other.bind(buckets.Exports)
 
 
+async def test_both_types_of_a_function_are_told(
+    compile_: Compile,
+) -> None:
+    run = """(component
+      (core module $code (func (export "run") (param i32 i32) (result i32)
+        i32.const 0) (memory (export "m") 1)
+        (func (export "r") (param i32 i32 i32 i32) (result i32) i32.const 0))
+      (core instance $c (instantiate $code))
+      (func (export "run") (param "name" string) (result %s)
+        (canon lift (core func $c "run") (memory $c "m") (realloc (func $c "r")))))"""
+    fits = await compile_(run % "u32")
+    other = await compile_(run % "s32")
+
+    fits.bind(buckets.Exports)
+    with pytest.raises(InvalidComponent) as caught:
+        other.bind(buckets.Exports)
+
+    assert str(caught.value).splitlines()[1] == (
+        "  'run' has type func(name: string) -> s32, the bindings' is "
+        "func(name: string) -> u32"
+    )
+
+
 async def test_a_host_is_refused_by_a_component_that_imports_another_type(
     compile_: Compile,
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airssys.bindgen.layout import docstring, listed
+from airssys.bindgen.layout import annotated, assigned, docstring, listed
 from airssys.bindgen.module import write_module
 from airssys.engine.types import (
     Extern,
@@ -114,6 +114,40 @@ def test_parts_stand_on_one_line_or_on_one_of_their_own_or_on_many() -> None:
         ")",
     ]
     assert listed("function(", [], ")" * 100) == ["function(" + ")" * 100]
+
+
+def test_a_long_annotation_is_parted_where_ruff_parts_it() -> None:
+    first, second = f"Ok[{'A' * 26}]", f"Err[{'B' * 31}]"
+    assert assigned(f"{first} | {second} | None", "await call", ["a"]) == [
+        "_result: (",
+        f"    {first} | {second} | None",
+        ") = await call(a)",
+    ]
+    longer = f"Err[{'B' * 40}]"
+    assert annotated("a: ", f"{first} | {longer} | None", ",", steps=2, bare=True) == [
+        f"a: {first}",
+        f"| {longer}",
+        "| None,",
+    ]
+    assert annotated("X = ", f"{longer} | {longer} | None") == [
+        "X = (",
+        *(f"    {longer}", f"    | {longer}", "    | None"),
+        ")",
+    ]
+    assert annotated("X: TypeAlias = ", "A" * 80) == [
+        "X: TypeAlias = (",
+        "    " + "A" * 80,
+        ")",
+    ]
+    assert annotated("x: ", "A" * 90) == ["x: " + "A" * 90]
+    tail = f") -> {first} | {second} | None:"
+    assert listed("def f(", ["self", "b"], tail, steps=2) == [
+        "def f(",
+        "    self, b",
+        ") -> (",
+        f"    {first} | {second} | None",
+        "):",
+    ]
 
 
 def test_a_docstring_is_wrapped_and_keeps_the_indent_of_its_lines() -> None:

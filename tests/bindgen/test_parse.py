@@ -6,7 +6,7 @@ import pytest
 from attrs import asdict
 
 from airssys.bindgen.parse import World, parse_world
-from airssys.engine.types import ResourceType
+from airssys.engine.types import InstanceType, ResourceType
 from airssys.engine.wit import render_wit
 
 from .golden import (
@@ -70,6 +70,32 @@ def test_every_kind_of_type_is_read_also_where_its_name_is_a_word_of_wit() -> No
         "func() -> result<record { a: flags { b } }, variant { c, d(u8) }>"
     )
     assert isinstance(world.imports["thing"], ResourceType)
+
+
+def test_functions_of_a_resource_may_use_types_that_come_after_it() -> None:
+    world = parse_world(
+        """world w {
+          import later: interface {
+            resource thing {
+              constructor(at: point) -> result<thing, flaw>;
+              constructor: async func(at: point) -> option<flaw>;
+              make: static func() -> thing;
+            }
+            record point { of: thing, x: u8 }
+            enum flaw { one }
+          }
+        }"""
+    )
+
+    later = world.imports["later"]
+    assert isinstance(later, InstanceType)
+    assert {name: str(type_) for name, type_ in later.functions()} == {
+        "[constructor]thing": "func(at: record { of: thing, x: u8 }) -> "
+        "result<thing, enum { one }>",
+        "[method]thing.constructor": "async func(self: borrow<thing>, "
+        "at: record { of: thing, x: u8 }) -> option<enum { one }>",
+        "[static]thing.make": "func() -> thing",
+    }
 
 
 def test_resources_can_be_those_of_a_component() -> None:

@@ -38,7 +38,7 @@ class Buckets(Protocol):
     """What a host offers as ``test:buckets/buckets@0.1.0``: see `offer_buckets`."""
 
     def bucket(self, call: Call, name: str, /) -> Answer[Bucket]:
-        """``constructor(name: string) -> bucket``"""
+        """``constructor(name: string)``"""
         ...
 
     def bucket_open(self, call: Call, name: str, /) -> Answer[Bucket]:
@@ -61,13 +61,15 @@ class Buckets(Protocol):
 _WIT = """\
 world filling {
   import test:buckets/buckets@0.1.0: interface {
-    resource bucket;
-    resource watch;
-    [constructor]bucket: func(name: string) -> bucket;
-    [static]bucket.open: func(name: string) -> result<bucket, string>;
-    [method]bucket.get: func(self: borrow<bucket>, key: string) -> option<list<u8>>;
-    [method]bucket.put: func(self: borrow<bucket>, key: string, value: list<u8>);
-    [method]watch.drop: func(self: borrow<watch>);
+    resource bucket {
+      constructor(name: string);
+      open: static func(name: string) -> result<bucket, string>;
+      get: func(key: string) -> option<list<u8>>;
+      put: func(key: string, value: list<u8>);
+    }
+    resource watch {
+      drop: func();
+    }
     merge: func(a: bucket, b: borrow<bucket>) -> option<bucket>;
     observe: func(bucket: borrow<bucket>) -> watch;
   }

@@ -200,13 +200,14 @@ Third: TypeAlias = Second
 _WIT = """\
 world clashes {
   import test:clashes/first@1.0.0: interface {
-    resource second;
+    resource second {
+      go: func();
+    }
     enum error { one, two }
     variant shape { dot(u8) }
     record point { x: u8 }
     record dot { x: u8 }
     record spot { x: u8 }
-    [method]second.go: func(self: borrow<second>);
     fail: func(error: error) -> shape;
     both: func(point: point, dot: point) -> point;
   }

@@ -60,7 +60,7 @@ class Counters:
         self.instance = instance
 
     async def counter(self, start: int) -> Counter:
-        """``constructor(start: u32) -> counter``"""
+        """``constructor(start: u32)``"""
         _result: Counter = await self.instance.call(
             "test:counters/counters@0.1.0#[constructor]counter", start
         )
@@ -95,13 +95,14 @@ class Counters:
 _WIT = """\
 world counting {
   export test:counters/counters@0.1.0: interface {
-    resource counter;
+    resource counter {
+      constructor(start: u32);
+      parse: static func(text: string) -> result<counter, string>;
+      inc: func(by: u32) -> u32;
+      close: func();
+      merge: func(other: borrow<counter>, more: list<counter>) -> counter;
+    }
     record pair { one: counter, other: counter }
-    [constructor]counter: func(start: u32) -> counter;
-    [static]counter.parse: func(text: string) -> result<counter, string>;
-    [method]counter.inc: func(self: borrow<counter>, by: u32) -> u32;
-    [method]counter.close: func(self: borrow<counter>);
-    [method]counter.merge: func(self: borrow<counter>, other: borrow<counter>, more: list<counter>) -> counter;
     split: func(counter: counter) -> pair;
     total: func(counters: list<borrow<counter>>) -> u64;
   }

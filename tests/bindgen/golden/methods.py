@@ -40,8 +40,9 @@ class Sink:
 _WIT = """\
 world draining {
   import test:methods/source: interface {
-    resource source;
-    [method]source.read: func(self: borrow<source>) -> option<list<u8>>;
+    resource source {
+      read: func() -> option<list<u8>>;
+    }
   }
   export test:methods/sink: interface {
     use test:methods/source.{source};

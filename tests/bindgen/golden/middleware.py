@@ -51,7 +51,7 @@ class HostKv(Protocol):
     """What a host offers as ``test:middleware/kv@2.0.0``: see `offer_kv`."""
 
     def bucket(self, call: Call, name: str, /) -> Answer[HostBucket]:
-        """``constructor(name: string) -> bucket``"""
+        """``constructor(name: string)``"""
         ...
 
     def find(self, call: Call, key: str, mode: Mode, /) -> Answer[HostEntry | None]:
@@ -96,7 +96,7 @@ class Kv:
         self.instance = instance
 
     async def bucket(self, name: str) -> Bucket:
-        """``constructor(name: string) -> bucket``"""
+        """``constructor(name: string)``"""
         _result: Bucket = await self.instance.call(
             "test:middleware/kv@2.0.0#[constructor]bucket", name
         )
@@ -116,11 +116,12 @@ Pail: TypeAlias = HostBucket
 _WIT = """\
 world middleware {
   import test:middleware/kv@2.0.0: interface {
-    resource bucket;
+    resource bucket {
+      constructor(name: string);
+      get: func(key: string) -> option<string>;
+    }
     enum mode { fast, safe }
     record entry { bucket: bucket, key: string }
-    [constructor]bucket: func(name: string) -> bucket;
-    [method]bucket.get: func(self: borrow<bucket>, key: string) -> option<string>;
     find: func(key: string, mode: mode) -> option<entry>;
   }
   import test:middleware/log@2.0.0: interface {
@@ -128,11 +129,12 @@ world middleware {
     tell: func(pail: borrow<pail>, mode: mode);
   }
   export test:middleware/kv@2.0.0: interface {
-    resource bucket;
+    resource bucket {
+      constructor(name: string);
+      get: func(key: string) -> option<string>;
+    }
     record entry { bucket: bucket, key: string }
     enum mode { fast, safe }
-    [constructor]bucket: func(name: string) -> bucket;
-    [method]bucket.get: func(self: borrow<bucket>, key: string) -> option<string>;
     find: func(key: string, mode: mode) -> option<entry>;
   }
 }

@@ -274,7 +274,7 @@ class Host(Protocol):
     """What a host offers as ``airssys-test:probe/host@0.1.0``: see `offer_host`."""
 
     def store(self, call: Call, name: str, /) -> Answer[Store]:
-        """``constructor(name: string) -> store``"""
+        """``constructor(name: string)``"""
         ...
 
     def store_open(self, call: Call, name: str, /) -> Answer[Store]:
@@ -531,7 +531,7 @@ class Api:
         self.instance = instance
 
     async def session(self, name: str) -> Session:
-        """``constructor(name: string) -> session``"""
+        """``constructor(name: string)``"""
         _result: Session = await self.instance.call(
             "airssys-test:probe/api@0.1.0#[constructor]session", name
         )
@@ -711,12 +711,13 @@ world probe {
     exchange: func(pair: tuple<string, list<u8>>) -> tuple<list<u8>, string>;
   }
   import airssys-test:probe/host@0.1.0: interface {
-    resource store;
-    [constructor]store: func(name: string) -> store;
-    [static]store.open: func(name: string) -> result<store, string>;
-    [method]store.name: func(self: borrow<store>) -> string;
-    [method]store.put: func(self: borrow<store>, key: string, value: list<u8>) -> option<list<u8>>;
-    [method]store.reverse: func(self: borrow<store>, data: list<u8>) -> list<u8>;
+    resource store {
+      constructor(name: string);
+      open: static func(name: string) -> result<store, string>;
+      name: func() -> string;
+      put: func(key: string, value: list<u8>) -> option<list<u8>>;
+      reverse: func(data: list<u8>) -> list<u8>;
+    }
     size: func(store: borrow<store>) -> u32;
     absorb: func(store: store) -> list<string>;
     find-all: func(names: list<string>) -> list<option<store>>;
@@ -749,13 +750,14 @@ world probe {
   export airssys-test:probe/api@0.1.0: interface {
     use airssys-test:probe/shapes@0.1.0.{fault};
     use airssys-test:probe/host@0.1.0.{store};
-    resource session;
-    [constructor]session: func(name: string) -> session;
-    [static]session.open: func(name: string) -> result<session, fault>;
-    [static]session.merge: func(first: session, second: session) -> session;
-    [method]session.name: func(self: borrow<session>) -> string;
-    [method]session.append: func(self: borrow<session>, data: list<u8>) -> u32;
-    [method]session.contents: func(self: borrow<session>) -> list<u8>;
+    resource session {
+      constructor(name: string);
+      open: static func(name: string) -> result<session, fault>;
+      merge: static func(first: session, second: session) -> session;
+      name: func() -> string;
+      append: func(data: list<u8>) -> u32;
+      contents: func() -> list<u8>;
+    }
     relay: func(on: bool);
     size: func(session: borrow<session>) -> u32;
     finish: func(session: session) -> list<u8>;

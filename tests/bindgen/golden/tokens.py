@@ -30,7 +30,7 @@ class Pots(Protocol):
     """What a host offers as ``test:tokens/pots@1.0.0``: see `offer_pots`."""
 
     def pot(self, call: Call, n: int, /) -> Answer[Pot]:
-        """``constructor(n: u32) -> pot``"""
+        """``constructor(n: u32)``"""
         ...
 
     def pot_join(self, call: Call, a: Pot, b: Pot, /) -> Answer[Pot]:
@@ -71,7 +71,7 @@ class Tokens:
         self.instance = instance
 
     async def token(self, n: int) -> Token:
-        """``constructor(n: u32) -> token``"""
+        """``constructor(n: u32)``"""
         _result: Token = await self.instance.call(
             "test:tokens/tokens@1.0.0#[constructor]token", n
         )
@@ -88,19 +88,21 @@ class Tokens:
 _WIT = """\
 world tokens {
   import test:tokens/pots@1.0.0: interface {
-    resource pot;
-    [constructor]pot: func(n: u32) -> pot;
-    [method]pot.get: func(self: borrow<pot>, by: u32) -> u32;
-    [method]pot.close: func(self: borrow<pot>);
-    [static]pot.join: func(a: pot, b: pot) -> pot;
+    resource pot {
+      constructor(n: u32);
+      get: func(by: u32) -> u32;
+      close: func();
+      join: static func(a: pot, b: pot) -> pot;
+    }
     tell: func(n: u32);
   }
   use test:tokens/pots@1.0.0.{pot};
   export test:tokens/tokens@1.0.0: interface {
-    resource token;
-    [constructor]token: func(n: u32) -> token;
-    [method]token.plus-one: func(self: borrow<token>, n: u32) -> u32;
-    [static]token.spend: func(t: token) -> u32;
+    resource token {
+      constructor(n: u32);
+      plus-one: func(n: u32) -> u32;
+      spend: static func(t: token) -> u32;
+    }
   }
   export use: func(n: u32) -> u32;
   export merge: func(a: pot, b: pot) -> pot;

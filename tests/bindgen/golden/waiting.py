@@ -79,13 +79,15 @@ class Streams:
 _WIT = """\
 world waiting {
   import test:waiting/streams: interface {
-    resource source;
-    [method]source.size: func(self: borrow<source>) -> u64;
+    resource source {
+      size: func() -> u64;
+    }
     now: func() -> u64;
   }
   export test:waiting/streams: interface {
-    resource source;
-    [method]source.size: func(self: borrow<source>) -> u64;
+    resource source {
+      size: func() -> u64;
+    }
     wait: async func(seconds: f64) -> u32;
     now: func() -> u64;
   }
