@@ -171,7 +171,7 @@ class Engine:
 
 
 @frozen
-class Drop:
+class _Drop:
     """A function of the outer component that runs a resource's destructor."""
 
     resource: ResourceType
@@ -214,7 +214,7 @@ class Component:
         """Exported functions whose bytes cross in one piece."""
         self._lane_imports = frozenset(outer.imports if outer else ())
         self._drops = {
-            resource: Drop(resource, name)
+            resource: _Drop(resource, name)
             for resource, name in (outer.drops.items() if outer else ())
         }
         self.mappings: int = 0
