@@ -23,7 +23,7 @@ from attrs import field, frozen, validators
 
 from . import _ffi
 
-__all__ = ("Fiber", "Pace", "Slicing", "Store", "Threads")
+__all__ = ("Fiber", "Host", "Pace", "Slicing", "Store", "Threads")
 
 _positive: Any = validators.gt(0)
 # Looked up once: these are a good part of what a short call costs.

@@ -175,13 +175,13 @@ def size(type_: WitType) -> tuple[int, int]:
         case Scalar(name):
             return _SIZES[name], _SIZES[name]
         case Flags(names):
-            width = discriminant_of_flags(len(names))
+            width = _discriminant_of_flags(len(names))
             return width, min(width, 4)
         case _:
             return 4, 4
 
 
-def discriminant_of_flags(count: int) -> int:
+def _discriminant_of_flags(count: int) -> int:
     """Return the bytes of so many flags."""
     return 1 if count <= 8 else 2 if count <= 16 else (count + 31) // 32 * 4
 
