@@ -28,7 +28,7 @@ from .types import (
     shortened,
 )
 
-__all__ = ("Link", "Linked", "agreement", "link")
+__all__ = ("HostOf", "Link", "Linked", "agreement", "link")
 
 _NO_FINALIZER: Final = None
 
