@@ -114,8 +114,11 @@ def _annotated(
 
 
 def _as_written(line: str) -> str:
-    """Turn a function's line into what people write in WIT."""
+    """Turn a function's line into what people write in WIT.
+
+    Only resources of the world itself have functions that are printed otherwise.
+    """
     line = re.sub(r"^\[constructor\][^:]*: func", "constructor", line)
     line = re.sub(r"^\[static\][^.]*\.([^:]*): ", r"\1: static ", line)
-    line = re.sub(r"^\[method\][^.]*\.", "", line)
-    return re.sub(r"func\(self: borrow<[^>]*>(, )?", "func(", line)
+    method = r"^\[method\][^.]*\.(.*?)func\(self: borrow<[^>]*>(, )?"
+    return re.sub(method, r"\1func(", line)
