@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from airssys.core.errors import ValueMismatch
+from airssys.abc import HostInterface
+from airssys.core.errors import GuestTrapped, ValueMismatch
 from airssys.engine.component import Engine
 from airssys.engine.types import Variant
 
 from . import guests
 from .guests import PAD
+from .test_resources import BUCKETS
 
 pytestmark = pytest.mark.guest
 
@@ -167,3 +169,44 @@ async def test_what_a_subclass_says_of_itself_never_reaches_the_guest(
         for _ in range(4):
             given = Emptied() if isinstance(value, Emptied) else value
             assert await instance.call("echo", given, PAD) == back
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+@pytest.mark.xfail(raises=RuntimeError, reason="the note shows it by its repr")
+async def test_a_trap_is_told_though_a_destructor_raises_what_cannot_be_shown(
+    make: Any,
+) -> None:
+    host = HostInterface("test:host/buckets@1.0.0")
+
+    @host.resource
+    class Bucket:
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        def get(self, by: int) -> int:
+            return by
+
+        def same(self, other: Bucket) -> bool:
+            return self is other
+
+        def itself(self) -> Bucket:
+            return self
+
+        @staticmethod
+        def merge(a: Bucket, b: Bucket) -> Bucket:
+            return Bucket(a.n + b.n)
+
+        def drop(self) -> None:
+            raise Unspeakable
+
+    instance = await make(BUCKETS, [host])
+    with pytest.raises(GuestTrapped) as raised:
+        await instance.call("trap", 1)
+
+    assert "Unspeakable" in raised.value.__notes__[0]
