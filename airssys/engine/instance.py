@@ -410,4 +410,8 @@ class Instance:
         except Exception as problem:
             if error is None:
                 raise
-            error.add_note(f"besides, a destructor of the host's raised {problem!r}")
+            try:
+                shown = repr(problem)
+            except Exception:  # noqa: BLE001 - it is another's
+                shown = type(problem).__name__
+            error.add_note(f"besides, a destructor of the host's raised {shown}")

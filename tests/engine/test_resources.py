@@ -307,6 +307,27 @@ async def test_an_error_of_a_destructor_leaves_from_the_call_that_dropped(
     ]
 
 
+async def test_an_error_that_cannot_be_shown_does_not_hide_the_trap(
+    make: Any, buckets: Buckets
+) -> None:
+    class Unshown(Exception):
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    def end(_self: object) -> None:
+        raise Unshown
+
+    host = HostInterface("test:host/buckets@1.0.0")
+    host.resource(type("Bucket", (buckets.made,), {"end": end}), drop="end")
+    instance = await make(BUCKETS, [host])
+    with pytest.raises(GuestTrapped) as trapped:
+        await instance.call("trap", 1)
+
+    assert trapped.value.__notes__ == [
+        "besides, a destructor of the host's raised Unshown"
+    ]
+
+
 async def test_a_method_needs_what_it_says(make: Any, buckets: Buckets) -> None:
     host = HostInterface("test:host/buckets@1.0.0")
 
