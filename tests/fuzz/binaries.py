@@ -41,8 +41,12 @@ SEEDS: Final = {
 }
 """Components as text that binaries are made of."""
 _FILES: Final = ("tests/guests/lifecycle.wasm", "examples/quickstart/tally/tally.wasm")
-_NESTING: Final = {0: False, 1: True, 4: True}
-"""Kinds of sections, and whether they hold sections themselves."""
+_CODE: Final = (10, 11)
+"""Kinds of sections of core code and data, where much can be changed."""
+_ALIKE: Final = (range(0x46, 0x50), range(0x6A, 0x79), (0x28, 0x2D, 0x2F), (0x0C, 0x0D))
+"""Instructions of the same types: comparisons, operators, loads, branches."""
+_NESTING: Final = (1, 4)
+"""Kinds of sections that hold sections themselves."""
 
 Change = tuple[str, int, int, bytes]
 """What to do, two numbers that say where, and bytes that it takes."""
@@ -60,15 +64,31 @@ def places(data: bytes) -> list[tuple[int, int, int]]:
     """Return all sections, nested ones too: where each starts, begins and ends."""
     found: list[tuple[int, int, int]] = []
 
-    def look(start: int, stop: int) -> None:
+    def look(start: int, stop: int, *, nests: bool) -> None:
         for kind, first, begin, end in sections(memoryview(data)[:stop], start):
             found.append((first, begin, end))
-            if _NESTING.get(kind):
-                look(begin + HEAD, end)
+            if nests and kind in _NESTING:
+                look(begin + HEAD, end, nests=kind == _NESTING[1])
 
     with contextlib.suppress(ValueError, IndexError):
-        look(HEAD, len(data))
+        look(HEAD, len(data), nests=True)
     return found
+
+
+def _other_operator(data: bytes, one: int, two: int) -> bytes:
+    """Exchange an operator, or a size of memory accessed, by one of the same types."""
+    for kind, begin, end in [(data[s], b, e) for s, b, e in places(data)]:
+        inside = [
+            (at, alike)
+            for at in range(begin, end if kind == _CODE[0] else begin)
+            for alike in _ALIKE
+            if data[at] in alike
+        ]
+        if inside:
+            at, alike = inside[one % len(inside)]
+            other = bytes((alike[two % len(alike)],))
+            return data[:at] + other + data[at + 1 :]
+    return data
 
 
 def changed(data: bytes, change: Change) -> bytes:
@@ -89,6 +109,11 @@ def changed(data: bytes, change: Change) -> bytes:
     if what == "repeat":
         return data[:at] + data[at : at + two % 64] * 3 + data[at:]
     found = places(data)
+    if what == "code":
+        found = [each for each in found if data[each[0]] in _CODE]
+        two, more = one, bytes((two % 256,))
+    if what == "operator":
+        return _other_operator(data, one, two)
     if not found:
         return data
     start, begin, end = found[one % len(found)]
@@ -102,8 +127,8 @@ def changed(data: bytes, change: Change) -> bytes:
         return data[: start + 1] + leb(two) + data[begin:]
     if what == "kind":
         return data[:start] + bytes((two % 16,)) + data[start + 1 :]
-    if what == "in section":
-        at = begin + two % max(1, end - begin)
+    if what in {"in section", "code"}:
+        at = begin + (two >> 8) % max(1, end - begin)
         return data[:at] + more + data[at + len(more) :]
     other_start, _, other_end = found[two % len(found)]
     if what == "swap" and end <= other_start:
@@ -116,7 +141,7 @@ _CHANGES: Final = st.sampled_from(
     (
         *("cut", "flip", "set", "insert", "delete", "repeat", "cut section"),
         *("drop section", "repeat section", "size", "kind", "swap"),
-        *("in section", "in section", "in section", "flip", "flip"),
+        *("in section", "in section", "code", "operator", "operator"),
     )
 )
 _MORE: Final = st.binary(min_size=1, max_size=4) | st.sampled_from(

@@ -106,6 +106,14 @@ def _replacing(raised: BaseException) -> Any:
     return wait()
 
 
+def _cancelled(
+    scope: Callable[[], anyio.CancelScope], answer: Callable[[], Any]
+) -> Any:
+    """Cancel the caller of the guest, then answer."""
+    scope().cancel()
+    return answer()
+
+
 async def _later(value: Any) -> Any:
     await anyio.lowlevel.checkpoint()
     return value
@@ -172,8 +180,11 @@ def round_(number: int, journal: Journal) -> None:
         liar = disguised(data.draw, value)
         made = raisers(raised)
         hostile = made[data.draw(st.integers(0, len(made) - 1))]
-        ways = _ways(raised, value, liar, hostile)
+        ways = _ways(raised, value, liar, hostile, lambda: world.scope)
         way = data.draw(st.sampled_from(sorted(ways)))
+
+        if "cancel" in way and isinstance(raised, asyncio.CancelledError):
+            return  # nobody could tell them apart
 
         def check(error: BaseException | None, back: Any) -> None:
             assert way not in _MUST_RAISE or error is not None, back
@@ -213,7 +224,11 @@ _MUST_RAISE: Final = {"raise", "raise later", "nothing", "raise in await"}
 
 
 def _ways(
-    raised: BaseException, value: Any, liar: Any, hostile: Any
+    raised: BaseException,
+    value: Any,
+    liar: Any,
+    hostile: Any,
+    scope: Callable[[], anyio.CancelScope],
 ) -> dict[str, Callable[[], Any]]:
     def fail() -> Any:
         raise raised
@@ -236,6 +251,11 @@ def _ways(
         "junk: no iterator": lambda: Waits(lambda: 5),
         "junk: yields": lambda: Waits(lambda: iter([5])),
         "nothing by await": lambda: Waits(lambda: iter(())),
+        "cancel, then right": lambda: _cancelled(scope, lambda: value),
+        "cancel, then a liar": lambda: _cancelled(scope, lambda: liar),
+        "cancel, then raise": lambda: _cancelled(scope, fail),
+        "cancel, then wait": lambda: _cancelled(scope, lambda: _later(value)),
+        "cancel, then forever": lambda: _cancelled(scope, anyio.sleep_forever),
         "forever": anyio.sleep_forever,
         "forever stubborn": lambda: _stubborn(value),
         "forever stubborn liar": lambda: _stubborn(liar),
@@ -247,11 +267,17 @@ async def _ask(world: World, args: Any, limits: Limits, check: Any) -> None:
     with await world.component.instantiate([world.host], limits=limits) as instance:
         error: BaseException | None = None
         back = None
-        try:
-            back = await instance.call("run", *args)
-        except BaseException as caught:  # noqa: BLE001 - also what ends programs
-            error = caught
-        check(error, back)
+        with anyio.CancelScope() as world.scope:
+            try:
+                back = await instance.call("run", *args)
+            except anyio.get_cancelled_exc_class() as caught:
+                error = caught
+                if world.scope.cancel_called:
+                    raise
+            except BaseException as caught:  # noqa: BLE001 - also what ends programs
+                error = caught
+        if not world.scope.cancelled_caught:
+            check(error, back)
         if error is not None:
             await _closed(instance)
         else:

@@ -51,6 +51,8 @@ class World:
     types: Types = field(init=False)
     host: HostInterface = field(init=False)
     component: Component = field(init=False)
+    scope: anyio.CancelScope = field(init=False)
+    """What a call of the guest runs in."""
     answer: Callable[[], object] | None = None
     """Answers the guest; None: with what it asks."""
 
