@@ -188,6 +188,8 @@ class Instance:
             await self.drop()
         signature, _, func = self._funcs.get(export) or self._find(export)
         frame = signature.frame(args, self._handles)
+        if self._running is not None:  # a call that an argument's own code began
+            raise InstanceBusy(self.component.name, export, self._running)
         self._calls += 1
         return await self._invoke(export, signature, func, frame)
 

@@ -212,7 +212,6 @@ async def test_a_trap_is_told_though_a_destructor_raises_what_cannot_be_shown(
     assert "Unspeakable" in raised.value.__notes__[0]
 
 
-@pytest.mark.xfail(run=False, reason="wasmtime ends the process")
 async def test_a_call_that_an_arguments_own_code_began_is_not_run_over(
     make: Any,
 ) -> None:
