@@ -1,4 +1,4 @@
-"""Compile components, each wrapped in the outer component it needs."""
+"""Compile components, with what the bytes lane puts into them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wasmtime.component import Component as Code
 from ..core.errors import InvalidComponent
 from . import _ffi
 from .cache import Cache
-from .lane import Outer, may_need_outer, outer, skeleton, with_type_imports
+from .lane import Plan, may_need_lane, plan, rewritten, skeleton
 from .read import TypeReader
 from .types import Extern
 
@@ -23,19 +23,23 @@ __all__ = ("MAGIC", "Compiled", "Compiler")
 
 MAGIC: Final = b"\0asm"
 _CORE_MODULE: Final = b"\1\0\0\0"
+_NOTHING: Final = Plan()
 
 
 @frozen
 class Compiled:
-    """A component's code, and its types as they are without the outer component."""
+    """A component's code, and its types as they were before it was rewritten."""
 
     size: int
     """Bytes of its binary."""
     code: Code
     imports: Mapping[str, Extern]
     exports: Mapping[str, Extern]
-    outer: Outer | None = None
-    """What was wrapped around it."""
+    plan: Plan = _NOTHING
+    """What was done to it."""
+    instances: int = 0
+    """How many core instances it has more since."""
+    memories: int = 0
 
 
 @define
@@ -65,7 +69,7 @@ class Compiler:
                     "it is a core module, not a component "
                     "(make one with: wasm-tools component new)",
                 )
-            return self._wrapped(binary) or self._bare(binary)
+            return self._rewritten(binary) or self._bare(binary)
         except wasmtime.WasmtimeError as error:
             raise InvalidComponent(name, _reason(str(error))) from None
 
@@ -74,28 +78,37 @@ class Compiler:
         code = self._code("", digest, lambda: binary)
         return Compiled(len(binary), code, *self._types(code))
 
-    def _wrapped(self, binary: bytes) -> Compiled | None:
-        """Compile a component in its outer one; None where it needs none.
+    def _rewritten(self, binary: bytes) -> Compiled | None:
+        """Compile a component with the lane in it; None where it needs none.
 
-        What is around it must be known before its code is compiled, which takes long.
+        What is to be done must be known before its code is compiled, which takes long.
         So its types are read from a skeleton of it.
         """
-        digest = hashlib.sha256(binary).digest()
         # What is wrong with a broken one is said by the compiler of all of it.
         with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
-            if not may_need_outer(binary):
+            if not may_need_lane(binary):
                 return None
+            digest = hashlib.sha256(binary).digest()
             bones = self._code("skeleton", digest, lambda: skeleton(binary))
-            imports, exports = with_type_imports(*self._types(bones))
-            for lane in (True, False) if self.lane else (False,):
-                around = outer(imports, exports, lane=lane)
-                if around is None:
+            imports, exports = self._types(bones)
+            full = plan(imports, exports)
+            bare = full.without_lane()
+            for each in (full, bare) if self.lane and full.lane else (bare,):
+                if not each:
                     return None
                 with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
-                    code = self._code(
-                        around.text, digest, partial(around.joined, binary)
+                    new = rewritten(binary, lane=each.lane, drops=each.resources)
+                    digest = hashlib.sha256(new.binary).digest()
+                    code = self._code("", digest, partial(bytes, new.binary))
+                    return Compiled(
+                        len(binary),
+                        code,
+                        imports,
+                        exports,
+                        each,
+                        new.instances,
+                        new.memories,
                     )
-                    return Compiled(len(binary), code, imports, exports, around)
         return None
 
     def _types(self, code: Code) -> tuple[dict[str, Extern], dict[str, Extern]]:

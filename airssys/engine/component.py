@@ -67,7 +67,7 @@ class Engine:
             memory that outgrows them is moved. Small reservations allow many instances.
         optimize: Compile for speed; False compiles about twice as fast.
         bytes_lane: Let ``list<u8>`` cross between host and guest in one piece, through
-            an outer component around the guest. Without it each byte is a value of its
+            core code put into the guest. Without it each byte is a value of its
             own, which takes about a hundred times as long.
     """
 
@@ -207,15 +207,14 @@ class Component:
         self.pointer: int = _ffi.address(compiled.code.ptr())
         self.imports: Mapping[str, Extern] = compiled.imports
         self.exports: Mapping[str, Extern] = compiled.exports
-        outer = compiled.outer
-        self.wrapped: bool = outer is not None
-        """Whether there is an outer component around it."""
-        self.lane: frozenset[str] = frozenset(outer.exports if outer else ())
+        self.added: tuple[int, int] = (compiled.instances, compiled.memories)
+        """Core instances and memories that the bytes lane has in it."""
+        self.lane: frozenset[str] = compiled.plan.exports
         """Exported functions whose bytes cross in one piece."""
-        self._lane_imports = frozenset(outer.imports if outer else ())
+        self._lane_imports = compiled.plan.imports
         self._drops = {
             resource: _Drop(resource, name)
-            for resource, name in (outer.drops.items() if outer else ())
+            for resource, name in compiled.plan.drops.items()
         }
         self.mappings: int = 0
         """Memory mappings that an instance takes; 0 before the first was made."""

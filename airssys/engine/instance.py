@@ -31,9 +31,6 @@ __all__ = ("Instance",)
 _Raw = ctypes.c_uint64 * 3
 """A C instance, and the error of making it."""
 _UNMETERED: Final = 2**64 - 1
-_OUTER_INSTANCES: Final = 64
-"""Core instances of an outer component: its own, and wasmtime's adapters between it and
-the guest."""
 _INSTANTIATE: Final = "instantiate"
 
 
@@ -89,9 +86,9 @@ class Instance:
             store.pointer,
             limits.memory,
             limits.table_elements,
-            limits.instances + (_OUTER_INSTANCES if component.wrapped else 0),
+            limits.instances + component.added[0],
             limits.tables,
-            limits.memories + component.wrapped,
+            limits.memories + component.added[1],
         )
 
     def __repr__(self) -> str:
@@ -383,7 +380,7 @@ class Instance:
             fuel_limit=self.limits.fuel,
             fuel_used=None if self.limits.fuel is None else used,
             memory_limit=self.limits.memory,
-            wrapped=self.component.wrapped,
+            lane=bool(self.component.lane or self.component.added[0]),
         )
         self._end(f"{export!r} ended with {type(problem).__name__}", problem)
         return problem

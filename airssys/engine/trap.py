@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 from ..core.errors import AirssysError, GuestTrapped, OutOfFuel, OutOfMemory
@@ -58,6 +59,18 @@ _KINDS: Final = (
     ("thrown Wasm exception", "uncaught-exception"),
     ("fuel allocated for hostcalls", "value-too-large"),  # 128 MiB in a host's memory
 )
+_FOUND: Final = ("`unreachable` instruction", "out of bounds memory access")
+_BY_LANE: Final = {
+    # What the lane's functions find, in the words that wasmtime has for it.
+    "lane-unaligned-pointer": "pointer not aligned",
+    "lane-unaligned-realloc": "realloc return: result not aligned",
+    "copy-in": "realloc return: beyond end of memory",
+    "decode": "realloc return: beyond end of memory",
+    "out-string": "string pointer/length out of bounds of memory",
+    "out-list": "list pointer/length out of bounds of memory",
+    "encode": "list pointer/length out of bounds of memory",
+    "lane-out-of-bounds": "list pointer/length out of bounds of memory",
+}
 _OUT_OF_FUEL: Final = "all fuel consumed"
 _OUT_OF_MEMORY: Final = (
     "exceeds memory limits",
@@ -76,17 +89,20 @@ def failure(
     fuel_limit: int | None,
     fuel_used: int | None,
     memory_limit: int,
-    wrapped: bool,
+    lane: bool,
 ) -> AirssysError:
     """Return the error that a failed call raises."""
-    if wrapped:
-        if frames[:1] and frames[0].startswith(LANE_OUT_OF_MEMORY):
-            return OutOfMemory(component, _NO_ROOM, memory_limit)
-        frames = Frames(_of_guest(frames))
+    own = [_function(f) for f in takewhile(_is_lane, frames)] if lane else []
+    if own[:1] == [LANE_OUT_OF_MEMORY]:
+        return OutOfMemory(component, _NO_ROOM, memory_limit)
+    if lane:
+        frames = Frames(frame for frame in frames if not _is_lane(frame))
     # The causes come last, the innermost at the end; the head repeats the backtrace.
     reason = message.rsplit("Caused by:", 1)[-1].strip()
     last = reason.splitlines()[-1].strip() if reason else message
     reason = last.removeprefix("wasm trap: ")
+    if any(words in last for words in _FOUND):
+        last = reason = _found(own) or last
     # Only the innermost cause counts: the rest holds names that the guest chose.
     if _OUT_OF_FUEL in last and fuel_limit is not None:
         return OutOfFuel(component, export, fuel_limit)
@@ -96,14 +112,17 @@ def failure(
     return GuestTrapped(component, export, kind, reason, tuple(frames), fuel_used)
 
 
-def _of_guest(frames: Frames) -> Iterator[str]:
-    """Yield the frames that are not an outer component's.
+def _found(own: Sequence[str]) -> str | None:
+    """Return what functions of the lane, innermost first, found amiss."""
+    if own[:1] and own[0].startswith("lane-unaligned"):
+        return _BY_LANE.get(own[0])
+    return next((_BY_LANE[name] for name in reversed(own) if name in _BY_LANE), None)
 
-    Between its frames and the guest's there is one of wasmtime's own adapters, without
-    a name.
-    """
-    lane = [frame.startswith(f"{NAME}!") for frame in frames]
-    for index, frame in enumerate(frames):
-        beside = lane[max(index - 1, 0) : index + 2]
-        if not (lane[index] or (frame.startswith("#") and any(beside))):
-            yield frame
+
+def _is_lane(frame: str) -> bool:
+    return frame.startswith(f"{NAME}!")
+
+
+def _function(frame: str) -> str:
+    """Return a frame's function without its module and place."""
+    return frame.partition("!")[2].rpartition("+")[0]

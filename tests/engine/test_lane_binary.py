@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airssys.engine.component import Engine
-from airssys.engine.lane import skeleton, splice
+from airssys.engine.lane import skeleton
 
 from .guests import ADD, MEMORY, asks_host, echo
 
@@ -41,24 +41,6 @@ def test_a_skeleton_is_a_component_of_the_same_imports_and_exports(
     assert bones.exports(engine).keys() == whole.exports(engine).keys()
 
 
-def test_a_skeleton_exports_the_types_that_are_imported(
-    engine: wasmtime.Engine,
-) -> None:
-    text = """(component
-      (import "test:host/api" (instance))
-      (import "go" (func))
-      (import "thing" (type $thing (sub resource)))
-      (import "byte" (type (eq 0)))
-      (type (list u8))
-      (import "bytes" (type (eq 2)))
-      (import "code" (core module)))""".replace("(eq 0)", "(eq $thing)")
-    bones = skeleton(bytes(wasmtime.wat2wasm(text)))
-
-    exports = wasmtime.component.Component(engine, bones).type.exports(engine)
-
-    assert list(exports) == ["airssys-imported-byte", "airssys-imported-bytes"]
-
-
 def test_a_skeleton_is_small() -> None:
     body = "(drop (i32.const 1))" * 10_000
     binary = bytes(
@@ -68,22 +50,6 @@ def test_a_skeleton_is_small() -> None:
     )
 
     assert len(skeleton(binary)) < 100
-
-
-def test_a_guest_takes_the_first_nested_components_place() -> None:
-    outer = bytes(wasmtime.wat2wasm("(component (component) (component (component)))"))
-    guest = bytes(wasmtime.wat2wasm(ADD))
-
-    spliced = splice(outer, guest)
-
-    assert len(spliced) == len(outer) + len(guest) - 8 + 1
-    assert guest in spliced
-
-
-@pytest.mark.parametrize("binary", [b"\0asm\x0d\0\1\0", b"\0asm\x0d\0\1\0\1\1\0"])
-def test_nothing_can_be_spliced_where_no_component_is_nested(binary: bytes) -> None:
-    with pytest.raises(ValueError, match="no component is nested"):
-        splice(binary, b"")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The outer component, run through wasmtime-py: each list of bytes is a str there."""
+"""A rewritten guest, run through wasmtime-py: each list of bytes is a str there."""
 
 from __future__ import annotations
 
@@ -6,20 +6,10 @@ from typing import Any
 
 import pytest
 import wasmtime
-from attrs import frozen
 from wasmtime import component as wt
 
-from airssys.engine import _ffi
 from airssys.engine.component import Engine
-from airssys.engine.lane import (
-    Outer,
-    decode_octets,
-    encode_octets,
-    outer,
-    skeleton,
-)
-from airssys.engine.read import TypeReader
-from airssys.engine.types import Octets
+from airssys.engine.lane import decode_octets, encode_octets, rewritten
 
 from .guests import MEMORY
 
@@ -34,39 +24,15 @@ def engine() -> wasmtime.Engine:
     return Engine(cache=False).wasmtime
 
 
-@frozen
-class Wrapped:
-    """A guest in its outer component."""
-
-    outer: Outer
-    code: wt.Component
-    linker: wt.Linker
-    store: wasmtime.Store
-
-    def function(self, name: str) -> Any:
-        instance = self.linker.instantiate(self.store, self.code)
-        interface, _, function = name.rpartition("#")
-        index = None
-        for part in (interface, function) if interface else (function,):
-            index = instance.get_export_index(self.store, part, index)
-        assert index is not None
-        found = instance.get_func(self.store, index)
-        assert found is not None
-        return lambda *args: found(self.store, *args)
-
-
-def wrapped(engine: wasmtime.Engine, text: str, **options: Any) -> Wrapped:
+def function(engine: wasmtime.Engine, text: str, name: str) -> Any:
     guest = bytes(wasmtime.wat2wasm(text))
-    bones = wt.Component(engine, skeleton(guest))
-    imports, exports = TypeReader.read(
-        _ffi.address(engine.ptr()), _ffi.address(bones.ptr())
-    )
-    around = outer(imports, exports, **options)
-    assert around is not None
-    code = wt.Component(engine, around.joined(guest))
+    code = wt.Component(engine, rewritten(guest).binary)
     store = wasmtime.Store(engine)
     store.set_fuel(10**9)
-    return Wrapped(around, code, wt.Linker(engine), store)
+    instance = wt.Linker(engine).instantiate(store, code)
+    found = instance.get_func(store, name)
+    assert found is not None
+    return lambda *args: found(store, *args)
 
 
 def sent(octets: bytes) -> str:
@@ -90,19 +56,17 @@ ECHO = rf"""(component {MEMORY}
 
 
 def test_bytes_go_in_and_come_back(engine: wasmtime.Engine) -> None:
-    guest = wrapped(engine, ECHO)
-    echo = guest.function("echo")
+    echo = function(engine, ECHO, "echo")
 
     for octets in BYTES:
         assert got(echo(sent(octets))) == octets
-    assert guest.outer.exports["echo"].result == Octets()
 
 
 @pytest.mark.parametrize("size", [*range(70), 127, 128, 129, 255, 256, 257, 513])
 def test_bytes_of_any_length_stay_as_they_are(
     engine: wasmtime.Engine, size: int
 ) -> None:
-    echo = wrapped(engine, ECHO).function("echo")
+    echo = function(engine, ECHO, "echo")
 
     for octets in (RANDOM[-size:], b"a" * (size - 1) + b"\xff", b"\x80" * size):
         assert got(echo(sent(octets))) == octets

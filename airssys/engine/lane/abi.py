@@ -6,16 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 from ..types import (
-    Borrow,
     Enum,
     Flags,
     FuncType,
     List,
     Map,
     Octets,
-    Opaque,
     Option,
-    Own,
     RecordType,
     Result,
     Scalar,
@@ -29,13 +26,11 @@ __all__ = (
     "discriminant",
     "elements",
     "flat",
-    "has_octets",
     "offsets",
     "parts",
     "payload",
-    "retyped",
-    "retyped_function",
     "size",
+    "values",
 )
 
 _SIZES = {
@@ -91,56 +86,10 @@ def parts(type_: WitType) -> Iterator[WitType]:
             yield from parts(each)
 
 
-def has_octets(type_: WitType) -> bool:
-    """Tell whether there is a list of bytes, retyped, in a type."""
-    return any(isinstance(part, Octets) for part in parts(type_))
-
-
-def retyped(type_: WitType) -> WitType:
-    """Return a type with `Octets` for each ``list<u8>``."""
-    match type_:
-        case List(Scalar("u8")):
-            return Octets()
-        case List(element):
-            return List(retyped(element))
-        case Map(key, value):
-            return Map(retyped(key), retyped(value))
-        case RecordType(fields):
-            return RecordType(tuple((name, retyped(field)) for name, field in fields))
-        case Tuple():
-            return Tuple(tuple(map(retyped, type_.elements)))
-        case VariantType():
-            return VariantType(tuple((n, _optional(case)) for n, case in type_.cases))
-        case Option(some):
-            return Option(retyped(some))
-        case Result(ok, err):
-            return Result(_optional(ok), _optional(err))
-        case Scalar() | Octets() | Enum() | Flags() | Own() | Borrow() | Opaque():
-            return type_
-
-
-def _optional(type_: WitType | None) -> WitType | None:
-    return None if type_ is None else retyped(type_)
-
-
-def retyped_function(type_: FuncType) -> FuncType | None:
-    """Return the function's type with `Octets`; None where it stays as it is.
-
-    Functions stay that hold no bytes, that are async, whose values are not known, or
-    that take borrowed handles inside other values: each must be given back.
-    """
-    params = tuple((name, retyped(param)) for name, param in type_.params)
-    result = _optional(type_.result)
-    everything = [param for _, param in params] + ([] if result is None else [result])
-    if type_.is_async or not any(map(has_octets, everything)):
-        return None
-    for each in everything:
-        for part in parts(each):
-            if isinstance(part, Opaque):
-                return None
-            if isinstance(part, Borrow) and part is not each:
-                return None
-    return FuncType(params, result)
+def values(type_: FuncType) -> list[WitType]:
+    """Return the types of a function's parameters and result."""
+    result = [] if type_.result is None else [type_.result]
+    return [*(param for _, param in type_.params), *result]
 
 
 # --- the canonical ABI --------------------------------------------------------------
@@ -168,7 +117,8 @@ def size(type_: WitType) -> tuple[int, int]:
         tag = discriminant(len(choices))
         most = max((tag, *(to for _, to in sizes)))
         longest = max((width for width, _ in sizes), default=0)
-        return _aligned(payload(type_) + longest, most), most
+        place = _aligned(tag, max((to for _, to in sizes), default=1))
+        return _aligned(place + longest, most), most
     match type_:
         case Scalar("string") | List() | Map() | Octets():
             return 8, 4

@@ -10,13 +10,11 @@ from attrs import define
 __all__ = (
     "COMPONENT",
     "HEAD",
-    "IMPORTED",
     "NESTED",
     "leb",
-    "may_need_outer",
+    "may_need_lane",
     "sections",
     "skeleton",
-    "splice",
 )
 
 COMPONENT: Final = b"\0asm\x0d\0\1\0"
@@ -25,11 +23,7 @@ HEAD: Final = 8
 _DEPTH: Final = 100
 """Components in components; wasmtime takes no more."""
 _CUSTOM, _CORE_MODULE, NESTED = 0, 1, 4
-_TYPES, _IMPORTS, _EXPORTS = 7, 10, 11
-_TYPE: Final = b"\3"
-"""The sort of a type."""
-IMPORTED: Final = b"airssys-imported-"
-"""What the names of imported types begin with as a skeleton exports them."""
+_TYPES: Final = 7
 _LIST, _RESOURCE = b"\x70", b"\x3f"
 """How their definitions begin."""
 _IMPORT, _FUNCTION, _TABLE, _GLOBAL, _EXPORT, _CODE = 2, 3, 4, 6, 7, 10
@@ -49,26 +43,7 @@ _BODY: Final = b"\3\0\0\x0b"
 """A function's body: its size, no locals, ``unreachable``, ``end``."""
 
 
-def splice(outer_binary: bytes, guest: bytes) -> bytes:
-    """Return an outer component with the guest in the first nested component's place.
-
-    Raises:
-        ValueError: The outer one is malformed.
-    """
-    for kind, start, _, end in sections(memoryview(outer_binary), HEAD):
-        if kind == NESTED:
-            return b"".join(
-                (
-                    outer_binary[: start + 1],
-                    leb(len(guest)),
-                    guest,
-                    outer_binary[end:],
-                )
-            )
-    raise ValueError("no component is nested in this one")
-
-
-def may_need_outer(guest: bytes) -> bool:
+def may_need_lane(guest: bytes) -> bool:
     """Tell whether there may be lists or resources in a component's types.
 
     A quick look at the binary: no if there are none.
@@ -87,9 +62,7 @@ def skeleton(guest: bytes) -> bytes:
     """Return a component of the same type that can do nothing.
 
     The functions of its core modules trap, and there are no data: it compiles quickly,
-    so that the types can be read before the component itself is compiled. It exports
-    the types too that the component imports, of which wasmtime does not tell; see
-    `with_type_imports`.
+    so that the types can be read before the component itself is compiled.
 
     Raises:
         ValueError: The component is malformed.
@@ -103,7 +76,6 @@ def _component(binary: memoryview, depth: int) -> Iterator[bytes | memoryview]:
     if depth > _DEPTH:
         raise ValueError("too many components in components")
     yield binary[:HEAD]
-    types: list[tuple[bytes, int]] = []
     for kind, start, begin, end in sections(binary, HEAD):
         if kind in {_CORE_MODULE, NESTED}:
             inner = binary[begin:end]
@@ -116,44 +88,6 @@ def _component(binary: memoryview, depth: int) -> Iterator[bytes | memoryview]:
             yield from parts
         elif kind != _CUSTOM:
             yield binary[start:end]
-        if kind == _IMPORTS and depth == 0:
-            types += _imported_types(binary, begin, end)
-    if types:
-        shown = (
-            b"\0"
-            + leb(len(IMPORTED + name))
-            + IMPORTED
-            + name
-            + _TYPE
-            + leb(index)
-            + b"\0"
-            for name, index in types
-        )
-        yield from _section(_EXPORTS, leb(len(types)) + b"".join(shown))
-
-
-def _imported_types(
-    binary: memoryview, at: int, end: int
-) -> Iterator[tuple[bytes, int]]:
-    """Yield names of types that a component imports, and what they must be equal to."""
-    count, at = _number(binary, at, end)
-    for _ in range(count):
-        if _byte(binary, at, end) > 1:
-            raise ValueError("a name of a later version")
-        size, at = _number(binary, at + 1, end)
-        name, at = bytes(binary[at : at + size]), at + size
-        sort = _byte(binary, at, end)
-        at += 1
-        if sort in {0, 2} or (sort == 3 and _byte(binary, at, end) != 0):
-            # A core module, a value, a new resource.
-            at += 1
-            if sort == 3:
-                continue
-        elif sort == 3:
-            at += 1
-        index, at = _number(binary, at, end)
-        if sort == 3:
-            yield name, index
 
 
 def _module(binary: memoryview) -> Iterator[bytes | memoryview]:

@@ -16,13 +16,16 @@ __all__ = ("AREA", "LANE_OUT_OF_MEMORY", "NAME", "machine", "top")
 
 NAME: Final = "airssys-lane"
 """The name of the lane's core modules, by which its frames are known in backtraces."""
-LANE_OUT_OF_MEMORY: Final = f"{NAME}!lane-out-of-memory"
-"""How the frame begins of the function that is called when memory cannot grow."""
+LANE_OUT_OF_MEMORY: Final = "lane-out-of-memory"
+"""The function that is called when memory cannot grow."""
 AREA: Final = 16
 """The address where results lie that are no single core value."""
 _SLACK: Final = 64
 """Bytes of memory behind the last block: the loops read and write past the ends."""
+_MARK: Final = 0x7F
+"""The first byte of text that is not the bytes themselves."""
 _DECODED: Final = 256
+_COPIED: Final = 256
 _SCANNED: Final = 128
 
 
@@ -35,24 +38,21 @@ def machine(area: int) -> str:
     """Return the module of memory and codecs, with so many bytes for results."""
     start = top(area)
     pages = (start + _SLACK + 0xFFFF) >> 16
-    return f"""(core module ${NAME}
-  (memory (export "memory") {pages})
+    return f"""(module ${NAME}
+  (import "guest" "memory" (memory $guest 0))
+  (memory $lane (export "memory") {pages})
+  (global (export "start") i32 (i32.const {start}))
   (global $top (export "top") (mut i32) (i32.const {start}))
   (global $last (mut i32) (i32.const 0))
   (func $lane-out-of-memory unreachable)
+  (func $lane-out-of-bounds unreachable)
 {_REALLOC}
-  (func (export "done") (param i32) (global.set $top (i32.const {start})))
+{_BOUNDS}
+{_copy("in", "$lane", "$guest")}
+{_copy("out", "$guest", "$lane")}
+{_DECODED_SIZE}
 {_decode()}
-{_encode()}
-  (func (export "decode-at") (param $at i32)
-    (i32.store offset=4 (local.get $at)
-      (call $decode (i32.load (local.get $at)) (i32.load offset=4 (local.get $at)))))
-  (func (export "encode-at") (param $at i32) (local $size i32)
-    (local.get $at)
-    (call $encode (i32.load (local.get $at)) (i32.load offset=4 (local.get $at)))
-    (local.set $size)
-    (i32.store)
-    (i32.store offset=4 (local.get $at) (local.get $size))))"""
+{_encode()})"""
 
 
 # Blocks begin and end at multiples of 16, so that no loop writes into the next one. The
@@ -77,15 +77,16 @@ _REALLOC: Final = f"""\
     (if (i32.gt_u
           (i32.shr_u (i32.add (local.get $end) (i32.const {_SLACK + 0xFFFF}))
             (i32.const 16))
-          (memory.size))
-      (then (if (i32.eq (i32.const -1) (memory.grow (i32.sub
+          (memory.size $lane))
+      (then (if (i32.eq (i32.const -1) (memory.grow $lane (i32.sub
             (i32.shr_u (i32.add (local.get $end) (i32.const {_SLACK + 0xFFFF}))
               (i32.const 16))
-            (memory.size))))
+            (memory.size $lane))))
         (then (call $lane-out-of-memory)))))
     (if (i32.and (i32.ne (local.get $old) (i32.const 0))
           (i32.ne (local.get $old) (local.get $at)))
-      (then (memory.copy (local.get $at) (local.get $old) (local.get $was))))
+      (then
+        (memory.copy $lane $lane (local.get $at) (local.get $old) (local.get $was))))
     (global.set $last (local.get $at))
     (global.set $top (local.get $end))
     (local.get $at))"""
@@ -102,36 +103,85 @@ def _loop(label: str, step: int, body: str) -> str:
           (local.tee $at (i32.add (local.get $at) (i32.const {step})))))))"""
 
 
-def _decode() -> str:
-    """Return ``decode``: text at an address, and its size, to bytes at the same."""
+# The guest may have written any address and size.
+_BOUNDS: Final = """\
+  (func $in-guest (export "in-guest") (param $from i32) (param $size i32)
+    (if (i64.gt_u
+          (i64.add (i64.extend_i32_u (local.get $from))
+            (i64.extend_i32_u (local.get $size)))
+          (i64.shl (i64.extend_i32_u (memory.size $guest)) (i64.const 16)))
+      (then (call $lane-out-of-bounds))))"""
+
+
+def _copy(way: str, source: str, target: str) -> str:
+    """Return the function that copies a block: fuel is charged for each byte else."""
 
     def blocks(count: int) -> str:
         lines = [
-            f"(v128.store offset={at} (local.get $at) (v128.or"
-            f" (v128.load offset={at + 1} (local.get $at))"
-            f" (i16x8.shl (v128.load offset={at} (local.get $high)) (i32.const 7))))"
+            f"(v128.store {target} offset={at} (local.get $to)"
+            f" (v128.load {source} offset={at} (local.get $at)))"
             for at in range(0, count * 16, 16)
         ]
-        step = f"(i32.add (local.get $high) (i32.const {count * 16}))"
-        return "\n        ".join((*lines, f"(local.set $high {step})"))
+        step = f"(i32.add (local.get $to) (i32.const {count * 16}))"
+        return "\n        ".join((*lines, f"(local.set $to {step})"))
 
     return f"""\
-  (func $decode (export "decode") (param $at i32) (param $size i32) (result i32)
-    (local $high i32) (local $stop i32) (local $end i32)
+  (func $copy-{way} (export "copy-{way}")
+    (param $at i32) (param $to i32) (param $size i32) (local $stop i32)
+    (local.set $stop (i32.add (local.get $at)
+      (i32.and (local.get $size) (i32.const -{_COPIED}))))
+{_loop("many", _COPIED, blocks(_COPIED // 16))}
+    (local.set $size (i32.and (local.get $size) (i32.const {_COPIED - 1})))
+    (local.set $stop (i32.add (local.get $at)
+      (i32.and (local.get $size) (i32.const -16))))
+{_loop("few", 16, blocks(1))}
+    (memory.copy {target} {source} (local.get $to) (local.get $at)
+      (i32.and (local.get $size) (i32.const 15))))"""
+
+
+_DECODED_SIZE: Final = f"""\
+  (func (export "decoded-size") (param $at i32) (param $size i32) (result i32)
     (if (i32.eqz (local.get $size)) (then (return (i32.const 0))))
-    (if (i32.ne (i32.load8_u (local.get $at)) (i32.const 0x7f))
-      (then (return (local.get $size))))
+    (i32.shr_u (local.get $size)
+      (i32.eq (i32.load8_u $lane (local.get $at)) (i32.const {_MARK}))))"""
+
+
+def _decode() -> str:
+    """Return ``decode``: text at an address, and its size, to bytes in the guest."""
+
+    def blocks(count: int, memory: str, to: str) -> str:
+        lines = [
+            f"(v128.store {memory} offset={at} (local.get {to}) (v128.or"
+            f" (v128.load $lane offset={at + 1} (local.get $at))"
+            f" (i16x8.shl (v128.load $lane offset={at} (local.get $high))"
+            " (i32.const 7))))"
+            for at in range(0, count * 16, 16)
+        ]
+        for each in ("$high", *(() if to == "$at" else (to,))):
+            step = f"(i32.add (local.get {each}) (i32.const {count * 16}))"
+            lines.append(f"(local.set {each} {step})")
+        return "\n        ".join(lines)
+
+    return f"""\
+  (func $decode (export "decode") (param $at i32) (param $size i32) (param $to i32)
+    (local $high i32) (local $stop i32) (local $end i32)
+    (if (i32.eqz (local.get $size)) (then return))
+    (if (i32.ne (i32.load8_u $lane (local.get $at)) (i32.const {_MARK}))
+      (then (return
+        (call $copy-in (local.get $at) (local.get $to) (local.get $size)))))
     (local.set $size (i32.shr_u (local.get $size) (i32.const 1)))
     (local.set $high (i32.add (i32.add (local.get $at) (i32.const 1))
       (local.get $size)))
     (local.set $end (i32.add (local.get $at)
-      (i32.and (i32.add (local.get $size) (i32.const 15)) (i32.const -16))))
+      (i32.and (local.get $size) (i32.const -16))))
     (local.set $stop (i32.add (local.get $at)
       (i32.and (local.get $size) (i32.const -{_DECODED}))))
-{_loop("many", _DECODED, blocks(_DECODED // 16))}
+{_loop("many", _DECODED, blocks(_DECODED // 16, "$guest", "$to"))}
     (local.set $stop (local.get $end))
-{_loop("few", 16, blocks(1))}
-    (local.get $size))"""
+{_loop("few", 16, blocks(1, "$guest", "$to"))}
+    {blocks(1, "$lane", "$at")}
+    (memory.copy $guest $lane (local.get $to) (local.get $at)
+      (i32.and (local.get $size) (i32.const 15))))"""
 
 
 def _encode() -> str:
@@ -142,21 +192,25 @@ def _encode() -> str:
 
     def scan(size: int) -> str:
         blocks = [
-            f"(v128.load offset={at} (local.get $at))" for at in range(0, size, 16)
+            f"(v128.load $guest offset={at} (local.get $at))"
+            for at in range(0, size, 16)
         ]
         found = blocks[0]
         for block in blocks[1:]:
             found = f"(v128.or {found} {block})"
         return f"(br_if $other (i8x16.bitmask {found}))"
 
-    def hexadecimal(count: int) -> str:
+    def hexadecimal(
+        count: int, memory: str = "$guest", place: str = "(local.get $at)"
+    ) -> str:
         lines = [
-            f"""(v128.store offset={2 * at + 1} (local.get $to) (i8x16.shuffle {first}
+            f"""(v128.store $lane offset={2 * at + 1} (local.get $to)
+          (i8x16.shuffle {first}
           (local.tee $highs (i8x16.swizzle (local.get $digits) (i8x16.shr_u
-            (local.tee $bytes (v128.load offset={at} (local.get $at))) (i32.const 4))))
+            (local.tee $bytes (v128.load {memory} offset={at} {place})) (i32.const 4))))
           (local.tee $lows (i8x16.swizzle (local.get $digits) (v128.and
             (local.get $bytes) (v128.const i8x16 {"15 " * 16}))))))
-        (v128.store offset={2 * at + 17} (local.get $to) (i8x16.shuffle {second}
+        (v128.store $lane offset={2 * at + 17} (local.get $to) (i8x16.shuffle {second}
           (local.get $highs) (local.get $lows)))"""
             for at in range(0, count * 16, 16)
         ]
@@ -169,25 +223,32 @@ def _encode() -> str:
     (local $at i32) (local $stop i32) (local $to i32) (local $text i32)
     (local $digits v128) (local $bytes v128) (local $highs v128) (local $lows v128)
     (if (i32.eqz (local.get $size))
-      (then (return (local.get $from) (local.get $size))))
+      (then (return (i32.const {AREA}) (local.get $size))))
+    (call $in-guest (local.get $from) (local.get $size))
+    (memory.copy $lane $guest (i32.const 0)
+      (i32.add (local.get $from) (i32.and (local.get $size) (i32.const -16)))
+      (i32.and (local.get $size) (i32.const 15)))
     (local.set $at (local.get $from))
     (block $other
-      (br_if $other (i32.eq (i32.load8_u (local.get $at)) (i32.const 0x7f)))
+      (br_if $other (i32.eq (i32.load8_u $guest (local.get $at)) (i32.const {_MARK})))
       (local.set $stop (i32.add (local.get $at)
         (i32.and (local.get $size) (i32.const -{_SCANNED}))))
 {_loop("scan-many", _SCANNED, scan(_SCANNED))}
       (local.set $stop (i32.add (local.get $from)
         (i32.and (local.get $size) (i32.const -16))))
 {_loop("scan-few", 16, scan(16))}
-      (br_if $other (i32.and (i8x16.bitmask (v128.load (local.get $at)))
+      (br_if $other (i32.and (i8x16.bitmask (v128.load $lane (i32.const 0)))
         (i32.sub (i32.shl (i32.const 1)
           (i32.and (local.get $size) (i32.const 15))) (i32.const 1))))
-      (return (local.get $from) (local.get $size)))
+      (local.set $text (call $realloc (i32.const 0) (i32.const 0) (i32.const 1)
+        (local.get $size)))
+      (call $copy-out (local.get $from) (local.get $text) (local.get $size))
+      (return (local.get $text) (local.get $size)))
     (if (i32.gt_u (local.get $size) (i32.const 0x7fff0000))
       (then (call $lane-out-of-memory)))
     (local.set $text (call $realloc (i32.const 0) (i32.const 0) (i32.const 1)
       (i32.add (i32.shl (local.get $size) (i32.const 1)) (i32.const 1))))
-    (i32.store8 (local.get $text) (i32.const 0x7f))
+    (i32.store8 $lane (local.get $text) (i32.const {_MARK}))
     (local.set $digits (v128.const i8x16 {digits}))
     (local.set $to (local.get $text))
     (local.set $at (local.get $from))
@@ -195,7 +256,8 @@ def _encode() -> str:
       (i32.and (local.get $size) (i32.const -64))))
 {_loop("hex-many", 64, hexadecimal(4))}
     (local.set $stop (i32.add (local.get $from)
-      (i32.and (i32.add (local.get $size) (i32.const 15)) (i32.const -16))))
+      (i32.and (local.get $size) (i32.const -16))))
 {_loop("hex-few", 16, hexadecimal(1))}
+    {hexadecimal(1, "$lane", "(i32.const 0)")}
     (local.get $text)
     (i32.add (i32.shl (local.get $size) (i32.const 1)) (i32.const 1)))"""
