@@ -172,7 +172,7 @@ class Engine:
 
 @frozen
 class _Drop:
-    """A function of the outer component that runs a resource's destructor."""
+    """A function put into the component that runs a resource's destructor."""
 
     resource: ResourceType
     export: str

@@ -259,7 +259,7 @@ def _bytes() -> Lowering:
 
 
 def _octets() -> Lowering:
-    """Lower ``list<u8>`` as the string that an outer component makes bytes of."""
+    """Lower ``list<u8>`` as the string that core code in the guest makes bytes of."""
 
     def write(
         block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any

@@ -377,7 +377,7 @@ class Shapes:
     flags: Mapping[Flags, type[enum.Flag]] = field(factory=dict)
     """A class whose members stand in the order of the names."""
     lane: bool = False
-    """Whether ``list<u8>`` crosses as a string, as it does through an outer component
+    """Whether ``list<u8>`` crosses as a string, as it does to a rewritten component
     (see `lane`)."""
     resources: Mapping[ResourceType, Callable[..., object]] = field(factory=dict)
     """Called with the `Handle` of a resource that the component makes; what it returns

@@ -67,7 +67,7 @@ async def test_bytes_may_lie_at_odd_addresses(make: Any) -> None:
     assert ALIGNED not in ODD
     instance = await make(ODD)
 
-    for octets in (b"", b"abc", RANDOM, RANDOM * 300):
+    for octets in (b"", b"abc", b"~", b"\x7f", RANDOM, RANDOM * 300):
         assert await instance.call("echo", octets) == octets
     assert instance.component.lane == {"echo"}
 
@@ -75,9 +75,10 @@ async def test_bytes_may_lie_at_odd_addresses(make: Any) -> None:
 async def test_bytes_cross_between_components_in_a_component(make: Any) -> None:
     instance = await make(COMPOSED, limits=Limits(memories=2))
 
-    for octets in (b"", b"abc", RANDOM, RANDOM * 300):
+    for octets in (b"", b"abc", b"~", b"\x7f", RANDOM, RANDOM * 300):
         assert await instance.call("echo", octets) == octets
-    assert instance.component.lane == frozenset()
+    assert instance.component.lane == {"echo"}
+    assert instance.component.added == (5, 2)
 
 
 LIST: Final = rf"""(component {MEMORY}

@@ -2,8 +2,8 @@
 
 A list of bytes crosses as ASCII text. Bytes below 0x80 are such text already. Others
 come from the host as 0x7f and two planes, the low seven bits of each byte and then the
-high bits, and go to the host as 0x7f and hexadecimal digits. Bytes that begin with 0x7f
-count among the others.
+high bits, and leave the guest as 0x7e and hexadecimal digits. Bytes that begin with 0x7e
+or 0x7f count among the others.
 
 Fuel is charged by the instruction, so the loops work on many bytes at once.
 """
@@ -22,8 +22,9 @@ AREA: Final = 16
 """The address where results lie that are no single core value."""
 _SLACK: Final = 64
 """Bytes of memory behind the last block: the loops read and write past the ends."""
-_MARK: Final = 0x7F
-"""The first byte of text that is not the bytes themselves."""
+_PLANES: Final = 0x7F
+_DIGITS: Final = 0x7E
+"""The first bytes of text that is not the bytes themselves."""
 _DECODED: Final = 256
 _COPIED: Final = 256
 _SCANNED: Final = 128
@@ -51,6 +52,7 @@ def machine(area: int) -> str:
 {_copy("in", "$lane", "$guest")}
 {_copy("out", "$guest", "$lane")}
 {_DECODED_SIZE}
+{_decode_digits()}
 {_decode()}
 {_encode()})"""
 
@@ -139,11 +141,33 @@ def _copy(way: str, source: str, target: str) -> str:
       (i32.and (local.get $size) (i32.const 15))))"""
 
 
+# What one component within another hands over comes as digits.
+_DIGIT: Final = (
+    "(i32.add (i32.and (local.tee $digit (i32.load8_u $lane offset={at}"
+    " (local.get $at))) (i32.const 15)) (i32.mul (i32.const 9)"
+    " (i32.shr_u (local.get $digit) (i32.const 6))))"
+)
+
+
+def _decode_digits() -> str:
+    """Return the function for hexadecimal digits, two by two."""
+    body = f"""\
+(i32.store8 $guest (local.get $to) (i32.or
+          (i32.shl {_DIGIT.format(at=1)} (i32.const 4)) {_DIGIT.format(at=2)}))
+        (local.set $to (i32.add (local.get $to) (i32.const 1)))"""
+    return f"""\
+  (func $decode-digits (param $at i32) (param $to i32) (param $size i32)
+    (local $stop i32) (local $digit i32)
+    (local.set $stop (i32.add (local.get $at)
+      (i32.and (local.get $size) (i32.const -2))))
+{_loop("digits", 2, body)})"""
+
+
 _DECODED_SIZE: Final = f"""\
   (func (export "decoded-size") (param $at i32) (param $size i32) (result i32)
     (if (i32.eqz (local.get $size)) (then (return (i32.const 0))))
     (i32.shr_u (local.get $size)
-      (i32.eq (i32.load8_u $lane (local.get $at)) (i32.const {_MARK}))))"""
+      (i32.ge_u (i32.load8_u $lane (local.get $at)) (i32.const {_DIGITS}))))"""
 
 
 def _decode() -> str:
@@ -166,7 +190,10 @@ def _decode() -> str:
   (func $decode (export "decode") (param $at i32) (param $size i32) (param $to i32)
     (local $high i32) (local $stop i32) (local $end i32)
     (if (i32.eqz (local.get $size)) (then return))
-    (if (i32.ne (i32.load8_u $lane (local.get $at)) (i32.const {_MARK}))
+    (if (i32.eq (i32.load8_u $lane (local.get $at)) (i32.const {_DIGITS}))
+      (then (return
+        (call $decode-digits (local.get $at) (local.get $to) (local.get $size)))))
+    (if (i32.ne (i32.load8_u $lane (local.get $at)) (i32.const {_PLANES}))
       (then (return
         (call $copy-in (local.get $at) (local.get $to) (local.get $size)))))
     (local.set $size (i32.shr_u (local.get $size) (i32.const 1)))
@@ -230,7 +257,8 @@ def _encode() -> str:
       (i32.and (local.get $size) (i32.const 15)))
     (local.set $at (local.get $from))
     (block $other
-      (br_if $other (i32.eq (i32.load8_u $guest (local.get $at)) (i32.const {_MARK})))
+      (br_if $other
+        (i32.ge_u (i32.load8_u $guest (local.get $at)) (i32.const {_DIGITS})))
       (local.set $stop (i32.add (local.get $at)
         (i32.and (local.get $size) (i32.const -{_SCANNED}))))
 {_loop("scan-many", _SCANNED, scan(_SCANNED))}
@@ -248,7 +276,7 @@ def _encode() -> str:
       (then (call $lane-out-of-memory)))
     (local.set $text (call $realloc (i32.const 0) (i32.const 0) (i32.const 1)
       (i32.add (i32.shl (local.get $size) (i32.const 1)) (i32.const 1))))
-    (i32.store8 $lane (local.get $text) (i32.const {_MARK}))
+    (i32.store8 $lane (local.get $text) (i32.const {_DIGITS}))
     (local.set $digits (v128.const i8x16 {digits}))
     (local.set $to (local.get $text))
     (local.set $at (local.get $from))

@@ -7,21 +7,22 @@ from typing import Final
 
 __all__ = ("decode_octets", "encode_octets")
 
-_MARK: Final = 0x7F
-"""The first byte of text that is not the bytes themselves."""
+_PLANES: Final = 0x7F
+_DIGITS: Final = 0x7E
+"""The first bytes of text that is not the bytes themselves."""
 _LOW: Final = bytes(byte & 0x7F for byte in range(256))
 _HIGH: Final = bytes(byte >> 7 for byte in range(256))
 
 
 def encode_octets(octets: bytes) -> bytes:
     """Return the text for bytes on their way to a guest."""
-    if octets.isascii() and octets[:1] != b"\x7f":
+    if octets.isascii() and octets[:1] < b"\x7e":
         return octets
     return b"\x7f" + octets.translate(_LOW) + octets.translate(_HIGH)
 
 
 def decode_octets(text: bytes) -> bytes:
     """Return the bytes that a guest's text stands for."""
-    if text and text[0] == _MARK:
+    if text and text[0] == _DIGITS:
         return unhexlify(text[1:])
     return text
