@@ -2,8 +2,8 @@
 
 A list of bytes crosses as ASCII text. Bytes below 0x80 are such text already. Others
 come from the host as 0x7f and two planes, the low seven bits of each byte and then the
-high bits, and leave the guest as 0x7e and hexadecimal digits. Bytes that begin with 0x7e
-or 0x7f count among the others.
+high bits, and leave the guest as 0x7e and hexadecimal digits. Bytes that begin with
+0x7e or 0x7f count among the others.
 
 Fuel is charged by the instruction, so the loops work on many bytes at once.
 """
