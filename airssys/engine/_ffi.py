@@ -137,7 +137,7 @@ CONFIG_ASYNC: Final = tuple(
     function(f"wasmtime_config_wasm_component_model_{name}_set", None, _P, c_bool)
     for name in ("async", "more_async_builtins", "async_stackful")
 )
-"""Switches for async functions; of what they use, some cannot be passed, see `types`."""
+"""Switches for async functions. Some of what these use cannot be passed."""
 config_wasm_stack = function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
 
 give_way = getattr(ctypes.CDLL(None), "sched_yield", None) or (lambda: 0)

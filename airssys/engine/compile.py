@@ -117,11 +117,11 @@ class Compiler:
         )
 
     def _code(self, form: str, digest: bytes, binary: Callable[[], bytes]) -> Code:
-        """Return the code of a component in some form, from the cache if it is there."""
+        """Return the code of a component in some form, from the cache."""
         if self.cache is None:
             return Code(self.engine, binary())
-        material = "\0".join((self.settings, form)).encode()
-        key = hashlib.sha256(material + b"\0" + digest).hexdigest()
+        material = f"{self.settings}\0{form}\0".encode() + digest
+        key = hashlib.sha256(material).hexdigest()
         if (found := self.cache.find(key)) is not None:
             # wasmtime refuses code made for another processor, in a shared home say.
             with contextlib.suppress(wasmtime.WasmtimeError):

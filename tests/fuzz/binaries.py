@@ -6,14 +6,14 @@ import contextlib
 import zlib
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import wasmtime
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from airssys.engine.lane import may_need_outer, outer, skeleton, splice
+from airssys.engine.lane import may_need_lane, rewritten, skeleton
 from airssys.engine.lane.binary import HEAD, leb, sections
 
 from ..engine.guests import ADD, asks_host, echo, through_host
@@ -160,9 +160,9 @@ _CASE: Final = st.tuples(
 def quietly(data: bytes) -> None:
     """Give the lane's own readers broken binaries: they may refuse them."""
     for read in (
-        may_need_outer,
+        may_need_lane,
         skeleton,
-        lambda each: splice(each, b"guest"),
+        rewritten,
         lambda each: places(bytes(each)),
     ):
         with contextlib.suppress(ValueError):
@@ -191,7 +191,4 @@ def round_(number: int, journal: Journal) -> None:
 async def _run(data: bytes) -> None:
     component = await compiled(data)
     if component is not None:
-        around: Any = outer(component.imports, component.exports)
-        if around is not None:
-            around.joined(data)
         await tried(component)
