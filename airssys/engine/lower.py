@@ -8,31 +8,35 @@ the block.
 
 from __future__ import annotations
 
-import struct
-from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from struct import Struct
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final
 
-from attrs import frozen
-
-from ._ffi import VAL, address_of_bytes
-from .lane.octets import encode_octets
+from ._ffi import VAL
+from .atoms import (
+    lower_bool,
+    lower_bytes,
+    lower_char,
+    lower_enum,
+    lower_flags,
+    lower_handle,
+    lower_number,
+    lower_octets,
+    lower_string,
+    named,
+)
+from .kept import Kept, Lowering
 from .layout import (
     ENTRY,
     KINDS,
     NAME,
-    NUMBERS,
-    PAIR,
     Mismatch,
     Unsupported,
-    numbers,
-    pin,
     static_names,
     write_head,
 )
+from .sequences import elements, lower_list, lower_map, shown_key
 from .types import (
     Borrow,
     Enum,
@@ -58,81 +62,13 @@ from .types import (
     snake,
 )
 
-__all__ = ("Handles", "Kept", "Lowering", "lowering")
+__all__ = ("lowering",)
 
 _SIZE_POINTER: Final = Struct("=QQ")
 _BOOL, _CHAR, _STRING, _LIST, _RECORD, _TUPLE, _VARIANT = list(KINDS.values())[:7]
 _ENUM, _OPTION, _RESULT, _FLAGS, _RESOURCE, _MAP = list(KINDS.values())[7:]
 
 _NO_SHAPES: Final = Shapes()
-_T = TypeVar("_T")
-
-
-class Handles(Protocol):
-    """Makes C resources of Python objects."""
-
-    def check(self, type_: Own | Borrow, value: object, kept: Kept) -> object:
-        """Return what stands for the resource. Raises `Mismatch` if it does not fit."""
-
-    def check_open(self, type_: Own | Borrow, value: object) -> None:
-        """Raise `Mismatch` if a handle that was checked is closed by now."""
-
-    def lowered(self, type_: Own | Borrow, value: object) -> int:
-        """Return a C resource."""
-
-    def returned(self, type_: Own | Borrow, value: object, resource: int) -> None:
-        """Free a C resource, and end what was lent."""
-
-
-class Kept(list[object]):
-    """What one call's values keep alive, and the resources among them.
-
-    Resources are looked at when the values are written, and change hands only when all
-    values were found to fit: `give`.
-    """
-
-    __slots__ = ("given", "handles", "pending")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.handles: Handles | None = None
-        self.pending: list[tuple[bytearray, int, Own | Borrow, object]] = []
-        """Blocks, offsets of heads, types and values of resources."""
-        self.given: list[tuple[Own | Borrow, object, int]] = []
-        """The C resources that were made of them."""
-
-    def give(self) -> None:
-        """Make the C resources and write them in their places."""
-        assert self.handles is not None
-        for _, _, type_, value in self.pending:
-            # An argument's own code may have closed what was open when it was read.
-            self.handles.check_open(type_, value)
-        for block, head, type_, value in self.pending:
-            resource = self.handles.lowered(type_, value)
-            self.given.append((type_, value, resource))
-            write_head(block, head, _RESOURCE, resource, 0)
-        self.pending.clear()
-
-    def take_back(self) -> None:
-        """End what was lent, and free the C resources."""
-        assert self.handles is not None
-        for type_, value, resource in self.given:
-            self.handles.returned(type_, value, resource)
-        self.given.clear()
-
-
-Write: TypeAlias = Callable[[bytearray, int, int, int, Kept, Any], None]
-
-
-@frozen
-class Lowering:
-    """How to lower one type."""
-
-    write: Write
-    """``write(block, head, tail, base, keep, value)``: the offsets of head and tail in
-    the block, the block's address, a list that keeps objects alive, and the value."""
-    template: bytes = b""
-    """What the tail holds before the first write."""
 
 
 def lowering(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lowering:
@@ -143,17 +79,18 @@ def lowering(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lowering:
     """
     match type_:
         case Scalar("bool"):
-            return _bool()
+            return lower_bool()
         case Scalar("char"):
-            return _char()
+            return lower_char()
         case Scalar("string"):
-            return _string()
+            return lower_string()
         case Scalar():
-            return _number(type_)
+            return lower_number(type_)
         case List(Scalar("u8")):
-            return _octets() if shapes.lane else _bytes()
+            return lower_octets() if shapes.lane else lower_bytes()
         case List():
-            return _list(type_.element, shapes)
+            element = type_.element
+            return lower_list(element, lowering(element, shapes))
         case RecordType():
             return _record(type_, shapes)
         case Tuple():
@@ -161,17 +98,19 @@ def lowering(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lowering:
         case VariantType():
             return _variant(type_, shapes)
         case Enum():
-            return _enum(type_)
+            return lower_enum(type_)
         case Flags():
-            return _flags(type_, shapes)
+            return lower_flags(type_, shapes)
         case Option():
             return _option(type_, shapes)
         case Result():
             return _result(type_, shapes)
         case Map():
-            return _map(type_, shapes)
+            return lower_map(
+                type_, lowering(type_.key, shapes), lowering(type_.value, shapes)
+            )
         case Own() | Borrow():
-            return _handle(type_)
+            return lower_handle(type_)
         case Octets() | Opaque():
             raise Unsupported(str(type_))
 
@@ -179,213 +118,7 @@ def lowering(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lowering:
 # --- scalars and strings ----------------------------------------------------------
 
 
-def _bool() -> Lowering:
-    pack = Struct("=B7x?23x").pack_into
-
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
-    ) -> None:
-        if value is not True and value is not False:
-            raise Mismatch("bool", value)
-        pack(block, head, _BOOL, value)
-
-    return Lowering(write)
-
-
-def _number(type_: Scalar) -> Lowering:
-    kind = NUMBERS[type_.name][0]
-    pack = Struct(f"={numbers((type_,))}").pack_into
-
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
-    ) -> None:
-        try:
-            pack(block, head, kind, value)
-        except (struct.error, TypeError, OverflowError):
-            raise Mismatch(type_.name, value) from None
-
-    return Lowering(write)
-
-
-def _char() -> Lowering:
-    pack = Struct("=B7xI20x").pack_into
-
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
-    ) -> None:
-        if not isinstance(value, str) or str.__len__(value) != 1:
-            raise Mismatch("char (a str of length 1)", value)
-        code = ord(value)
-        if 0xD800 <= code <= 0xDFFF:
-            raise Mismatch("char (no surrogate)", value)
-        pack(block, head, _CHAR, code)
-
-    return Lowering(write)
-
-
-def _string() -> Lowering:
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
-    ) -> None:
-        if not isinstance(value, str):
-            raise Mismatch("string", value)
-        try:
-            text = str.encode(value)  # what a subclass answers may be no UTF-8
-        except UnicodeEncodeError:
-            raise Mismatch("string (no surrogates)", value) from None
-        keep.append(text)
-        write_head(block, head, _STRING, len(text), address_of_bytes(text))
-
-    return Lowering(write)
-
-
 # --- lists ------------------------------------------------------------------------
-
-
-def _bytes() -> Lowering:
-    """Lower ``list<u8>``: 32 bytes of C for each byte, in one strided copy."""
-    element = bytes((NUMBERS["u8"][0], *bytes(VAL - 1)))
-
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
-    ) -> None:
-        data = _buffer(value)
-        items = bytearray(element * len(data))
-        items[8::VAL] = data
-        keep.append(items)
-        write_head(block, head, _LIST, len(data), pin(items) if data else 0)
-
-    return Lowering(write)
-
-
-def _octets() -> Lowering:
-    """Lower ``list<u8>`` as the string that core code in the guest makes bytes of."""
-
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
-    ) -> None:
-        text = encode_octets(_buffer(value))
-        keep.append(text)
-        write_head(block, head, _STRING, len(text), address_of_bytes(text))
-
-    return Lowering(write)
-
-
-def _buffer(value: Any) -> bytes:
-    """Return bytes that are bytes alone: a subclass may say what it likes of itself."""
-    if type(value) is bytes:
-        return value
-    if not isinstance(value, bytes | bytearray | memoryview):
-        raise Mismatch("list<u8> (bytes)", value)
-    try:
-        return bytes(memoryview(value))
-    except ValueError:
-        raise Mismatch("list<u8> (bytes)", "a released memoryview") from None
-
-
-def _elements(value: Any, expected: str) -> list[Any]:
-    """Read a value once: C would read past elements that are not there."""
-    try:
-        return list(value)
-    except (MemoryError, OverflowError):
-        raise Mismatch(f"{expected} that fits into memory", value) from None
-
-
-def _list(element: WitType, shapes: Shapes) -> Lowering:
-    inner = lowering(element, shapes)
-    write_one, template = inner.write, inner.template
-    name = f"list<{element}>"
-    strided = _strided(element) if numbers((element,)) else None
-
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
-    ) -> None:
-        if not isinstance(value, Sequence) or isinstance(
-            value, str | bytes | bytearray
-        ):
-            raise Mismatch(name, value)
-        values = _elements(value, name)
-        size = len(values)
-        items = strided(values) if strided is not None and size > 8 else None
-        if items is None:
-            heads = size * VAL
-            items = bytearray(heads) + template * size
-            base = pin(items) if size else 0
-            index = 0
-            try:
-                for index, item in enumerate(values):
-                    tail = heads + index * len(template)
-                    write_one(items, index * VAL, tail, base, keep, item)
-            except Mismatch as mismatch:
-                raise mismatch.within(f"[{index}]") from None
-        keep.append(items)
-        write_head(block, head, _LIST, size, pin(items) if size else 0)
-
-    return Lowering(write)
-
-
-def _map(type_: Map, shapes: Shapes) -> Lowering:
-    key, item = lowering(type_.key, shapes), lowering(type_.value, shapes)
-    tails = len(key.template) + len(item.template)
-    template = key.template + item.template
-
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
-    ) -> None:
-        if not isinstance(value, Mapping):
-            raise Mismatch(str(type_), value)
-        pairs = _elements(value.items(), str(type_))
-        size = len(pairs)
-        heads = size * PAIR
-        items = bytearray(heads) + template * size
-        base = pin(items) if size else 0
-        for index, pair in enumerate(pairs):
-            try:
-                one, other = pair
-            except (TypeError, ValueError):
-                raise Mismatch(f"{type_} (a mapping of pairs)", pair) from None
-            place, tail = index * PAIR, heads + index * tails
-            try:
-                key.write(items, place, tail, base, keep, one)
-                tail += len(key.template)
-                item.write(items, place + VAL, tail, base, keep, other)
-            except Mismatch as mismatch:
-                raise mismatch.within(f"[{_key(one)}]") from None
-        keep.append(items)
-        write_head(block, head, _MAP, size, base)
-
-    return Lowering(write)
-
-
-def _key(key: object) -> str:
-    """Show a mapping's key; never raise."""
-    try:
-        text = repr(key)
-    except Exception:  # noqa: BLE001 - keys may be of any class
-        text = type(key).__name__
-    return text if len(text) <= 20 else f"{text[:17]}..."
-
-
-def _strided(element: WitType) -> Callable[[list[Any]], bytearray | None]:
-    """Return what lowers a list of numbers without a step of Python for each."""
-    assert isinstance(element, Scalar)
-    kind, code = NUMBERS[element.name]
-    cast: Any = code  # a str whose letters mypy would want to see one by one
-    size = struct.calcsize(code)
-    value = bytes((kind, *bytes(VAL - 1)))
-
-    def pack(values: list[Any]) -> bytearray | None:
-        if code == "f":  # array() would turn what is too large into inf
-            return None
-        try:
-            data = array(code, values)
-        except (TypeError, OverflowError):
-            return None  # the long way says which one does not fit
-        items = bytearray(value * len(data))
-        memoryview(items).cast(cast)[8 // size :: VAL // size] = memoryview(data)
-        return items
-
-    return pack
 
 
 # --- records and tuples -----------------------------------------------------------
@@ -461,7 +194,7 @@ def _picker(names: list[str], keys: list[str]) -> Callable[[Any], Iterable[Any]]
     def pick_one(value: Any, name: str, key: str) -> Any:
         if isinstance(value, Mapping):
             extra = [
-                each if isinstance(each, str) else _key(each)
+                each if isinstance(each, str) else shown_key(each)
                 for each in value
                 if not isinstance(each, str) or each not in known
             ]
@@ -495,7 +228,7 @@ def _tuple(type_: Tuple, shapes: Shapes) -> Lowering:
     ) -> None:
         if not isinstance(value, tuple | list):
             raise Mismatch(str(type_), value)
-        values = value if type(value) is tuple else _elements(value, str(type_))
+        values = value if type(value) is tuple else elements(value, str(type_))
         if len(values) != count:
             raise Mismatch(str(type_), value)
         write_head(block, head, _TUPLE, count, base + tail)
@@ -511,14 +244,6 @@ def _tuple(type_: Tuple, shapes: Shapes) -> Lowering:
 
 
 # --- variants, enums, flags, options, results -------------------------------------
-
-
-def _found(cases: Mapping[str, _T], name: object) -> _T | None:
-    """Look a name up that may be anything."""
-    try:
-        return cases.get(name) if isinstance(name, str) else None
-    except TypeError:  # a subclass without a hash
-        return None
 
 
 def _boxes(inner: Iterable[Lowering | None]) -> bytes:
@@ -570,7 +295,7 @@ def _variant(type_: VariantType, shapes: Shapes) -> Lowering:
             if not isinstance(value, Variant):
                 raise Mismatch(expected, value)
             chosen = value.case
-        case = _found(cases, chosen)
+        case = named(cases, chosen)
         if case is None:
             raise Mismatch(expected, chosen)
         size, name, _, inner = case
@@ -586,57 +311,6 @@ def _variant(type_: VariantType, shapes: Shapes) -> Lowering:
             raise mismatch.within(f"({chosen})") from None
 
     return Lowering(write, _boxes(inner))
-
-
-def _enum(type_: Enum) -> Lowering:
-    cases = dict(zip(type_.cases, static_names(type_.cases)))
-
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
-    ) -> None:
-        case = _found(cases, value)
-        if case is None:
-            raise Mismatch(str(type_), value)
-        write_head(block, head, _ENUM, case[0], case[1])
-
-    return Lowering(write)
-
-
-def _flags(type_: Flags, shapes: Shapes) -> Lowering:
-    known = dict(zip(type_.names, static_names(type_.names)))
-    shape = shapes.flags.get(type_)
-    bits = () if shape is None else tuple(zip(type_.names, (m.value for m in shape)))
-
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
-    ) -> None:
-        if shape is not None and isinstance(value, shape):
-            number = value.value
-            value = [name for name, bit in bits if number & bit]
-        if not isinstance(value, AbstractSet | list | tuple):
-            raise Mismatch(str(type_), value)
-        packed = []
-        for name in value:
-            bit = _found(known, name)
-            if bit is None:
-                raise Mismatch(str(type_), name)
-            packed.append(_SIZE_POINTER.pack(*bit[:2]))
-        names = b"".join(packed)
-        keep.append(names)
-        write_head(block, head, _FLAGS, len(packed), address_of_bytes(names))
-
-    return Lowering(write)
-
-
-def _handle(type_: Own | Borrow) -> Lowering:
-    def write(
-        block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
-    ) -> None:
-        assert keep.handles is not None
-        found = keep.handles.check(type_, value, keep)
-        keep.pending.append((block, head, type_, found))
-
-    return Lowering(write)
 
 
 def _option(type_: Option, shapes: Shapes) -> Lowering:

@@ -15,8 +15,8 @@ from attrs import define, frozen
 from ..abc import HostResource
 from ..core.errors import InstanceClosed
 from . import _ffi
+from .kept import Kept
 from .layout import Mismatch
-from .lower import Kept
 from .types import Borrow, Own, ResourceType
 
 __all__ = ("Handle", "Hosted", "Resources")

@@ -12,9 +12,10 @@ from ..core.errors import ValueMismatch, WitError
 from . import _ffi
 from ._ffi import VAL
 from .inline import UNUSUAL, inline
+from .kept import Kept, Lowering
 from .layout import NUMBERS, Fixed, Mismatch, numbers, pin
 from .lift import Handles, Lift, lifting
-from .lower import Kept, Lowering, lowering
+from .lower import lowering
 from .resource import Resources
 from .types import Err, FuncType, Ok, Result, Scalar, Shapes, WitType
 
