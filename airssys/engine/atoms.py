@@ -35,7 +35,6 @@ _ENUM, _FLAGS = KINDS["enum"], KINDS["flags"]
 
 def lower_bool() -> Lowering:
     """Lower True and False, and nothing else."""
-
     pack = Struct("=B7x?23x").pack_into
 
     def write(
@@ -50,7 +49,6 @@ def lower_bool() -> Lowering:
 
 def lower_number(type_: Scalar) -> Lowering:
     """Lower a number that fits its type."""
-
     kind = NUMBERS[type_.name][0]
     pack = Struct(f"={numbers((type_,))}").pack_into
 
@@ -67,7 +65,6 @@ def lower_number(type_: Scalar) -> Lowering:
 
 def lower_char() -> Lowering:
     """Lower a str of one character, which is no surrogate."""
-
     pack = Struct("=B7xI20x").pack_into
 
     def write(
@@ -144,7 +141,6 @@ def _buffer(value: Any) -> bytes:
 
 def lower_enum(type_: Enum) -> Lowering:
     """Lower the name of a case."""
-
     cases = dict(zip(type_.cases, static_names(type_.cases)))
 
     def write(
@@ -160,7 +156,6 @@ def lower_enum(type_: Enum) -> Lowering:
 
 def lower_flags(type_: Flags, shapes: Shapes) -> Lowering:
     """Lower a set of names, or the flags of a class of its own."""
-
     known = dict(zip(type_.names, static_names(type_.names)))
     shape = shapes.flags.get(type_)
     bits = () if shape is None else tuple(zip(type_.names, (m.value for m in shape)))
