@@ -1,7 +1,7 @@
 """Fuzz one surface in a process of its own, which may crash.
 
 ``python -m tests.fuzz.child SURFACE --seed 1 --round 7`` repeats one round; with
-``AIRSSYS_FUZZ_SHRINK=1`` the case that it finds is made small, which may take minutes.
+``FUZZ_SHRINK=1`` the case that it finds is made small, which may take minutes.
 """
 
 from __future__ import annotations

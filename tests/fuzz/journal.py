@@ -12,7 +12,7 @@ from attrs import define, field
 
 __all__ = ("STUCK", "Journal")
 
-STUCK: Final = float(os.environ.get("AIRSSYS_FUZZ_STUCK", "20"))
+STUCK: Final = float(os.environ.get("FUZZ_STUCK", "20"))
 """Seconds that a case may take. More, or not much less, is a hang: the child ends."""
 
 

@@ -1,7 +1,7 @@
 """Run the fuzzers for a while, each in a process that may crash.
 
-``AIRSSYS_FUZZ_SECONDS=600 python -m pytest tests/fuzz`` takes ten minutes in place of
-half of one; ``AIRSSYS_FUZZ_SEED`` is a number, or ``random``. A failure names the round
+``FUZZ_SECONDS=600 python -m pytest tests/fuzz`` takes ten minutes in place of
+half of one; ``FUZZ_SEED`` is a number, or ``random``. A failure names the round
 that found it, and ``python -m tests.fuzz.child`` repeats that one alone (see there).
 """
 

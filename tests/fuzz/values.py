@@ -31,7 +31,7 @@ RUNS: Final = settings(
     database=None,
     deadline=None,
     max_examples=40,
-    phases=(Phase.generate, Phase.shrink)[: 1 + ("AIRSSYS_FUZZ_SHRINK" in os.environ)],
+    phases=(Phase.generate, Phase.shrink)[: 1 + ("FUZZ_SHRINK" in os.environ)],
     suppress_health_check=list(HealthCheck),
 )
 

@@ -35,13 +35,13 @@ class Report:
 
 
 def scale() -> float:
-    """Return how much longer than usual to fuzz: ``AIRSSYS_FUZZ_SECONDS``."""
-    return float(os.environ.get("AIRSSYS_FUZZ_SECONDS", _DEFAULT)) / _DEFAULT
+    """Return how much longer than usual to fuzz: ``FUZZ_SECONDS``."""
+    return float(os.environ.get("FUZZ_SECONDS", _DEFAULT)) / _DEFAULT
 
 
 def chosen_seed() -> int:
-    """Return the seed: ``AIRSSYS_FUZZ_SEED``, a number or ``random``; 0 by default."""
-    chosen = os.environ.get("AIRSSYS_FUZZ_SEED", "0")
+    """Return the seed: ``FUZZ_SEED``, a number or ``random``; 0 by default."""
+    chosen = os.environ.get("FUZZ_SEED", "0")
     return secrets.randbelow(2**32) if chosen == "random" else int(chosen)
 
 
@@ -84,7 +84,7 @@ def _environment(stuck: float) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
-        "AIRSSYS_FUZZ_STUCK": str(stuck),
+        "FUZZ_STUCK": str(stuck),
     }
 
 
