@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from attrs import Factory, define, field, frozen
@@ -99,9 +100,9 @@ class HostResource:
 class _Marked:
     """What `HostInterface.method` says of a method, until its class is offered."""
 
-    name: str | None
-    needs: Needs | None
-    wit: str | None
+    name: str | None = None
+    needs: Needs | None = None
+    wit: str | None = None
 
 
 @define
@@ -228,14 +229,18 @@ class HostInterface:
                 making an object is not: it can be ``async``, or return None or an error
                 where WIT says ``result``.
             drop: The method that is called when the guest has dropped its last handle
-                of an object, or has ended, in whatever way: once. By default the method
-                ``drop``, else ``close``, where there is one that is no ``async def``.
-                It runs on the event loop, between two steps of the guest.
+                of an object, or has ended, in whatever way: once for each instance. By
+                default the method ``drop``, else ``close``, where there is one that is
+                no ``async def``, takes nothing more and is not marked with `method`.
+                Guests cannot call it themselves. It runs where the instance's calls
+                run, between two steps of the guest; for an instance that is forgotten,
+                where its last reference goes.
 
         Raises:
             ValueError: The interface already has a resource of that name, or the class
                 has no method of a name that is given.
-            TypeError: ``drop`` is an ``async def``: nothing could wait for it.
+            TypeError: ``drop`` is an ``async def``, which nothing could wait for, or
+                takes more than the object.
         """
         if made is None:
 
@@ -279,34 +284,31 @@ class HostInterface:
         for given in (constructor, drop):
             if given is not None and not callable(getattr(made, given, None)):
                 raise ValueError(f"{made.__name__} has no method {given!r}")
-        if drop is not None and inspect.iscoroutinefunction(getattr(made, drop)):
-            raise TypeError(
-                f"{made.__name__}.{drop} is an async def: nothing can wait for what "
-                "runs when a resource is dropped"
-            )
+        if drop is not None and (problem := _undroppable(getattr(made, drop))):
+            raise TypeError(f"{made.__name__}.{drop} {problem}")
         if drop is None:
-            drop = next((each for each in ("drop", "close") if _runs(made, each)), None)
+            drop = next(
+                (each for each in ("drop", "close") if _drops(made, each)), None
+            )
         self.resources[name] = HostResource(
-            name, made, None if drop is None else getattr(made, drop)
+            name, made, None if drop is None else methodcaller(drop)
         )
         make = made if constructor is None else getattr(made, constructor)
-        self._add_body(f"[constructor]{name}", make, inspect.signature(make), None)
+        self._add_body(f"[constructor]{name}", make, _signature(make), None)
         for each in dir(made):
             member = inspect.getattr_static(made, each)
-            if (
-                each.startswith("_")
-                or each == constructor
-                or not callable(getattr(made, each))
-            ):
+            if each.startswith("_") or each in {constructor, drop}:
                 continue
             if isinstance(member, staticmethod | classmethod):
-                body, word, skip = getattr(made, each), "static", 0
+                body, word, method = getattr(made, each), "static", ""
+            elif inspect.isfunction(member):
+                body, word, method = member, "method", each
             else:
-                body, word, skip = member, "method", 1
-            marked = getattr(getattr(member, "__func__", member), "__airssys__", None)
-            wit_name = (marked and marked.name) or each.replace("_", "-")
-            signature = inspect.signature(body)
-            self._add_body(f"[{word}]{name}.{wit_name}", body, signature, marked, skip)
+                continue
+            marked = _marked(member)
+            wit_name = marked.name or each.strip("_").replace("_", "-")
+            full = f"[{word}]{name}.{wit_name}"
+            self._add_body(full, body, _signature(body), marked, method)
 
     def _add_body(
         self,
@@ -314,10 +316,11 @@ class HostInterface:
         body: Callable[..., object],
         signature: inspect.Signature,
         marked: _Marked | None,
-        skip: int = 0,
+        method: str = "",
     ) -> None:
-        """Add a part of a resource; it takes the `Call`, if at all, after ``skip``."""
-        marked = marked or _Marked(None, None, None)
+        """Add a part of a resource; a method takes the `Call` after the object."""
+        skip = 1 if method else 0
+        marked = marked or _Marked()
         if marked.wit is not None:
             nameless(marked.wit)
         parameters = list(signature.parameters.values())
@@ -327,9 +330,10 @@ class HostInterface:
             fewest, most = fewest - 1, None if most is None else most - 1
 
         def run(call: Call, *args: Any) -> object:
-            if takes_call:
-                return body(*args[:skip], call, *args[skip:])
-            return body(*args)
+            # A method is looked up in the object: it may be of a class of its own.
+            called = getattr(args[0], method) if method else body
+            given = args[skip:]
+            return called(call, *given) if takes_call else called(*given)
 
         self.functions[name] = HostFunction(
             name, run, marked.needs, fewest, most, wit=marked.wit
@@ -360,10 +364,41 @@ def _kebab(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
-def _runs(made: type, name: str) -> bool:
-    """Tell whether a class has a method that can run when a resource is dropped."""
-    method = getattr(made, name, None)
-    return callable(method) and not inspect.iscoroutinefunction(method)
+def _marked(member: object) -> _Marked:
+    """Return what `HostInterface.method` said of a method."""
+    marked = getattr(getattr(member, "__func__", member), "__airssys__", None)
+    return marked if isinstance(marked, _Marked) else _Marked()
+
+
+def _signature(body: Callable[..., object]) -> inspect.Signature:
+    try:
+        return inspect.signature(body)
+    except ValueError:  # some of Python's own classes have none
+        return inspect.signature(lambda *_: None)
+
+
+def _undroppable(method: Callable[..., object]) -> str:
+    """Say why a method cannot run when a resource is dropped."""
+    if inspect.iscoroutinefunction(method):
+        return (
+            "is an async def: nothing can wait for what runs when a resource is dropped"
+        )
+    try:
+        _signature(method).bind(None)
+    except TypeError:
+        return "takes more than the object itself, and nothing else is there to give"
+    return ""
+
+
+def _drops(made: type, name: str) -> bool:
+    """Tell whether a class has a method that is to run when a resource is dropped."""
+    method = inspect.getattr_static(made, name, None)
+    # What is marked is a method for guests.
+    return (
+        inspect.isfunction(method)
+        and not _undroppable(method)
+        and _marked(method) == _Marked()
+    )
 
 
 def _takes_call(parameters: Sequence[inspect.Parameter]) -> bool:

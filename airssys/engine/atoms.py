@@ -134,9 +134,12 @@ def _buffer(value: Any) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
         raise Mismatch("list<u8> (bytes)", value)
     try:
-        return bytes(memoryview(value))
+        view = memoryview(value)
     except ValueError:
         raise Mismatch("list<u8> (bytes)", "a released memoryview") from None
+    if view.itemsize != 1:
+        raise Mismatch("list<u8> (bytes)", f"a memoryview of {view.format!r}")
+    return bytes(view)
 
 
 def lower_enum(type_: Enum) -> Lowering:

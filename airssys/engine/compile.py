@@ -19,7 +19,10 @@ from .lane import Plan, may_need_lane, plan, rewritten, skeleton
 from .read import TypeReader
 from .types import Extern
 
-__all__ = ("MAGIC", "Compiled", "Compiler")
+__all__ = ("FORM", "MAGIC", "Compiled", "Compiler")
+
+FORM: Final = 1
+"""The form of what is kept in a cache; another number leaves older entries alone."""
 
 MAGIC: Final = b"\0asm"
 _CORE_MODULE: Final = b"\1\0\0\0"

@@ -23,7 +23,7 @@ from . import _ffi
 from .bound import Bindable, Bound
 from .cache import Cache, default_folder
 from .ceiling import Ceiling
-from .compile import MAGIC, Compiled, Compiler
+from .compile import FORM, MAGIC, Compiled, Compiler
 from .fiber import Pace, Slicing, Threads
 from .instance import Instance
 from .layout import Unsupported
@@ -112,7 +112,14 @@ class Engine:
             f"airssys guests of engine {id(self)}"
         )
         settings = repr(
-            (_ffi.VERSION, platform.machine(), stack, memory_reservation, optimize)
+            (
+                FORM,
+                _ffi.VERSION,
+                platform.machine(),
+                stack,
+                memory_reservation,
+                optimize,
+            )
         )
         self._compiler = Compiler(self.wasmtime, settings, kept, bytes_lane)
 

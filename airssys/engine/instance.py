@@ -103,7 +103,10 @@ class Instance:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None or self._running is not None:
+            self.close()
+        else:
+            self._end("closed", error)
 
     def __del__(self) -> None:
         # A call that was abandoned with its instance, in one cycle of garbage, may be

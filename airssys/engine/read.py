@@ -249,7 +249,8 @@ class TypeReader:
                 result = self._optional("func_type_result", pointer)
                 return FuncType(params, result, _is_async(pointer))
             case _Item.INSTANCE:
-                self._home, outside = name, self._home
+                outside = self._home
+                self._home = f"{outside}#{name}" if outside else name
                 exports = self._externs("instance_type_export", pointer)
                 self._home = outside
                 return InstanceType(exports)

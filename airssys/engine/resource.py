@@ -74,7 +74,7 @@ class Handle:
             ValueMismatch: The handle is closed, or an argument does not fit.
             MissingExport: There is no such method.
         """
-        method = method.replace("_", "-")
+        method = method.strip("_").replace("_", "-")
         name = f"[method]{self.type.name}.{method}"
         home = f"{self.type.home}#" if self.type.home else ""
         return await self._resources.owner().call(f"{home}{name}", self, *args)
@@ -277,7 +277,8 @@ class Resources:
     def destroy(self) -> None:
         """Run the destructors of the host's objects that the guest dropped."""
         dropped, self.dropped = self.dropped, []
-        self._destroy([self._take(rep) for rep in dropped])
+        held = {id(each): each for each in map(self._take, dropped)}
+        self._destroy(list(held.values()))
 
     def end(self, why: str) -> None:
         """Run the destructors of all objects that are left: the guest is gone."""

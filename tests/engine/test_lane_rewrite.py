@@ -188,3 +188,28 @@ def test_large_types_take_no_time() -> None:
         return (await Engine(cache=False).compile(text)).lane
 
     assert anyio.run(compile_) in ({"echo"}, set())
+
+
+async def test_a_component_that_is_given_another_works_without_the_lane(
+    make: Any,
+) -> None:
+    text = """(component
+      (component $user
+        (import "c" (component $c
+          (export "len" (func (param "b" (list u8)) (result u32)))))
+        (instance $i (instantiate $c))
+        (export "len" (func $i "len")))
+      (component $given
+        (core module $m (memory (export "m") 1)
+          (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+          (func (export "len") (param i32 i32) (result i32) (local.get 1)))
+        (core instance $i (instantiate $m))
+        (alias core export $i "m" (core memory $mem))
+        (alias core export $i "realloc" (core func $realloc))
+        (func (export "len") (param "b" (list u8)) (result u32)
+          (canon lift (core func $i "len") (memory $mem) (realloc $realloc))))
+      (instance $made (instantiate $user (with "c" (component $given))))
+      (export "len" (func $made "len")))"""
+    with await make(text) as instance:
+        assert not instance.component.lane
+        assert await instance.call("len", b"\xff" * 9) == 9

@@ -50,3 +50,31 @@ async def test_a_nested_instance_of_a_compatible_version_is_taken(make: Any) -> 
     inner.function(lambda _call: 1, name="ask")
     with await make(NESTED, [inner]) as instance:
         assert await instance.call("acme:deep/api@1.0.0#one#f") == 2
+
+
+DEEP = """(component
+  (core module $code (global $n (mut i32) (i32.const 0))
+    (func (export "end") (param i32) (global.set $n (local.get 0)))
+    (func (export "ended") (result i32) (global.get $n)))
+  (core instance $c (instantiate $code))
+  (alias core export $c "end" (core func $end))
+  (type $r (resource (rep i32) (dtor (func $end))))
+  (core func $new (canon resource.new $r))
+  (func $make (param "n" u32) (result (own $r)) (canon lift (core func $new)))
+  (component $names
+    (import "r" (type $r (sub resource)))
+    (import "make" (func $make (param "n" u32) (result (own $r))))
+    (export $out "thing" (type $r))
+    (export "make" (func $make) (func (param "n" u32) (result (own $out)))))
+  (instance $in (instantiate $names (with "r" (type $r)) (with "make" (func $make))))
+  (instance $outer (export "inner" (instance $in)))
+  (export "acme:deep/api" (instance $outer))
+  (func (export "ended") (result u32) (canon lift (core func $c "ended"))))"""
+
+
+async def test_a_resource_of_a_nested_instance_is_destroyed(make: Any) -> None:
+    with await make(DEEP) as instance:
+        thing = await instance.call("acme:deep/api#inner#make", 7)
+        assert thing.type.home == "acme:deep/api#inner"
+        await thing.close()
+        assert await instance.call("ended") == 7

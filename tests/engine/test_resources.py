@@ -712,6 +712,98 @@ FAILS = r"""(component
 """``f`` makes an object, drops it and returns err."""
 
 
+MAKES = r"""(component
+  (import "made" (instance $host
+    (export "thing" (type $b (sub resource)))
+    (export "make" (func (result (own $b))))))
+  (alias export $host "thing" (type $b))
+  (core func $make (canon lower (func $host "make")))
+  (core func $drop (canon resource.drop $b))
+  (core module $code
+    (import "h" "make" (func $make (result i32)))
+    (import "h" "drop" (func $drop (param i32)))
+    (func (export "f") (local i32)
+      (local.set 0 (call $make))
+      (call $drop (call $make))
+      (call $drop (local.get 0))))
+  (core instance $c (instantiate $code (with "h" (instance
+    (export "make" (func $make)) (export "drop" (func $drop))))))
+  (func (export "f") (canon lift (core func $c "f"))))"""
+"""``f`` gets two handles and drops both."""
+
+
+async def test_two_handles_that_one_call_drops_destroy_their_object_once(
+    make: Any,
+) -> None:
+    host, dropped = HostInterface("made"), []
+
+    @host.resource
+    class Thing:
+        def drop(self) -> None:
+            dropped.append("base")
+
+    class Better(Thing):
+        def drop(self) -> None:
+            dropped.append("better")
+
+    thing = Better()
+    host.function(lambda _call: thing, name="make")
+    with await make(MAKES, [host]) as instance:
+        await instance.call("f")
+        assert dropped == ["better"]
+
+    assert dropped == ["better"]
+
+
+def test_only_methods_are_offered_and_the_destructor_is_not() -> None:
+    host = HostInterface("x")
+
+    @host.resource
+    class Thing(dict[str, int]):
+        Kind = int
+
+        def drop(self) -> None: ...
+
+        def close(self, _reason: int) -> None: ...
+
+        def from_(self) -> None: ...
+
+    assert {each for each in host.functions if "dict" not in each} == {
+        "[constructor]thing",
+        "[method]thing.close",
+        "[method]thing.from",
+    }
+    with pytest.raises(TypeError, match=r"Door\.close takes more than the object"):
+
+        @host.resource(drop="close")
+        class Door:
+            def close(self, _reason: int) -> None: ...
+
+    @host.resource
+    class Gate:
+        @host.method(name="shut")
+        def close(self) -> None: ...
+
+    assert host.resources["gate"].drop is None
+    assert "[method]gate.shut" in host.functions
+
+
+async def test_an_error_in_a_with_block_is_not_hidden_by_a_destructors(
+    make: Any, buckets: Buckets
+) -> None:
+    def end(_self: object) -> None:
+        raise LookupError
+
+    host = HostInterface("test:host/buckets@1.0.0")
+    host.resource(type("Bucket", (buckets.made,), {"end": end}), drop="end")
+    instance = await make(BUCKETS, [host])
+    await instance.call("hold", 1)
+    with pytest.raises(KeyError, match="mine") as raised, instance:
+        raise KeyError("mine")
+
+    assert "LookupError" in raised.value.__notes__[0]
+
+
 class Closing:
     """An integer whose reading closes something."""
 

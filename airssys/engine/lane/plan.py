@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from attrs import evolve, field, frozen
@@ -44,18 +44,27 @@ class Plan:
 def plan(imports: Mapping[str, Extern], exports: Mapping[str, Extern]) -> Plan:
     """Return what is to be done to a guest of this type."""
     resources: dict[ResourceType, tuple[str, str]] = {}
-    for name, extern in exports.items():
-        home = name if isinstance(extern, InstanceType) else ""
-        inner = extern.exports if isinstance(extern, InstanceType) else {name: extern}
-        for each, resource in inner.items():
-            if isinstance(resource, ResourceType) and not resource.imported:
-                resources.setdefault(resource, (home, each))
+    for home, name, resource in _resources("", exports):
+        if not resource.imported:
+            resources.setdefault(resource, (home, name))
     return Plan(
         _with_bytes(exports),
         _with_bytes(imports),
         {resource: f"airssys-drop-{i}" for i, resource in enumerate(resources)},
         tuple(resources.values()),
     )
+
+
+def _resources(
+    home: str, externs: Mapping[str, Extern]
+) -> Iterator[tuple[str, str, ResourceType]]:
+    """Yield resources with the path of their instance and their name."""
+    for name, extern in externs.items():
+        if isinstance(extern, ResourceType):
+            yield home, name, extern
+        elif isinstance(extern, InstanceType):
+            inner = f"{home}#{name}" if home else name
+            yield from _resources(inner, extern.exports)
 
 
 def _with_bytes(externs: Mapping[str, Extern]) -> frozenset[str]:

@@ -347,6 +347,8 @@ class Reader:
         """Read an import, or an export within a type: a name and what it stands for."""
         name = self.extern_name()
         sort, known = self.described()
+        if sort == COMPONENT and self._retype:
+            raise Unreadable("a component that is given another one")
         self._scope.add(sort, known)
         return name, known
 

@@ -28,6 +28,7 @@ from .scope import (
     CORE_MEMORY,
     CORE_MODULE,
     FUNC,
+    INSTANCE,
     TYPE,
     Known,
     Scope,
@@ -341,7 +342,12 @@ class _Component:
         """Export a function that drops a resource's handle."""
         scope = self.scope
         if home:
-            instance = scope.exported[home]
+            first, *inner = home.split("#")
+            instance = scope.exported[first]
+            for each in inner:
+                self._write(_ALIAS, b"\1\5\0" + leb(instance) + _name(each))
+                instance = scope.count(INSTANCE)
+                scope.add(INSTANCE)
             self._write(_ALIAS, b"\1\3\0" + leb(instance) + _name(name))
             resource = scope.count(TYPE)
             scope.add(TYPE)
