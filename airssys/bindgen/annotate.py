@@ -13,7 +13,6 @@ from ..engine.types import (
     Flags,
     List,
     Map,
-    Octets,
     Opaque,
     Option,
     Own,
@@ -61,7 +60,7 @@ class Annotations:
         match type_:
             case Scalar(name):
                 return self._builtin(_SCALARS.get(name, "int"))
-            case List(Scalar("u8")) | Octets():
+            case List(Scalar("u8")):
                 return self._builtin("bytes")
             case List(element):
                 return f"{self._builtin(list_)}[{write(element)}]"

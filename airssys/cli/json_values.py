@@ -13,7 +13,6 @@ from ..engine.types import (
     Flags,
     List,
     Map,
-    Octets,
     Ok,
     Opaque,
     Option,
@@ -47,7 +46,7 @@ def to_json(value: Any, type_: WitType) -> Any:
     match type_:
         case Scalar("f32" | "f64"):
             return value if isfinite(value) else str(value)
-        case List(Scalar("u8")) | Octets():
+        case List(Scalar("u8")):
             return list(value)
         case List(element):
             return [to_json(item, element) for item in value]
@@ -71,7 +70,7 @@ def to_json(value: Any, type_: WitType) -> Any:
             return {word: None if inner is None else to_json(value.value, inner)}
         case Map(key, item):
             return to_json(list(value.items()), List(Tuple((key, item))))
-        case Own() | Borrow() | Octets() | Opaque():
+        case Own() | Borrow() | Opaque():
             return f"<{type_}>"
         case Scalar() | Enum():
             return value

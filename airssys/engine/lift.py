@@ -23,7 +23,6 @@ from .types import (
     Flags,
     List,
     Map,
-    Octets,
     Ok,
     Opaque,
     Option,
@@ -100,8 +99,8 @@ def lifting(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lift:
             return _result(type_, shapes)
         case Own() | Borrow():
             return _handle(type_, shapes)
-        case Octets() | Opaque():
-            raise Unsupported(str(type_))
+        case Opaque():
+            raise Unsupported(type_.name)
 
 
 def _text(block: bytes | bytearray, at: int, _: object) -> str:

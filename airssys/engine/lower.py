@@ -44,7 +44,6 @@ from .types import (
     Flags,
     List,
     Map,
-    Octets,
     Ok,
     Opaque,
     Option,
@@ -111,8 +110,8 @@ def lowering(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lowering:
             )
         case Own() | Borrow():
             return lower_handle(type_)
-        case Octets() | Opaque():
-            raise Unsupported(str(type_))
+        case Opaque():
+            raise Unsupported(type_.name)
 
 
 # --- scalars and strings ----------------------------------------------------------

@@ -29,7 +29,6 @@ __all__ = (
     "InstanceType",
     "List",
     "Map",
-    "Octets",
     "Ok",
     "Opaque",
     "Option",
@@ -152,14 +151,6 @@ class List:
 
     def __str__(self) -> str:
         return f"list<{self.element}>"
-
-
-@frozen
-class Octets:
-    """A ``list<u8>`` that crosses as a string, see `lane`; bytes in Python."""
-
-    def __str__(self) -> str:
-        return "list<u8>"
 
 
 @frozen
@@ -299,7 +290,6 @@ class Opaque:
 WitType: TypeAlias = (
     Scalar
     | List
-    | Octets
     | RecordType
     | Tuple
     | VariantType

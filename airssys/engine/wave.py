@@ -25,7 +25,6 @@ from .types import (
     Flags,
     List,
     Map,
-    Octets,
     Ok,
     Opaque,
     Option,
@@ -67,8 +66,6 @@ def render_wave(value: Any, type_: WitType) -> str:
     match type_:
         case Scalar():
             return _scalar(value, type_.name)
-        case Octets():
-            return render_wave(value, List(Scalar("u8")))
         case List(element):
             return f"[{_joined(render_wave(item, element) for item in value)}]"
         case Tuple(elements):
@@ -98,7 +95,7 @@ def render_wave(value: Any, type_: WitType) -> str:
         case Map(key, item):
             pairs = Tuple((key, item))
             return render_wave(list(value.items()), List(pairs))
-        case Own() | Borrow() | Octets() | Opaque():
+        case Own() | Borrow() | Opaque():
             return f"<{type_}>"
 
 
@@ -279,7 +276,7 @@ class _Reader:
         match type_:
             case Scalar():
                 return self.scalar(type_.name)
-            case List(Scalar("u8")) | Octets():
+            case List(Scalar("u8")):
                 return self.octets(type_)
             case List(element):
                 self.open("[", type_)
@@ -301,7 +298,7 @@ class _Reader:
                 return self.result(ok, err, type_)
             case Map(key, item):
                 return dict(self.value(List(Tuple((key, item)))))
-            case Own() | Borrow() | Octets() | Opaque():
+            case Own() | Borrow() | Opaque():
                 raise self.refusal(f"a {type_}, which cannot be written as text")
 
     def open(self, mark: str, type_: WitType) -> None:

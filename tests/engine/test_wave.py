@@ -16,7 +16,6 @@ from airssys.engine.types import (
     Flags,
     List,
     Map,
-    Octets,
     Ok,
     Opaque,
     Option,
@@ -297,7 +296,7 @@ def _values(type_: WitType | None) -> st.SearchStrategy[Any]:
             return st.builds(Ok, _values(ok)) | st.builds(Err, _values(err))
         case Map(key, value):
             return st.dictionaries(_values(key), _values(value), max_size=3)
-        case Own() | Borrow() | Octets() | Opaque():
+        case Own() | Borrow() | Opaque():
             raise AssertionError
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
+from typing import Final
 
 from ..types import (
     Enum,
@@ -11,7 +12,6 @@ from ..types import (
     FuncType,
     List,
     Map,
-    Octets,
     Option,
     RecordType,
     Result,
@@ -22,6 +22,7 @@ from ..types import (
 )
 
 __all__ = (
+    "BYTES",
     "cases",
     "discriminant",
     "elements",
@@ -33,6 +34,7 @@ __all__ = (
     "values",
 )
 
+BYTES: Final = List(Scalar("u8"))
 _SIZES = {
     **dict.fromkeys(("bool", "s8", "u8"), 1),
     **dict.fromkeys(("s16", "u16"), 2),
@@ -120,7 +122,7 @@ def size(type_: WitType) -> tuple[int, int]:
         place = _aligned(tag, max((to for _, to in sizes), default=1))
         return _aligned(place + longest, most), most
     match type_:
-        case Scalar("string") | List() | Map() | Octets():
+        case Scalar("string") | List() | Map():
             return 8, 4
         case Scalar(name):
             return _SIZES[name], _SIZES[name]
@@ -164,7 +166,7 @@ def flat(type_: WitType) -> list[str]:
                 joined = [_joined(*p) for p in zip_longest(joined, flat(case))]
         return ["i32", *joined]
     match type_:
-        case Scalar("string") | List() | Map() | Octets():
+        case Scalar("string") | List() | Map():
             return ["i32", "i32"]
         case Scalar(name):
             return [_FLAT.get(name, "i32")]

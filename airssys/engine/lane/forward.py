@@ -7,8 +7,18 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import Factory, define
 
-from ..types import FuncType, List, Map, Octets, Scalar, Tuple, WitType
-from .abi import cases, discriminant, elements, flat, offsets, parts, payload, size
+from ..types import FuncType, List, Map, Scalar, Tuple, WitType
+from .abi import (
+    BYTES,
+    cases,
+    discriminant,
+    elements,
+    flat,
+    offsets,
+    parts,
+    payload,
+    size,
+)
 from .machine import AREA, NAME
 
 __all__ = ("Forwarders", "area", "is_indirect")
@@ -35,7 +45,7 @@ def is_indirect(type_: FuncType) -> bool:
 def _points(type_: WitType) -> bool:
     """Tell whether a value points to more memory."""
     return any(
-        isinstance(part, List | Map | Octets) or part == Scalar("string")
+        isinstance(part, List | Map) or part == Scalar("string")
         for part in parts(type_)
     )
 
@@ -86,7 +96,7 @@ class Forwarders:
 
         Args:
             name: What it is exported as, and the guest's own imported as.
-            type_: The retyped function.
+            type_: Its type.
             done: What to call the function for after the call; empty if the guest has
                 none.
 
@@ -197,7 +207,7 @@ class Forwarders:
         pointer = f"(i32.load {memory} offset={offset} {at})"
         count = f"(i32.load {memory} offset={offset + 4} {at})"
         moved = self._moved(way, type_, pointer, count)
-        if isinstance(type_, Octets):
+        if type_ == BYTES:
             return [
                 f"{at} {moved} (local.set $size)",
                 f"(i32.store {memory} offset={offset})",
@@ -207,7 +217,7 @@ class Forwarders:
 
     def _moved(self, way: Way, type_: WitType, pointer: str, count: str) -> str:
         """Return code that copies what a pointer leads to, and leaves the new one."""
-        if isinstance(type_, Octets):
+        if type_ == BYTES:
             return f"(call ${way}-bytes {pointer} {count})"
         if isinstance(type_, Scalar):
             return f"(call ${way}-string {pointer} {count})"
@@ -262,7 +272,7 @@ class Forwarders:
             )
         at, count = _read(first, cores), _read(first + 1, cores)
         code = [self._moved(way, type_, at, count)]
-        if isinstance(type_, Octets):
+        if type_ == BYTES:
             code += _write(first + 1, cores)
         return [*code, *_write(first, cores)]
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from attrs import evolve, field, frozen
 
-from ..types import Extern, FuncType, InstanceType, List, ResourceType, Scalar
-from .abi import parts, values
+from ..types import Extern, FuncType, InstanceType, ResourceType
+from .abi import BYTES, parts, values
 
 __all__ = ("Plan", "plan")
-
-_BYTES: Final = List(Scalar("u8"))
 
 
 @frozen
@@ -74,4 +71,4 @@ def _with_bytes(externs: Mapping[str, Extern]) -> frozenset[str]:
 
 
 def _has_bytes(type_: FuncType) -> bool:
-    return any(part == _BYTES for each in values(type_) for part in parts(each))
+    return any(part == BYTES for each in values(type_) for part in parts(each))

@@ -18,7 +18,6 @@ from ..types import (
     FuncType,
     List,
     Map,
-    Octets,
     Opaque,
     Option,
     Own,
@@ -30,6 +29,7 @@ from ..types import (
     VariantType,
     WitType,
 )
+from .abi import BYTES
 from .binary import leb
 from .scope import (
     COMPONENT,
@@ -243,7 +243,7 @@ class Reader:
         element = self.value()
         if self._retype and element.is_u8:
             self.replace(start, _STRING, self._at)
-            return Known(Octets(), bytes=True)
+            return Known(BYTES, bytes=True)
         return Known.of(lambda: List(element.value), element)
 
     def defined(self, code: int) -> Known:

@@ -48,7 +48,7 @@ class Known:
     """What is known of a type, a function, an instance or a component."""
 
     type: WitType | FuncType | None = None
-    """The type itself, or the function's, with bytes retyped."""
+    """The type itself, or the function's."""
     bytes: bool = False
     """Whether there is a ``list<u8>`` in it."""
     exports: Mapping[str, Known] | None = None
