@@ -24,6 +24,7 @@ __all__ = (
     "Instrument",
     "Needs",
     "check_needs",
+    "dashed",
 )
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -294,7 +295,7 @@ class HostInterface:
             name, made, None if drop is None else methodcaller(drop)
         )
         make = made if constructor is None else getattr(made, constructor)
-        self._add_body(f"[constructor]{name}", make, _signature(make), None)
+        self._add_body(f"[constructor]{name}", make, _Marked())
         for each in dir(made):
             member = inspect.getattr_static(made, each)
             if each.startswith("_") or each in {constructor, drop}:
@@ -306,24 +307,22 @@ class HostInterface:
             else:
                 continue
             marked = _marked(member)
-            wit_name = marked.name or each.strip("_").replace("_", "-")
+            wit_name = marked.name or dashed(each)
             full = f"[{word}]{name}.{wit_name}"
-            self._add_body(full, body, _signature(body), marked, method)
+            self._add_body(full, body, marked, method)
 
     def _add_body(
         self,
         name: str,
         body: Callable[..., object],
-        signature: inspect.Signature,
-        marked: _Marked | None,
+        marked: _Marked,
         method: str = "",
     ) -> None:
         """Add a part of a resource; a method takes the `Call` after the object."""
         skip = 1 if method else 0
-        marked = marked or _Marked()
         if marked.wit is not None:
             nameless(marked.wit)
-        parameters = list(signature.parameters.values())
+        parameters = list(_signature(body).parameters.values())
         fewest, most = _counted(body, parameters)
         takes_call = _takes_call(parameters[skip : skip + 1])
         if takes_call:
@@ -346,7 +345,7 @@ class HostInterface:
         needs: Needs | None,
         wit: str | None,
     ) -> None:
-        name = name or body.__name__.strip("_").replace("_", "-")
+        name = name or dashed(body.__name__)
         if name in self.functions:
             raise ValueError(f"{self.name!r} already has a function {name!r}")
         fewest, most = _parameters(body)
@@ -357,6 +356,11 @@ class HostInterface:
         self.functions[name] = HostFunction(
             name, body, needs, max(fewest, 0), most, wit=wit
         )
+
+
+def dashed(name: str) -> str:
+    """Return the WIT name for a function's: ``from_`` is ``from``."""
+    return name.strip("_").replace("_", "-")
 
 
 def _kebab(name: str) -> str:

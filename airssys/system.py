@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict, define, field
 
-from .abc import HostInterface, Instrument
+from .abc import HostInterface, Instrument, dashed
 from .artifact import Artifact, check_actor, load
 from .child import ChildStatus
 from .config import HostConfig, load_config
@@ -221,7 +221,7 @@ class System:
             _refuse_options("a function", limits=limits, grants=grants, config=config)
             name = str(getattr(what, "__name__", "actor"))
             spec = self._specs.function(
-                id or name.strip("_").replace("_", "-"),
+                id or dashed(name),
                 what,
                 args,
                 _rules(Rules(), restart, shutdown, significant=significant),

@@ -72,16 +72,16 @@ class Compiler:
                     "it is a core module, not a component "
                     "(make one with: wasm-tools component new)",
                 )
-            return self._rewritten(binary) or self._bare(binary)
+            digest = hashlib.sha256(binary).digest()
+            return self._rewritten(binary, digest) or self._bare(binary, digest)
         except wasmtime.WasmtimeError as error:
             raise InvalidComponent(name, _reason(str(error))) from None
 
-    def _bare(self, binary: bytes) -> Compiled:
-        digest = hashlib.sha256(binary).digest()
+    def _bare(self, binary: bytes, digest: bytes) -> Compiled:
         code = self._code("", digest, lambda: binary)
         return Compiled(len(binary), code, *self._types(code))
 
-    def _rewritten(self, binary: bytes) -> Compiled | None:
+    def _rewritten(self, binary: bytes, digest: bytes) -> Compiled | None:
         """Compile a component with the lane in it; None where it needs none.
 
         What is to be done must be known before its code is compiled, which takes long.
@@ -91,7 +91,6 @@ class Compiler:
         with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
             if not may_need_lane(binary):
                 return None
-            digest = hashlib.sha256(binary).digest()
             bones = self._code("skeleton", digest, lambda: skeleton(binary))
             imports, exports = self._types(bones)
             full = plan(imports, exports)
@@ -101,8 +100,11 @@ class Compiler:
                     return None
                 with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
                     new = rewritten(binary, lane=each.lane, drops=each.resources)
-                    digest = hashlib.sha256(new.binary).digest()
-                    code = self._code("", digest, partial(bytes, new.binary))
+                    code = self._code(
+                        "",
+                        hashlib.sha256(new.binary).digest(),
+                        partial(bytes, new.binary),
+                    )
                     return Compiled(
                         len(binary),
                         code,

@@ -79,9 +79,9 @@ class Instance:
         engine.ceiling.admit(component.name, component.mappings)
         self._store: Store | None = (store := Store(engine.pointer))
         self._handles = Resources(
-            component.name, store.context, link.resources, weakref.ref(self)
+            component.name, store.context, link, weakref.ref(self)
         )
-        store.host = link.host(self._handles)
+        store.host = self._handles
         _ffi.store_limiter(
             store.pointer,
             limits.memory,

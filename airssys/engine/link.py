@@ -15,7 +15,7 @@ from ..core.errors import UnknownImport
 from ..core.functype import compared
 from . import _ffi
 from .layout import Unsupported
-from .resource import Hosted, Resources
+from .resource import Hosted
 from .signature import ImportSignature
 from .types import (
     Extern,
@@ -28,7 +28,7 @@ from .types import (
     shortened,
 )
 
-__all__ = ("HostOf", "Link", "Linked", "agreement", "link")
+__all__ = ("Link", "Linked", "agreement", "link")
 
 _NO_FINALIZER: Final = None
 
@@ -61,24 +61,6 @@ class Link:
         self.pointer: int = _ffi.address(linker.ptr())
         self.functions: list[Linked] = functions
         self.resources: dict[ResourceType, Hosted] = resources
-
-    def host(self, handles: Resources) -> HostOf:
-        """Return what the guest of an instance reaches of the host."""
-        return HostOf(self.functions, handles)
-
-
-@frozen
-class HostOf:
-    """The host as the guest of one instance sees it."""
-
-    functions: list[Linked]
-    handles: Resources
-
-    def lift(self, index: int, arguments: int) -> list[object]:
-        return self.functions[index].signature.lift(arguments, self.handles)
-
-    def drop(self, rep: int) -> None:
-        self.handles.dropped.append(rep)
 
 
 def agreement(name: str) -> tuple[str, tuple[int, ...]]:

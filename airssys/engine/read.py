@@ -88,8 +88,13 @@ _nth_case = _get(
 _nth_type = _get("tuple_type_types_nth", _P, c_size_t, _P, returns=c_bool)
 _part = {
     what: _get(what, _P, _P)
-    for what in ("list_type_element", "option_type_ty", "map_type_key")
-} | {"map_type_value": _get("map_type_value", _P, _P)}
+    for what in (
+        "list_type_element",
+        "option_type_ty",
+        "map_type_key",
+        "map_type_value",
+    )
+}
 _optional_part = {
     what: _get(what, _P, _P, returns=c_bool)
     for what in ("result_type_ok", "result_type_err", "func_type_result")

@@ -7,17 +7,20 @@ the guest it is a number, by which it is found again here.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import Any, Final, Protocol, Self
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from attrs import define, frozen
 
-from ..abc import HostResource
+from ..abc import HostResource, dashed
 from ..core.errors import InstanceClosed
 from . import _ffi
 from .kept import Kept
 from .layout import Mismatch
 from .types import Borrow, Own, ResourceType
+
+if TYPE_CHECKING:
+    from .link import Link
 
 __all__ = ("Handle", "Hosted", "Resources")
 
@@ -74,8 +77,7 @@ class Handle:
             ValueMismatch: The handle is closed, or an argument does not fit.
             MissingExport: There is no such method.
         """
-        method = method.strip("_").replace("_", "-")
-        name = f"[method]{self.type.name}.{method}"
+        name = f"[method]{self.type.name}.{dashed(method)}"
         home = f"{self.type.home}#" if self.type.home else ""
         return await self._resources.owner().call(f"{home}{name}", self, *args)
 
@@ -148,18 +150,18 @@ class _Held:
 
 
 class Resources:
-    """The resources of one instance."""
+    """The resources of one instance, and so what its guest reaches of the host."""
 
     __slots__ = (
-        *("_context", "_held", "_hosted", "_last", "_objects", "_out", "_owner"),
-        *("closing", "component", "dropped", "dropping", "ended"),
+        *("_context", "_functions", "_held", "_hosted", "_last", "_objects", "_out"),
+        *("_owner", "closing", "component", "dropped", "dropping", "ended"),
     )
 
     def __init__(
         self,
         component: str,
         context: int,
-        hosted: Mapping[ResourceType, Hosted],
+        link: Link,
         owner: Callable[[], _Owner | None],
     ) -> None:
         self.component: str = component
@@ -173,7 +175,8 @@ class Resources:
         self.ended: str | None = None
         """Why the instance has ended; None: it has not."""
         self._context = context
-        self._hosted = hosted
+        self._functions = link.functions
+        self._hosted = link.resources
         self._objects: dict[int, _Held] = {}
         self._held: dict[int, _Held] = {}
         self._last = 0
@@ -185,6 +188,14 @@ class Resources:
         if owner is None or self.ended is not None:
             raise InstanceClosed(self.component, self.ended or "closed")
         return owner
+
+    # The host of a `Store`, during a poll:
+
+    def lift(self, index: int, arguments: int) -> list[object]:
+        return self._functions[index].signature.lift(arguments, self)
+
+    def drop(self, rep: int) -> None:
+        self.dropped.append(rep)
 
     # Handles of `lower`:
 

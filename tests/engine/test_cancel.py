@@ -15,7 +15,7 @@ from airssys.core.errors import InstanceBusy, InstanceClosed, Overtime
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
 from airssys.engine.fiber import Slicing
-from airssys.engine.link import HostOf
+from airssys.engine.resource import Resources
 
 from . import guests
 
@@ -316,13 +316,13 @@ async def test_a_long_computation_moves_to_a_thread_and_its_host_calls_do_not(
 
     with await make(guests.asks_host(), [host]) as instance:
         # Whoever polls calls back; what is asked for is noted on that thread.
-        lift = HostOf.lift
+        lift = Resources.lift
 
-        def noting(host: HostOf, index: int, arguments: int) -> Any:
+        def noting(host: Resources, index: int, arguments: int) -> Any:
             polled_on.add(threading.get_ident())
             return lift(host, index, arguments)
 
-        monkeypatch.setattr(HostOf, "lift", noting)
+        monkeypatch.setattr(Resources, "lift", noting)
         assert await instance.call("compute", 4) == 5
         threaded = set(polled_on)
         assert await instance.call("run", 4) == 5

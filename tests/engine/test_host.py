@@ -16,7 +16,7 @@ import pytest
 from airssys.abc import Call, HostFunction, HostInterface, check_needs
 from airssys.core.capability import Custom, Grants
 from airssys.core.errors import CapabilityDenied, GuestTrapped, InstanceClosed, WitError
-from airssys.engine.link import HostOf
+from airssys.engine.resource import Resources
 
 from . import guests
 
@@ -326,7 +326,7 @@ async def test_a_problem_inside_a_callback_surfaces_and_ends_the_instance(
     def lift(_host: object, _index: int, _arguments: int) -> list[object]:
         raise error
 
-    monkeypatch.setattr(HostOf, "lift", lift)
+    monkeypatch.setattr(Resources, "lift", lift)
     with pytest.raises(BaseException) as raised:  # noqa: PT011 - compared below
         await instance.call(export, 1)
 
@@ -345,7 +345,7 @@ def in_new_process(text: str, *args: str) -> subprocess.CompletedProcess[str]:
         from airssys.abc import HostInterface
         from airssys.engine.component import Engine
         from airssys.engine.fiber import Slicing
-        from airssys.engine.link import HostOf
+        from airssys.engine.resource import Resources
         from tests.engine import guests
 
         host = HostInterface("test:host/api")
@@ -382,7 +382,7 @@ def test_no_exception_of_a_host_function_ends_the_process(
 
         ask(fail if place == "body" else lambda call, n: n)
         if place == "lift":
-            HostOf.lift = fail
+            Resources.lift = fail
 
         async def main():
             global error
@@ -402,7 +402,7 @@ def test_no_exception_of_a_host_function_ends_the_process(
     )
 
     assert (done.returncode, done.stdout.split()) == (0, ["same"] * 8), done.stderr
-    assert HostOf.lift.__module__ == "airssys.engine.link"
+    assert Resources.lift.__module__ == "airssys.engine.resource"
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
