@@ -18,7 +18,7 @@ from airssys.engine.types import Variant
 
 from . import guests
 from .guests import PAD
-from .test_resources import BUCKETS
+from .test_resources import BUCKETS, Buckets
 
 pytestmark = pytest.mark.guest
 
@@ -184,29 +184,11 @@ class Unspeakable(Exception):
 async def test_a_trap_is_told_though_a_destructor_raises_what_cannot_be_shown(
     make: Any,
 ) -> None:
+    def drop(_self: object) -> None:
+        raise Unspeakable
+
     host = HostInterface("test:host/buckets@1.0.0")
-
-    @host.resource
-    class Bucket:
-        def __init__(self, n: int) -> None:
-            self.n = n
-
-        def get(self, by: int) -> int:
-            return by
-
-        def same(self, other: Bucket) -> bool:
-            return self is other
-
-        def itself(self) -> Bucket:
-            return self
-
-        @staticmethod
-        def merge(a: Bucket, b: Bucket) -> Bucket:
-            return Bucket(a.n + b.n)
-
-        def drop(self) -> None:
-            raise Unspeakable
-
+    host.resource(type("Bucket", (Buckets().made,), {"drop": drop}))
     instance = await make(BUCKETS, [host])
     with pytest.raises(GuestTrapped) as raised:
         await instance.call("trap", 1)

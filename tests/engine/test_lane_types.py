@@ -7,32 +7,27 @@ from typing import Any, Final
 
 import anyio
 import pytest
-from attrs import Factory, define
+from attrs import define
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airssys.abc import Call, HostInterface
 from airssys.engine.component import Component, Engine
-from airssys.engine.lane.abi import flat
 from airssys.engine.types import (
     Enum,
-    Err,
     Flags,
     List,
     Map,
-    Ok,
     Option,
-    Record,
     RecordType,
     Result,
     Scalar,
     Tuple,
-    Variant,
     VariantType,
     WitType,
 )
 
-from .guests import MEMORY
+from .made import Texts, relay, values
 
 pytestmark = pytest.mark.guest
 
@@ -56,8 +51,6 @@ class Types:
     """Makes up types."""
 
     random: Random
-    named: dict[WitType, str] = Factory(dict)
-    """The text of each type that needs a name, which is its place."""
 
     def any(self, depth: int) -> WitType:
         if depth == 0 or self.random.random() < 0.15:
@@ -92,118 +85,19 @@ class Types:
             case _:
                 return Tuple(tuple(inner))
 
-    def text(self, type_: WitType) -> str:
-        """Return the component text for a type, after which its names are known."""
-        match type_:
-            case Scalar(name):
-                return name
-            case List(element):
-                return f"(list {self.text(element)})"
-            case Map(key, value):
-                return f"(map {self.text(key)} {self.text(value)})"
-            case Tuple(elements):
-                return f"(tuple {' '.join(map(self.text, elements))})"
-            case Option(some):
-                return f"(option {self.text(some)})"
-            case Result(ok, err):
-                good = "" if ok is None else self.text(ok)
-                return f"(result {good} {'' if err is None else self.err(err)})"
-            case RecordType(fields):
-                parts = (f'(field "{name}" {self.text(t)})' for name, t in fields)
-                return self.name(type_, f"(record {' '.join(parts)})")
-            case VariantType(cases):
-                parts = (
-                    f'(case "{name}" {"" if t is None else self.text(t)})'
-                    for name, t in cases
-                )
-                return self.name(type_, f"(variant {' '.join(parts)})")
-            case Enum(names) | Flags(names):
-                word = "enum" if isinstance(type_, Enum) else "flags"
-                words = " ".join(f'"{name}"' for name in names)
-                return self.name(type_, f"({word} {words})")
-            case _:
-                raise AssertionError(type_)
 
-    def err(self, type_: WitType) -> str:
-        return f"(error {self.text(type_)})"
-
-    def name(self, type_: WitType, text: str) -> str:
-        self.named.setdefault(type_, text)
-        return f"$t{list(self.named).index(type_)}"
-
-
-def values(type_: WitType) -> st.SearchStrategy[Any]:
+def _leaf(type_: WitType) -> st.SearchStrategy[Any] | None:
     match type_:
         case Scalar(name):
             return _SCALARS[name]
         case List(Scalar("u8")):
             return st.binary(max_size=200) | _ASCII
-        case List(element):
-            return st.lists(values(element), max_size=4)
-        case Map(key, value):
-            return st.dictionaries(values(key), values(value), max_size=3)
-        case Tuple(elements):
-            return st.tuples(*map(values, elements))
-        case Option(some):
-            return st.none() | values(some)
-        case Result(ok, err):
-            good = st.just(Ok()) if ok is None else st.builds(Ok, values(ok))
-            bad = st.just(Err()) if err is None else st.builds(Err, values(err))
-            return good | bad
-        case RecordType(fields):
-            known = {name.replace("-", "_"): values(field) for name, field in fields}
-            return st.fixed_dictionaries(known).map(lambda found: Record(**found))
-        case VariantType(cases):
-            choices: list[st.SearchStrategy[Any]] = [
-                st.just(Variant(name))
-                if case is None
-                else st.builds(Variant, st.just(name), values(case))
-                for name, case in cases
-            ]
-            return st.one_of(choices)
-        case Enum(names):
-            return st.sampled_from(names)
-        case Flags(names):
-            return st.frozensets(st.sampled_from(names))
         case _:
-            raise AssertionError(type_)
+            return None
 
 
-def relay(types: Types, params: list[WitType]) -> str:
-    """Return a guest whose ``run`` passes its parameters to the host's ``pass``.
-
-    Both return all of them. The guest has no look at them, so they are passed just as
-    they came: in up to 16 core values, or in memory.
-    """
-    texts = [types.text(param) for param in params]
-    taken = " ".join(f'(param "p{i}" {text})' for i, text in enumerate(texts))
-    returned = f"(result (tuple {' '.join(texts)}))"
-    cores = [core for param in params for core in flat(param)]
-    if len(cores) > 16:
-        cores = ["i32"]
-    inside = "\n".join(
-        f'(type $x{i} {text}) (export "t{i}" (type $t{i} (eq $x{i})))'
-        for i, text in enumerate(types.named.values())
-    )
-    outside = "\n".join(
-        f'(alias export $host "t{i}" (type $t{i}))' for i in range(len(types.named))
-    )
-    passed = " ".join(f"(local.get {i})" for i in range(len(cores)))
-    return f"""(component
-      (import "test:host/api" (instance $host
-        {inside} (export "pass" (func {taken} {returned}))))
-      {outside} {MEMORY}
-      (core func $pass (canon lower (func $host "pass")
-        (memory $mem) (realloc $realloc)))
-      (core module $code
-        (import "host" "pass" (func $pass (param {" ".join(cores)} i32)))
-        (func (export "run") (param {" ".join(cores)}) (result i32)
-          (call $pass {passed} (i32.const 1024)) (i32.const 1024)))
-      (core instance $c (instantiate $code
-        (with "host" (instance (export "pass" (func $pass))))))
-      (func (export "run") {taken} {returned}
-        (canon lift (core func $c "run") (memory $mem) (realloc $realloc)
-          (post-return $reset))))"""
+def _several(element: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(element, max_size=4)
 
 
 @pytest.fixture
@@ -217,10 +111,8 @@ def host() -> HostInterface:
     return host
 
 
-def check(
-    engine: Engine, host: HostInterface, types: Types, params: list[WitType]
-) -> None:
-    text = relay(types, params)
+def check(engine: Engine, host: HostInterface, params: list[WitType]) -> None:
+    text = relay(Texts(), params)
 
     async def compile_() -> Component:
         return await engine.compile(text)
@@ -229,7 +121,9 @@ def check(
     assert component.lane == {"run"}
 
     @settings(max_examples=15, deadline=None)
-    @given(st.lists(values(Tuple(tuple(params))), min_size=1, max_size=4))
+    @given(
+        st.lists(values(Tuple(tuple(params)), _leaf, _several), min_size=1, max_size=4)
+    )
     def law(calls: list[Any]) -> None:
         async def there_and_back() -> list[Any]:
             with await component.instantiate([host]) as instance:
@@ -248,7 +142,7 @@ def test_any_types_cross_both_ways(
     types = Types(random)
     params = [types.any(random.randint(0, 3)) for _ in range(random.randint(0, 4))]
 
-    check(engine, host, types, [*params, OCTETS])
+    check(engine, host, [*params, OCTETS])
 
 
 @pytest.mark.parametrize("other", ["u32", "s64", "f32", "f64", "string"])
@@ -260,13 +154,13 @@ def test_bytes_share_core_values_with_other_cases(
     )
     nested = Result(variant, Tuple((Scalar(other), Scalar(other), OCTETS)))
 
-    check(engine, host, Types(Random(0)), [Option(nested), variant])
+    check(engine, host, [Option(nested), variant])
 
 
 def test_more_parameters_than_core_values_lie_in_memory(
     engine: Engine, host: HostInterface
 ) -> None:
-    check(engine, host, Types(Random(0)), [Scalar("u8"), Scalar("f64"), *[OCTETS] * 9])
+    check(engine, host, [Scalar("u8"), Scalar("f64"), *[OCTETS] * 9])
 
 
 def test_a_variant_of_many_cases_has_a_longer_number(
@@ -276,4 +170,4 @@ def test_a_variant_of_many_cases_has_a_longer_number(
         (*((f"c{i}", None) for i in range(299)), ("bytes", OCTETS), ("no", None))
     )
 
-    check(engine, host, Types(Random(0)), [many, List(many)])
+    check(engine, host, [many, List(many)])

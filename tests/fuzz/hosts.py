@@ -29,7 +29,7 @@ from airssys.engine.types import Ok, Result, Scalar, Tuple
 from ..engine.guests import PAD, through_host
 from .hostile import Own, OwnBase, disguised, raisers
 from .journal import Journal
-from .made import INTERFACE, relay, rights
+from .made import INTERFACE, guest, rights
 from .values import RUNS, World, engine, own_error
 from .wrong import spoiled
 
@@ -147,7 +147,7 @@ def fallible() -> Fallible:
 def round_(number: int, journal: Journal) -> None:
     """Let the host of a guest of made-up types misbehave."""
     world = World(number)
-    journal.begin(f"compile {relay(world.types, world.params)}")
+    journal.begin(f"compile {guest(world.types, world.params)}")
     anyio.run(world.compile, backend=world.backend)
     fallible()
     whole = Tuple(tuple(world.params))

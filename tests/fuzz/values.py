@@ -22,7 +22,7 @@ from airssys.engine.types import Tuple, WitType
 
 from .hostile import RAISED, disguised, raisers
 from .journal import Journal
-from .made import INTERFACE, TAIL, Bucket, Types, relay, rights
+from .made import INTERFACE, TAIL, Bucket, Types, guest, rights
 from .wrong import spoiled
 
 __all__ = ("RUNS", "World", "engine", "own_error", "round_")
@@ -70,7 +70,7 @@ class World:
             return args if self.answer is None else self.answer()
 
     async def compile(self) -> None:
-        text = relay(self.types, self.params)
+        text = guest(self.types, self.params)
         chosen = engine(bytes_lane=self.number % 3 > 0)
         self.component = await chosen.compile(text)
 
@@ -92,7 +92,7 @@ def own_error(error: BaseException, raised: BaseException) -> bool:
 def round_(number: int, journal: Journal) -> None:
     """Pass values of made-up types."""
     world = World(number)
-    journal.begin(f"compile {relay(world.types, world.params)}")
+    journal.begin(f"compile {guest(world.types, world.params)}")
     anyio.run(world.compile, backend=world.backend)
     right = st.lists(rights(Tuple(tuple(world.params))), min_size=1, max_size=4)
     several = [[rights(param) for param in world.params] for _ in world.params]
