@@ -369,3 +369,61 @@ async def test_the_lane_can_be_left_out() -> None:
     assert component.lane == frozenset()
     with await component.instantiate() as instance:
         assert await instance.call("echo", RANDOM) == RANDOM
+
+
+TELLS = """(component
+  (core module $code
+    (memory (export "memory") 300)
+    (global $returned (mut i32) (i32.const 0))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func (export "turn") (param i32 i32) (result i32)
+      (i32.store (i32.const 16) (local.get 0))
+      (i32.store (i32.const 20) (local.get 1))
+      (i32.const 16))
+    (func (export "done") (param i32)
+      (global.set $returned (i32.add (global.get $returned) (local.get 0))))
+    (func (export "returned") (result i32) (global.get $returned))
+    (func $deep unreachable)
+    (func $refuse (export "refuse") (param i32 i32) (call $deep)))
+  (core instance $c (instantiate $code))
+  (alias core export $c "memory" (core memory $mem))
+  (alias core export $c "realloc" (core func $realloc))
+  (alias core export $c "done" (core func $done))
+  (func (export "turn") (param "x" (list u8)) (result (list u8))
+    (canon lift (core func $c "turn") (memory $mem) (realloc $realloc)
+      (post-return $done)))
+  (func (export "returned") (result u32) (canon lift (core func $c "returned")))
+  (func (export "refuse") (param "x" (list u8))
+    (canon lift (core func $c "refuse") (memory $mem) (realloc $realloc))))"""
+
+
+@pytest.mark.parametrize("size", [1, 8 * MIB])
+@pytest.mark.parametrize("content", ["ascii", "other"])
+async def test_bytes_of_many_megabytes_cross_within_the_memory_limit(
+    make: Any, size: int, content: str
+) -> None:
+    octets = b"a" * size if content == "ascii" else (RANDOM * (size // 700 + 1))[-size:]
+    with await make(TELLS) as instance:
+        assert "turn" in instance.component.lane
+        assert await instance.call("turn", octets) == octets
+
+
+async def test_the_guests_post_return_is_called_once_with_its_own_result(
+    make: Any,
+) -> None:
+    with await make(TELLS) as instance:
+        for times in range(1, 4):
+            assert await instance.call("turn", b"\xff") == b"\xff"
+            assert await instance.call("returned") == 16 * times
+
+
+async def test_a_trap_behind_the_lane_names_the_guests_functions_alone(
+    make: Any,
+) -> None:
+    instance = await make(TELLS)
+    with pytest.raises(GuestTrapped) as raised:
+        await instance.call("refuse", b"\xff")
+
+    names = [frame.rpartition("+")[0] for frame in raised.value.backtrace]
+    assert names == ["code!deep", "code!refuse"]
+    assert (raised.value.kind, raised.value.export) == ("unreachable", "refuse")
