@@ -20,12 +20,16 @@ __all__ = (
     "Custom",
     "CustomGrant",
     "Denial",
+    "Filesystem",
     "FilesystemGrants",
     "Grants",
     "Messaging",
     "MessagingGrants",
+    "Network",
     "NetworkGrants",
+    "Process",
     "ProcessGrants",
+    "Storage",
     "StorageGrants",
     "check_interface",
 )
@@ -49,6 +53,58 @@ class Messaging:
         return _words(self.section, self.action, self.target)
 
 
+@frozen
+class Filesystem:
+    """To use a file or a folder."""
+
+    section: ClassVar[Literal["filesystem"]] = "filesystem"
+    action: Literal["read", "write", "delete", "list"]
+    target: str
+    """An absolute path in normal form: no symlink, no ``..``."""
+
+    def __str__(self) -> str:
+        return _words(self.section, self.action, self.target)
+
+
+@frozen
+class Network:
+    """To reach a host, to listen on a port, or to look a name up."""
+
+    section: ClassVar[Literal["network"]] = "network"
+    action: Literal["outbound", "inbound", "resolve"]
+    target: str
+    """``name:443``, ``1.2.3.4:443`` or ``[2001:db8::1]:443``; a port; a name."""
+
+    def __str__(self) -> str:
+        return _words(self.section, self.action, self.target)
+
+
+@frozen
+class Storage:
+    """To use a key of the component's own."""
+
+    section: ClassVar[Literal["storage"]] = "storage"
+    action: Literal["read", "write", "delete"]
+    target: str
+    """``component:self/`` and the key."""
+
+    def __str__(self) -> str:
+        return _words(self.section, self.action, self.target)
+
+
+@frozen
+class Process:
+    """To start a program, or to send signals to what was started."""
+
+    section: ClassVar[Literal["process"]] = "process"
+    action: Literal["spawn", "signal"]
+    target: str
+    """The program's absolute path in normal form; ``own`` for signals."""
+
+    def __str__(self) -> str:
+        return _words(self.section, self.action, self.target)
+
+
 def _without_version(name: str) -> str:
     return name.partition("@")[0]
 
@@ -67,7 +123,9 @@ class Custom:
         return _words(self.section, self.action, self.target)
 
 
-Capability: TypeAlias = Messaging | Custom
+Capability: TypeAlias = (
+    Filesystem | Network | Storage | Messaging | Process | Custom
+)
 """What a host function can need."""
 
 
@@ -255,8 +313,15 @@ class Grants:
         init=False, factory=dict, eq=False, repr=False
     )
 
-    def check(self, capability: Capability) -> Denial | None:
-        """Return why the capability is refused, or None where a grant covers it."""
+    def check(
+        self, capability: Capability, now: float | None = None
+    ) -> Denial | None:
+        """Return why the capability is refused, or None where a grant covers it.
+
+        Args:
+            capability: What is needed.
+            now: The wall clock, in seconds since 1970, for grants that expire.
+        """
         key = (capability.section, capability.action)
         allows = self._checks.get(key)
         if allows is None:

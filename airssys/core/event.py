@@ -19,8 +19,10 @@ __all__ = (
     "Delivered",
     "Denied",
     "Event",
+    "Granted",
     "HealthChecked",
     "Logged",
+    "QuotaNeared",
     "SupervisorGaveUp",
 )
 
@@ -112,14 +114,47 @@ class DeadLettered:
 
 @frozen
 class Denied:
-    """A component tried what no grant, or not its quota of messages, covers."""
+    """A component tried what no grant, or no quota of its own, covers."""
+
+    at: float
+    component: str
+    """The actor's id; outside a system the component's name."""
+    operation: str
+    """The host function, such as ``airssys:core/messaging@1.0.0#send``."""
+    needed: str
+    """The capability in words, such as ``send to 'acme/billing'``."""
+    reason: str
+    resource: str = ""
+    """What the guest asked for, in its own words, where `needed` has others."""
+    correlation: str = ""
+    """Names the guest's call, or the request it works on."""
+
+
+@frozen
+class Granted:
+    """A component did what a grant covers. Emitted only where someone asked for it."""
 
     at: float
     component: str
     operation: str
-    """The host function, such as ``airssys:core/messaging@1.0.0#send``."""
     needed: str
-    reason: str
+    resource: str = ""
+    correlation: str = ""
+
+
+@frozen
+class QuotaNeared:
+    """A quota is nearly used up. Comes again once less than half of it was in use."""
+
+    at: float
+    owner: str
+    """The actor's id, or the supervisor's whose quota its children share."""
+    quota: str
+    """``messages``, ``network``, ``cpu``, ``host_calls``, ``storage``, ``handles``."""
+    level: str
+    """``warning`` from 80 % on, ``critical`` from 95 % on."""
+    share: float
+    """How much of it is in use, from 0 to 1."""
 
 
 @frozen
@@ -155,6 +190,8 @@ Event: TypeAlias = (
     | Delivered
     | DeadLettered
     | Denied
+    | Granted
+    | QuotaNeared
     | CallCut
     | Logged
 )

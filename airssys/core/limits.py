@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import Final
 
-from attrs import Factory, evolve, field, frozen, validators
+from attrs import field, frozen, validators
 
-__all__ = ("KIB", "MIB", "PAGE", "Limits", "Quota", "TokenBucket", "Usage")
+__all__ = ("KIB", "MIB", "PAGE", "Limits", "Quota", "SharedQuota", "Usage")
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -76,47 +75,24 @@ class Quota:
     """Bytes of one message."""
     cpu: float = field(default=1.0, validator=validators.gt(0.0))
     """Seconds of computing in each second."""
+    handles: int = field(default=256, validator=_POSITIVE)
+    """Files, sockets, pools and child processes open at one time."""
+    host_calls: int = field(default=100_000, validator=_POSITIVE)
+    """Calls of host functions a second. One more waits until it may go on."""
 
 
-@frozen
-class TokenBucket:
-    """A rule for a rate: tokens come in steadily, and whatever is done takes some.
+@frozen(kw_only=True)
+class SharedQuota:
+    """What all children of a supervisor may use together; None: no limit of its own."""
 
-    No more than ``burst + rate * t`` tokens are taken in any ``t`` seconds. ``now`` is
-    a reading in seconds of any clock; if it goes back, nothing comes in meanwhile.
-    """
-
-    rate: float = field(validator=validators.gt(0))
-    """Tokens that come in each second."""
-    burst: float = field(validator=validators.gt(0))
-    """Tokens it holds. It is full at first."""
-    level: float = field(default=Factory(lambda self: self.burst, takes_self=True))
-    """Tokens there were at `since`; below zero where more were charged."""
-    since: float = -inf
-
-    def at(self, now: float) -> TokenBucket:
-        """Return the bucket with what has come in until now."""
-        if now <= self.since:
-            return self
-        level = min(self.burst, self.level + (now - self.since) * self.rate)
-        return evolve(self, level=level, since=now)
-
-    def wait(self, amount: float, now: float) -> float:
-        """Return the seconds until so much is there: 0 if it is, infinity if never."""
-        if amount > self.burst:
-            return inf
-        return max(0.0, (amount - self.at(now).level) / self.rate)
-
-    def take(self, amount: float, now: float) -> tuple[TokenBucket, float]:
-        """Take so much, or nothing where it is not there.
-
-        Returns:
-            The bucket, and the seconds to `wait`: 0 where the tokens were taken.
-        """
-        wait = self.wait(amount, now)
-        return (self.at(now) if wait else self.charge(amount, now)), wait
-
-    def charge(self, amount: float, now: float) -> TokenBucket:
-        """Take so much, if need be on credit: ``wait(0, now)`` is until it is paid."""
-        bucket = self.at(now)
-        return evolve(bucket, level=bucket.level - amount)
+    storage: int | None = field(default=None, validator=validators.optional(_POSITIVE))
+    network: int | None = field(default=None, validator=validators.optional(_POSITIVE))
+    messages: int | None = field(default=None, validator=validators.optional(_POSITIVE))
+    cpu: float | None = field(
+        default=None, validator=validators.optional(validators.gt(0.0))
+    )
+    """Seconds of computing in each second; more than 1 where several compute."""
+    handles: int | None = field(default=None, validator=validators.optional(_POSITIVE))
+    host_calls: int | None = field(
+        default=None, validator=validators.optional(_POSITIVE)
+    )
