@@ -25,7 +25,8 @@ def nameless(text: str) -> str:
     """Return a function's type in normal form, without the names of its parameters.
 
     ``func(key: string) -> u8`` becomes ``func(string) -> u8``. Named types are not
-    known here: a record is written as ``record { a: u32 }``.
+    known here: a record is written as ``record { a: u32 }``. A resource has its name
+    only, and ``own<file>`` is ``file``.
 
     Raises:
         ValueError: The text does not start with ``func(``, or its brackets do not
@@ -48,6 +49,8 @@ def nameless(text: str) -> str:
             kept.pop()  # a parameter's name
             continue
         kept.append(part)
+        if part == ">" and kept[-4:-2] == ["own", "<"]:
+            kept[-4:] = [kept[-2]]
     if depth:
         raise ValueError(f"{text!r} is no function's type: its brackets do not match")
     return "".join(_SPACED.get(part, part) for part in kept).replace("  ", " ")

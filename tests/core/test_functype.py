@@ -21,6 +21,10 @@ from airssys.core.functype import compared, nameless
             "func() -> result<_, variant { a(string), b }>",
         ),
         ("func(string, u8)", "func(string, u8)"),
+        (
+            "func(a: own<file>, own: list<own< b >>) -> borrow<file>",
+            "func(file, list<b>) -> borrow<file>",
+        ),
     ],
 )
 def test_a_type_loses_its_spacing_and_the_names_of_its_parameters(

@@ -1,28 +1,36 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sysconfig
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airssys.artifact import LIFECYCLE
 from airssys.core.errors import UnknownImport
 from airssys.core.functype import compared
-from airssys.engine.component import Component, Engine
-from airssys.engine.types import InstanceType
+from airssys.engine.component import Engine
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import MESSAGING, messaging
-from airssys.signatures import SIGNATURES
+from airssys.signatures import RESOURCES, SIGNATURES
+
+from ..signatures import (
+    CORE_DEPS,
+    PROJECT,
+    Package,
+    core_deps,
+    dummy,
+    functions_of,
+    module_text,
+    packages,
+    wasm_tools,
+)
 
 if TYPE_CHECKING:
     from airssys.abc import HostInterface
 
 pytestmark = pytest.mark.guest
 
-PROJECT = Path(__file__).parent.parent.parent
-WIT = PROJECT / "wit" / "core"
 LIFECYCLE_WASM = PROJECT / "tests" / "guests" / "lifecycle.wasm"
 
 
@@ -37,33 +45,38 @@ def offered() -> list[HostInterface]:
     return [host_services(nobody), messaging(nobody)]
 
 
-def functions_of(component: Component) -> dict[str, dict[str, str]]:
-    """Return interface, function and type of all it imports and exports."""
-    interfaces = {**component.imports, **component.exports}
-    found = {
-        name: {function: str(type_) for function, type_ in interface.functions()}
-        for name, interface in interfaces.items()
-        if isinstance(interface, InstanceType)
-    }
-    return {name: functions for name, functions in found.items() if functions}
+async def test_a_guest_made_from_the_wit_has_the_types(engine: Engine) -> None:
+    found = functions_of(await engine.load(LIFECYCLE_WASM))
+
+    assert found == {name: SIGNATURES[name] for name in found}
+    assert LIFECYCLE in found
 
 
-async def test_the_types_are_those_of_a_guest_made_from_the_wit(engine: Engine) -> None:
-    assert functions_of(await engine.load(LIFECYCLE_WASM)) == SIGNATURES
-
-
-async def test_the_types_are_those_of_the_wit(engine: Engine, tmp_path: Path) -> None:
-    scripts = sysconfig.get_path("scripts")
-    tools = shutil.which("wasm-tools", path=scripts) or shutil.which("wasm-tools")
+@pytest.mark.parametrize("package", packages(), ids=lambda package: package.name)
+async def test_the_types_are_those_of_the_wit(
+    engine: Engine, tmp_path: Path, package: Package
+) -> None:
+    tools = wasm_tools()
     if tools is None:
         pytest.skip("needs the extra 'guests': wasm-tools is not installed")
-    embedded, dummy = tmp_path / "embedded.wasm", tmp_path / "dummy.wasm"
-    embed = [tools, "component", "embed", "--dummy", "--world", "component", str(WIT)]
-    subprocess.run([*embed, "-o", str(embedded)], check=True)  # noqa: ASYNC221 - short
-    new = [tools, "component", "new", str(embedded), "-o", str(dummy)]
-    subprocess.run(new, check=True)  # noqa: ASYNC221 - short
+    component = await engine.load(dummy(tools, package, tmp_path))
 
-    assert functions_of(await engine.load(dummy)) == SIGNATURES
+    assert package.module.read_text() == module_text(package, component)
+
+
+@pytest.mark.parametrize("package", packages()[1:], ids=lambda package: package.name)
+def test_an_extension_brings_the_text_of_the_core(package: Package) -> None:
+    assert (package.folder / CORE_DEPS).read_text() == core_deps()
+
+
+def test_every_package_has_its_types_here() -> None:
+    for package in packages():
+        module = importlib.import_module(f"airssys.signatures.{package.module.stem}")
+        assert module.SIGNATURES
+        for interface, functions in module.SIGNATURES.items():
+            assert SIGNATURES[interface] == functions
+        for interface, resources in module.RESOURCES.items():
+            assert RESOURCES[interface] == resources
 
 
 def test_every_function_of_our_own_carries_its_type(

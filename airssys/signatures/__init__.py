@@ -1,0 +1,32 @@
+"""The types of every function of airssys's own interfaces, as ``wit/`` has them.
+
+Each package has a module of its own, which is written from its WIT text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from . import core, filesystem, network, process
+
+__all__ = ("RESOURCES", "SIGNATURES")
+
+SIGNATURES: Final[Mapping[str, Mapping[str, str]]] = {
+    **core.SIGNATURES,
+    **filesystem.SIGNATURES,
+    **network.SIGNATURES,
+    **process.SIGNATURES,
+}
+"""Interface, function, and its type with every named type spelled out.
+
+A resource is named as its interface names it, and a function of a resource as wasmtime
+does: ``[method]file.read``.
+"""
+RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
+    **core.RESOURCES,
+    **filesystem.RESOURCES,
+    **network.RESOURCES,
+    **process.RESOURCES,
+}
+"""The resources that an interface defines."""
