@@ -1,18 +1,49 @@
-"""Patterns over hosts and ports: read them, and tell which covers which."""
+"""Match hosts and ports with patterns, and tell which pattern covers which.
+
+A name is matched by patterns over names only, an address by networks only. What is
+matched is in normal form: ``name:port``, ``1.2.3.4:443``, ``[2001:db8::1]:443``.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable
+from functools import cached_property, lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import Final
 
 from attrs import frozen
 
-__all__ = ("HostPattern", "PortPattern")
+from .addresses import (
+    Network,
+    carried,
+    carries,
+    is_special,
+    lies_in_special,
+    within,
+)
+
+__all__ = (
+    "HostPattern",
+    "PortPattern",
+    "host_matcher",
+    "is_special",
+    "port_matcher",
+)
 
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+"""A last label that makes resolvers read the host as an address (WHATWG's URL)."""
+_PORT: Final = re.compile(r"0|[1-9][0-9]{0,4}")
+_LONGEST_NAME: Final = 253
+_LONGEST: Final = 300
+"""Characters of anything that can match: a name or an address, and a port."""
 _LAST_PORT: Final = 65535
+_REMEMBERED: Final = 256
+"""Answers that are kept: reading an IPv6 address takes some 3 µs."""
+
+
+# --- patterns ---------------------------------------------------------------------
 
 
 @frozen
@@ -42,9 +73,20 @@ class PortPattern:
             "a range such as '8000-8099', or '*'"
         )
 
+    def matches(self, text: str) -> bool:
+        """Tell whether a port to listen on is granted.
+
+        Port 0 is whichever the system picks: only ``*`` grants it.
+        """
+        return port_matcher((self,))(text)
+
     def covers(self, other: PortPattern) -> bool:
         """Tell whether every port of the other is one of this."""
         return self.first <= other.first and other.last <= self.last
+
+    def overlaps(self, other: PortPattern) -> bool:
+        """Tell whether a port is one of both."""
+        return self.first <= other.last and other.first <= self.last
 
     def __str__(self) -> str:
         if (self.first, self.last) == (1, _LAST_PORT):
@@ -56,11 +98,15 @@ class PortPattern:
 
 @frozen
 class HostPattern:
-    """A host, ``*.`` and a domain, or a network, each with ports where they matter."""
+    """A host, ``*.`` and a domain, or a network, each with ports where they matter.
+
+    Granted, a network means the special addresses in it only where all of it lies
+    within one special block: ``0.0.0.0/0`` is no loopback, ``127.0.0.0/8`` is.
+    """
 
     host: str
     """In lowercase, without a final dot; empty for a network."""
-    network: _Network | None = None
+    network: Network | None = None
     ports: PortPattern | None = None
 
     @classmethod
@@ -89,42 +135,60 @@ class HostPattern:
         if network is not None:
             return cls("", network, found)
         name = host.lower().removesuffix(".")
-        labels = name.removeprefix("*.").split(".")
-        if len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        if not host.isascii() or not _is_name(name.removeprefix("*.")):
             raise ValueError(
                 f"host {host!r} is not allowed: use a host name, '*.' and a domain, "
                 "an address or a network such as '10.0.0.0/8'"
             )
-        if labels[-1].isdigit():
+        if _NUMBER.fullmatch(name.rpartition(".")[2]):
             raise ValueError(f"host {host!r} is neither a name nor an address")
         return cls(name, None, found)
 
+    @cached_property
+    def special(self) -> bool:
+        """Whether it is a network that grants special addresses, and only such."""
+        network = self.network
+        return network is not None and lies_in_special(network)
+
+    def matches(self, text: str) -> bool:
+        """Tell whether a host, with its port where there are ports, is granted."""
+        return host_matcher((self,))(text)
+
     def covers(self, other: HostPattern) -> bool:
-        """Tell whether every host and port of the other is one of this.
+        """Tell whether, granted, this allows whatever the other allows.
 
         A name never covers a network nor the other way round, since the name may come
         to mean another address.
         """
-        if (self.ports is None) != (other.ports is None) or (
-            self.ports and other.ports and not self.ports.covers(other.ports)
-        ):
-            return False
-        match self.network, other.network:
-            case (ipaddress.IPv4Network() as mine, ipaddress.IPv4Network() as theirs):
-                return theirs.subnet_of(mine)
-            case (ipaddress.IPv6Network() as mine, ipaddress.IPv6Network() as theirs):
-                return theirs.subnet_of(mine)
-            case (None, None):
-                return (
-                    self.host == other.host
-                    or (
-                        self.host.startswith("*.")
-                        # The star is one label: neither the bare domain nor two labels.
-                        and other.host.partition(".")[2] == self.host[2:]
-                    )
-                )
-            case _:
+        return self.special == other.special and self.contains(other)
+
+    def contains(self, other: HostPattern) -> bool:
+        """Tell whether every host and port of the other is one of this.
+
+        Unlike `covers` this holds for special addresses as for others.
+        """
+        if self.ports is None or other.ports is None:
+            if self.ports is not other.ports:
                 return False
+        elif not self.ports.covers(other.ports):
+            return False
+        if self.network is not None and other.network is not None:
+            return within(other.network, self.network)
+        return self.network is other.network and _name_covers(self.host, other.host)
+
+    def overlaps(self, other: HostPattern) -> bool:
+        """Tell whether a host and port is one of both, special addresses included."""
+        if self.ports is None or other.ports is None:
+            if self.ports is not other.ports:
+                return False
+        elif not self.ports.overlaps(other.ports):
+            return False
+        if self.network is not None and other.network is not None:
+            mine, theirs = self.network, other.network
+            return within(theirs, mine) or within(mine, theirs)
+        return self.network is other.network and (
+            _name_covers(self.host, other.host) or _name_covers(other.host, self.host)
+        )
 
     def __str__(self) -> str:
         host = self.host
@@ -137,12 +201,140 @@ class HostPattern:
         return host if self.ports is None else f"{host}:{self.ports}"
 
 
-def _network(host: str) -> _Network | None:
+def _is_name(name: str) -> bool:
+    labels = name.split(".")
+    return len(name) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, labels))
+
+
+def _name_covers(mine: str, theirs: str) -> bool:
+    # The star is one label: neither the bare domain nor two labels.
+    return mine == theirs or (
+        mine.startswith("*.") and theirs.partition(".")[2] == mine[2:]
+    )
+
+
+def _network(host: str) -> Network | None:
     if ":" not in host and not host[-1:].isdigit():
         return None
     try:
-        return ipaddress.ip_network(host)
+        network = ip_network(host)
     except ValueError as error:
         if "/" in host:
             raise ValueError(f"network {host!r} is not allowed: {error}") from None
         return None
+    if "%" in host:
+        raise ValueError(f"network {host!r} must not name a link after '%'")
+    if carries(network):
+        raise ValueError(
+            f"network {host!r} is not allowed: its addresses are taken as the IPv4 "
+            "addresses they carry, so name these"
+        )
+    return network
+
+
+# --- matching ---------------------------------------------------------------------
+
+
+def host_matcher(
+    patterns: Iterable[HostPattern], *, forbidding: bool = False
+) -> Callable[[str], bool]:
+    """Compile patterns to one function that tells whether any matches a host.
+
+    The patterns must all have ports, or none.
+
+    Args:
+        patterns: What is granted, or forbidden.
+        forbidding: Whether networks mean the special addresses in them as well.
+    """
+    names: dict[str, list[PortPattern | None]] = {}
+    networks: list[tuple[int, int, int, HostPattern]] = []
+    for pattern in patterns:
+        if pattern.network is None:
+            names.setdefault(pattern.host, []).append(pattern.ports)
+        else:
+            it = pattern.network
+            first, mask = int(it.network_address), int(it.netmask)
+            networks.append((it.version, first, mask, pattern))
+    with_ports = any(one.ports for *_, one in networks) or any(
+        port for ports in names.values() for port in ports
+    )
+
+    def name_matches(host: str, port: int) -> bool:
+        found = names.get(host)
+        if found is not None and _on(port, found):
+            return True
+        label, dot, domain = host.partition(".")
+        found = names.get(f"*.{domain}") if dot else None
+        return (
+            found is not None
+            and _on(port, found)
+            and len(host) <= _LONGEST_NAME
+            and _LABEL.fullmatch(label) is not None
+        )
+
+    @lru_cache(_REMEMBERED)
+    def address_matches(host: str, port: int) -> bool:
+        try:
+            found = carried(
+                IPv6Address(host.partition("%")[0])
+                if ":" in host
+                else IPv4Address(host)
+            )
+        except ValueError:
+            return False
+        number = int(found)
+        for version, first, mask, pattern in networks:
+            if (
+                number & mask == first
+                and version == found.version
+                and _on(port, (pattern.ports,))
+                # What lies in a special network is special, and means to be.
+                and (forbidding or pattern.special or not is_special(found))
+            ):
+                return True
+        return False
+
+    def matches(text: str) -> bool:
+        # Only ASCII: 'K' for kelvin is 'k' in lowercase.
+        if len(text) > _LONGEST or not text.isascii():
+            return False
+        host, port = text, 0
+        if with_ports:
+            host, _, number = text.rpartition(":")
+            if not _PORT.fullmatch(number):
+                return False
+            port = int(number)
+            if host[:1] == "[" and host[-1:] == "]":
+                host = host[1:-1]
+                return ":" in host and address_matches(host, port)
+            if ":" in host:
+                return False
+        if ":" in host or (host[-1:].isdigit() and host.replace(".", "").isdigit()):
+            return address_matches(host, port)
+        return name_matches(host.lower().removesuffix("."), port)
+
+    return matches
+
+
+def _on(port: int, ports: Iterable[PortPattern | None]) -> bool:
+    return any(one is None or one.first <= port <= one.last for one in ports)
+
+
+def port_matcher(
+    patterns: Iterable[PortPattern], *, forbidding: bool = False
+) -> Callable[[str], bool]:
+    """Compile patterns to one function that tells whether any matches a port.
+
+    Port 0 is whichever the system picks. It is granted where one pattern is all ports,
+    and forbidden where any port is.
+    """
+    ranges = tuple(patterns)
+    any_port = bool(ranges) if forbidding else PortPattern(1, _LAST_PORT) in ranges
+
+    def matches(text: str) -> bool:
+        if not _PORT.fullmatch(text):
+            return False
+        port = int(text)
+        return _on(port, ranges) if port else any_port
+
+    return matches
