@@ -18,8 +18,11 @@ from .core.event import (
     Delivered,
     Denied,
     Event,
+    Granted,
     HealthChecked,
     Logged,
+    QuotaNeared,
+    Revoked,
     SupervisorGaveUp,
 )
 
@@ -111,10 +114,24 @@ def line(event: Event) -> tuple[str, str, str]:
             on = f" on {topic!r}" if topic else ""
             text = f"lost a message of {size} bytes from {sender!r}{on}: {reason}"
             return "warn", target, text
-        case Denied(_, component, operation, needed, reason):
-            return "warn", component, f"{operation}: may not {needed}: {reason}"
+        case Denied(_, component, operation, needed, reason, resource):
+            text = f"{operation}: may not {needed}: {reason}{_asked(resource)}"
+            return "warn", component, text
+        case Granted(_, component, operation, needed, resource):
+            return "trace", component, f"{operation}: may {needed}{_asked(resource)}"
+        case Revoked(_, component, needed, reason):
+            why = f": {reason}" if reason else ""
+            return "info", component, f"may not {needed} any more{why}"
+        case QuotaNeared(_, owner, quota, level, share):
+            serious = "error" if level == "critical" else "warn"
+            return serious, owner, f"used {share:.0%} of its quota of {quota}"
         case CallCut(_, component, export, why):
             return "warn", component, f"call of {export!r} was cut: {why}"
+
+
+def _asked(resource: str) -> str:
+    """Say what the guest asked for, where it used other words."""
+    return f" (asked for {resource!r})" if resource else ""
 
 
 def _pairs(fields: Iterable[tuple[str, str]]) -> Iterable[str]:
@@ -138,6 +155,12 @@ class Tally:
     """Messages taken; counted where deliveries are events (see `PostOffice`)."""
     dead_letters: int = field(default=0, init=False)
     denials: int = field(default=0, init=False)
+    """What guests were refused: by their grants, or by their quotas."""
+    grants: int = field(default=0, init=False)
+    """What guests were allowed; counted where grants are events."""
+    revocations: int = field(default=0, init=False)
+    alerts: int = field(default=0, init=False)
+    """How often a quota was nearly used up."""
     calls_cut: int = field(default=0, init=False)
     logged: int = field(default=0, init=False)
 
@@ -161,6 +184,12 @@ class Tally:
                 self.dead_letters += 1
             case Denied():
                 self.denials += 1
+            case Granted():
+                self.grants += 1
+            case Revoked():
+                self.revocations += 1
+            case QuotaNeared():
+                self.alerts += 1
             case CallCut():
                 self.calls_cut += 1
             case Logged():

@@ -13,8 +13,11 @@ from airssys.core.event import (
     Delivered,
     Denied,
     Event,
+    Granted,
     HealthChecked,
     Logged,
+    QuotaNeared,
+    Revoked,
     SupervisorGaveUp,
 )
 from airssys.observe import FanOut, LogSink, Tally, line
@@ -58,6 +61,34 @@ EVENTS: list[tuple[Event, tuple[str, str, str]]] = [
     (
         Denied(0, "a", "kv#drop", "drop 'x'", "no grant covers it"),
         ("warn", "a", "kv#drop: may not drop 'x': no grant covers it"),
+    ),
+    (
+        Denied(0, "a", "fs#open", "read '/b'", "forbidden", "x/../b"),
+        ("warn", "a", "fs#open: may not read '/b': forbidden (asked for 'x/../b')"),
+    ),
+    (
+        Granted(0, "a", "fs#open", "read '/srv/a'", "./a"),
+        ("trace", "a", "fs#open: may read '/srv/a' (asked for './a')"),
+    ),
+    (
+        Granted(0, "a", "fs#open", "read '/srv/a'"),
+        ("trace", "a", "fs#open: may read '/srv/a'"),
+    ),
+    (
+        Revoked(0, "a", "write '/srv/**'"),
+        ("info", "a", "may not write '/srv/**' any more"),
+    ),
+    (
+        Revoked(0, "a", "write '/srv/**'", "it is too curious"),
+        ("info", "a", "may not write '/srv/**' any more: it is too curious"),
+    ),
+    (
+        QuotaNeared(0, "a", "storage", "warning", 0.812),
+        ("warn", "a", "used 81% of its quota of storage"),
+    ),
+    (
+        QuotaNeared(0, "a", "storage", "critical", 0.95),
+        ("error", "a", "used 95% of its quota of storage"),
     ),
     (CallCut(0, "a", "run", "fuel"), ("warn", "a", "call of 'run' was cut: fuel")),
     (
@@ -126,5 +157,6 @@ def test_a_tally_counts_by_kind() -> None:
 
     assert (tally.started, tally.restarts, tally.crashes) == (1, 1, 1)
     assert (tally.gave_up, tally.unhealthy, tally.delivered) == (1, 1, 2)
-    assert (tally.dead_letters, tally.denials, tally.calls_cut) == (2, 1, 1)
+    assert (tally.dead_letters, tally.denials, tally.calls_cut) == (2, 2, 1)
+    assert (tally.grants, tally.revocations, tally.alerts) == (2, 2, 2)
     assert tally.logged == 2

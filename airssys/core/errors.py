@@ -13,6 +13,7 @@ __all__ = (
     "AirssysError",
     "AskCycle",
     "AskRefused",
+    "AuditError",
     "CannotReply",
     "CapabilityDenied",
     "ChildRefused",
@@ -447,6 +448,17 @@ class StorageError(AirssysError, OSError):
 
     def __str__(self) -> str:
         return f"{self.backend} storage failed on {self.key!r}: {self.reason}"
+
+
+@define(eq=False)
+class AuditError(AirssysError):
+    """An audit log cannot be written or read, or is none."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"audit log {self.path!r}: {self.reason}"
 
 
 # --- escalate ---------------------------------------------------------------------

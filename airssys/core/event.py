@@ -23,6 +23,7 @@ __all__ = (
     "HealthChecked",
     "Logged",
     "QuotaNeared",
+    "Revoked",
     "SupervisorGaveUp",
 )
 
@@ -143,6 +144,19 @@ class Granted:
 
 
 @frozen
+class Revoked:
+    """A component that runs was taken grants away: it holds from its next check on."""
+
+    at: float
+    component: str
+    """The actor's id."""
+    needed: str
+    """What it may not do any more, in words, such as ``write '/srv/out/*'``."""
+    reason: str = ""
+    """Why, in the words of whoever revoked it."""
+
+
+@frozen
 class QuotaNeared:
     """A quota is nearly used up. Comes again once less than half of it was in use."""
 
@@ -192,6 +206,7 @@ Event: TypeAlias = (
     | Denied
     | Granted
     | QuotaNeared
+    | Revoked
     | CallCut
     | Logged
 )
