@@ -355,12 +355,13 @@ class Instance:
         call = self._called.get(index)
         if call is None:
             call = self._called[index] = linked.call(self._caller)
+        # A guest that calls the host in a loop must not keep the event loop. Not after
+        # the call: a cancel would lose a resource that the host has just made.
+        await self._engine.pace.step()
         try:
             value = self._guard(linked.function, call, values)
             if type(value) is CoroutineType or isawaitable(value):
                 value = await value
-            # A guest that calls the host in a loop must not keep the event loop.
-            await self._engine.pace.step()
         except WitError as error:
             if not linked.signature.fallible:
                 raise
