@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from attrs import Factory, define, field, frozen
 
+from .core.budget import Budget
 from .core.capability import Capability, Grants
-from .core.errors import CapabilityDenied
 from .core.event import Event
 from .core.functype import nameless
 
@@ -23,7 +23,7 @@ __all__ = (
     "HostResource",
     "Instrument",
     "Needs",
-    "check_needs",
+    "Standing",
     "dashed",
 )
 
@@ -43,6 +43,25 @@ class Instrument(Protocol):
     def event(self, event: Event) -> None: ...
 
 
+@define(eq=False)
+class Standing:
+    """What a caller may do and use at this moment.
+
+    All calls of an actor share one, also after a restart: what is changed here holds
+    from the next check on, within a host call that is under way as well.
+    """
+
+    grants: Grants = Factory(Grants)
+    budget: Budget | None = None
+    """What is left of its quota; None: it may use as much as it likes."""
+    correlation: str = ""
+    """Names what the guest works on: the request, or the number of its call."""
+
+
+def _standing(given: Standing | Grants) -> Standing:
+    return Standing(given) if isinstance(given, Grants) else given
+
+
 @frozen
 class Call:
     """Who calls a host function, and with what grants.
@@ -56,7 +75,29 @@ class Call:
     """The id of the actor the instance belongs to; empty outside a system."""
     function: str = ""
     """The host function, such as ``acme:kv/store@1.0.0#get``."""
-    grants: Grants = Factory(Grants)
+    standing: Standing = field(
+        factory=Standing, converter=_standing, alias="grants", repr=False
+    )
+
+    @property
+    def who(self) -> str:
+        """The actor's id; outside a system the component's name."""
+        return self.actor or self.component
+
+    @property
+    def grants(self) -> Grants:
+        """What the caller may do at this moment."""
+        return self.standing.grants
+
+    @property
+    def budget(self) -> Budget | None:
+        """What is left of the caller's quota; None: there is no limit."""
+        return self.standing.budget
+
+    @property
+    def correlation(self) -> str:
+        """Names what the caller works on, for the audit."""
+        return self.standing.correlation
 
 
 @frozen
@@ -73,8 +114,8 @@ class HostFunction:
     most: int | None = None
     denied: Callable[[str], object] | None = None
     """Builds the ``err`` value that tells the guest of a denial; None: it ends it."""
-    free: str = ""
-    """Why it needs no capability: airssys's own functions without ``needs`` say so."""
+    needed: str = ""
+    """What it needs, in words, or why nothing: airssys's own functions say so."""
     wit: str | None = None
     """Its type, such as ``func(key: string) -> bool``; None: any the body takes."""
 
@@ -104,6 +145,7 @@ class _Marked:
     name: str | None = None
     needs: Needs | None = None
     wit: str | None = None
+    denied: Callable[[str], object] | None = None
 
 
 @define
@@ -134,6 +176,7 @@ class HostInterface:
         name: str | None = None,
         needs: Needs | None = None,
         wit: str | None = None,
+        denied: Callable[[str], object] | None = None,
     ) -> _F: ...
     @overload
     def function(
@@ -143,6 +186,7 @@ class HostInterface:
         name: str | None = None,
         needs: Needs | None = None,
         wit: str | None = None,
+        denied: Callable[[str], object] | None = None,
     ) -> Callable[[_F], _F]: ...
     def function(
         self,
@@ -152,6 +196,7 @@ class HostInterface:
         name: str | None = None,
         needs: Needs | None = None,
         wit: str | None = None,
+        denied: Callable[[str], object] | None = None,
     ) -> _F | Callable[[_F], _F]:
         """Offer a function to guests, as a decorator with or without arguments.
 
@@ -165,6 +210,8 @@ class HostInterface:
             wit: Its type, such as ``func(key: string) -> option<list<u8>>``, with named
                 types spelled out: ``record { a: u32 }``. A component that imports the
                 function with another type is refused; names of parameters may differ.
+            denied: How a denial reaches the guest: takes its words, returns the ``err``
+                value. Without it a denial ends the instance.
 
         Raises:
             ValueError: The interface already has a function of that name, or ``wit``
@@ -174,11 +221,11 @@ class HostInterface:
         if body is None:
 
             def decorate(decorated: _F) -> _F:
-                self._add(decorated, name, needs, wit)
+                self._add(decorated, _Marked(name, needs, wit, denied))
                 return decorated
 
             return decorate
-        self._add(body, name, needs, wit)
+        self._add(body, _Marked(name, needs, wit, denied))
         return body
 
     @overload
@@ -259,6 +306,7 @@ class HostInterface:
         name: str | None = None,
         needs: Needs | None = None,
         wit: str | None = None,
+        denied: Callable[[str], object] | None = None,
     ) -> Callable[[_F], _F]:
         """Say more of a method of a class that `resource` offers.
 
@@ -266,12 +314,13 @@ class HostInterface:
             name: The WIT name, where it is not the Python name in kebab case.
             needs: As for `function`; it takes the object first, where there is one.
             wit: As for `function`; the first parameter is the borrowed object.
+            denied: As for `function`.
         """
 
         def decorate(decorated: _F) -> _F:
             # On the function itself: it has no class yet, so there is nowhere else.
             function: Any = getattr(decorated, "__func__", decorated)
-            function.__airssys__ = _Marked(name, needs, wit)
+            function.__airssys__ = _Marked(name, needs, wit, denied)
             return decorated
 
         return decorate
@@ -335,26 +384,26 @@ class HostInterface:
             return called(call, *given) if takes_call else called(*given)
 
         self.functions[name] = HostFunction(
-            name, run, marked.needs, fewest, most, wit=marked.wit
+            name, run, marked.needs, fewest, most, marked.denied, wit=marked.wit
         )
 
-    def _add(
-        self,
-        body: Callable[..., object],
-        name: str | None,
-        needs: Needs | None,
-        wit: str | None,
-    ) -> None:
-        name = name or dashed(body.__name__)
+    def _add(self, body: Callable[..., object], marked: _Marked) -> None:
+        name = marked.name or dashed(body.__name__)
         if name in self.functions:
             raise ValueError(f"{self.name!r} already has a function {name!r}")
         fewest, most = _parameters(body)
         if most == -1:
             raise TypeError(f"{self.name}#{name} takes no Call as its first parameter")
-        if wit is not None:
-            nameless(wit)
+        if marked.wit is not None:
+            nameless(marked.wit)
         self.functions[name] = HostFunction(
-            name, body, needs, max(fewest, 0), most, wit=wit
+            name,
+            body,
+            marked.needs,
+            max(fewest, 0),
+            most,
+            marked.denied,
+            wit=marked.wit,
         )
 
 
@@ -458,21 +507,3 @@ class Guard(Protocol):
     def __call__(
         self, function: HostFunction, call: Call, args: Sequence[Any], /
     ) -> object: ...
-
-
-def check_needs(function: HostFunction, call: Call, args: Sequence[Any], /) -> object:
-    """Run a host function if the call's grants cover what it needs.
-
-    The guard of instances outside a system; a system's guard also emits events.
-
-    Raises:
-        CapabilityDenied: They do not.
-    """
-    if function.needs is not None:
-        need = function.needs(*args)
-        denial = None if need is None else call.grants.check(need)
-        if denial is not None:
-            raise CapabilityDenied(
-                call.actor or call.component, denial.needed, denial.granted
-            )
-    return function.body(call, *args)

@@ -18,6 +18,7 @@ from anyio.abc import TaskStatus
 from attrs import define, field, frozen
 
 from .control import Callback, Control, HealthRequest, Stop
+from .core.budget import Budget
 from .core.errors import (
     ActorStopped,
     AskRefused,
@@ -241,6 +242,11 @@ class _Guest:
     def mailbox(self) -> Mailbox:
         return self.entry.mailbox
 
+    @property
+    def budget(self) -> Budget | None:
+        standing = self.entry.standing
+        return None if standing is None else standing.budget
+
     async def start(self, env: Mapping[str, str]) -> None:
         limits, entry = self.instance.limits, self.entry
         config = {
@@ -283,9 +289,9 @@ class _Guest:
         An actor that computed more than it may stands still until it is even again,
         but for stops and health checks.
         """
-        mailbox = self.mailbox
-        if self.entry.cpu is not None:
-            debt = self.entry.cpu.wait(0, anyio.current_time())
+        mailbox, budget = self.mailbox, self.budget
+        if budget is not None:
+            debt = budget.debt("cpu", anyio.current_time())
             if debt:
                 with anyio.move_on_after(debt):
                     return await mailbox.receive_urgent()
@@ -313,6 +319,9 @@ class _Guest:
             "timestamp": timestamp(round(message.timestamp * 1e9)),
         }
         asked = message.answer
+        standing = self.entry.standing
+        if standing is not None:
+            standing.correlation = message.request_id or ""
         try:
             reply = await self.call(HANDLE_MESSAGE, record)
         except WitError as error:
@@ -335,6 +344,8 @@ class _Guest:
 
     async def call_back(self, request_id: str, outcome: bytes | Exception) -> None:
         told = Ok(outcome) if isinstance(outcome, bytes) else Err(str(outcome))
+        if self.entry.standing is not None:
+            self.entry.standing.correlation = request_id
         try:
             await self.call(HANDLE_CALLBACK, request_id, told)
         except WitError as error:
@@ -363,10 +374,11 @@ class _Guest:
     async def call(self, export: str, *args: object) -> Any:
         why = "cancelled"
         try:
-            if self.entry.cpu is None:
+            budget = self.budget
+            if budget is None or not budget.rates["cpu"]:
                 result = await self.instance.call(export, *args)
             else:
-                result = await self.metered(self.entry, export, *args)
+                result = await self.metered(budget, export, *args)
             why = ""
         except WitError:
             why = ""
@@ -380,7 +392,7 @@ class _Guest:
                 self.registry.office.emit(CallCut(now, self.entry.id, export, why))
         return result
 
-    async def metered(self, entry: Entry, export: str, *args: object) -> Any:
+    async def metered(self, budget: Budget, export: str, *args: object) -> Any:
         """Call the guest and charge the actor what it computed."""
         threaded = self.instance.usage.threaded
         call = Metered(self.instance.call(export, *args))
@@ -388,8 +400,7 @@ class _Guest:
             return await call
         finally:
             used = call.seconds + self.instance.usage.threaded - threaded
-            if entry.cpu is not None:
-                entry.cpu = entry.cpu.charge(used, anyio.current_time())
+            budget.charge("cpu", used, anyio.current_time())
 
     def log(self, level: str, text: str) -> None:
         now = anyio.current_time()

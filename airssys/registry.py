@@ -9,9 +9,8 @@ from typing import Final
 
 from attrs import define, field
 
-from .core.capability import Grants
-from .core.errors import DeliveryError, MailboxFull, NoSuchActor, QuotaExceeded
-from .core.limits import TokenBucket
+from .abc import Standing
+from .core.errors import DeliveryError, MailboxFull, NoSuchActor
 from .core.message import HOST, Message, Overflow, Routes, check_topic
 from .core.names import ActorId
 from .mailbox import CAPACITY, PAYLOAD, Inbox, Mailbox
@@ -37,17 +36,13 @@ class Entry:
     """One actor's place in the registry. It outlives restarts of the actor."""
 
     mailbox: Mailbox
-    grants: Grants | None = None
-    """What a component may do; None for a Python actor, which is trusted."""
+    standing: Standing | None = None
+    """What a component may do and use; None for a Python actor, which is trusted."""
     config: Mapping[str, str] = field(factory=dict)
     """What ``get-config`` finds."""
     about: About = field(factory=About)
     health: object = None
     """The ``health-status`` variant of its last health check; None before the first."""
-    messages: TokenBucket | None = None
-    """What it may still send; None: as much as it likes."""
-    cpu: TokenBucket | None = None
-    """The seconds it may still compute; None: as much as it likes."""
 
     @property
     def id(self) -> str:
@@ -89,11 +84,9 @@ class Registry:
         capacity: int = CAPACITY,
         overflow: Overflow = Overflow.WAIT,
         payload: int = PAYLOAD,
-        grants: Grants | None = None,
+        standing: Standing | None = None,
         config: Mapping[str, str] | None = None,
         about: About | None = None,
-        messages: float | None = None,
-        cpu: float | None = None,
     ) -> Entry:
         """Give an actor its id and mailbox.
 
@@ -102,12 +95,9 @@ class Registry:
             capacity: Messages the mailbox holds.
             overflow: What it does when it is full.
             payload: Bytes of the largest payload the actor may send.
-            grants: What a component may do; None for a Python actor.
+            standing: What a component may do and use; None for a Python actor.
             config: What ``get-config`` finds.
             about: Shared by the actors of a component.
-            messages: Messages a component may send in a second.
-            cpu: Seconds a component may compute in each second. One actor computes in
-                one place at a time, so from 1 on this is no limit.
 
         Raises:
             ValueError: It is no actor id, or is taken.
@@ -118,14 +108,7 @@ class Registry:
         if id in self._entries:
             raise ValueError(f"actor id {id!r} is taken: there is such an actor")
         mailbox = Mailbox(id, capacity, overflow, payload, self.office)
-        entry = Entry(
-            mailbox,
-            grants,
-            config or {},
-            about or About(),
-            messages=None if messages is None else TokenBucket(messages, messages),
-            cpu=None if cpu is None or cpu >= 1 else TokenBucket(cpu, cpu),
-        )
+        entry = Entry(mailbox, standing, config or {}, about or About())
         self._entries[id] = entry
         return entry
 
@@ -139,6 +122,8 @@ class Registry:
         del self._entries[id]
         self._routes.forget(id)
         entry.mailbox.close(reason)
+        if entry.standing is not None and entry.standing.budget is not None:
+            entry.standing.budget.close()
         self._taken += entry.mailbox.statistics().taken
 
     @property
@@ -213,28 +198,9 @@ class Registry:
         """Give up a request, and tell whether it was open."""
         return self.entry(sender).mailbox.requests.close(request_id) is not None
 
-    def grants(self, id: str) -> Grants | None:  # noqa: A002 - the field's word
-        """Return a component's grants; None for a Python actor, which is trusted."""
-        return self.entry(id).grants
-
-    def count(self, sender: str, now: float) -> None:
-        """Count a message that a component is about to send.
-
-        Raises:
-            NoSuchActor: The sender is gone.
-            QuotaExceeded: It has sent all it may for now; this one is not counted.
-        """
-        entry = self.entry(sender)
-        if entry.messages is None:
-            return
-        entry.messages, wait = entry.messages.take(1, now)
-        if wait:
-            raise QuotaExceeded(
-                f"actor {sender!r}",
-                "quota of messages",
-                f"{entry.messages.rate:_.10g} a second",
-                f"the next may go in {wait:.3g} s",
-            )
+    def standing(self, id: str) -> Standing | None:  # noqa: A002 - the field's word
+        """Return what a component may do; None for a Python actor, which is trusted."""
+        return self.entry(id).standing
 
     # Topics.
 

@@ -7,18 +7,22 @@ from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import anyio
 import anyio.abc
 from attrs import define, evolve, field, frozen
 
-from .abc import Guard, HostInterface
+from .abc import HostInterface, Standing
 from .actor import run_actor, run_component
 from .artifact import Artifact
+from .core.budget import Budget
 from .core.capability import Grants
-from .core.limits import Limits
+from .core.event import QuotaNeared
+from .core.limits import Limits, Quota, SharedQuota
 from .core.message import Overflow
 from .core.restart import ChildSpec, HealthCheck, Restart
 from .engine.component import Component
 from .engine.instance import Instance
+from .gate import Gate
 from .mailbox import CAPACITY, PAYLOAD
 from .registry import About, Entry, Registry
 
@@ -41,10 +45,8 @@ class Plan:
     payload: int = PAYLOAD
     health: tuple[float, float, int] | None = None
     """Seconds between checks, seconds for an answer, failures in a row."""
-    messages: float | None = None
-    """Messages it may send in a second; None: as many as it likes."""
-    cpu: float | None = None
-    """Seconds it may compute in each second; None: all of them."""
+    quota: Quota | None = None
+    """What it may use over all its calls; None: as much as it likes."""
 
     @classmethod
     def of(cls, artifact: Artifact) -> Plan:
@@ -60,8 +62,7 @@ class Plan:
             manifest.overflow,
             manifest.quota.payload,
             None if rule is None else (rule.every, rule.timeout, rule.failures),
-            manifest.quota.messages,
-            manifest.quota.cpu,
+            manifest.quota,
         )
 
     def adjusted(
@@ -102,7 +103,7 @@ class ActorSpecs:
     """Offered to every component."""
     extensions: tuple[HostInterface, ...]
     """Offered to components that were granted them."""
-    guard: Guard
+    gate: Gate
     _about: WeakKeyDictionary[Component, About] = field(
         factory=WeakKeyDictionary, init=False
     )
@@ -111,12 +112,44 @@ class ActorSpecs:
         """Tell whether there was an actor of that component before."""
         return component in self._about
 
-    def component(self, id_: str, plan: Plan, rules: Rules) -> ChildSpec:
+    def share(
+        self, owner: str, quota: SharedQuota, parent: Budget | None = None
+    ) -> Budget | None:
+        """Return the budget that the children of a supervisor share.
+
+        Args:
+            owner: The supervisor's id.
+            quota: What they may use together.
+            parent: The budget it counts towards itself.
+        """
+        if quota == SharedQuota():
+            return parent
+        return Budget(owner, quota, parent, self._tell)
+
+    def _tell(self, owner: str, quota: str, level: str, share: float) -> None:
+        if self.gate.instrument is not None:
+            now = anyio.current_time()
+            event = QuotaNeared(now, owner, quota, level, share)
+            self.gate.instrument.event(event)
+
+    def component(
+        self, id_: str, plan: Plan, rules: Rules, shared: Budget | None = None
+    ) -> ChildSpec:
         """Describe a component actor.
+
+        Args:
+            id_: Its id.
+            plan: What makes it.
+            rules: What its supervisor does with it.
+            shared: The budget of the nearest supervisor that has one.
 
         Raises:
             ValueError: The id is taken, or is no id.
         """
+        budget = None
+        if plan.quota is not None or shared is not None:
+            budget = Budget(id_, plan.quota or SharedQuota(), shared, self._tell)
+        standing = Standing(plan.grants, budget)
         place = _Place(
             self.registry,
             id_,
@@ -124,9 +157,7 @@ class ActorSpecs:
                 "capacity": plan.capacity,
                 "overflow": plan.overflow,
                 "payload": plan.payload,
-                "messages": plan.messages,
-                "cpu": plan.cpu,
-                "grants": plan.grants,
+                "standing": standing,
                 "config": plan.config,
                 "about": self._about.setdefault(plan.component, About()),
             },
@@ -141,9 +172,9 @@ class ActorSpecs:
             return await plan.component.instantiate(
                 imports,
                 limits=plan.limits,
-                grants=plan.grants,
+                grants=standing,
                 actor=id_,
-                guard=self.guard,
+                guard=self.gate,
             )
 
         async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:

@@ -16,8 +16,10 @@ from .abc import HostInterface, Instrument, dashed
 from .artifact import Artifact, check_actor, load
 from .child import ChildStatus
 from .config import HostConfig, load_config
+from .core.budget import Budget
 from .core.capability import Grants
-from .core.limits import Limits
+from .core.event import Revoked
+from .core.limits import Limits, SharedQuota
 from .core.message import Overflow
 from .core.restart import (
     AutoShutdown,
@@ -30,7 +32,7 @@ from .core.restart import (
 from .core.tree import Tree
 from .engine.component import Component, Engine
 from .engine.fiber import Slicing
-from .host.guard import guard_for
+from .gate import Gate
 from .host.host_services import host_services
 from .host.messaging import messaging
 from .mailbox import CAPACITY, Inbox
@@ -58,6 +60,7 @@ async def open_system(
     intensity: Intensity = Intensity(),  # noqa: B008 - a frozen value
     backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+    quota: SharedQuota = SharedQuota(),  # noqa: B008 - a frozen value
     random: Callable[[], float] = _random.random,
 ) -> AsyncIterator[System]:
     """Open a system; leaving the block stops its actors in reverse order.
@@ -74,6 +77,7 @@ async def open_system(
         intensity: Of the root supervisor.
         backoff: Of the root supervisor.
         auto_shutdown: Of the root supervisor.
+        quota: What all components of the system may use together.
         random: Gives numbers from 0 up to 1, for the jitter of ``backoff``.
 
     Raises:
@@ -84,6 +88,7 @@ async def open_system(
         config = load_config(config)
     tally = Tally()
     fan_out = FanOut((tally, *instruments))
+    gate = Gate(fan_out)
     registry = Registry(PostOffice(instrument=fan_out, deliveries=deliveries))
     async with anyio.create_task_group() as nursery:
         timing = anyio.CancelScope(shield=True)
@@ -98,6 +103,15 @@ async def open_system(
                 instrument=fan_out,
                 random=random,
             ) as supervisor:
+                specs = ActorSpecs(
+                    registry=registry,
+                    interfaces=(
+                        host_services(registry, instrument=fan_out),
+                        messaging(registry, gate),
+                    ),
+                    extensions=tuple(interfaces),
+                    gate=gate,
+                )
                 yield System(
                     engine=engine or engine_for(config),
                     config=config,
@@ -105,15 +119,8 @@ async def open_system(
                     registry=registry,
                     tally=tally,
                     nursery=nursery,
-                    specs=ActorSpecs(
-                        registry=registry,
-                        interfaces=(
-                            host_services(registry, instrument=fan_out),
-                            messaging(registry, instrument=fan_out),
-                        ),
-                        extensions=tuple(interfaces),
-                        guard=guard_for(fan_out),
-                    ),
+                    specs=specs,
+                    shared=specs.share(name, quota),
                 )
         finally:
             timing.cancel()
@@ -154,6 +161,8 @@ class System:
     """Counts of what has happened so far."""
     _nursery: anyio.abc.TaskGroup
     _specs: ActorSpecs
+    _shared: Budget | None
+    """What all components share."""
     _artifacts: dict[Path, Artifact] = field(factory=dict, init=False)
 
     @property
@@ -216,6 +225,7 @@ class System:
                 id or what.name,
                 plan.adjusted(config, mailbox, overflow),
                 _rules(Rules(), restart, shutdown, significant=significant),
+                self._shared,
             )
         elif callable(what):
             _refuse_options("a function", limits=limits, grants=grants, config=config)
@@ -243,6 +253,7 @@ class System:
                     shutdown,
                     significant=significant,
                 ),
+                self._shared,
             )
         ref = self.registry.ref(spec.id)  # it may have ended when start returns
         await self._start(spec)
@@ -265,6 +276,34 @@ class System:
             NoSuchChild: No actor of that id was spawned here.
         """
         await self.supervisor.remove(id)
+
+    def attenuate(self, id: str, grants: Grants) -> None:  # noqa: A002
+        """Leave a component only some of its grants, from its next check on.
+
+        It holds for host calls that are under way too where they check again, and after
+        restarts. What it has opened already stays open.
+
+        Args:
+            id: The actor's id.
+            grants: All that it may do from now on.
+
+        Raises:
+            NoSuchActor: There is none of that id.
+            TypeError: It is a Python actor, which is trusted.
+            ManifestError: That would be more than it may do now; lists every excess.
+        """
+        standing = self.registry.standing(id)
+        if standing is None:
+            raise TypeError(f"actor {id!r} is no component: it has no grants")
+        before = standing.grants
+        standing.grants = before.attenuate(grants, source=f"grants of {id!r}")
+        now = anyio.current_time()
+        for words in standing.grants.widened_by(before):
+            self.registry.office.emit(Revoked(now, id, words))
+
+    def revoke(self, id: str) -> None:  # noqa: A002 - the field's word
+        """Take all grants from a component, from its next check on; as `attenuate`."""
+        self.attenuate(id, Grants())
 
     def actor(self, id: str) -> ActorRef:  # noqa: A002 - the field's word
         """Return how to reach an actor.
@@ -314,7 +353,7 @@ class System:
                 are; None: the folder of the tree file.
         """
         folder = folder or Path(tree.source).parent
-        planter = Planter(tree, folder, self._specs, self.load)
+        planter = Planter(tree, folder, self._specs, self.load, self._shared)
         for node in tree.root.children:
             await self._start(await planter.spec(node))
         if tree.messages:

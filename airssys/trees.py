@@ -16,6 +16,7 @@ import anyio
 from attrs import evolve, frozen
 
 from .artifact import Artifact
+from .core.budget import Budget
 from .core.errors import DeliveryError, ManifestError
 from .core.event import DeadLettered
 from .core.message import HOST
@@ -44,6 +45,7 @@ def root_rules(tree: Tree) -> dict[str, Any]:
         "intensity": root.intensity,
         "backoff": root.backoff,
         "auto_shutdown": root.auto_shutdown,
+        "quota": root.quota,
     }
 
 
@@ -57,6 +59,8 @@ class Planter:
     specs: ActorSpecs
     load: Callable[[Path], Awaitable[Artifact]]
     """Reads a component's folder."""
+    shared: Budget | None = None
+    """The budget of the nearest supervisor above that has one."""
 
     async def spec(self, node: Node) -> ChildSpec:
         """Describe a node; actors in it have their ids from now on.
@@ -74,6 +78,7 @@ class Planter:
                     node.id,
                     Plan.of(artifact.narrowed(manifest)),
                     Rules(rule.restart, rule.shutdown, node.significant),
+                    self.shared,
                 )
             case ActorNode():
                 return self.specs.function(
@@ -87,10 +92,12 @@ class Planter:
 
     async def _supervisor(self, node: SupervisorNode) -> ChildSpec:
         specs: list[ChildSpec] = []
+        shared = self.specs.share(node.id, node.quota, self.shared)
+        below = evolve(self, shared=shared)
         with ExitStack() as undo:
             undo.callback(give_up, specs)
             for child in node.children:
-                specs.append(await self.spec(child))  # noqa: PERF401 - for the undoing
+                specs.append(await below.spec(child))  # noqa: PERF401 - for the undoing
             undo.pop_all()
         nested = supervise(
             node.id,

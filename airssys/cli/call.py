@@ -11,6 +11,7 @@ import anyio
 from attrs import evolve
 from cyclopts import Parameter
 
+from ..abc import Standing
 from ..artifact import load
 from ..config import HostConfig, load_config
 from ..core.capability import Grants
@@ -20,7 +21,7 @@ from ..core.units import parse_duration, parse_size
 from ..engine.component import Component
 from ..engine.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
 from ..engine.wave import parse_wave, render_wave
-from ..host.guard import guard_for
+from ..gate import Gate
 from ..host.host_services import host_services
 from ..host.messaging import messaging
 from ..registry import Registry
@@ -127,17 +128,16 @@ async def _call(
         raise AssertionError
     arguments = _arguments(export, type_, texts, json=json)
     registry = Registry()
-    registry.register(_ACTOR, grants=grants, config=values)
+    standing = Standing(grants)
+    registry.register(_ACTOR, standing=standing, config=values)
     screen = Screen()
+    gate = Gate(screen)
     instance = await component.instantiate(
-        (
-            host_services(registry, instrument=screen),
-            messaging(registry, instrument=screen),
-        ),
+        (host_services(registry, instrument=screen), messaging(registry, gate)),
         limits=evolve(limits, **given),
-        grants=grants,
+        grants=standing,
         actor=_ACTOR,
-        guard=guard_for(screen),
+        guard=gate,
     )
     fallible = isinstance(type_.result, Result)
     with instance:

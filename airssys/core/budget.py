@@ -116,7 +116,7 @@ class Store(_Watched):
 
     def add(self, amount: int) -> None:
         """Hold so much more, or less."""
-        self.used = max(0, self.used + amount)
+        self.used += amount
         self.watch(self.used / self.limit)
 
 
@@ -139,6 +139,8 @@ class Budget:
     rates: dict[Rate, tuple[TokenBucket, ...]] = field(init=False)
     """Its own bucket, then those above it."""
     stores: dict[Holding, tuple[Store, ...]] = field(init=False)
+    _held: dict[Holding, int] = field(factory=dict, init=False)
+    """By its own actor, whether it has a limit of its own or not."""
 
     def __attrs_post_init__(self) -> None:
         self.rates = {rate: self._buckets(rate) for rate in RATES}
@@ -228,11 +230,15 @@ class Budget:
                     f"{store.limit:_}",
                     f"{store.used:_} in use",
                 )
+        self._held[holding] = self._held.get(holding, 0) + amount
         for store in self.stores[holding]:
             store.add(amount)
 
     def release(self, holding: Holding, amount: int = 1) -> None:
-        """Give back what was held."""
+        """Give back what was held; no more than that."""
+        held = self._held.get(holding, 0)
+        amount = min(amount, held)
+        self._held[holding] = held - amount
         for store in self.stores[holding]:
             store.add(-amount)
 
@@ -242,6 +248,5 @@ class Budget:
 
     def close(self) -> None:
         """Give all that is held back to the supervisors: the actor ended for good."""
-        for holding, stores in self.stores.items():
-            if stores and stores[0].owner == self.owner:
-                self.release(holding, stores[0].used)
+        for holding, held in self._held.items():
+            self.release(holding, held)

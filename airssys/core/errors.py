@@ -232,12 +232,13 @@ class CapabilityDenied(AirssysError, PermissionError):
     needed: str
     granted: tuple[str, ...] = ()
     """Its grants of the same kind."""
+    reason: str = ""
+    """Why not, where it is not that no grant covers it."""
 
     def __str__(self) -> str:
-        return (
-            f"component {self.component!r} may not {self.needed}: no grant covers it "
-            f"(granted: {', '.join(self.granted) or 'nothing'})"
-        )
+        granted = ", ".join(self.granted) or "nothing"
+        reason = self.reason or f"no grant covers it (granted: {granted})"
+        return f"component {self.component!r} may not {self.needed}: {reason}"
 
 
 # --- raise the limit --------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from attrs import evolve, field, frozen
 
+from .limits import SharedQuota
 from .lines import Path
 from .manifest import Manifest
 from .message import check_topic
@@ -96,6 +97,8 @@ class SupervisorNode:
     restart: Restart = Restart.PERMANENT
     shutdown: float = inf
     """As OTP has it: a supervisor gets the time its children take."""
+    quota: SharedQuota = field(factory=SharedQuota)
+    """What all components below it may use together."""
 
 
 Node: TypeAlias = ComponentNode | ActorNode | SupervisorNode

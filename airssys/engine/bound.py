@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from ..abc import Guard, HostInterface, check_needs
+from ..abc import Guard, HostInterface, Standing
 from ..core.capability import Grants
 from ..core.limits import Limits
 from .instance import Instance
@@ -70,9 +70,9 @@ class Bound(Generic[_E]):
         imports: Sequence[HostInterface] = (),
         *,
         limits: Limits | None = None,
-        grants: Grants | None = None,
+        grants: Grants | Standing | None = None,
         actor: str = "",
-        guard: Guard = check_needs,
+        guard: Guard | None = None,
     ) -> _E:
         """Make an instance and return its exports; as `Component.instantiate`."""
         instance = await self.component.instantiate(

@@ -15,10 +15,11 @@ import anyio.to_thread
 import wasmtime
 from attrs import evolve, frozen
 
-from ..abc import Call, Guard, HostInterface, check_needs
+from ..abc import Call, Guard, HostInterface, Standing
 from ..core.capability import Grants
 from ..core.errors import InvalidComponent, MissingExport
 from ..core.limits import KIB, MIB, Limits
+from ..gate import Gate
 from . import _ffi
 from .bound import Bindable, Bound
 from .cache import Cache, default_folder
@@ -45,7 +46,7 @@ _E = TypeVar("_E", bound=Bindable)
 
 _FIBRE_SPARE: Final = MIB
 """Bytes of a fibre's stack beyond what wasm may use: host callbacks run there."""
-_NO_GRANTS: Final = Grants()
+_GATE: Final = Gate()
 _NO_SHAPES: Final = Shapes()
 _LIMITS: Final = Limits()
 _NEAR: Final = 8
@@ -302,18 +303,20 @@ class Component:
         imports: Sequence[HostInterface] = (),
         *,
         limits: Limits | None = None,
-        grants: Grants | None = None,
+        grants: Grants | Standing | None = None,
         actor: str = "",
-        guard: Guard = check_needs,
+        guard: Guard | None = None,
     ) -> Instance:
         """Make an instance, with memory of its own.
 
         Args:
             imports: The interfaces to offer; more than the component imports is fine.
             limits: What the instance may use; `Limits()` by default.
-            grants: What the component may do where host functions say ``needs=``.
+            grants: What the component may do where host functions say ``needs=``; a
+                `Standing` that is shared with it can be changed later.
             actor: The id of the actor the instance belongs to, for `Call`.
-            guard: What stands between a host call and the host function.
+            guard: What stands between a host call and the host function; by default a
+                `Gate` that tells nobody.
 
         Raises:
             UnknownImport: The component imports what is not offered.
@@ -323,10 +326,12 @@ class Component:
             LimitExceeded: Its start function ran out of fuel or time.
         """
         await self.engine.pace.step()
-        call = Call(self.name, actor, "", grants or _NO_GRANTS)
+        call = Call(self.name, actor, "", grants or Standing())
         ceiling = self.engine.ceiling
         before = 0 if self.mappings else ceiling.count()
-        instance = Instance(self, self._link(imports), limits or _LIMITS, call, guard)
+        instance = Instance(
+            self, self._link(imports), limits or _LIMITS, call, guard or _GATE
+        )
         await instance.start()
         if not self.mappings:
             self.mappings = max(ceiling.count() - before, 1) + 1

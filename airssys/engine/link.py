@@ -43,7 +43,7 @@ class Linked:
 
     def call(self, caller: Call) -> Call:
         """Return the caller's identity for a call of this function."""
-        return Call(caller.component, caller.actor, self.name, caller.grants)
+        return Call(caller.component, caller.actor, self.name, caller.standing)
 
 
 class Link:

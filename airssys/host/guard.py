@@ -1,30 +1,50 @@
-"""Stand between every host call and the host function: the only way in.
+"""Offer airssys's own host functions: none without saying what it needs.
 
-One check on the arguments in normal form, at the moment of use; then the event; then
-the body. A function of airssys itself is offered through `offer`, which has no default
-for ``needs``: it takes the capability, or the reason why none is needed. Nor has it
+A function is offered through `offer`, which has no default for ``needs``: it takes the
+capability, what the body checks itself, or the reason why nothing is needed. Nor has it
 one for ``wit``, the function's type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, TypeVar
 
-import anyio
 from attrs import evolve, field, frozen
 
-from ..abc import Call, Guard, HostFunction, HostInterface, Instrument, Needs
-from ..core.capability import Capability, Denial
-from ..core.errors import CapabilityDenied, WitError
-from ..core.event import Denied
+from ..abc import HostFunction, HostInterface, HostResource
+from ..core.capability import (
+    Capability,
+    Filesystem,
+    Messaging,
+    Network,
+    Process,
+    Storage,
+)
 
-__all__ = ("Denier", "Free", "allowed", "guard_for", "offer")
+__all__ = ("Denier", "Free", "Inside", "Requires", "hold", "offer")
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
-Denier = Callable[[str], object]
+Denier: TypeAlias = Callable[[str], object]
 """Turns the words of a denial into the ``err`` value of a WIT function."""
+
+_KINDS: Final[dict[str, Callable[..., Capability]]] = {
+    kind.section: kind for kind in (Filesystem, Messaging, Network, Process, Storage)
+}
+
+
+def _known(_: object, __: object, capability: str) -> None:
+    section, _dot, action = capability.partition(".")
+    if section not in _KINDS or not action:
+        raise ValueError(f"{capability!r} is no capability such as 'storage.read'")
+
+
+def _all_known(_: object, __: object, capabilities: tuple[str, ...]) -> None:
+    if not capabilities:
+        raise ValueError("name the capabilities that the body checks")
+    for capability in capabilities:
+        _known(None, None, capability)
 
 
 def _filled(_: object, __: object, reason: str) -> None:
@@ -33,16 +53,49 @@ def _filled(_: object, __: object, reason: str) -> None:
 
 
 @frozen
+class Requires:
+    """A host function needs one capability, which its arguments tell."""
+
+    capability: str = field(validator=_known)
+    """Section and action, such as ``messaging.send``."""
+    target: Callable[..., str]
+    """Takes the WIT parameters and returns what the capability is about."""
+
+    def __call__(self, *args: Any) -> Capability:
+        section, _, action = self.capability.partition(".")
+        return _KINDS[section](action, self.target(*args))
+
+    def __str__(self) -> str:
+        return self.capability
+
+
+@frozen
+class Inside:
+    """A host function needs what shows only as it works, and checks it there itself."""
+
+    capabilities: tuple[str, ...] = field(validator=_all_known)
+    """Section and action of each, such as ``filesystem.read``."""
+    how: str
+    """When it needs which of them, and for what."""
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.capabilities)}: {self.how}"
+
+
+@frozen
 class Free:
     """A host function needs no capability, and why."""
 
     reason: str = field(validator=_filled)
 
+    def __str__(self) -> str:
+        return f"nothing: {self.reason}"
+
 
 def offer(
     interface: HostInterface,
     *,
-    needs: Needs | Free,
+    needs: Requires | Inside | Free,
     wit: str,
     denied: Denier | None = None,
     name: str | None = None,
@@ -51,82 +104,39 @@ def offer(
 
     Args:
         interface: Where to add it.
-        needs: Takes the WIT parameters and returns the capability; or why nothing.
+        needs: What the caller must have been granted, or why nothing.
         wit: Its type; a component that imports it with another is refused.
-        denied: How a denial reaches the guest: builds the ``err`` value. Without it a
-            denial ends the instance, so a function whose result has an ``err`` for it
-            says so.
-        name: The WIT name, where it is not the Python name in kebab case.
+        denied: How a denial reaches the guest: builds the ``err`` value. What can be
+            denied by `Requires` has one.
+        name: The WIT name, where it is not the Python name in kebab case: that of a
+            resource's method is ``[method]file.read``, and its body takes the object
+            after the `airssys.Call`.
     """
+    if isinstance(needs, Requires) and denied is None:
+        raise TypeError(f"say how a guest is told that {needs} is denied")
 
     def decorate(body: _F) -> _F:
         before = set(interface.functions)
-        if isinstance(needs, Free):
-            interface.function(name=name, wit=wit)(body)
-        else:
-            interface.function(name=name, needs=needs, wit=wit)(body)
+        asked = needs if isinstance(needs, Requires) else None
+        interface.function(name=name, needs=asked, wit=wit, denied=denied)(body)
         (added,) = set(interface.functions) - before
-        free = needs.reason if isinstance(needs, Free) else ""
-        interface.functions[added] = evolve(
-            interface.functions[added], denied=denied, free=free
-        )
+        function: HostFunction = evolve(interface.functions[added], needed=str(needs))
+        interface.functions[added] = function
         return body
 
     return decorate
 
 
-def guard_for(instrument: Instrument | None = None) -> Guard:
-    """Return the guard of a system's instances: denials become events.
+def hold(
+    interface: HostInterface, name: str, made: type, *, drop: Callable[[Any], object]
+) -> None:
+    """Declare a resource of airssys's own; its functions are offered one by one.
 
-    What it refuses reaches the guest as the function's ``err`` where the function says
-    how. Elsewhere, as in every user's extension, `CapabilityDenied` is raised: that
-    ends the instance, and its supervisor decides. An extension that would rather tell
-    its guest looks at ``call.grants`` itself and raises `WitError`.
+    Args:
+        interface: Where to add it.
+        name: The WIT name.
+        made: The class of its objects.
+        drop: Called with an object when the guest has no handle of it any more, or has
+            ended in whatever way. It must not wait.
     """
-
-    def guarded(function: HostFunction, call: Call, args: Sequence[Any], /) -> object:
-        needs = function.needs
-        if needs is not None:
-            need = needs(*args)
-            if need is not None:
-                denial = call.grants.check(need)
-                if denial is not None:
-                    _report(instrument, call, denial)
-                    if function.denied is not None:
-                        raise WitError(function.denied(_words(denial)))
-                    raise CapabilityDenied(
-                        call.actor or call.component, denial.needed, denial.granted
-                    )
-        return function.body(call, *args)
-
-    return guarded
-
-
-def allowed(call: Call, need: Capability, instrument: Instrument | None) -> str:
-    """Check a capability inside a body, for one of several things a call does.
-
-    Returns:
-        Why it is denied, which is an event as well; empty where it is allowed.
-    """
-    denial = call.grants.check(need)
-    if denial is None:
-        return ""
-    _report(instrument, call, denial)
-    return _words(denial)
-
-
-def _words(denial: Denial) -> str:
-    return f"may not {denial.needed}: {denial.reason}"
-
-
-def _report(instrument: Instrument | None, call: Call, denial: Denial) -> None:
-    if instrument is not None:
-        instrument.event(
-            Denied(
-                anyio.current_time(),
-                call.actor or call.component,
-                call.function,
-                denial.needed,
-                denial.reason,
-            )
-        )
+    interface.resources[name] = HostResource(name, made, drop)

@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import anyio
 from attrs import evolve
 
-from ..abc import Call, HostInterface, Instrument
-from ..core.capability import Grants, Messaging
+from ..abc import Call, HostInterface, Standing
+from ..core.capability import Messaging
 from ..core.errors import (
     ActorStopped,
     AskCycle,
@@ -23,12 +23,12 @@ from ..core.errors import (
     ReplyTimeout,
     WitError,
 )
-from ..core.event import Denied
 from ..core.message import check_topic
 from ..core.pattern import Kind, Pattern
 from ..engine.types import Err, Ok, Variant
+from ..gate import Gate
 from ..signatures import SIGNATURES
-from .guard import Free, allowed, offer
+from .guard import Free, Inside, Requires, offer
 
 __all__ = ("MESSAGING", "Postbox", "actor_id", "component_id", "messaging")
 
@@ -70,16 +70,8 @@ class Postbox(Protocol):
 
     def unsubscribe(self, pattern: str, *, sender: str) -> bool: ...
 
-    def grants(self, id: str, /) -> Grants | None:  # noqa: A002
-        """Return a component's grants; None for a Python actor, which is trusted."""
-        ...
-
-    def count(self, sender: str, now: float) -> None:
-        """Count a message that a component is about to send.
-
-        Raises:
-            QuotaExceeded: It has sent all it may for now.
-        """
+    def standing(self, id: str, /) -> Standing | None:  # noqa: A002
+        """Return what a component may do; None for a Python actor, which is trusted."""
         ...
 
 
@@ -97,9 +89,7 @@ def actor_id(record: _Id) -> str:
     return f"{front}#{record.instance}" if record.instance else str(front)
 
 
-def messaging(
-    postbox: Postbox, *, instrument: Instrument | None = None
-) -> HostInterface:
+def messaging(postbox: Postbox, gate: Gate) -> HostInterface:
     """Return the interface for all components of a system.
 
     Between two components both sides must agree: the sender is granted ``send`` or
@@ -110,23 +100,19 @@ def messaging(
     interface = HostInterface(MESSAGING)
 
     def count(call: Call) -> None:
-        now = anyio.current_time()
-        try:
-            postbox.count(_caller(call), now)
-        except QuotaExceeded as error:
-            if instrument is not None:
-                needed = "send another message"
-                denied = Denied(now, _caller(call), call.function, needed, str(error))
-                instrument.event(denied)
-            raise WitError(_denied(str(error))) from error
+        budget = call.budget
+        wait = budget.take("messages", 1, anyio.current_time()) if budget else 0.0
+        if budget is not None and wait:
+            refusal = str(budget.refusal("messages", wait))
+            gate.refused(call, "send another message", refusal)
+            raise WitError(_denied(refusal))
 
     def may_receive(call: Call, target: str) -> None:
-        grants = postbox.grants(target)
-        if grants is None:
+        standing = postbox.standing(target)
+        if standing is None:
             return
-        receiver = evolve(call, component=target, actor=target, grants=grants)
-        need = Messaging("receive", _caller(call))
-        if problem := allowed(receiver, need, instrument):
+        receiver = evolve(call, component=target, actor=target, grants=standing)
+        if problem := gate.allowed(receiver, Messaging("receive", call.who)):
             raise WitError(_denied(f"{target!r} {problem}"))
 
     @offer(
@@ -135,11 +121,11 @@ def messaging(
         wit=_TYPES["self-id"],
     )
     def self_id(call: Call) -> Mapping[str, str]:
-        return component_id(_caller(call))
+        return component_id(call.who)
 
     @offer(
         interface,
-        needs=lambda target, _: Messaging("send", actor_id(target)),
+        needs=Requires("messaging.send", lambda target, _: actor_id(target)),
         denied=_denied,
         wit=_TYPES["send"],
     )
@@ -147,11 +133,11 @@ def messaging(
         with _told():
             count(call)
             may_receive(call, actor_id(target))
-            await postbox.send(actor_id(target), payload, sender=_caller(call))
+            await postbox.send(actor_id(target), payload, sender=call.who)
 
     @offer(
         interface,
-        needs=lambda target, *_: Messaging("request", actor_id(target)),
+        needs=Requires("messaging.request", lambda target, *_: actor_id(target)),
         denied=_denied,
         wit=_TYPES["request"],
     )
@@ -164,13 +150,13 @@ def messaging(
             return await postbox.ask(
                 actor_id(target),
                 payload,
-                sender=_caller(call),
+                sender=call.who,
                 timeout=timeout_ms / 1000,
             )
 
     @offer(
         interface,
-        needs=lambda target, *_: Messaging("request", actor_id(target)),
+        needs=Requires("messaging.request", lambda target, *_: actor_id(target)),
         denied=_denied,
         wit=_TYPES["send-request"],
     )
@@ -183,7 +169,7 @@ def messaging(
             return await postbox.request(
                 actor_id(target),
                 payload,
-                sender=_caller(call),
+                sender=call.who,
                 timeout=timeout_ms / 1000,
             )
 
@@ -193,11 +179,11 @@ def messaging(
         wit=_TYPES["cancel-request"],
     )
     def cancel_request(call: Call, request_id: str) -> bool:
-        return postbox.cancel_request(request_id, sender=_caller(call))
+        return postbox.cancel_request(request_id, sender=call.who)
 
     @offer(
         interface,
-        needs=Free("checks `send` for each target by itself"),
+        needs=Inside(("messaging.send",), "for each target by itself"),
         wit=_TYPES["broadcast"],
     )
     async def broadcast(
@@ -205,14 +191,14 @@ def messaging(
     ) -> list[Ok | Err]:
         outcomes: list[Ok | Err] = []
         for target in map(actor_id, targets):
-            problem = allowed(call, Messaging("send", target), instrument)
+            problem = gate.allowed(call, Messaging("send", target))
             try:
                 if problem:
                     raise WitError(_denied(problem))  # noqa: TRY301 - as `send` has it
                 with _told():
                     count(call)
                     may_receive(call, target)
-                    await postbox.send(target, payload, sender=_caller(call))
+                    await postbox.send(target, payload, sender=call.who)
             except WitError as error:
                 outcomes.append(Err(error.value))
             else:
@@ -221,23 +207,23 @@ def messaging(
 
     @offer(
         interface,
-        needs=lambda topic, _: _publishing(topic),
+        needs=Requires("messaging.publish", lambda topic, _: _topic(topic)),
         denied=_denied,
         wit=_TYPES["publish"],
     )
     async def publish(call: Call, topic: str, payload: bytes) -> None:
         with _told():
             count(call)
-            await postbox.publish(topic, payload, sender=_caller(call))
+            await postbox.publish(topic, payload, sender=call.who)
 
     @offer(
         interface,
-        needs=_subscribing,
+        needs=Requires("messaging.subscribe", _pattern),
         denied=_denied,
         wit=_TYPES["subscribe"],
     )
     def subscribe(call: Call, pattern: str) -> None:
-        postbox.subscribe(pattern, sender=_caller(call))
+        postbox.subscribe(pattern, sender=call.who)
 
     @offer(
         interface,
@@ -245,25 +231,21 @@ def messaging(
         wit=_TYPES["unsubscribe"],
     )
     def unsubscribe(call: Call, pattern: str) -> None:
-        postbox.unsubscribe(pattern, sender=_caller(call))
+        postbox.unsubscribe(pattern, sender=call.who)
 
     return interface
 
 
-def _caller(call: Call) -> str:
-    return call.actor or call.component
-
-
-def _publishing(topic: str) -> Messaging:
+def _topic(topic: str) -> str:
     with _told():
         check_topic(topic)
-    return Messaging("publish", topic)
+    return topic
 
 
-def _subscribing(pattern: str) -> Messaging:
+def _pattern(pattern: str) -> str:
     with _told():
         Pattern.parse(pattern, Kind.TOPIC)
-    return Messaging("subscribe", pattern)
+    return pattern
 
 
 def _denied(reason: str) -> Variant:

@@ -1,0 +1,141 @@
+"""Stand between every host call and the host function: check, quota, event, body."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from inspect import isawaitable
+from typing import Any
+
+import anyio
+from attrs import define, field
+
+from .abc import Call, HostFunction, Instrument
+from .core.capability import Capability, Denial
+from .core.errors import CapabilityDenied, WitError
+from .core.event import Denied, Granted
+
+__all__ = ("Gate",)
+
+
+@define(eq=False)
+class Gate:
+    """The way in: an `airssys.abc.Guard`, and what a body checks with itself.
+
+    What it refuses reaches the guest as the function's ``err`` where the function says
+    how. Elsewhere, as in a user's extension without ``denied=``, `CapabilityDenied` is
+    raised: that ends the instance, and its supervisor decides.
+    """
+
+    instrument: Instrument | None = None
+    """Is told every denial."""
+    grants: bool = field(default=False, kw_only=True)
+    """Whether what is granted is an event too."""
+    clock: Callable[[], float] = field(default=time.time, kw_only=True)
+    """The wall clock, for grants that expire."""
+
+    def __call__(
+        self, function: HostFunction, call: Call, args: Sequence[Any], /
+    ) -> object:
+        """Run a host function if its caller may, as `airssys.abc.Guard` says.
+
+        A caller that has used up its quota of host calls waits here.
+
+        Raises:
+            WitError: No grant covers what it needs.
+            CapabilityDenied: The same, where the function cannot tell the guest.
+        """
+        standing = call.standing
+        need = None if function.needs is None else function.needs(*args)
+        if need is not None:
+            denial = standing.grants.check(need, self.clock())
+            if denial is not None:
+                self.report(call, denial)
+                if function.denied is not None:
+                    raise WitError(function.denied(self.words(denial)))
+                raise CapabilityDenied(
+                    call.who, denial.needed, denial.granted, denial.reason
+                )
+        budget = standing.budget
+        if budget is not None:
+            wait = budget.take("host_calls", 1, anyio.current_time())
+            if wait:
+                return self._later(wait, function, call, args)
+        if need is not None and self.grants:
+            self.granted(call, need)
+        return function.body(call, *args)
+
+    async def _later(
+        self, wait: float, function: HostFunction, call: Call, args: Sequence[Any]
+    ) -> object:
+        """Wait for the quota, then begin again: meanwhile a grant may be gone."""
+        await anyio.sleep(wait)
+        outcome = self(function, call, args)
+        return await outcome if isawaitable(outcome) else outcome
+
+    def judge(self, call: Call, need: Capability) -> Denial | None:
+        """Return why a caller may not, or None; in any thread, without an event."""
+        return call.standing.grants.check(need, self.clock())
+
+    def allowed(self, call: Call, need: Capability, shown: str = "") -> str:
+        """Check a capability inside a body, at the moment of use.
+
+        Args:
+            call: Who asks.
+            need: What for.
+            shown: What the guest itself has asked for, where that is not what the
+                capability names: it must not learn where a link of others points to.
+
+        Returns:
+            Why it is denied, for the guest; empty where it is allowed.
+        """
+        denial = self.judge(call, need)
+        if denial is not None:
+            self.report(call, denial, shown)
+            return self.words(denial, shown)
+        if self.grants:
+            self.granted(call, need, shown)
+        return ""
+
+    def words(self, denial: Denial, shown: str = "") -> str:
+        """Return what a guest is told of a denial."""
+        if shown:
+            return f"may not use {shown!r} so: {denial.reason}"
+        return f"may not {denial.needed}: {denial.reason}"
+
+    def report(self, call: Call, denial: Denial, shown: str = "") -> None:
+        """Tell of a denial; on the event loop's thread."""
+        self.refused(call, denial.needed, denial.reason, shown)
+
+    def refused(self, call: Call, needed: str, reason: str, shown: str = "") -> None:
+        """Tell of what was refused, be it by a grant, a quota or its own form.
+
+        Args:
+            call: Who asked.
+            needed: What for, in words.
+            reason: Why not.
+            shown: What the guest itself has asked for, where that has other words.
+        """
+        if self.instrument is not None:
+            now = anyio.current_time()
+            self.instrument.event(
+                Denied(
+                    now,
+                    call.who,
+                    call.function,
+                    needed,
+                    reason,
+                    shown,
+                    call.correlation,
+                )
+            )
+
+    def granted(self, call: Call, need: Capability, shown: str = "") -> None:
+        """Tell of what was granted, where that is wanted; as `report`."""
+        if self.grants and self.instrument is not None:
+            now = anyio.current_time()
+            self.instrument.event(
+                Granted(
+                    now, call.who, call.function, str(need), shown, call.correlation
+                )
+            )
