@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airssys.engine.lane.abi import flat
 from airssys.engine.types import (
+    Borrow,
     Enum,
     Err,
     Flags,
@@ -41,6 +42,8 @@ class Texts:
 
     named: dict[WitType, str] = Factory(dict)
     """The text of each type that needs a name, which is its place."""
+    mark: str = "t"
+    """What the names begin with."""
 
     def text(self, type_: WitType) -> str:
         """Return the component text for a type, after which its names are known."""
@@ -49,6 +52,8 @@ class Texts:
                 return name
             case Own():
                 return f"(own ${type_.resource.name})"
+            case Borrow():
+                return f"(borrow ${type_.resource.name})"
             case List(element):
                 return f"(list {self.text(element)})"
             case Map(key, value):
@@ -79,7 +84,7 @@ class Texts:
 
     def name(self, type_: WitType, text: str) -> str:
         self.named.setdefault(type_, text)
-        return f"$t{list(self.named).index(type_)}"
+        return f"${self.mark}{list(self.named).index(type_)}"
 
 
 def relay(types: Texts, params: list[WitType], *, resource: str = "") -> str:
