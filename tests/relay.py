@@ -13,11 +13,11 @@ import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import define, field, frozen
 
-from airssys.abc import Guard, HostInterface
+from airssys.abc import Guard, HostInterface, Standing
 from airssys.bindgen.parse import parse_world
 from airssys.core.capability import Grants
 from airssys.core.event import Denied
@@ -33,7 +33,7 @@ from airssys.engine.types import (
     ResourceType,
     WitType,
 )
-from airssys.host.guard import guard_for
+from airssys.gate import Gate
 from airssys.testing import Recorder
 
 from .engine.guests import MEMORY
@@ -97,7 +97,7 @@ class Relay:
 async def relay(
     interfaces: Sequence[HostInterface],
     *,
-    grants: Grants | None = None,
+    grants: Grants | Standing | None = None,
     recorder: Recorder | None = None,
     guard: Guard | None = None,
     engine: Engine | None = None,
@@ -109,9 +109,9 @@ async def relay(
     Args:
         interfaces: The host's; of each the guest imports the functions it has now, all
             of which carry their type (``wit=``).
-        grants: What the guest may do; nothing by default.
+        grants: What the guest may do; nothing by default. A `Standing` brings a budget.
         recorder: Who is told of denials, where the interfaces have their own `Gate`.
-        guard: What stands before the functions; by default a system's, which tells the
+        guard: What stands before the functions; by default a `Gate` that tells the
             recorder.
         engine: Compiles the guest, once for all tests that pass the same engine; by
             default one engine for all tests.
@@ -122,7 +122,10 @@ async def relay(
     offered = tuple(map(_Offered.of, interfaces))
     component = await _component(engine or _engine(), name, offered)
     instance = await component.instantiate(
-        interfaces, grants=grants, guard=guard or guard_for(recorder), **options
+        interfaces,
+        grants=cast("Any", grants),
+        guard=guard or Gate(recorder),
+        **options,
     )
     with instance:
         yield Relay(instance, recorder, interfaces)

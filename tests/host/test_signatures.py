@@ -10,6 +10,7 @@ from airssys.artifact import LIFECYCLE
 from airssys.core.errors import UnknownImport
 from airssys.core.functype import compared
 from airssys.engine.component import Engine
+from airssys.gate import Gate
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import MESSAGING, messaging
 from airssys.signatures import RESOURCES, SIGNATURES
@@ -42,7 +43,7 @@ def engine() -> Engine:
 @pytest.fixture
 def offered() -> list[HostInterface]:
     nobody: Any = None  # linking calls nothing
-    return [host_services(nobody), messaging(nobody)]
+    return [host_services(nobody), messaging(nobody, Gate())]
 
 
 async def test_a_guest_made_from_the_wit_has_the_types(engine: Engine) -> None:
