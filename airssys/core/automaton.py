@@ -1,4 +1,4 @@
-"""Match sequences of symbols, and tell whether one pattern of them includes another."""
+"""Match sequences of symbols, and tell how two patterns of them are related."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attrs import frozen
 __all__ = ("Machine", "Token")
 
 _MOST_STEPS: Final = 200_000
-"""Steps of two automatons that `covers` tries before it says no: some 0.1 s."""
+"""Steps of two automatons that are tried before the answer refuses: some 0.1 s."""
 _MOST_SETS: Final = 100
 """Sets of states `covers` keeps beside one state before it says no."""
 
@@ -120,6 +120,38 @@ class Machine:
                         return False
                     waiting.append((next_, after))
         return False
+
+    def meets(self, other: Machine, *, empty: bool) -> bool:
+        """Tell whether a run of the other is also a run of this one.
+
+        Walks both machines at once: beside each state of the other, the states this one
+        can be in after the same symbols. When that takes too long the answer is yes,
+        which refuses rather than grants.
+
+        Args:
+            other: The machine whose runs are looked for.
+            empty: Whether the run over no symbol at all counts.
+        """
+        if empty and other.start & other.ends and self.start & self.ends:
+            return True
+        alphabet = self._alphabet(other)
+        waiting = [(state, self.start) for state in _bits(other.start)]
+        seen = dict(waiting)
+        for _ in range(_MOST_STEPS // len(alphabet)):
+            if not waiting:
+                return False
+            state, mine = waiting.pop()
+            for symbol in alphabet:
+                theirs = other.step(state, symbol)
+                after = self.step(mine, symbol)
+                if theirs & other.ends and after & self.ends:
+                    return True
+                for next_ in _bits(theirs):
+                    known = seen.get(next_, 0)
+                    if new := after & ~known:
+                        seen[next_] = known | new
+                        waiting.append((next_, new))
+        return True
 
     def _alphabet(self, other: Machine) -> tuple[str, ...]:
         """Return one symbol out of each set that both machines treat alike."""

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache, partial
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias, TypeVar
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from .errors import ManifestError
-from .hosts import HostPattern, PortPattern
-from .pattern import AnyPattern, Kind, Pattern, covers, matcher
+from .pattern import (
+    LONGEST,
+    AnyPattern,
+    Kind,
+    Pattern,
+    contains,
+    covers,
+    matcher,
+    overlaps,
+)
+from .sections import (
+    CustomGrant,
+    FilesystemGrants,
+    MessagingGrants,
+    NetworkGrants,
+    ProcessGrants,
+    StorageGrants,
+    customs,
+)
+from .units import show_moment
 
 __all__ = (
-    "INTERFACE",
-    "PATTERN_KINDS",
+    "SECTIONS",
     "Capability",
     "Custom",
     "CustomGrant",
@@ -31,10 +48,17 @@ __all__ = (
     "ProcessGrants",
     "Storage",
     "StorageGrants",
-    "check_interface",
 )
 
-_P = TypeVar("_P")
+SECTIONS: Final = (
+    "filesystem",
+    "network",
+    "storage",
+    "messaging",
+    "process",
+    "custom",
+)
+"""Of grants, in the order they are told in."""
 
 
 # --- what is needed ---------------------------------------------------------------
@@ -123,173 +147,40 @@ class Custom:
         return _words(self.section, self.action, self.target)
 
 
-Capability: TypeAlias = (
-    Filesystem | Network | Storage | Messaging | Process | Custom
-)
+Capability: TypeAlias = Filesystem | Network | Storage | Messaging | Process | Custom
 """What a host function can need."""
 
 
 @frozen
 class Denial:
-    """Why a capability is refused: no grant covers it."""
+    """Why a capability is refused."""
 
     needed: str
     """The capability in words, such as ``send to 'acme/billing'``."""
     granted: tuple[str, ...]
     """The grants of the same kind, in the same words."""
+    ruled_out: str = ""
+    """Why not although a grant covers it, or whatever is granted."""
 
     @property
     def reason(self) -> str:
+        if self.ruled_out:
+            return self.ruled_out
         return f"no grant covers it (granted: {', '.join(self.granted) or 'nothing'})"
 
 
 # --- what is granted --------------------------------------------------------------
 
-NamePattern: TypeAlias = Annotated[Pattern, "name"]
-TopicPattern: TypeAlias = Annotated[Pattern, "topic"]
-KeyPattern: TypeAlias = Annotated[Pattern, "key"]
-PathPattern: TypeAlias = Annotated[Pattern, "path"]
-Whose: TypeAlias = Annotated[Pattern, "whose"]
-HostAndPorts: TypeAlias = Annotated[HostPattern, "host and ports"]
-HostAlone: TypeAlias = Annotated[HostPattern, "host"]
-Ports: TypeAlias = Annotated[PortPattern, "ports"]
+
+def _moments(moments: Mapping[str, float]) -> Mapping[str, float]:
+    if unknown := sorted(set(moments) - set(SECTIONS)):
+        raise ValueError(f"{unknown[0]!r} is no section of grants")
+    return MappingProxyType(dict(moments))
 
 
-def _whose(text: str) -> Pattern:
-    if text != "own":
-        raise ValueError(f"{text!r} is not allowed: use 'own', a component's children")
-    return Pattern(text, Kind.KEY)
-
-
-PATTERN_KINDS: Final[Mapping[str, Callable[[str], AnyPattern]]] = {
-    "name": partial(Pattern.parse, kind=Kind.NAME),
-    "topic": partial(Pattern.parse, kind=Kind.TOPIC),
-    "key": partial(Pattern.parse, kind=Kind.KEY),
-    "path": partial(Pattern.parse, kind=Kind.PATH),
-    "whose": _whose,
-    "host and ports": HostPattern.parse,
-    "host": partial(HostPattern.parse, ports=False),
-    "ports": PortPattern.parse,
-}
-"""How to read a pattern, by the word its type is annotated with."""
-
-
-def _listed(parse: Callable[[str], _P], items: Iterable[str | _P]) -> tuple[_P, ...]:
-    if isinstance(items, str):
-        raise ValueError(f"{items!r} must be in a list")  # noqa: TRY004 - of values
-    return tuple(parse(item) if isinstance(item, str) else item for item in items)
-
-
-def _names(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(partial(Pattern.parse, kind=Kind.NAME), items)
-
-
-def _topics(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(partial(Pattern.parse, kind=Kind.TOPIC), items)
-
-
-def _keys(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(partial(Pattern.parse, kind=Kind.KEY), items)
-
-
-def _paths(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(partial(Pattern.parse, kind=Kind.PATH), items)
-
-
-def _whoses(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(_whose, items)
-
-
-def _hosts_and_ports(items: Iterable[str | HostPattern]) -> tuple[HostPattern, ...]:
-    return _listed(HostPattern.parse, items)
-
-
-def _hosts(items: Iterable[str | HostPattern]) -> tuple[HostPattern, ...]:
-    return _listed(partial(HostPattern.parse, ports=False), items)
-
-
-def _ports(items: Iterable[str | int | PortPattern]) -> tuple[PortPattern, ...]:
-    return tuple(
-        item if isinstance(item, PortPattern) else PortPattern.parse(item)
-        for item in items
-    )
-
-
-@frozen(kw_only=True)
-class FilesystemGrants:
-    """Which files may be used, and how."""
-
-    read: tuple[PathPattern, ...] = field(default=(), converter=_paths)
-    write: tuple[PathPattern, ...] = field(default=(), converter=_paths)
-    delete: tuple[PathPattern, ...] = field(default=(), converter=_paths)
-    list: tuple[PathPattern, ...] = field(default=(), converter=_paths)
-
-
-@frozen(kw_only=True)
-class NetworkGrants:
-    """Which hosts may be reached, which ports listened on, which names resolved."""
-
-    outbound: tuple[HostAndPorts, ...] = field(default=(), converter=_hosts_and_ports)
-    inbound: tuple[Ports, ...] = field(default=(), converter=_ports)
-    resolve: tuple[HostAlone, ...] = field(default=(), converter=_hosts)
-
-
-@frozen(kw_only=True)
-class StorageGrants:
-    """Which keys may be used; ``component:self`` stands for the component's own."""
-
-    read: tuple[KeyPattern, ...] = field(default=(), converter=_keys)
-    write: tuple[KeyPattern, ...] = field(default=(), converter=_keys)
-    delete: tuple[KeyPattern, ...] = field(default=(), converter=_keys)
-
-
-@frozen(kw_only=True)
-class MessagingGrants:
-    """Which actors may be sent to, asked or listened to, and which topics used."""
-
-    send: tuple[NamePattern, ...] = field(default=(), converter=_names)
-    request: tuple[NamePattern, ...] = field(default=(), converter=_names)
-    publish: tuple[TopicPattern, ...] = field(default=(), converter=_topics)
-    subscribe: tuple[TopicPattern, ...] = field(default=(), converter=_topics)
-    receive: tuple[NamePattern, ...] = field(default=(), converter=_names)
-
-
-@frozen(kw_only=True)
-class ProcessGrants:
-    """Which programs may be started, and whose processes be sent signals."""
-
-    spawn: tuple[PathPattern, ...] = field(default=(), converter=_paths)
-    signal: tuple[Whose, ...] = field(default=(), converter=_whoses)
-
-
-INTERFACE: Final = "[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)+(/[a-z][a-z0-9-]*)*"
-
-
-def check_interface(_: object, __: object, name: str) -> None:
-    """Refuse what names no interface, as an attrs validator does."""
-    if not re.fullmatch(INTERFACE, name):
-        raise ValueError(
-            f"{name!r} is no name of an interface: use 'namespace:package/interface', "
-            "without a version"
-        )
-
-
-@frozen
-class CustomGrant:
-    """That an interface of the host may be used, and on what."""
-
-    name: Annotated[str, "interface"] = field(validator=check_interface)
-    """The interface, such as ``acme:kv/store``."""
-    allow: tuple[KeyPattern, ...] = field(default=(), converter=_keys)
-    """Patterns over what the host's ``needs=`` gives."""
-
-
-def _customs(
-    items: Mapping[str, Iterable[str | Pattern]] | Iterable[CustomGrant],
-) -> tuple[CustomGrant, ...]:
-    if isinstance(items, Mapping):
-        return tuple(CustomGrant(name, tuple(allow)) for name, allow in items.items())
-    return tuple(items)
+def _plain(_: object, __: object, forbidden: Grants | None) -> None:
+    if forbidden is not None and (forbidden.forbidden or forbidden.expires):
+        raise ValueError("what is forbidden cannot expire, nor forbid in turn")
 
 
 @frozen(kw_only=True)
@@ -302,39 +193,101 @@ class Grants:
     ... ).check(Messaging("send", "acme/billing"))
     """
 
-    filesystem: FilesystemGrants = FilesystemGrants()
-    network: NetworkGrants = NetworkGrants()
-    storage: StorageGrants = StorageGrants()
-    messaging: MessagingGrants = MessagingGrants()
-    process: ProcessGrants = ProcessGrants()
-    custom: tuple[CustomGrant, ...] = field(default=(), converter=_customs)
+    filesystem: FilesystemGrants = field(factory=FilesystemGrants)
+    network: NetworkGrants = field(factory=NetworkGrants)
+    storage: StorageGrants = field(factory=StorageGrants)
+    messaging: MessagingGrants = field(factory=MessagingGrants)
+    process: ProcessGrants = field(factory=ProcessGrants)
+    custom: tuple[CustomGrant, ...] = field(default=(), converter=customs)
+    expires: Mapping[str, float] = field(factory=dict, converter=_moments, hash=False)
+    """By section: when its grants end, in seconds since 1970 by the wall clock."""
+    forbidden: Grants | None = field(default=None, validator=_plain)
+    """What is refused whatever is granted. An interface under ``custom`` that has no
+    patterns is forbidden as a whole."""
     # A check is a look-up here and one run of what was compiled.
     _checks: dict[tuple[str, str], Callable[[str], object]] = field(
         init=False, factory=dict, eq=False, repr=False
     )
+    _bans: dict[tuple[str, str], Callable[[str], object]] = field(
+        init=False, factory=dict, eq=False, repr=False
+    )
 
-    def check(
-        self, capability: Capability, now: float | None = None
-    ) -> Denial | None:
+    def check(self, capability: Capability, now: float | None = None) -> Denial | None:
         """Return why the capability is refused, or None where a grant covers it.
 
         Args:
             capability: What is needed.
-            now: The wall clock, in seconds since 1970, for grants that expire.
+            now: Seconds since 1970 by the wall clock. Without it nothing is granted of
+                a section that expires.
         """
-        key = (capability.section, capability.action)
+        section = capability.section
+        key = (section, capability.action)
         allows = self._checks.get(key)
         if allows is None:
-            granted = self.patterns(*key)
-            if not granted:
-                return Denial(str(capability), ())
-            allows = self._checks[key] = _compiled(*key, granted)
-        if allows(capability.target):
+            allows = self._compile(key)
+        if (
+            allows(capability.target)
+            and (self.forbidden is None or not self._banned(key, capability.target))
+            and (not self.expires or not self._ended(section, now))
+        ):
             return None
-        return Denial(
-            str(capability),
-            tuple(_words(*key, str(pattern)) for pattern in self.patterns(*key)),
+        return self._denial(capability, now)
+
+    def forbids(self, capability: Capability) -> Denial | None:
+        """Return a denial where the host forbids the capability, granted or not.
+
+        For what comes of a grant that covers something else: the address of a name.
+        """
+        key = (capability.section, capability.action)
+        if self._banned(key, capability.target):
+            return Denial(str(capability), (), _FORBIDDEN)
+        return None
+
+    def _compile(self, key: tuple[str, str]) -> Callable[[str], object]:
+        granted = self.patterns(*key)
+        if not granted:
+            # Not kept: there is no end of names under ``custom``.
+            return _never
+        allows = self._checks[key] = (
+            _topics_check(covers, granted) if key == _SUBSCRIBE else matcher(granted)
         )
+        return allows
+
+    def _banned(self, key: tuple[str, str], target: str) -> object:
+        if self.forbidden is None:
+            return False
+        bans = self._bans.get(key)
+        if bans is None:
+            if self.forbidden.closes(*key):
+                return True
+            patterns = self.forbidden.patterns(*key)
+            if not patterns:
+                return False
+            bans = self._bans[key] = (
+                _topics_check(overlaps, patterns)
+                if key == _SUBSCRIBE
+                else matcher(patterns, forbidding=True)
+            )
+        return bans(target)
+
+    def _ended(self, section: str, now: float | None) -> bool:
+        end = self.expires.get(section)
+        return end is not None and (now is None or now >= end)
+
+    def _denial(self, capability: Capability, now: float | None) -> Denial:
+        key = (capability.section, capability.action)
+        granted = tuple(_words(*key, str(one)) for one in self.patterns(*key))
+        ruled_out = ""
+        if self._banned(key, capability.target):
+            ruled_out = _FORBIDDEN
+        elif self._ended(capability.section, now) and self._compile(key)(
+            capability.target
+        ):
+            end = show_moment(self.expires[capability.section])
+            ruled_out = f"the grant expired at {end}"
+            if now is None:
+                ruled_out = f"the grant expires at {end}, and the time is not known"
+        return Denial(str(capability), granted, ruled_out)
 
     def patterns(self, section: str, action: str) -> tuple[AnyPattern, ...]:
         """Return what is granted for an action; for ``custom`` that is an interface."""
@@ -348,14 +301,70 @@ class Grants:
         granted: tuple[AnyPattern, ...] = getattr(getattr(self, section), action)
         return granted
 
+    def closes(self, section: str, action: str) -> bool:
+        """Tell whether these, forbidden, forbid a whole interface of ``custom``."""
+        return section == "custom" and any(
+            grant.name == action and not grant.allow for grant in self.custom
+        )
+
     @property
     def interfaces(self) -> tuple[str, ...]:
         """The interfaces granted under ``custom``, without versions."""
-        return tuple(dict.fromkeys(grant.name for grant in self.custom))
+        names = dict.fromkeys(grant.name for grant in self.custom)
+        closed = self.forbidden
+        if closed is None:
+            return tuple(names)
+        return tuple(name for name in names if not closed.closes("custom", name))
 
-    def offers(self, interface: str) -> bool:
-        """Tell whether an interface, with or without its version, is granted."""
-        return _without_version(interface) in self.interfaces
+    def offers(self, interface: str, now: float | None = None) -> bool:
+        """Tell whether an interface, with or without its version, is granted.
+
+        Args:
+            interface: Its name.
+            now: As for `check`.
+        """
+        return _without_version(interface) in self.interfaces and not self._ended(
+            "custom", now
+        )
+
+    def at(self, now: float) -> Grants:
+        """Return these grants without the sections that have expired."""
+        left = self
+        for section in self.expires:
+            if self._ended(section, now):
+                left = left.without(section)
+        return left
+
+    def without(self, section: str, action: str | None = None) -> Grants:
+        """Return these grants less a section, or one action of it, as to revoke it.
+
+        Args:
+            section: Such as ``network``.
+            action: Such as ``outbound``; for ``custom`` an interface. None: all.
+
+        Raises:
+            ValueError: There is no such section or action.
+        """
+        if section not in SECTIONS:
+            raise ValueError(
+                f"{section!r} is no section of grants (known: {', '.join(SECTIONS)})"
+            )
+        changes: dict[str, Any]
+        if section == "custom":
+            name = None if action is None else _without_version(action)
+            kept = (one for one in self.custom if name not in (None, one.name))
+            changes = {"custom": tuple(kept)}
+        else:
+            held = getattr(self, section)
+            names = [one.name for one in fields(type(held))]
+            if action is not None and action not in names:
+                raise ValueError(
+                    f"{action!r} is no action of {section!r} "
+                    f"(known: {', '.join(names)})"
+                )
+            gone = names if action is None else [action]
+            changes = {section: evolve(held, **dict.fromkeys(gone, ()))}
+        return evolve(self, **changes)
 
     def covers(self, other: Grants) -> bool:
         """Tell whether the other grants allow nothing that these do not."""
@@ -371,10 +380,40 @@ class Grants:
         beyond.extend(
             f"use {name!r}" for name in other.interfaces if name not in self.interfaces
         )
-        return tuple(beyond)
+        beyond.extend(
+            f"use {section!r} after {show_moment(end)}"
+            for section, end in self.expires.items()
+            if other._has(section) and not other._ended(section, end)
+        )
+        if self.forbidden is not None:
+            beyond.extend(
+                f"{_words(section, action, str(pattern))}, which is forbidden"
+                for section, action, pattern in self.forbidden
+                if other._leaves_open(section, action, pattern)
+            )
+        return tuple(dict.fromkeys(beyond))
+
+    def _has(self, section: str) -> bool:
+        """Tell whether anything of a section is granted."""
+        if section == "custom":
+            return bool(self.custom)
+        return any(here == section for here, _, _ in self)
+
+    def _leaves_open(self, section: str, action: str, pattern: AnyPattern) -> bool:
+        """Tell whether something of what another forbids is allowed here."""
+        if not overlaps(self.patterns(section, action), pattern):
+            return False
+        mine = self.forbidden
+        return mine is None or not (
+            mine.closes(section, action)
+            or contains(mine.patterns(section, action), pattern)
+        )
 
     def attenuate(self, other: Grants, *, source: str = "capabilities") -> Grants:
         """Narrow these grants to the other ones.
+
+        What is forbidden stays so, and a section that expires still does where the
+        other grants do not say that it does so earlier.
 
         Args:
             other: What is to be allowed, all of it. A pattern must be covered by a
@@ -385,16 +424,25 @@ class Grants:
             ManifestError: The other grants would widen these; lists every one that
                 would.
         """
-        if beyond := self.widened_by(other):
+        narrowed = evolve(
+            other,
+            expires={**self.expires, **other.expires},
+            forbidden=_both(self.forbidden, other.forbidden),
+        )
+        if beyond := self.widened_by(narrowed):
             raise ManifestError(
                 source,
                 tuple(f"may not {words}: no grant covers it" for words in beyond),
             )
-        return other
+        return narrowed
+
+    def forbidding(self, forbidden: Grants | None) -> Grants:
+        """Return these grants with more that is forbidden."""
+        return evolve(self, forbidden=_both(self.forbidden, forbidden))
 
     def __iter__(self) -> Iterator[tuple[str, str, AnyPattern]]:
         """Go through all grants: section, action, pattern."""
-        for section in _SECTIONS:
+        for section in SECTIONS[:-1]:
             granted = getattr(self, section)
             for action in fields(type(granted)):
                 for pattern in getattr(granted, action.name):
@@ -404,25 +452,49 @@ class Grants:
                 yield "custom", grant.name, pattern
 
 
+def _both(one: Grants | None, other: Grants | None) -> Grants | None:
+    """Return all that either forbids."""
+    if one is None or other is None or one == other:
+        return one or other
+    joined: dict[str, Any] = {"custom": tuple(dict.fromkeys(one.custom + other.custom))}
+    for section in SECTIONS[:-1]:
+        mine, theirs = getattr(one, section), getattr(other, section)
+        joined[section] = evolve(
+            mine,
+            **{
+                name: tuple(dict.fromkeys(getattr(mine, name) + getattr(theirs, name)))
+                for name in (action.name for action in fields(type(mine)))
+            },
+        )
+    return Grants(**joined)
+
+
+_FORBIDDEN: Final = "the host forbids it"
+_SUBSCRIBE: Final = ("messaging", "subscribe")
 _REMEMBERED: Final = 256
-"""Topic patterns whose answer is kept: telling what covers what takes some 20 µs."""
-_SECTIONS: Final = ("filesystem", "network", "storage", "messaging", "process")
+"""Topic patterns whose answer is kept: comparing two takes some 20 µs."""
 
 
-def _compiled(
-    section: str, action: str, granted: tuple[AnyPattern, ...]
+def _never(_: str) -> bool:
+    return False
+
+
+def _topics_check(
+    compare: Callable[[Iterable[AnyPattern], AnyPattern], bool],
+    patterns: Iterable[AnyPattern],
 ) -> Callable[[str], object]:
-    if section == "messaging" and action == "subscribe":
-        return lru_cache(_REMEMBERED)(partial(_allows_pattern, granted))
-    return matcher(one for one in granted if isinstance(one, Pattern))
+    """Compile a check of what is a topic pattern itself."""
 
+    @lru_cache(_REMEMBERED)
+    def compared(text: str) -> bool:
+        try:
+            wanted = Pattern.parse(text, Kind.TOPIC)
+        except ValueError:
+            return False
+        return compare(patterns, wanted)
 
-def _allows_pattern(granted: Iterable[AnyPattern], text: str) -> bool:
-    try:
-        wanted = Pattern.parse(text, Kind.TOPIC)
-    except ValueError:
-        return False
-    return covers(granted, wanted)
+    # What is no pattern for its length alone is not worth keeping.
+    return lambda text: len(text) <= LONGEST and compared(text)
 
 
 _PHRASES: Final[Mapping[tuple[str, str], str]] = {

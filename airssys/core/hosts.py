@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
@@ -40,7 +40,7 @@ _LONGEST: Final = 300
 """Characters of anything that can match: a name or an address, and a port."""
 _LAST_PORT: Final = 65535
 _REMEMBERED: Final = 256
-"""Answers that are kept: reading an IPv6 address takes some 3 µs."""
+"""Answers that are kept: reading an address takes some 3 µs."""
 
 
 # --- patterns ---------------------------------------------------------------------
@@ -246,33 +246,25 @@ def host_matcher(
         patterns: What is granted, or forbidden.
         forbidding: Whether networks mean the special addresses in them as well.
     """
-    names: dict[str, list[PortPattern | None]] = {}
-    networks: list[tuple[int, int, int, HostPattern]] = []
-    for pattern in patterns:
-        if pattern.network is None:
-            names.setdefault(pattern.host, []).append(pattern.ports)
-        else:
-            it = pattern.network
-            first, mask = int(it.network_address), int(it.netmask)
-            networks.append((it.version, first, mask, pattern))
-    with_ports = any(one.ports for *_, one in networks) or any(
-        port for ports in names.values() for port in ports
+    patterns = tuple(patterns)
+    with_ports = any(pattern.ports is not None for pattern in patterns)
+    names, domains = _by_name(patterns)
+    networks = tuple(
+        (*_range(one.ports), it.version, int(it.network_address), int(it.netmask), one)
+        for one in patterns
+        if (it := one.network) is not None
     )
 
     def name_matches(host: str, port: int) -> bool:
-        found = names.get(host)
-        if found is not None and _on(port, found):
-            return True
-        label, dot, domain = host.partition(".")
-        found = names.get(f"*.{domain}") if dot else None
-        return (
-            found is not None
-            and _on(port, found)
-            and len(host) <= _LONGEST_NAME
-            and _LABEL.fullmatch(label) is not None
-        )
+        for first, last in names.get(host, ()):
+            if first <= port <= last:
+                return True
+        label, _, domain = host.partition(".")
+        for first, last in domains.get(domain, ()):
+            if first <= port <= last:
+                return len(host) <= _LONGEST_NAME and bool(_LABEL.fullmatch(label))
+        return False
 
-    @lru_cache(_REMEMBERED)
     def address_matches(host: str, port: int) -> bool:
         try:
             found = carried(
@@ -282,21 +274,22 @@ def host_matcher(
             )
         except ValueError:
             return False
-        number = int(found)
-        for version, first, mask, pattern in networks:
+        number, version = int(found), found.version
+        for first, last, of, network, mask, pattern in networks:
             if (
-                number & mask == first
-                and version == found.version
-                and _on(port, (pattern.ports,))
+                number & mask == network
+                and version == of
+                and first <= port <= last
                 # What lies in a special network is special, and means to be.
                 and (forbidding or pattern.special or not is_special(found))
             ):
                 return True
         return False
 
+    @lru_cache(_REMEMBERED)
     def matches(text: str) -> bool:
-        # Only ASCII: 'K' for kelvin is 'k' in lowercase.
-        if len(text) > _LONGEST or not text.isascii():
+        # Only ASCII: the sign for kelvin is 'k' in lowercase.
+        if not text.isascii():
             return False
         host, port = text, 0
         if with_ports:
@@ -313,11 +306,27 @@ def host_matcher(
             return address_matches(host, port)
         return name_matches(host.lower().removesuffix("."), port)
 
-    return matches
+    # What is too long to match is not worth keeping.
+    return lambda text: len(text) <= _LONGEST and matches(text)
 
 
-def _on(port: int, ports: Iterable[PortPattern | None]) -> bool:
-    return any(one is None or one.first <= port <= one.last for one in ports)
+_Ports: TypeAlias = dict[str, list[tuple[int, int]]]
+
+
+def _by_name(patterns: Iterable[HostPattern]) -> tuple[_Ports, _Ports]:
+    """Return the ports of each name, and those of each domain under a star."""
+    names: _Ports = {}
+    domains: _Ports = {}
+    for pattern in patterns:
+        if pattern.network is None:
+            found = domains if pattern.host.startswith("*.") else names
+            key = pattern.host.removeprefix("*.")
+            found.setdefault(key, []).append(_range(pattern.ports))
+    return names, domains
+
+
+def _range(ports: PortPattern | None) -> tuple[int, int]:
+    return (0, 0) if ports is None else (ports.first, ports.last)
 
 
 def port_matcher(
@@ -328,13 +337,15 @@ def port_matcher(
     Port 0 is whichever the system picks. It is granted where one pattern is all ports,
     and forbidden where any port is.
     """
-    ranges = tuple(patterns)
-    any_port = bool(ranges) if forbidding else PortPattern(1, _LAST_PORT) in ranges
+    ranges = tuple(map(_range, patterns))
+    any_port = bool(ranges) if forbidding else (1, _LAST_PORT) in ranges
 
     def matches(text: str) -> bool:
         if not _PORT.fullmatch(text):
             return False
         port = int(text)
-        return _on(port, ranges) if port else any_port
+        if not port:
+            return any_port
+        return any(first <= port <= last for first, last in ranges)
 
     return matches

@@ -16,12 +16,22 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from .automaton import Machine, Token
-from .hosts import HostPattern, PortPattern
+from .hosts import HostPattern, PortPattern, host_matcher, port_matcher
 
-__all__ = ("AnyPattern", "Kind", "Pattern", "covers", "matcher")
+__all__ = (
+    "LONGEST",
+    "AnyPattern",
+    "Kind",
+    "Pattern",
+    "contains",
+    "covers",
+    "matcher",
+    "overlaps",
+)
 
 _MOST_ALTERNATIVES: Final = 64
-_LONGEST: Final = 1024
+LONGEST: Final = 1024
+"""Characters of a pattern."""
 _FEW: Final = 5
 """Wildcards ``**`` that cannot make too many alternatives by themselves."""
 
@@ -59,10 +69,10 @@ class Pattern:
         Raises:
             ValueError: The text is no pattern of that kind; says what is allowed.
         """
-        if not 0 < len(text) <= _LONGEST:
+        if not 0 < len(text) <= LONGEST:
             raise ValueError(
                 f"a {kind.value} pattern of {len(text)} characters is not allowed: "
-                f"use 1 to {_LONGEST}"
+                f"use 1 to {LONGEST}"
             )
         if not text.isprintable():
             raise ValueError(f"{kind.value} pattern {text!r} must be printable")
@@ -104,15 +114,39 @@ class Pattern:
             )
         )
 
+    def overlaps(self, other: Pattern) -> bool:
+        """Tell whether a text matches both."""
+        return self.kind is other.kind and self._machine.meets(
+            other._machine, empty=self.kind is not Kind.TOPIC
+        )
+
     def __str__(self) -> str:
         return self.text
 
 
-def matcher(patterns: Iterable[Pattern]) -> Callable[[str], object]:
+def matcher(
+    patterns: Iterable[AnyPattern], *, forbidding: bool = False
+) -> Callable[[str], object]:
     """Compile patterns of one kind to one function that tells whether any matches.
 
     Its answer is true or false, but no bool. It takes time linear in the text.
+
+    Args:
+        patterns: What is granted, or forbidden.
+        forbidding: Whether what an answer could be no about is a match: a network's
+            special addresses, and the port that the system picks.
     """
+    patterns = tuple(patterns)
+    hosts = tuple(one for one in patterns if isinstance(one, HostPattern))
+    if hosts:
+        return host_matcher(hosts, forbidding=forbidding)
+    ports = tuple(one for one in patterns if isinstance(one, PortPattern))
+    if ports:
+        return port_matcher(ports, forbidding=forbidding)
+    return _texts_matcher(one for one in patterns if isinstance(one, Pattern))
+
+
+def _texts_matcher(patterns: Iterable[Pattern]) -> Callable[[str], object]:
     texts: set[str] = set()
     lines: list[tuple[Token, ...]] = []
     topics = False
@@ -148,14 +182,47 @@ def covers(granted: Iterable[AnyPattern], wanted: AnyPattern) -> bool:
     return any(_covers_one(pattern, wanted) for pattern in granted)
 
 
+def contains(forbidden: Iterable[AnyPattern], wanted: AnyPattern) -> bool:
+    """Tell whether one of the forbidden patterns forbids all that the wanted one does.
+
+    That is `covers`, except that networks mean the special addresses in them too.
+    """
+    return any(_contains_one(pattern, wanted) for pattern in forbidden)
+
+
+def overlaps(patterns: Iterable[AnyPattern], other: AnyPattern) -> bool:
+    """Tell whether something matches the other pattern and one of the patterns."""
+    return any(_overlaps_one(pattern, other) for pattern in patterns)
+
+
 def _covers_one(granted: AnyPattern, wanted: AnyPattern) -> bool:
     match granted, wanted:
-        case (Pattern(), Pattern()):
-            return granted.covers(wanted)
         case (HostPattern(), HostPattern()):
             return granted.covers(wanted)
+        case _:
+            return _contains_one(granted, wanted)
+
+
+def _contains_one(forbidden: AnyPattern, wanted: AnyPattern) -> bool:
+    match forbidden, wanted:
+        case (Pattern(), Pattern()):
+            return forbidden.covers(wanted)
+        case (HostPattern(), HostPattern()):
+            return forbidden.contains(wanted)
         case (PortPattern(), PortPattern()):
-            return granted.covers(wanted)
+            return forbidden.covers(wanted)
+        case _:
+            return False
+
+
+def _overlaps_one(one: AnyPattern, other: AnyPattern) -> bool:
+    match one, other:
+        case (Pattern(), Pattern()):
+            return one.overlaps(other)
+        case (HostPattern(), HostPattern()):
+            return one.overlaps(other)
+        case (PortPattern(), PortPattern()):
+            return one.overlaps(other)
         case _:
             return False
 
@@ -330,7 +397,7 @@ def _set_members(inside: str) -> frozenset[str]:
     while at < len(inside):
         if inside[at + 1 : at + 2] == "-" and at + 2 < len(inside):
             first, last = ord(inside[at]), ord(inside[at + 2])
-            if not first <= last < first + _LONGEST:
+            if not first <= last < first + LONGEST:
                 return _NO_SYMBOL
             members.update(map(chr, range(first, last + 1)))
             at += 3

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final
 
 __all__ = (
     "parse_count_rate",
     "parse_duration",
+    "parse_moment",
     "parse_share",
     "parse_size",
     "parse_size_rate",
     "show_count_rate",
     "show_duration",
+    "show_moment",
     "show_share",
     "show_size",
     "show_size_rate",
@@ -153,3 +156,38 @@ def parse_share(value: object) -> float:
 def show_share(share: float) -> str:
     """Print seconds in each second so that `parse_share` reads the same."""
     return f"{show_duration(share)}/s"
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_moment(value: object) -> float:
+    """Read a moment, which TOML writes as ``2027-01-01T00:00:00Z``.
+
+    Returns:
+        Seconds since 1970.
+
+    Raises:
+        ValueError: The value is no date and time, or does not say its offset.
+    """
+    if not isinstance(value, datetime):
+        shown = f"{value} is" if isinstance(value, date | time) else f"{value!r} is"
+        raise ValueError(  # noqa: TRY004 - it is the file that is wrong
+            f"{shown} no moment: use a date and time without quotes, such as "
+            "2027-01-01T00:00:00Z"
+        )
+    if value.tzinfo is None:
+        raise ValueError(
+            f"{value.isoformat()} means another moment elsewhere: add 'Z', or an "
+            "offset such as '+01:00'"
+        )
+    return (value - _EPOCH).total_seconds()
+
+
+def show_moment(moment: float) -> str:
+    """Print seconds since 1970 as `parse_moment` reads them, in UTC."""
+    try:
+        shown = _EPOCH + timedelta(seconds=moment)
+    except OverflowError:
+        return "the end of time" if moment > 0 else "the beginning of time"
+    return shown.isoformat().replace("+00:00", "Z")
