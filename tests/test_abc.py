@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from airssys.abc import Call, HostFunction, HostInterface, check_needs
-from airssys.core.capability import Custom, Grants
-from airssys.core.errors import CapabilityDenied
+from airssys.abc import Call, HostInterface
 
 
 @pytest.fixture
@@ -79,29 +77,6 @@ def test_the_parameters_of_a_function_are_counted(
     for count in range(6):
         fits = fewest <= count and (most is None or count <= most)
         assert function.takes(count) is fits
-
-
-def test_what_needs_nothing_runs_without_a_grant() -> None:
-    function = HostFunction("get", lambda call, key: (call.component, key))
-
-    assert check_needs(function, Call("me"), ["k"]) == ("me", "k")
-
-
-def test_needs_are_worked_out_from_the_arguments_and_checked() -> None:
-    function = HostFunction(
-        "get",
-        lambda _call, key: key,
-        needs=lambda key: Custom("acme:kv/store", key) if key else None,
-    )
-    granted = Call("me", grants=Grants(custom={"acme:kv/store": ["a*"]}))
-
-    assert check_needs(function, granted, ["ab"]) == "ab"
-    assert check_needs(function, Call("me"), [""]) == ""
-    with pytest.raises(CapabilityDenied) as denied:
-        check_needs(function, granted, ["b"])
-    assert denied.value.granted == ("use 'acme:kv/store' on 'a*'",)
-    with pytest.raises(CapabilityDenied, match=r"'worker' may not use .*: nothing"):
-        check_needs(function, Call("me", "worker"), ["b"])
 
 
 def test_a_body_that_needs_more_than_wit_parameters_is_refused() -> None:

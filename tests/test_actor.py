@@ -10,6 +10,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
+from airssys.abc import Standing
 from airssys.actor import (
     HANDLE_CALLBACK,
     HANDLE_MESSAGE,
@@ -22,6 +23,7 @@ from airssys.actor import (
     run_component,
 )
 from airssys.control import Callback
+from airssys.core.budget import Budget
 from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import (
     ActorStopped,
@@ -38,11 +40,11 @@ from airssys.core.errors import (
     WitError,
 )
 from airssys.core.event import CallCut, DeadLettered, Denied, Logged
-from airssys.core.limits import Limits, Usage
+from airssys.core.limits import Limits, Quota, Usage
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance
 from airssys.engine.types import Err, Ok, Record, Variant
-from airssys.host.guard import guard_for
+from airssys.gate import Gate
 from airssys.host.host_services import host_services
 from airssys.host.messaging import messaging
 from airssys.post_office import PostOffice
@@ -243,8 +245,11 @@ class Running:
     ) -> None:
         self.registry = registry
         self.instance = instance
+        budget = None if cpu is None else Budget("acme/a#1", Quota(cpu=cpu))
         self.entry: Entry = registry.register(
-            "acme/a#1", grants=Grants(), config={"step": "2"}, cpu=cpu
+            "acme/a#1",
+            standing=Standing(Grants(), budget),
+            config={"step": "2"},
         )
         self.error: Exception | None = None
         self.ended = anyio.Event()
@@ -670,9 +675,10 @@ async def test_an_actor_that_computed_too_much_stands_still_but_for_what_is_urge
 @in_virtual_time
 async def test_a_debt_of_computing_outlives_a_crash(registry: Registry) -> None:
     running = Running(registry, Hungry(TRAP), cpu=0.5)
-    entry = running.entry
-    assert entry.cpu is not None
-    entry.cpu = entry.cpu.charge(0.5, anyio.current_time())
+    assert running.entry.standing is not None
+    budget = running.entry.standing.budget
+    assert budget is not None
+    budget.charge("cpu", 0.5, anyio.current_time())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(running.run)
         with pytest.raises(ActorStopped):
@@ -680,7 +686,7 @@ async def test_a_debt_of_computing_outlives_a_crash(registry: Registry) -> None:
         await running.ended.wait()
 
     assert running.error is TRAP
-    assert entry.cpu.wait(0, anyio.current_time()) == pytest.approx(1, abs=0.1)
+    assert budget.debt("cpu", anyio.current_time()) == pytest.approx(1, abs=0.1)
 
 
 @asynccontextmanager
@@ -693,9 +699,10 @@ async def real_guest(
 ) -> AsyncIterator[ActorRef]:
     """Run the guest that obeys its messages, beside an actor ``b`` that echoes."""
     component = await Engine().load(LIFECYCLE)
-    entry = registry.register("acme/a", grants=grants, config=config)
+    standing, gate = Standing(grants), Gate(recorder)
+    entry = registry.register("acme/a", standing=standing, config=config)
     imports = [
-        messaging(registry, instrument=recorder),
+        messaging(registry, gate),
         host_services(registry, instrument=recorder, wall_clock=lambda: 12 * 10**9),
     ]
 
@@ -703,9 +710,9 @@ async def real_guest(
         return await component.instantiate(
             imports,
             limits=limits or Limits(fuel=100_000_000, timeout=10),
-            grants=grants,
+            grants=standing,
             actor=entry.id,
-            guard=guard_for(recorder),
+            guard=gate,
         )
 
     async with anyio.create_task_group() as tasks:

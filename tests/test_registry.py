@@ -4,8 +4,8 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
+from airssys.abc import Standing
 from airssys.control import Callback
-from airssys.core.capability import Grants
 from airssys.core.errors import (
     ActorStopped,
     NoSuchActor,
@@ -65,11 +65,11 @@ async def test_an_id_is_taken_until_its_actor_is_removed(registry: Registry) -> 
 
 
 def test_an_entry_keeps_what_the_actor_may_do_and_know(registry: Registry) -> None:
-    grants = Grants()
-    entry = registry.register("a", grants=grants, config={"k": "v"}, payload=10)
+    standing = Standing()
+    entry = registry.register("a", standing=standing, config={"k": "v"}, payload=10)
 
     assert registry.entry("a") is entry
-    assert registry.grants("a") is grants
+    assert registry.standing("a") is standing
     assert entry.config == {"k": "v"}
     assert registry.payload("a") == 10
     assert registry.payload("host") == 2**20

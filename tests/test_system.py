@@ -1324,5 +1324,8 @@ async def test_a_limit_of_a_whole_second_in_each_second_is_not_measured(
         await system.spawn(write_component(tmp_path, resources='cpu = "1000ms/s"'))
 
         entry = system.registry.entry("acme/a")
-        assert entry.cpu is None
-        assert entry.messages is not None
+        assert entry.standing is not None
+        budget = entry.standing.budget
+        assert budget is not None
+        assert budget.rates["cpu"] == ()
+        assert budget.most("messages") == 1000

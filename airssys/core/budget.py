@@ -208,7 +208,7 @@ class Budget:
             rate: Of what.
             wait: What `take` returned.
         """
-        advice = "that much never fits" if wait == inf else f"free in {wait:.3g} s"
+        advice = "that much never fits" if wait == inf else f"the next may go in {wait:.3g} s"
         limit = f"{self.most(rate):_.10g} a second"
         return QuotaExceeded(f"actor {self.owner!r}", _WORDS[rate], limit, advice)
 

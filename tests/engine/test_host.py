@@ -13,10 +13,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from airssys.abc import Call, HostFunction, HostInterface, check_needs
+from airssys.abc import Call, HostFunction, HostInterface
 from airssys.core.capability import Custom, Grants
 from airssys.core.errors import CapabilityDenied, GuestTrapped, InstanceClosed, WitError
 from airssys.engine.resource import Resources
+from airssys.gate import Gate
 
 from . import guests
 
@@ -213,10 +214,12 @@ async def test_the_call_says_who_calls_what_with_which_grants(
         await instance.call("run", 1)
 
     name = "test:host/api#ask"
-    assert calls == [
-        Call("component", "acme/worker#2", name, grants),
-        Call("component", "", name, Grants()),
+    assert [(c.component, c.actor, c.function, c.grants) for c in calls] == [
+        ("component", "acme/worker#2", name, grants),
+        ("component", "", name, Grants()),
     ]
+    assert [call.who for call in calls] == ["acme/worker#2", "component"]
+    assert [(call.budget, call.correlation) for call in calls] == [(None, "")] * 2
 
 
 async def test_what_a_host_function_needs_must_be_granted(
@@ -261,7 +264,7 @@ async def test_a_guard_stands_between_the_guest_and_the_function(
 
     async def guard(function: HostFunction, call: Call, args: Any) -> Any:
         seen.append((function.name, call.function, args))
-        result: Any = check_needs(function, call, args)
+        result: Any = Gate()(function, call, args)
         return await result + 1
 
     with await make(guests.asks_host(), [host], guard=guard) as instance:

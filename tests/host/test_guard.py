@@ -5,19 +5,11 @@ from typing import Any
 import pytest
 
 from airssys.abc import Call, HostInterface
-from airssys.core.capability import Custom, Grants, Messaging, MessagingGrants
-from airssys.core.errors import CapabilityDenied, WitError
-from airssys.core.event import Denied
-from airssys.host.guard import Free, allowed, guard_for, offer
-from airssys.testing import Recorder
+from airssys.core.capability import Filesystem, Storage
+from airssys.host.guard import Free, Inside, Requires, hold, offer
 
-CALL = Call("acme/a", "acme/a#1", "acme:kv/store@1.0.0#drop")
-DROP = "func(key: string) -> string"
-
-
-@pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
+READS = Requires("storage.read", lambda key: f"component:self/{key}")
+GET = "func(key: string) -> result<string, string>"
 
 
 @pytest.fixture
@@ -32,6 +24,18 @@ def test_a_function_of_our_own_must_say_what_it_needs(kv: HostInterface) -> None
         unfinished(kv)
     with pytest.raises(ValueError, match="say why"):
         offer(kv, needs=Free("  "), wit="func()")
+    with pytest.raises(ValueError, match="name the capabilities"):
+        offer(kv, needs=Inside((), "whenever it likes"), wit="func()")
+    with pytest.raises(TypeError, match=r"say how .* storage\.read is denied"):
+        offer(kv, needs=READS, wit=GET)
+
+
+@pytest.mark.parametrize("capability", ["storage", "storage.", "disk.read", ""])
+def test_what_is_needed_must_be_a_capability(capability: str) -> None:
+    with pytest.raises(ValueError, match="no capability such as"):
+        Requires(capability, str)
+    with pytest.raises(ValueError, match="no capability such as"):
+        Inside(("storage.read", capability), "now and then")
 
 
 def test_what_a_function_needs_or_why_nothing_is_kept(kv: HostInterface) -> None:
@@ -39,92 +43,37 @@ def test_what_a_function_needs_or_why_nothing_is_kept(kv: HostInterface) -> None
     def add_up(_: Call, one: int, two: int) -> int:
         return one + two
 
-    @offer(
-        kv, needs=lambda key: Custom("acme:kv/store", key), denied=str.upper, wit=DROP
-    )
-    def drop(_: Call, key: str) -> str:
+    @offer(kv, needs=READS, denied=str.upper, wit=GET)
+    def get(_: Call, key: str) -> str:
         return key
 
-    @offer(kv, needs=Free("it is renamed"), wit="func()", name="other-name")
+    @offer(
+        kv,
+        needs=Inside(("filesystem.read", "filesystem.write"), "by the mode"),
+        wit="func()",
+        name="other-name",
+    )
     def name(_: Call) -> None: ...
 
-    assert set(kv.functions) == {"add-up", "drop", "other-name"}
-    assert kv.functions["add-up"].free == "it only adds"
-    assert kv.functions["add-up"].needs is None
-    needs = kv.functions["drop"].needs
+    assert {name: each.needed for name, each in kv.functions.items()} == {
+        "add-up": "nothing: it only adds",
+        "get": "storage.read",
+        "other-name": "filesystem.read, filesystem.write: by the mode",
+    }
+    needs = kv.functions["get"].needs
     assert needs is not None
-    assert needs("k") == Custom("acme:kv/store", "k")
-    assert kv.functions["drop"].free == ""
+    assert needs("k") == Storage("read", "component:self/k")
+    assert kv.functions["get"].denied is str.upper
+    assert kv.functions["add-up"].needs is None
+    assert Requires("filesystem.list", str)("/a") == Filesystem("list", "/a")
 
 
-async def test_a_granted_call_reaches_the_body(
-    kv: HostInterface, recorder: Recorder
-) -> None:
-    @kv.function(needs=lambda key: Custom("acme:kv/store", key))
-    def drop(call: Call, key: str) -> str:
-        return f"{call.actor} dropped {key}"
+def test_a_resource_of_our_own_is_dropped_as_it_says(kv: HostInterface) -> None:
+    closed: list[bytearray] = []
+    hold(kv, "file", bytearray, drop=closed.append)
 
-    @kv.function
-    async def get(_: Call, key: str) -> str:
-        return key
-
-    @kv.function(needs=lambda _: None)
-    def look(_: Call, key: str) -> str:
-        return key
-
-    guard = guard_for(recorder)
-    grants = Grants(custom={"acme:kv/store": ["bucket-a"]})
-    call = Call("acme/a", "acme/a#1", "", grants)
-
-    assert guard(kv.functions["drop"], call, ["bucket-a"]) == (
-        "acme/a#1 dropped bucket-a"
-    )
-    waiting: Any = guard(kv.functions["get"], CALL, ["x"])
-    assert await waiting == "x"
-    assert guard(kv.functions["look"], CALL, ["x"]) == "x"
-    assert recorder.events == []
-
-
-async def test_a_denial_is_an_event_and_ends_the_caller_of_an_extension(
-    kv: HostInterface, recorder: Recorder
-) -> None:
-    @kv.function(needs=lambda key: Custom("acme:kv/store", key))
-    def drop(_: Call, __: str) -> None:
-        pytest.fail("must not be reached")
-
-    with pytest.raises(CapabilityDenied, match=r"'acme/a#1' may not .*'bucket-b'"):
-        guard_for(recorder)(kv.functions["drop"], CALL, ["bucket-b"])
-    with pytest.raises(CapabilityDenied, match="component 'acme/a' may not"):
-        guard_for()(kv.functions["drop"], Call("acme/a"), ["bucket-b"])
-
-    (event,) = recorder.of(Denied)
-    assert (event.component, event.operation) == ("acme/a#1", CALL.function)
-    assert "bucket-b" in event.needed
-    assert event.reason == "no grant covers it (granted: nothing)"
-
-
-async def test_a_denial_reaches_the_guest_where_the_function_says_how(
-    kv: HostInterface, recorder: Recorder
-) -> None:
-    @offer(
-        kv, needs=lambda key: Custom("acme:kv/store", key), denied=str.upper, wit=DROP
-    )
-    def drop(_: Call, __: str) -> None:
-        pytest.fail("must not be reached")
-
-    with pytest.raises(WitError) as caught:
-        guard_for(recorder)(kv.functions["drop"], CALL, ["b"])
-
-    assert str(caught.value.value).startswith("MAY NOT ")
-    assert len(recorder.of(Denied)) == 1
-
-
-async def test_a_body_can_check_several_things_one_by_one(recorder: Recorder) -> None:
-    call = Call("a", "a", "f", Grants(messaging=MessagingGrants(send=["b"])))
-
-    assert allowed(call, Messaging("send", "b"), recorder) == ""
-    assert allowed(call, Messaging("send", "c"), recorder) == (
-        "may not send to 'c': no grant covers it (granted: send to 'b')"
-    )
-
-    assert [event.needed for event in recorder.of(Denied)] == ["send to 'c'"]
+    drop = kv.resources["file"].drop
+    assert drop is not None
+    drop(bytearray(b"x"))
+    assert closed == [bytearray(b"x")]
+    assert kv.functions == {}, "its functions are offered one by one"

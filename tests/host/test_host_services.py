@@ -6,12 +6,12 @@ from typing import Any
 import anyio
 import pytest
 
-from airssys.abc import Call
+from airssys.abc import Call, Standing
 from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.event import Logged
 from airssys.engine.types import Record, Variant
-from airssys.host.guard import guard_for
+from airssys.gate import Gate
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import component_id
 from airssys.registry import Registry
@@ -24,7 +24,7 @@ class Guest:
     def __init__(self, grants: Grants | None = None, actor: str = "a") -> None:
         self.recorder = Recorder()
         self.registry = Registry()
-        self.registry.register("a", grants=Grants(), config={"step": "2"})
+        self.registry.register("a", standing=Standing(), config={"step": "2"})
         self.interface = host_services(
             self.registry,
             instrument=self.recorder,
@@ -34,7 +34,7 @@ class Guest:
         self.who = Call("acme/a", actor, "", grants or Grants())
 
     async def call(self, name: str, *args: object) -> Any:
-        value = guard_for()(self.interface.functions[name], self.who, args)
+        value = Gate()(self.interface.functions[name], self.who, args)
         return await value if isinstance(value, Awaitable) else value
 
 
@@ -46,7 +46,8 @@ def test_the_interface_has_all_functions_and_says_why_they_need_nothing() -> Non
         *("log", "current-time", "current-time-millis", "sleep-millis"),
         *("random-bytes", "get-config", "list-components", "get-component-metadata"),
     }
-    assert all(function.free for function in interface.functions.values())
+    for function in interface.functions.values():
+        assert function.needed.startswith("nothing: ")
 
 
 async def test_a_log_line_carries_the_name_of_the_guest() -> None:

@@ -6,14 +6,16 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from airssys.abc import Call, HostInterface
+from airssys.abc import Call, HostInterface, Standing
 from airssys.control import Callback
+from airssys.core.budget import Budget
 from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import AskRefused, WitError
 from airssys.core.event import Denied
+from airssys.core.limits import Quota
 from airssys.core.message import Overflow
 from airssys.engine.types import Err, Ok, Record, Variant
-from airssys.host.guard import guard_for
+from airssys.gate import Gate
 from airssys.host.messaging import MESSAGING, actor_id, component_id, messaging
 from airssys.post_office import PostOffice
 from airssys.registry import Registry
@@ -29,21 +31,19 @@ ALL = Grants(
 class Guest:
     """A guest's view of the interface: calls go through the guard, as the engine's."""
 
-    def __init__(self, grants: Grants = ALL, messages: float | None = None) -> None:
+    def __init__(self, grants: Grants = ALL, messages: int | None = None) -> None:
         self.recorder = Recorder()
         self.registry = Registry(PostOffice(self.recorder))
-        self.interface: HostInterface = messaging(
-            self.registry, instrument=self.recorder
-        )
-        self.grants = grants
-        self.mailbox = self.registry.register(
-            "acme/a", grants=grants, messages=messages
-        ).mailbox
+        self.gate = Gate(self.recorder)
+        self.interface: HostInterface = messaging(self.registry, self.gate)
+        quota = None if messages is None else Quota(messages=messages)
+        budget = None if quota is None else Budget("acme/a", quota)
+        self.standing = Standing(grants, budget)
+        self.mailbox = self.registry.register("acme/a", standing=self.standing).mailbox
 
     async def call(self, name: str, *args: object) -> Any:
-        call = Call("acme/a", "acme/a", f"{MESSAGING}#{name}", self.grants)
-        guard = guard_for(self.recorder)
-        value = guard(self.interface.functions[name], call, args)
+        call = Call("acme/a", "acme/a", f"{MESSAGING}#{name}", self.standing)
+        value = self.gate(self.interface.functions[name], call, args)
         return await value if isinstance(value, Awaitable) else value
 
     async def error(self, name: str, *args: object) -> Variant:
@@ -62,14 +62,14 @@ def test_ids_go_to_records_and_back(text: str) -> None:
 
 
 def test_the_interface_has_all_functions_and_each_says_what_it_needs() -> None:
-    functions = messaging(Registry()).functions
+    functions = messaging(Registry(), Gate()).functions
 
     assert set(functions) == {
         *("self-id", "send", "request", "send-request", "cancel-request"),
         *("broadcast", "publish", "subscribe", "unsubscribe"),
     }
     for function in functions.values():
-        assert (function.needs is None) == bool(function.free)
+        assert function.needed.startswith(("messaging.", "nothing: "))
         assert (function.needs is None) == (function.denied is None)
 
 
@@ -137,7 +137,7 @@ async def test_a_guest_publishes_and_subscribes() -> None:
 async def test_a_broadcast_tells_how_each_send_went() -> None:
     guest = Guest(Grants(messaging=MessagingGrants(send=["b", "c", "closed"])))
     b = guest.registry.register("b").mailbox
-    guest.registry.register("closed", grants=Grants())
+    guest.registry.register("closed", standing=Standing())
     guest.registry.register("d")
 
     outcomes = await guest.call("broadcast", list(map(ident, "bcd")), b"1")
@@ -181,8 +181,8 @@ async def test_without_grants_a_guest_is_denied_and_nothing_is_sent(
 
 async def test_a_component_gets_only_what_it_may_receive() -> None:
     guest = Guest()
-    deaf = guest.registry.register("deaf", grants=Grants()).mailbox
-    guest.registry.register("open", grants=ALL)
+    deaf = guest.registry.register("deaf", standing=Standing()).mailbox
+    guest.registry.register("open", standing=Standing(ALL))
 
     await guest.call("send", ident("open"), b"")
     for name, args in (("send", ()), ("request", (10,)), ("send-request", (10,))):
@@ -220,7 +220,7 @@ async def test_why_a_message_went_nowhere_is_told_by_its_case() -> None:
 async def test_over_its_quota_a_guest_is_refused_until_time_has_passed() -> None:
     guest = Guest(messages=5)
     b = guest.registry.register("b").mailbox
-    c = guest.registry.register("c", grants=Grants()).mailbox
+    c = guest.registry.register("c", standing=Standing()).mailbox
     guest.registry.subscribe("t", sender="b")
 
     await guest.call("send", ident("b"), b"")
@@ -254,7 +254,8 @@ async def test_over_its_quota_a_guest_is_refused_until_time_has_passed() -> None
 
 async def test_without_an_instrument_the_quota_holds_all_the_same() -> None:
     guest = Guest(messages=1)
-    guest.interface = messaging(guest.registry)
+    guest.gate = Gate()
+    guest.interface = messaging(guest.registry, guest.gate)
     guest.registry.register("b")
 
     await guest.call("send", ident("b"), b"")
