@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final, cast
 
@@ -39,12 +40,29 @@ from airssys.testing import Recorder
 from .engine.guests import MEMORY
 from .engine.made import Texts
 
-__all__ = ("Relay", "relay", "relay_text")
+__all__ = ("Relay", "relay", "relay_text", "watching")
 
 _MOST_FLAT: Final = 16
 """Core values that a function's parameters may be, before they go through memory."""
 _AREA: Final = 1024
 """Where the guest has results that are more than one core value."""
+
+
+_seen: ContextVar[list[tuple[str, bool]] | None] = ContextVar("seen", default=None)
+
+
+@contextmanager
+def watching() -> Iterator[list[tuple[str, bool]]]:
+    """Note the calls of this task's guests: the function, and whether it was allowed.
+
+    A call that failed for another reason than a denial is not among them.
+    """
+    seen: list[tuple[str, bool]] = []
+    token = _seen.set(seen)
+    try:
+        yield seen
+    finally:
+        _seen.reset(token)
 
 
 @define(eq=False)
@@ -73,7 +91,18 @@ class Relay:
         Raises:
             WitError: The host's function returned an ``err``.
         """
-        return await self.instance.call(_export(function), *args)
+        before = len(self.denied)
+        done = False
+        try:
+            value = await self.instance.call(_export(function), *args)
+            done = True
+        finally:
+            refused = {event.operation for event in self.denied[before:]}
+            full = self._full(function)
+            seen = _seen.get()
+            if seen is not None and (done or full in refused):
+                seen.append((full, full not in refused))
+        return value
 
     async def drop(self, held: object) -> None:
         """Give an object of the host's to the guest, which drops its only handle."""
@@ -82,6 +111,16 @@ class Relay:
     async def keep(self, held: object) -> None:
         """Give an object of the host's to the guest, which keeps it until it ends."""
         await self.instance.call(f"keep-{self._resource(held)}", held)
+
+    def _full(self, function: str) -> str:
+        """Return a function's name with its interface, package and version."""
+        found = (
+            f"{offer.name}#{name}"
+            for offer in self._offered
+            for name in offer.functions
+        )
+        export = _export(function)
+        return next(full for full in found if _export(full) == export)
 
     def _resource(self, held: object) -> str:
         (name,) = (
