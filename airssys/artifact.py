@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,15 +20,16 @@ from .engine.component import Component, Engine
 from .engine.types import InstanceType
 from .signatures import SIGNATURES
 
-__all__ = ("LIFECYCLE", "WORLD", "Artifact", "check_actor", "load", "load_manifest")
+__all__ = ("LIFECYCLE", "WORLDS", "Artifact", "check_actor", "load", "load_manifest")
 
-WORLD: Final = "airssys:core/component@1.0.0"
 LIFECYCLE: Final = "airssys:core/component-lifecycle@1.0.0"
-_IMPORTS: Final = (
-    "airssys:core/types@1.0.0",
-    "airssys:core/host-services@1.0.0",
-    "airssys:core/messaging@1.0.0",
-)
+WORLDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "airssys:core/component@1.0.0": ("core",),
+    "airssys:ext-filesystem/filesystem-component@1.0.0": ("core", "ext-filesystem"),
+    "airssys:ext-network/network-component@1.0.0": ("core", "ext-network"),
+    "airssys:ext-process/process-component@1.0.0": ("core", "ext-process"),
+}
+"""The worlds in wit/, each with the packages that it imports from."""
 _FILE: Final = "Component.toml"
 
 
@@ -131,16 +133,20 @@ def check_actor(component: Component) -> None:
 
 
 def _check_world(component: Component, world: str, manifest: Manifest) -> None:
-    if world != WORLD:
+    packages = WORLDS.get(world)
+    if packages is None:
+        known = ", ".join(map(repr, WORLDS))
         raise InvalidComponent(
-            component.name, f"its world {world!r} is not known here (known: {WORLD!r})"
+            component.name, f"its world {world!r} is not known here (known: {known})"
         )
     check_actor(component)
+    ours = tuple(f"airssys:{package}/" for package in packages)
     granted = manifest.grants.interfaces
     beyond = [
         name
         for name in component.imports
-        if name not in _IMPORTS and name.partition("@")[0] not in granted
+        if not (name.startswith(ours) and (name in SIGNATURES or "/types@" in name))
+        and name.partition("@")[0] not in granted
     ]
     if beyond:
         raise InvalidComponent(

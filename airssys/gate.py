@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 from attrs import define, field
@@ -31,6 +31,9 @@ class Gate:
     """Is told every denial."""
     grants: bool = field(default=False, kw_only=True)
     """Whether what is granted is an event too."""
+    handed: bool = field(default=False, kw_only=True)
+    """Whether an extension's function that says nothing of its needs is checked all the
+    same: that its interface is granted, as it was when the component was handed it."""
     clock: Callable[[], float] = field(default=time.time, kw_only=True)
     """The wall clock, for grants that expire."""
 
@@ -50,12 +53,11 @@ class Gate:
         if need is not None:
             denial = standing.grants.check(need, self.clock())
             if denial is not None:
-                self.report(call, denial)
-                if function.denied is not None:
-                    raise WitError(function.denied(self.words(denial)))
-                raise CapabilityDenied(
-                    call.who, denial.needed, denial.granted, denial.reason
-                )
+                self._deny(function, call, denial)
+        elif self.handed and not function.needed:
+            denial = self._taken_back(call)
+            if denial is not None:
+                self._deny(function, call, denial)
         budget = standing.budget
         if budget is not None:
             wait = budget.take("host_calls", 1, anyio.current_time())
@@ -64,6 +66,19 @@ class Gate:
         if need is not None and self.grants:
             self.granted(call, need)
         return function.body(call, *args)
+
+    def _taken_back(self, call: Call) -> Denial | None:
+        """Return why a caller may not use an extension at all any more."""
+        interface = call.function.partition("#")[0]
+        if call.grants.offers(interface, self.clock()):
+            return None
+        return Denial(f"use {interface!r}", call.grants.interfaces)
+
+    def _deny(self, function: HostFunction, call: Call, denial: Denial) -> NoReturn:
+        self.report(call, denial)
+        if function.denied is not None:
+            raise WitError(function.denied(self.words(denial)))
+        raise CapabilityDenied(call.who, denial.needed, denial.granted, denial.reason)
 
     async def _later(
         self, wait: float, function: HostFunction, call: Call, args: Sequence[Any]

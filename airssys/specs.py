@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import inf
 from typing import Any
@@ -165,7 +166,11 @@ class ActorSpecs:
         place.entry()
         imports = (
             *self.interfaces,
-            *(each for each in self.extensions if plan.grants.offers(each.name)),
+            *(
+                each
+                for each in self.extensions
+                if plan.grants.offers(each.name, time.time())
+            ),
         )
 
         async def instantiate() -> Instance:

@@ -88,7 +88,7 @@ async def open_system(
         config = load_config(config)
     tally = Tally()
     fan_out = FanOut((tally, *instruments))
-    gate = Gate(fan_out)
+    gate = Gate(fan_out, handed=True)
     registry = Registry(PostOffice(instrument=fan_out, deliveries=deliveries))
     async with anyio.create_task_group() as nursery:
         timing = anyio.CancelScope(shield=True)

@@ -8,7 +8,7 @@ import pytest
 import wasmtime
 
 import airssys
-from airssys.artifact import LIFECYCLE, WORLD, check_actor, load, load_manifest
+from airssys.artifact import LIFECYCLE, WORLDS, check_actor, load, load_manifest
 from airssys.core.errors import InvalidComponent, ManifestError, TrustError
 from airssys.core.limits import KIB, MIB
 from airssys.engine.component import Engine
@@ -182,7 +182,35 @@ async def test_a_world_that_is_not_known_is_refused(
     with pytest.raises(InvalidComponent) as refused:
         await load(folder, engine=engine)
 
-    assert f"{world!r} is not known here (known: {WORLD!r})" in str(refused.value)
+    assert f"{world!r} is not known here (known: " in str(refused.value)
+    assert all(repr(known) in str(refused.value) for known in WORLDS)
+
+
+async def test_a_world_lets_its_own_packages_be_imported(
+    engine: Engine, tmp_path: Path
+) -> None:
+    code = with_extension()
+    for number, world in enumerate(WORLDS):
+        for other in ("core", "ext-filesystem", "ext-network", "ext-process"):
+            part = tmp_path / f"{number}-{other}"
+            part.mkdir()
+            known, unknown = (
+                write_component(
+                    part,
+                    name,
+                    code=code.replace("acme:kv/store", f"airssys:{other}/{name}"),
+                    component=f'world = "{world}"',
+                    capabilities="",
+                )
+                for name in ("storage" if other == "core" else "types", "unknown")
+            )
+            with pytest.raises(InvalidComponent, match="/unknown@"):
+                await load(unknown, engine=engine)
+            if other == "core" or f":{other}/" in world:
+                await load(known, engine=engine)
+            else:
+                with pytest.raises(InvalidComponent, match="/types@"):
+                    await load(known, engine=engine)
 
 
 async def test_a_world_is_checked_against_imports_and_exports(

@@ -39,7 +39,10 @@ from airssys.core.event import (
     Denied,
     HealthChecked,
     Logged,
+    QuotaNeared,
+    Revoked,
 )
+from airssys.core.limits import SharedQuota
 from airssys.core.message import Overflow
 from airssys.core.restart import Crashed, unwrap
 from airssys.core.tree import parse_tree
@@ -1329,3 +1332,90 @@ async def test_a_limit_of_a_whole_second_in_each_second_is_not_measured(
         assert budget is not None
         assert budget.rates["cpu"] == ()
         assert budget.most("messages") == 1000
+
+
+async def test_what_is_revoked_is_refused_from_the_next_host_call_on(
+    open_: Open, recorder: Recorder, tmp_path: Path
+) -> None:
+    async with open_() as system:
+        guest = await system.spawn(write_component(tmp_path))
+        await system.spawn(silent, id="b")
+        await obeys(guest, "send b 1", "ok")
+        asking = airssys.Grants(messaging=MessagingGrants(request=["b"]))
+
+        system.attenuate("acme/a", asking)
+        refused = (await guest.ask("send b 1")).decode()
+        with pytest.raises(ManifestError, match="may not send to 'b'"):
+            system.attenuate(
+                "acme/a", airssys.Grants(messaging=MessagingGrants(send=["b"]))
+            )
+        system.revoke("acme/a")
+        system.revoke("acme/a")
+        with pytest.raises(TypeError, match="'b' is no component"):
+            system.revoke("b")
+        with pytest.raises(NoSuchActor):
+            system.revoke("c")
+
+        assert refused.startswith("error denied: may not send to 'b'")
+        (denied,) = recorder.of(Denied)
+        assert (denied.component, denied.needed) == ("acme/a", "send to 'b'")
+        assert denied.correlation, "it names the request"
+        revoked = [event.needed for event in recorder.of(Revoked)]
+        assert "send to '**'" in revoked
+        assert revoked[-1] == "request from 'b'"
+        assert len(revoked) == len(set(revoked))
+
+
+async def test_what_is_revoked_stays_so_after_a_restart(
+    open_: Open, recorder: Recorder, tmp_path: Path
+) -> None:
+    async with open_() as system:
+        guest = await system.spawn(write_component(tmp_path))
+        system.revoke("acme/a")
+        with pytest.raises(ActorStopped):
+            await guest.ask("trap")
+
+        refused = (await guest.ask("send b 1")).decode()
+
+        assert refused.startswith("error denied: may not send to 'b'")
+
+
+async def test_an_extension_that_is_revoked_cannot_be_called_any_more(
+    open_: Open, recorder: Recorder, tmp_path: Path
+) -> None:
+    kv = airssys.HostInterface("acme:kv/store@1.0.0")
+    touched = []
+
+    @kv.function
+    def touch(_: airssys.Call, key: int) -> None:
+        touched.append(key)
+
+    custom = 'custom = [{ name = "acme:kv/store", allow = ["*"] }]'
+    folder = write_component(tmp_path, code=with_extension(), capabilities=custom)
+    async with open_(interfaces=[kv]) as system:
+        counter = await system.spawn(folder, restart=airssys.Restart.TEMPORARY)
+        await counter.send("inc")
+        assert await counter.ask("get") == b"1"
+        system.revoke("acme/a")
+        with pytest.raises(ActorStopped, match="may not use 'acme:kv/store@1.0.0'"):
+            await counter.ask("inc")
+
+    assert touched == [7]
+    (denied,) = recorder.of(Denied)
+    assert denied.operation == "acme:kv/store@1.0.0#touch"
+
+
+async def test_the_components_of_a_system_share_its_quota(
+    open_: Open, recorder: Recorder, tmp_path: Path
+) -> None:
+    async with open_(quota=SharedQuota(messages=5)) as system:
+        one = await system.spawn(write_component(tmp_path, "acme/one"))
+        two = await system.spawn(write_component(tmp_path, "acme/two"))
+        await system.spawn(silent, id="b")
+
+        told = [(await guest.ask("send b 1")).decode() for guest in [one, two] * 3]
+
+        assert told[:5] == ["ok"] * 5
+        assert "'acme/two' is over its quota of messages (limit: 5 a second" in told[5]
+        levels = [(event.owner, event.level) for event in recorder.of(QuotaNeared)]
+        assert levels[-1] == ("root", "critical")
