@@ -14,6 +14,8 @@ from typing import Final
 
 from attrs import field, fields, frozen
 
+from .core.admission import HostSections, admit
+from .core.capability import Grants
 from .core.errors import ManifestError
 from .core.limits import MIB
 from .core.lines import Path as Place
@@ -22,7 +24,15 @@ from .core.rules import Bytes, Count, Folder, Id, Seconds
 from .core.schema import Problem, json_schema, parse_toml, refuse, structured
 from .core.units import parse_size, show_size
 
-__all__ = ("HostConfig", "LogLevel", "Profile", "Slices", "host_schema", "load_config")
+__all__ = (
+    "Audit",
+    "HostConfig",
+    "LogLevel",
+    "Profile",
+    "Slices",
+    "host_schema",
+    "load_config",
+)
 
 _STRICT_CEILING: Final = 4 * MIB
 
@@ -61,6 +71,20 @@ class Slices:
 
 
 @frozen(kw_only=True)
+class Audit:
+    """The log of what components were refused, and where it is kept."""
+
+    file: Folder | None = None
+    """None: no log is kept."""
+    grants: bool = False
+    """Whether what is granted is written down too, not only what is refused."""
+    rotate: Bytes = 10 * MIB
+    """Bytes of the file at which the next one is begun."""
+    keep: Count = 5
+    """Full files that are kept beside the one being written."""
+
+
+@frozen(kw_only=True)
 class HostConfig:
     """The settings of a host, as its file and the environment give them."""
 
@@ -74,6 +98,11 @@ class HostConfig:
     """Guests that may compute in worker threads; None: one for each processor."""
     log: LogLevel = LogLevel.INFO
     slices: Slices = field(factory=Slices)
+    audit: Audit = field(factory=Audit)
+    capabilities: HostSections = field(factory=HostSections)
+    """The most that any component may be granted."""
+    forbidden: HostSections = field(factory=HostSections)
+    """What no component may do, whatever it is granted."""
 
     @property
     def ceiling(self) -> int:
@@ -81,6 +110,18 @@ class HostConfig:
         if self.memory is not None:
             return self.memory
         return _STRICT_CEILING if self.profile is Profile.STRICT else CEILING
+
+    def admit(self, grants: Grants, *, source: str = "capabilities") -> Grants:
+        """Return a component's grants as this host lets them hold.
+
+        Args:
+            grants: As its manifest gives them, narrowed by a tree file.
+            source: Where they come from, for the error.
+
+        Raises:
+            ManifestError: They are more than any component may be granted.
+        """
+        return admit(grants, self.capabilities, self.forbidden, source=source)
 
 
 def load_config(
@@ -90,9 +131,9 @@ def load_config(
 ) -> HostConfig:
     """Read the host file, then ``AIRSSYS_*`` variables, which win.
 
-    A key is a variable in capitals: ``AIRSSYS_MEMORY``, ``AIRSSYS_SLICES_INLINE``.
-    ``AIRSSYS_CONFIG`` names the file where no path is given. A relative ``cache`` in
-    the file is relative to the file.
+    A key is a variable in capitals: ``AIRSSYS_MEMORY``, ``AIRSSYS_SLICES_INLINE``;
+    only the file has capabilities. ``AIRSSYS_CONFIG`` names the file where no path is
+    given. A relative path in the file, as ``cache``, is relative to the file.
 
     Args:
         path: The host file; None: the one in the environment, or none.
@@ -114,7 +155,8 @@ def load_config(
             raise ManifestError(source, ("it is not UTF-8 text",)) from None
     table = parse_toml(text, source=source)
     if path:
-        _resolve_cache(table, Path(path).parent)
+        _resolve(table, "cache", Path(path).parent)
+        _resolve(table.get("audit"), "file", Path(path).parent)
     given, unknown = _variables(environ)
     problems = [
         *_texts(source, (*structured(table, HostConfig)[1], *_check(table)), text),
@@ -133,14 +175,18 @@ def host_schema() -> dict[str, object]:
 
 
 _PREFIX: Final = "AIRSSYS_"
-_WORDS: Final = ("AIRSSYS_NAME", "AIRSSYS_CACHE")
+_WORDS: Final = ("AIRSSYS_NAME", "AIRSSYS_CACHE", "AIRSSYS_AUDIT_FILE")
 """Variables whose digits are text."""
+_SWITCHES: Final = {"true": True, "false": False}
+_NESTED: Final = {"slices": Slices, "audit": Audit}
+"""The tables that variables reach into."""
+_FILE_ONLY: Final = ("capabilities", "forbidden")
 
 
-def _resolve_cache(table: dict[str, object], folder: Path) -> None:
-    cache = table.get("cache")
-    if isinstance(cache, str) and cache:
-        table["cache"] = str(folder / cache)
+def _resolve(table: object, key: str, folder: Path) -> None:
+    path = table.get(key) if isinstance(table, dict) else None
+    if isinstance(table, dict) and isinstance(path, str) and path:
+        table[key] = str(folder / path)
 
 
 def _variables(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
@@ -148,10 +194,12 @@ def _variables(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]
     places: dict[str, Place] = {
         _variable((key.name,)): (key.name,)
         for key in fields(HostConfig)
-        if key.name != "slices"
+        if key.name not in _NESTED and key.name not in _FILE_ONLY
     }
     places |= {
-        _variable(("slices", key.name)): ("slices", key.name) for key in fields(Slices)
+        _variable((outer, key.name)): (outer, key.name)
+        for outer, table in _NESTED.items()
+        for key in fields(table)
     }
     table: dict[str, object] = {}
     problems = []
@@ -159,7 +207,9 @@ def _variables(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]
         if not variable.startswith(_PREFIX) or variable == "AIRSSYS_CONFIG":
             continue
         number = text.isascii() and text.isdigit() and variable not in _WORDS
-        value = int(text) if number else text
+        value: object = int(text) if number else text
+        if variable == "AIRSSYS_AUDIT_GRANTS":
+            value = _SWITCHES.get(text, text)
         match places.get(variable):
             case (str() as key,):
                 table[key] = value
@@ -210,7 +260,8 @@ def _merged(
     table: Mapping[str, object], given: Mapping[str, object]
 ) -> dict[str, object]:
     merged = {**table, **given}
-    mine, theirs = table.get("slices"), given.get("slices")
-    if isinstance(mine, dict) and isinstance(theirs, dict):
-        merged["slices"] = {**mine, **theirs}
+    for key in _NESTED:
+        mine, theirs = table.get(key), given.get(key)
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            merged[key] = {**mine, **theirs}
     return merged

@@ -8,12 +8,20 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from airssys.config import (
+    Audit,
     HostConfig,
     LogLevel,
     Profile,
     Slices,
     host_schema,
     load_config,
+)
+from airssys.core.admission import HostSections
+from airssys.core.capability import (
+    FilesystemGrants,
+    Grants,
+    Network,
+    NetworkGrants,
 )
 from airssys.core.errors import ManifestError
 
@@ -31,6 +39,16 @@ inline = 1000
 inline_slices = 4
 threaded = 2000
 quantum = "10ms"
+[audit]
+file = "log/audit.jsonl"
+grants = true
+rotate = "1MiB"
+keep = 2
+[capabilities]
+network = { outbound = ["10.0.0.0/8:*", "*.example.com:443"] }
+[forbidden]
+filesystem = { read = ["/etc/**"] }
+network = { outbound = ["10.0.0.1:*"] }
 """
 
 
@@ -57,6 +75,16 @@ def test_a_file_is_read_as_written(file: Path) -> None:
         threads=3,
         log=LogLevel.DEBUG,
         slices=Slices(inline=1000, inline_slices=4, threaded=2000, quantum=0.01),
+        audit=Audit(
+            file=str(file.parent / "log/audit.jsonl"), grants=True, rotate=MIB, keep=2
+        ),
+        capabilities=HostSections(
+            network=NetworkGrants(outbound=["10.0.0.0/8:*", "*.example.com:443"])
+        ),
+        forbidden=HostSections(
+            filesystem=FilesystemGrants(read=["/etc/**"]),
+            network=NetworkGrants(outbound=["10.0.0.1:*"]),
+        ),
     )
 
 
@@ -89,6 +117,44 @@ def test_the_environment_alone_is_enough() -> None:
     config = load_config(environ={"AIRSSYS_SLICES_QUANTUM": "5ms"})
 
     assert config.slices == Slices(quantum=0.005)
+
+
+def test_the_environment_reaches_into_the_audit(file: Path) -> None:
+    audit = load_config(
+        file,
+        environ={
+            "AIRSSYS_AUDIT_FILE": "7",
+            "AIRSSYS_AUDIT_GRANTS": "false",
+            "AIRSSYS_AUDIT_KEEP": "9",
+        },
+    ).audit
+
+    assert audit == Audit(file="7", grants=False, rotate=MIB, keep=9)
+    assert load_config(environ={"AIRSSYS_AUDIT_GRANTS": "true"}).audit.grants
+    with pytest.raises(ManifestError, match="AIRSSYS_AUDIT_GRANTS"):
+        load_config(environ={"AIRSSYS_AUDIT_GRANTS": "yes"})
+
+
+@pytest.mark.parametrize("variable", ["AIRSSYS_CAPABILITIES", "AIRSSYS_FORBIDDEN"])
+def test_only_the_file_has_capabilities(variable: str) -> None:
+    with pytest.raises(ManifestError, match="unknown variable"):
+        load_config(environ={variable: "network"})
+
+
+def test_a_host_admits_grants_below_its_ceiling(file: Path) -> None:
+    config = load_config(file, environ={})
+    wanted = Grants(
+        network=NetworkGrants(outbound=["10.1.0.0/16:80", "10.0.0.1:80"]),
+        filesystem=FilesystemGrants(read=["/**"]),
+    )
+
+    admitted = config.admit(wanted)
+
+    assert admitted.check(Network("outbound", "10.1.2.3:80")) is None
+    assert admitted.check(Network("outbound", "10.0.0.1:80")) is not None
+    assert HostConfig().admit(wanted) == wanted
+    with pytest.raises(ManifestError, match=r"connect to 'b\.com:443'.*ceiling"):
+        config.admit(Grants(network=NetworkGrants(outbound=["b.com:443"])))
 
 
 def test_the_environment_can_name_the_file(file: Path) -> None:
@@ -132,7 +198,8 @@ def test_every_problem_of_file_and_environment_is_reported(tmp_path: Path) -> No
             "unknown variable 'AIRSSYS_ODD' (known: AIRSSYS_NAME, AIRSSYS_PROFILE, "
             "AIRSSYS_MEMORY, AIRSSYS_CACHE, AIRSSYS_THREADS, AIRSSYS_LOG, "
             "AIRSSYS_SLICES_INLINE, AIRSSYS_SLICES_INLINE_SLICES, "
-            "AIRSSYS_SLICES_THREADED, AIRSSYS_SLICES_QUANTUM)"
+            "AIRSSYS_SLICES_THREADED, AIRSSYS_SLICES_QUANTUM, AIRSSYS_AUDIT_FILE, "
+            "AIRSSYS_AUDIT_GRANTS, AIRSSYS_AUDIT_ROTATE, AIRSSYS_AUDIT_KEEP)"
         ),
         "expected a whole number, got the string 'x' @ AIRSSYS_SLICES_INLINE",
         "memory of 1B is less than 512KiB @ AIRSSYS_MEMORY",
@@ -162,3 +229,6 @@ def test_the_json_schema_takes_a_good_file_and_refuses_a_bad_one() -> None:
     assert validator.is_valid(tomllib.loads(FULL))
     assert not validator.is_valid({"memory": "1Mib"})
     assert not validator.is_valid({"nam": "x"})
+    assert not validator.is_valid({"capabilities": {"network": {"outbond": []}}})
+    assert not validator.is_valid({"forbidden": {"expires": {}}})
+    assert not validator.is_valid({"audit": {"keep": 0}})

@@ -438,6 +438,8 @@ class Grants:
 
     def forbidding(self, forbidden: Grants | None) -> Grants:
         """Return these grants with more that is forbidden."""
+        if forbidden in (None, Grants()):
+            return self
         return evolve(self, forbidden=_both(self.forbidden, forbidden))
 
     def __iter__(self) -> Iterator[tuple[str, str, AnyPattern]]:
@@ -455,7 +457,7 @@ class Grants:
 def _both(one: Grants | None, other: Grants | None) -> Grants | None:
     """Return all that either forbids."""
     if one is None or other is None or one == other:
-        return one or other
+        return other if one is None else one
     joined: dict[str, Any] = {"custom": tuple(dict.fromkeys(one.custom + other.custom))}
     for section in SECTIONS[:-1]:
         mine, theirs = getattr(one, section), getattr(other, section)

@@ -6,17 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
-from .capability import (
-    CustomGrant,
-    FilesystemGrants,
-    Grants,
-    MessagingGrants,
-    NetworkGrants,
-    ProcessGrants,
-    StorageGrants,
-)
+from .capability import Grants
 from .limits import KIB, MIB, Limits, Quota
 from .message import Overflow
 from .names import ComponentName, Digest, Version
@@ -26,6 +18,7 @@ from .rules import (
     BytesRate,
     Count,
     CountRate,
+    Moment,
     Seconds,
     Sha256,
     Share,
@@ -34,6 +27,14 @@ from .rules import (
     World,
 )
 from .schema import Problem, json_schema, read
+from .sections import (
+    CustomGrant,
+    FilesystemGrants,
+    MessagingGrants,
+    NetworkGrants,
+    ProcessGrants,
+    StorageGrants,
+)
 from .units import parse_size, show_size
 
 __all__ = (
@@ -41,6 +42,7 @@ __all__ = (
     "LEAST_MEMORY",
     "Artifact",
     "Capabilities",
+    "Expires",
     "HealthRule",
     "Manifest",
     "Package",
@@ -104,6 +106,27 @@ class Resources:
     messages: CountRate = _QUOTA.messages
     payload: Bytes = _QUOTA.payload
     cpu: Share = _QUOTA.cpu
+    handles: Count = _QUOTA.handles
+    """Files, sockets, pools and child processes open at one time."""
+    host_calls: CountRate = _QUOTA.host_calls
+
+
+@frozen(kw_only=True)
+class Expires:
+    """When the grants of a section end; a section without a moment does not expire."""
+
+    filesystem: Moment | None = None
+    network: Moment | None = None
+    storage: Moment | None = None
+    messaging: Moment | None = None
+    process: Moment | None = None
+    custom: Moment | None = None
+
+    @property
+    def moments(self) -> dict[str, float]:
+        """Those that are given, by section."""
+        ends = {key.name: getattr(self, key.name) for key in fields(Expires)}
+        return {section: end for section, end in ends.items() if end is not None}
 
 
 @frozen(kw_only=True)
@@ -118,6 +141,7 @@ class Capabilities:
     custom: tuple[CustomGrant, ...] = ()
     rationale: Mapping[str, str] = field(factory=dict)
     """By section: why the component needs it, shown at approval."""
+    expires: Expires = field(factory=Expires)
 
 
 @frozen(kw_only=True)
@@ -194,6 +218,8 @@ class Manifest:
             messages=resources.messages,
             payload=resources.payload,
             cpu=resources.cpu,
+            handles=resources.handles,
+            host_calls=resources.host_calls,
         )
 
     @property
@@ -217,6 +243,7 @@ class Manifest:
             messaging=capabilities.messaging,
             process=capabilities.process,
             custom=capabilities.custom,
+            expires=capabilities.expires.moments,
         )
 
 

@@ -5,25 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from attrs import fields, frozen
+from attrs import evolve, field, fields, frozen
 
-from .capability import (
+from .capability import Grants
+from .lines import Path
+from .manifest import LEAST_MEMORY, Capabilities, Expires, Manifest
+from .message import Overflow
+from .rules import Bytes, BytesRate, Count, CountRate, Seconds, Share
+from .schema import Problem
+from .sections import (
     CustomGrant,
     FilesystemGrants,
-    Grants,
     MessagingGrants,
     NetworkGrants,
     ProcessGrants,
     StorageGrants,
 )
-from .lines import Path
-from .manifest import LEAST_MEMORY, Manifest
-from .message import Overflow
-from .rules import Bytes, BytesRate, Count, CountRate, Seconds, Share
-from .schema import Problem
-from .units import show_duration, show_share, show_size, show_size_rate
+from .units import (
+    show_count_rate,
+    show_duration,
+    show_moment,
+    show_share,
+    show_size,
+    show_size_rate,
+)
 
-__all__ = ("CapabilitiesOverride", "ResourcesOverride", "given", "raised", "widened")
+__all__ = (
+    "CapabilitiesOverride",
+    "ResourcesOverride",
+    "given",
+    "narrowed",
+    "raised",
+    "widened",
+)
 
 
 @frozen(kw_only=True)
@@ -41,13 +55,16 @@ class ResourcesOverride:
     messages: CountRate | None = None
     payload: Bytes | None = None
     cpu: Share | None = None
+    handles: Count | None = None
+    host_calls: CountRate | None = None
 
 
 @frozen(kw_only=True)
 class CapabilitiesOverride:
     """What a component may do instead of what its manifest says; never more.
 
-    A section that is given replaces the whole section; the others stay.
+    A section that is given replaces the whole section; the others stay. So it is with
+    the moments of ``expires``, which can only be earlier.
     """
 
     filesystem: FilesystemGrants | None = None
@@ -56,6 +73,7 @@ class CapabilitiesOverride:
     messaging: MessagingGrants | None = None
     process: ProcessGrants | None = None
     custom: tuple[CustomGrant, ...] | None = None
+    expires: Expires = field(factory=Expires)
 
 
 def given(table: Any, names: Iterable[str] = ()) -> dict[str, Any]:
@@ -91,6 +109,8 @@ def _shown(name: str, value: Any) -> str:
             return show_size(value)
         case "network":
             return show_size_rate(value)
+        case "messages" | "host_calls":
+            return show_count_rate(value)
         case "timeout":
             return show_duration(value)
         case "cpu":
@@ -104,9 +124,33 @@ def widened(
 ) -> Iterator[Problem]:
     """Say what the override would allow beyond the component's grants."""
     granted = manifest.grants
-    for section, value in given(override).items():
-        for words in granted.widened_by(Grants(**{section: value})):
+    place = (*path, "capabilities")
+    for section, value in _sections(override).items():
+        # What the override does not say of the end stays as the manifest has it.
+        wanted = Grants(**{section: value}, expires=granted.expires)
+        for words in granted.widened_by(wanted):
             yield Problem(
-                (*path, "capabilities", section),
+                (*place, section),
                 f"may not {words}: no grant of the component covers it",
             )
+    for section, end in override.expires.moments.items():
+        if section in granted.expires and end > granted.expires[section]:
+            yield Problem(
+                (*place, "expires", section),
+                f"{section!r} cannot expire at {show_moment(end)}: the component's "
+                f"grants do at {show_moment(granted.expires[section])}",
+            )
+
+
+def narrowed(
+    override: CapabilitiesOverride, capabilities: Capabilities
+) -> Capabilities:
+    """Return a component's capabilities with what the override says instead."""
+    expires = evolve(capabilities.expires, **override.expires.moments)
+    return evolve(capabilities, **_sections(override), expires=expires)
+
+
+def _sections(override: CapabilitiesOverride) -> dict[str, Any]:
+    sections = given(override)
+    del sections["expires"]
+    return sections

@@ -15,6 +15,7 @@ from .sections import INTERFACE, PATTERN_KINDS, check_interface
 from .units import (
     parse_count_rate,
     parse_duration,
+    parse_moment,
     parse_share,
     parse_size,
     parse_size_rate,
@@ -32,6 +33,7 @@ __all__ = (
     "Fraction",
     "Function",
     "Id",
+    "Moment",
     "Rule",
     "Seconds",
     "Sha256",
@@ -73,6 +75,8 @@ Function: TypeAlias = Annotated[str, "function"]
 """A Python function as ``module:function``."""
 Folder: TypeAlias = Annotated[str, "folder"]
 """Text that is not empty."""
+Moment: TypeAlias = Annotated[float, "moment"]
+"""Seconds since 1970, written as a date and time with its offset."""
 Anything: TypeAlias = Annotated[object, "anything"]
 
 
@@ -270,6 +274,8 @@ RULES: Final[Mapping[object, Rule]] = {
     "wasm": Rule(_text(_wasm), _like(_WASM)),
     "function": Rule(_text(_function), {"type": "string", "pattern": "^[^:]+:[^:]+$"}),
     "folder": Rule(_text(_folder), {"type": "string", "minLength": 1}),
+    # TOML has dates and times; JSON, which schemas are about, has them as strings.
+    "moment": Rule(parse_moment, {"type": "string", "format": "date-time"}),
     "anything": Rule(lambda value: value, {}),
     "ports": Rule(_ports, _or_like("integer", r"\*|[0-9]+(-[0-9]+)?", maximum=65535)),
     "whose": Rule(_text(PATTERN_KINDS["whose"]), {"const": "own"}),

@@ -15,16 +15,28 @@ from .limits import SharedQuota
 from .lines import Path
 from .manifest import Manifest
 from .message import check_topic
-from .override import CapabilitiesOverride, ResourcesOverride, given, raised, widened
+from .override import (
+    CapabilitiesOverride,
+    ResourcesOverride,
+    given,
+    narrowed,
+    raised,
+    widened,
+)
 from .restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
 from .rules import (
     Anything,
+    Bytes,
+    BytesRate,
+    Count,
+    CountRate,
     Factor,
     Folder,
     Fraction,
     Function,
     Id,
     Seconds,
+    Share,
     Shutdown,
     Wait,
     Whole,
@@ -39,6 +51,7 @@ __all__ = (
     "FirstMessage",
     "IntensityTable",
     "Node",
+    "QuotaTable",
     "SupervisorNode",
     "SupervisorTable",
     "Tree",
@@ -93,12 +106,12 @@ class SupervisorNode:
     intensity: Intensity = field(factory=Intensity)
     backoff: Backoff = field(factory=Backoff)
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    quota: SharedQuota = field(factory=SharedQuota)
+    """What all below it may use together, beside what each may."""
     significant: bool = False
     restart: Restart = Restart.PERMANENT
     shutdown: float = inf
     """As OTP has it: a supervisor gets the time its children take."""
-    quota: SharedQuota = field(factory=SharedQuota)
-    """What all components below it may use together."""
 
 
 Node: TypeAlias = ComponentNode | ActorNode | SupervisorNode
@@ -149,7 +162,7 @@ class Tree:
                 manifest.component, config={**manifest.config, **node.config}
             ),
             resources=evolve(manifest.resources, **given(node.resources)),
-            capabilities=evolve(manifest.capabilities, **given(node.capabilities)),
+            capabilities=narrowed(node.capabilities, manifest.capabilities),
             supervision=supervision,
         )
 
@@ -177,6 +190,19 @@ class BackoffTable:
 
 
 @frozen(kw_only=True)
+class QuotaTable:
+    """What all components below a supervisor may use together; more has no limit."""
+
+    storage: Bytes | None = None
+    network: BytesRate | None = None
+    messages: CountRate | None = None
+    cpu: Share | None = None
+    """May be more than a second in each second, as they compute side by side."""
+    handles: Count | None = None
+    host_calls: CountRate | None = None
+
+
+@frozen(kw_only=True)
 class SupervisorTable:
     """A supervisor's rules."""
 
@@ -184,6 +210,7 @@ class SupervisorTable:
     intensity: IntensityTable = IntensityTable()
     backoff: BackoffTable = BackoffTable()
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    quota: QuotaTable = field(factory=QuotaTable)
 
 
 @frozen(kw_only=True)
@@ -279,6 +306,7 @@ def _supervisor(
             wait.initial, wait.factor, wait.maximum, wait.jitter, wait.healthy
         ),
         auto_shutdown=table.auto_shutdown,
+        quota=SharedQuota(**given(table.quota)),
     )
 
 
