@@ -194,8 +194,6 @@ class Record:
         Raises:
             ValueError: It is no record, or not as it was written; says why.
         """
-        if len(line) >= LONGEST:
-            raise ValueError("is longer than a record can be")
         found = _parsed(line, cls)
         if found["v"] != VERSION:
             raise ValueError(
@@ -218,6 +216,8 @@ _KINDS: Final[Mapping[str, type]] = {"int": int, "str": str}
 
 def _parsed(line: bytes, made: type) -> dict[str, Any]:
     """Read a canonical JSON object that has just the fields of a class."""
+    if len(line) >= LONGEST:
+        raise ValueError("is longer than a record can be")
     try:
         text = line.decode("ascii")
         found = json.loads(text)
@@ -293,4 +293,7 @@ class Head:
             raise ValueError("is no head of an audit log") from None
         if why := seal.fits(_unsealed(found), found["hash"]):
             raise ValueError(why)
-        return cls(**found)
+        head = cls(**found)
+        if head.rendered(seal) != content:
+            raise ValueError("is not as it was written")
+        return head

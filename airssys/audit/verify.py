@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -80,22 +83,23 @@ def verify(path: Path, *, key: bytes | None = None, anchor: str = "") -> Report:
     head, why = read_head(content, seal)
     chain = _Chain(seal, head, anchor)
     last_line = None
-    for last_line in lines_of(path):
-        if (problem := chain.add(last_line)) is not None:
-            return chain.report(problem)
+    with closing(lines_of(path)) as lines:
+        for last_line in lines:
+            if (problem := chain.add(last_line)) is not None:
+                return chain.report(problem)
     if last_line is None and not content:
         raise AuditError(str(path), "it is empty")
     return chain.report(chain.ended(path, why))
 
 
-def lines_of(path: Path) -> Iterator[Line]:
+def lines_of(path: Path) -> Generator[Line, None, None]:
     """Yield the lines of all files of a log, oldest first.
 
     Raises:
         OSError: A file cannot be read.
     """
-    for name, file in _opened(path):
-        with file:
+    with ExitStack() as stack:
+        for name, file in _opened(path, stack):
             number, inside = 0, False
             while content := file.readline(LONGEST):
                 number += not inside
@@ -103,24 +107,19 @@ def lines_of(path: Path) -> Iterator[Line]:
                 yield Line(name, number, content)
 
 
-def _opened(path: Path) -> list[tuple[Path, BinaryIO]]:
+def _opened(path: Path, stack: ExitStack) -> list[tuple[Path, BinaryIO]]:
     """Open all files of a log at one moment, though it may turn files meanwhile."""
     for _ in range(_TRIES):
         names = [*archives(path), path]
-        files: list[BinaryIO] = []
-        try:
-            files.extend(name.open("rb") for name in names)
-        except FileNotFoundError:
-            for file in files:
-                file.close()
-            if len(names) == 1:
-                raise
-            continue
-        if [*archives(path), path] == names:
-            return list(zip(names, files))
-        for file in files:
-            file.close()
-    raise FileNotFoundError(2, "No such file or directory", str(path))
+        with ExitStack() as tried:
+            try:
+                files = [tried.enter_context(name.open("rb")) for name in names]
+            except FileNotFoundError:
+                continue
+            if [*archives(path), path] == names:
+                stack.enter_context(tried.pop_all())
+                return list(zip(names, files))
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 @define(eq=False)
@@ -138,13 +137,18 @@ class _Fragment:
         self._hash.update(content.removesuffix(b"\n"))
         self.size += len(content)
 
-    @property
-    def digest(self) -> str:
-        """That of all but the last end of a line, which the repair has added."""
-        return f"sha256:{self._hash.hexdigest()}"
+    def is_told_by(self, record: Record) -> bool:
+        """Tell whether a record says that this was torn.
+
+        The last end of a line is no part of it: it came with the record.
+        """
+        digest = f"sha256:{self._hash.hexdigest()}"
+        return record.result == REPAIRED and record.resource == digest
 
 
 def _whole(content: bytes, seal: Seal) -> Record:
+    if len(content) >= LONGEST:
+        raise ValueError("is longer than a record can be")
     if not content.endswith(b"\n"):
         raise ValueError(_TORN)
     return Record.parse(content[:-1], seal)
@@ -179,12 +183,12 @@ class _Chain:
                 self._fragment = _Fragment(Problem(line.file, line.number, str(error)))
             self._fragment.add(line.content)
             return None
-        reason = self._reason(record, begins=begins)
-        if reason:
+        fragment = self._fragment
+        if fragment is not None and not fragment.is_told_by(record):
+            return fragment.problem
+        if reason := self._reason(record, begins=begins):
             return Problem(line.file, line.number, reason)
-        if self._fragment is not None:
-            if record.result != REPAIRED or record.resource != self._fragment.digest:
-                return self._fragment.problem
+        if fragment is not None:
             self.notes.append(f"record {record.seq}: {record.reason}")
             self._fragment = None
         self._keep(record)
