@@ -85,9 +85,11 @@ class TokenBucket(_Watched):
     tokens: float = field(init=False)
     """What there was at `since`; below zero where more were charged."""
     since: float = field(default=-inf, init=False)
+    _half: float = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.tokens = self.rate
+        self._half = self.rate * (1 - _CALM)
 
     def wait(self, amount: float, now: float) -> float:
         """Return the seconds until so much is there: 0 if it is, infinity if never."""
@@ -104,7 +106,8 @@ class TokenBucket(_Watched):
     def charge(self, amount: float) -> None:
         """Take so much, if need be on credit, after a look at what to `wait`."""
         self.tokens -= amount
-        self.watch(1 - self.tokens / self.rate)
+        if self.tokens < self._half or self._told is not None:  # else it is no news
+            self.watch(1 - self.tokens / self.rate)
 
 
 @define(eq=False)
