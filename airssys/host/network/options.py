@@ -1,0 +1,111 @@
+"""Set and read the options of sockets: the system's, and how long to wait."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from .errors import failure
+
+__all__ = ("KEEP_ALIVE_LONGEST", "SocketOptions")
+
+KEEP_ALIVE_LONGEST: Final = 32_767
+"""Seconds between two questions to a silent peer: the most that Linux takes."""
+_LARGEST_BUFFER: Final = 4 * 2**20
+_DEFAULT_TIMEOUT: Final = 30_000
+# Not every system has them: macOS names the first otherwise, Windows has no reuse-port.
+_KEEP_IDLE: Final = getattr(
+    socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None)
+)
+_KEEP_INTERVAL: Final = getattr(socket, "TCP_KEEPINTVL", None)
+_REUSE_PORT: Final = getattr(socket, "SO_REUSEPORT", None)
+
+
+@frozen
+class SocketOptions:
+    """What a guest asked for, as in the record of WIT; timeouts are milliseconds."""
+
+    reuse_address: bool = False
+    reuse_port: bool = False
+    tcp_no_delay: bool = False
+    tcp_keep_alive: bool = False
+    keep_alive_interval: int = 0
+    send_buffer_size: int = 0
+    receive_buffer_size: int = 0
+    connect_timeout: int = _DEFAULT_TIMEOUT
+    read_timeout: int = _DEFAULT_TIMEOUT
+    write_timeout: int = _DEFAULT_TIMEOUT
+    non_blocking: bool = False
+
+    @classmethod
+    def of(cls, record: Any) -> SocketOptions:
+        """Read a ``socket-options``.
+
+        Raises:
+            WitError: A number is out of its range, or the system has no such option.
+        """
+        if record.keep_alive_interval > KEEP_ALIVE_LONGEST:
+            words = f"keep-alive-interval is at most {KEEP_ALIVE_LONGEST} seconds"
+            raise failure("invalid-argument", words)
+        if record.reuse_port and _REUSE_PORT is None:
+            raise failure("invalid-argument", "this system has no reuse-port")
+        return cls(
+            reuse_address=record.reuse_address,
+            reuse_port=record.reuse_port,
+            tcp_no_delay=record.tcp_no_delay,
+            tcp_keep_alive=record.tcp_keep_alive,
+            keep_alive_interval=record.keep_alive_interval,
+            send_buffer_size=min(record.send_buffer_size, _LARGEST_BUFFER),
+            receive_buffer_size=min(record.receive_buffer_size, _LARGEST_BUFFER),
+            connect_timeout=record.connect_timeout,
+            read_timeout=record.read_timeout,
+            write_timeout=record.write_timeout,
+            non_blocking=record.non_blocking,
+        )
+
+    def apply(self, raw: socket.socket) -> None:
+        """Set the system's options of a socket."""
+        general, tcp = socket.SOL_SOCKET, socket.IPPROTO_TCP
+        raw.setsockopt(general, socket.SO_REUSEADDR, self.reuse_address)
+        if _REUSE_PORT is not None:
+            raw.setsockopt(general, _REUSE_PORT, self.reuse_port)
+        if self.send_buffer_size:
+            raw.setsockopt(general, socket.SO_SNDBUF, self.send_buffer_size)
+        if self.receive_buffer_size:
+            raw.setsockopt(general, socket.SO_RCVBUF, self.receive_buffer_size)
+        if raw.type == socket.SOCK_STREAM:
+            raw.setsockopt(tcp, socket.TCP_NODELAY, self.tcp_no_delay)
+            raw.setsockopt(general, socket.SO_KEEPALIVE, self.tcp_keep_alive)
+            for option in (_KEEP_IDLE, _KEEP_INTERVAL):
+                if option is not None and self.keep_alive_interval:
+                    raw.setsockopt(tcp, option, self.keep_alive_interval)
+
+    def actual(self, raw: socket.socket) -> SocketOptions:
+        """Return the options as the system has them; the timeouts are our own."""
+        general, tcp = socket.SOL_SOCKET, socket.IPPROTO_TCP
+
+        def on(level: int, option: int | None) -> bool:
+            return option is not None and raw.getsockopt(level, option) != 0
+
+        found = evolve(
+            self,
+            reuse_address=on(general, socket.SO_REUSEADDR),
+            reuse_port=on(general, _REUSE_PORT),
+            send_buffer_size=raw.getsockopt(general, socket.SO_SNDBUF),
+            receive_buffer_size=raw.getsockopt(general, socket.SO_RCVBUF),
+            tcp_no_delay=False,
+            tcp_keep_alive=False,
+            keep_alive_interval=0,
+        )
+        if raw.type != socket.SOCK_STREAM:
+            return found
+        if _KEEP_INTERVAL is not None:
+            interval = raw.getsockopt(tcp, _KEEP_INTERVAL)
+            found = evolve(found, keep_alive_interval=interval)
+        return evolve(
+            found,
+            tcp_no_delay=on(tcp, socket.TCP_NODELAY),
+            tcp_keep_alive=on(general, socket.SO_KEEPALIVE),
+        )

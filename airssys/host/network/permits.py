@@ -1,0 +1,223 @@
+"""Decide where a guest may connect to, listen and look names up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import anyio
+from attrs import frozen
+
+from ...abc import Call
+from ...core.addresses import is_special
+from ...core.capability import Capability, Denial, Network
+from ...core.errors import WitError
+from ...engine.types import Variant
+from ...gate import Gate
+from .addresses import Family, Named, Peer, Target, normal_name, target_of
+from .errors import denied, failure
+from .owned import OwnedSocket
+from .resolve import Answer, Resolver
+
+__all__ = ("Permits", "Way")
+
+_ALL_PORTS: Final = "0"
+"""The port of which the system picks which: only a grant of all ports covers it."""
+_SHOWN: Final = 300
+"""Characters of a guest's own words that go into an event."""
+
+
+@frozen
+class Way:
+    """An address that may be connected to, and what allows it."""
+
+    peer: Peer
+    need: Network
+    by: str
+    """What the guest had asked for: the name, or the address."""
+
+
+@frozen
+class Permits:
+    """The rules, over the grants that hold at the moment of each use."""
+
+    gate: Gate
+    resolver: Resolver
+    longest: float
+    """Seconds that anything may wait."""
+
+    def seconds(self, timeout: int) -> float:
+        """Return how long a timeout in milliseconds is; 0 is the longest there is."""
+        return min(timeout / 1000, self.longest) if timeout else self.longest
+
+    # One need.
+
+    def require(self, call: Call, need: Capability, shown: str = "") -> None:
+        """Let a call go on that a grant covers.
+
+        Raises:
+            WitError: None does; there is an event of it.
+        """
+        if words := self.gate.allowed(call, need, shown):
+            raise WitError(denied(words))
+
+    def require_any(
+        self, call: Call, needed: str, actions: Iterable[Literal["outbound", "inbound"]]
+    ) -> None:
+        """Let a call go on that has some grant for one of the actions.
+
+        Raises:
+            WitError: It has none; there is an event of it.
+        """
+        grants = call.grants.at(self.gate.clock())
+        if not any(grants.patterns("network", action) for action in actions):
+            denial = Denial(needed, ())
+            self.gate.report(call, denial)
+            raise WitError(denied(self.gate.words(denial)))
+
+    def require_port(self, call: Call, asked: int, bound: int) -> Network:
+        """Let a call listen on a port, and return what it needs from now on.
+
+        Args:
+            call: Who asks.
+            asked: The port that was asked for; 0 where the system picks it.
+            bound: The port that it is.
+
+        Raises:
+            WitError: The port is not granted; nor are all, where the system picked it.
+        """
+        if asked == 0:
+            self.require(call, Network("inbound", _ALL_PORTS))
+        need = Network("inbound", str(bound or _ALL_PORTS))
+        self.require(call, need)
+        return need
+
+    def hold_to(self, call: Call, socket: OwnedSocket) -> None:
+        """Let a call go on as long as what a socket was made under is granted.
+
+        Raises:
+            WitError: It is not any more.
+        """
+        if socket.need is None:
+            self.require_any(call, "use a socket", ("outbound", "inbound"))
+        else:
+            self.require(call, socket.need)
+
+    def use(self, call: Call, socket: OwnedSocket) -> None:
+        """Let a call use a socket as long as what it was made under is granted.
+
+        Raises:
+            WitError: It is not any more, or the socket is closed.
+        """
+        self.hold_to(call, socket)
+        if socket.closed:
+            raise failure("invalid-argument", "the socket is closed")
+
+    # Where to connect to.
+
+    def target(self, call: Call, endpoint: Variant) -> Target:
+        """Read where a guest wants to connect to.
+
+        Raises:
+            WitError: It names no host or no port; there is an event of it.
+        """
+        try:
+            target = target_of(endpoint)
+        except ValueError as error:
+            self._refuse_form(call, "connect to", endpoint.value, error)
+            raise failure("invalid-hostname", str(error)) from error
+        if not target.port:
+            self._refuse_form(call, "connect to", str(target), "0 is no port")
+            raise failure("invalid-port", "0 is no port to connect to")
+        return target
+
+    def name(self, call: Call, text: str) -> str:
+        """Read a name to look up.
+
+        Raises:
+            WitError: It is none; there is an event of it.
+        """
+        try:
+            return normal_name(text)
+        except ValueError as error:
+            self._refuse_form(call, "resolve", text, error)
+            raise failure("invalid-hostname", str(error)) from error
+
+    def _refuse_form(self, call: Call, verb: str, given: object, why: object) -> None:
+        shown = str(given)[:_SHOWN]
+        self.gate.refused(call, f"{verb} {shown!r}", str(why), shown)
+
+    async def ways(
+        self, call: Call, target: Target, family: Family | None
+    ) -> list[Way]:
+        """Return the addresses to try, of one family or of both: at least one.
+
+        A name is looked up once, and what comes of it is judged address by address:
+        connect to these and nowhere else, or the answer could change in between. The
+        grant of a name means no special address, which an answer may name to lead
+        inside: that takes a grant of the address.
+
+        Raises:
+            WitError: None may be tried, or there is none.
+            OSError: Nobody could tell the name's addresses.
+        """
+        if isinstance(target, Peer):
+            self.require(call, target.outbound)
+            if family not in {None, target.family}:
+                raise failure("invalid-address", f"{target.address} is not {family}")
+            return [Way(target, target.outbound, target.host)]
+        self._named(call, target)
+        answer = await self.lookup(target.name)
+        by_name = self._named(call, target)
+        found: list[Way] = []
+        refused: list[Denial] = []
+        for address in answer.addresses:
+            peer = Peer(address, target.port)
+            if family not in {None, peer.family}:
+                continue
+            problem = self.gate.judge(call, peer.outbound)
+            if problem is None:
+                found.append(Way(peer, peer.outbound, target.name))
+            elif by_name and not is_special(address):
+                found.append(Way(peer, target.outbound, target.name))
+            else:
+                refused.append(problem)
+        for problem in refused:
+            # An answer that leads inside is news even where others do not.
+            self.gate.report(call, problem, str(target))
+        if found:
+            if self.gate.grants:
+                self.gate.granted(call, found[0].need, str(target))
+            return found
+        if refused:
+            # The guest does not learn the address, which it may not look up.
+            words = f"may not connect to {str(target)!r}: no grant covers its addresses"
+            raise WitError(denied(words))
+        raise failure(
+            "invalid-address", f"{target.name!r} has no {family or 'usable'} address"
+        )
+
+    def _named(self, call: Call, target: Named) -> bool:
+        """Tell whether a name is granted; else it may be looked up, or nothing goes."""
+        problem = self.gate.judge(call, target.outbound)
+        if problem is None:
+            return True
+        if self.gate.judge(call, Network("resolve", target.name)) is not None:
+            self.gate.report(call, problem)
+            raise WitError(denied(self.gate.words(problem)))
+        return False
+
+    # Look up.
+
+    async def lookup(self, name: str) -> Answer:
+        """Look a name up, under the deadline in force.
+
+        Raises:
+            WitError: It has no address.
+            OSError: Nobody could tell.
+        """
+        with anyio.fail_after(self.longest):
+            answer = await self.resolver.lookup(name)
+        if not answer.addresses:
+            raise failure("dns-resolution-failed", f"{name!r} has no address")
+        return answer

@@ -1,0 +1,106 @@
+"""Count sockets and bytes against the quotas of those who use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import anyio
+from attrs import frozen
+
+from ...abc import Call
+from ...core.errors import QuotaExceeded
+from ...gate import Gate
+from .errors import failure
+
+__all__ = ("LARGEST_PIECE", "Share", "hold_handle")
+
+LARGEST_PIECE: Final = 65_536
+"""Bytes that are sent or received in one step."""
+
+
+def hold_handle(gate: Gate, call: Call, needed: str) -> Callable[[], object]:
+    """Count one more handle of the caller's.
+
+    Returns:
+        What gives it back.
+
+    Raises:
+        WitError: The caller has as many as it may.
+    """
+    budget = call.budget
+    if budget is None:
+        return _nothing
+    try:
+        budget.hold("handles")
+    except QuotaExceeded as error:
+        gate.refused(call, needed, str(error))
+        raise failure("resource-exhausted", str(error)) from error
+    return partial(budget.release, "handles")
+
+
+def _nothing() -> None:
+    pass
+
+
+@frozen
+class Share:
+    """What a caller may still send and receive in a call of its.
+
+    What is sent is taken beforehand. What is received is charged afterwards, as nobody
+    knows how much will come, and paid for before anything else is sent or received: so
+    nothing that has arrived is lost.
+    """
+
+    gate: Gate
+    call: Call
+    waits: bool = True
+    """Whether to wait for a share, or to tell the guest that it would have to."""
+
+    @property
+    def piece(self) -> int:
+        """Bytes that can be sent or received in one step."""
+        budget = self.call.budget
+        if budget is None:
+            return LARGEST_PIECE
+        return max(1, int(min(budget.most("network"), LARGEST_PIECE)))
+
+    async def take(self, amount: int) -> None:
+        """Wait until so much may be sent, up to the deadline in force.
+
+        Raises:
+            WitError: It may not before that.
+        """
+        budget = self.call.budget
+        if budget is not None:
+            while wait := budget.take("network", amount, anyio.current_time()):
+                await self._wait(wait, f"send {amount:_} bytes")
+
+    async def pay(self) -> None:
+        """Wait until what was received is paid for, up to the deadline in force.
+
+        Raises:
+            WitError: It is not before that.
+        """
+        budget = self.call.budget
+        if budget is not None:
+            while wait := budget.debt("network", anyio.current_time()):
+                await self._wait(wait, "receive more bytes")
+
+    def charge(self, amount: int) -> None:
+        """Count what was received, or will be beside what is asked for."""
+        budget = self.call.budget
+        if budget is not None:
+            budget.charge("network", amount, anyio.current_time())
+
+    async def _wait(self, wait: float, needed: str) -> None:
+        left = anyio.current_effective_deadline() - anyio.current_time()
+        if self.waits and wait <= left:
+            await anyio.sleep(wait)
+            return
+        budget = self.call.budget
+        assert budget is not None
+        reason = str(budget.refusal("network", wait))
+        self.gate.refused(self.call, needed, reason)
+        raise failure("resource-exhausted" if self.waits else "would-block", reason)

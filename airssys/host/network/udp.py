@@ -1,0 +1,73 @@
+"""Send and receive datagrams through UDP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import anyio.lowlevel
+from attrs import define
+
+from ...core.capability import Network
+from .addresses import Peer, socket_name
+from .errors import failure
+from .owned import OwnedSocket, readable, system_name, writable
+from .shares import Share
+
+__all__ = ("HEADER_BYTES", "UdpSocket")
+
+HEADER_BYTES: Final = 28
+"""What a datagram is charged beside its bytes: else empty ones would cost nothing."""
+
+
+@define(eq=False)
+class UdpSocket(OwnedSocket):
+    """What sends and receives datagrams."""
+
+    peer: Peer | None = None
+    """The one peer that was chosen."""
+    bound: bool = False
+    """Whether it was bound, and so receives from anybody."""
+    used: bool = False
+    """Whether it has sent anything, and so has a port to receive at."""
+
+    def choose(self, peer: Peer, need: Network) -> None:
+        """Send to this peer, and receive from it only."""
+        self.raw.connect(system_name(peer))
+        self.peer, self.need = peer, need
+
+    async def send(self, share: Share, piece: bytes, to: Peer | None) -> int:
+        """Send a datagram, all of it or nothing, to the chosen peer or to another."""
+        await share.pay()
+        await share.take(len(piece) + HEADER_BYTES)
+
+        def attempt() -> int:
+            if to is None:
+                return self.raw.send(piece)
+            return self.raw.sendto(piece, system_name(to))
+
+        count = await self.ready(attempt, writable)
+        self.used = True
+        return count
+
+    async def receive(
+        self, share: Share, most: int, wanted: Callable[[Peer], bool]
+    ) -> tuple[bytes, Peer]:
+        """Receive the next datagram that is wanted, and who sent it.
+
+        Args:
+            share: What may be received.
+            most: Bytes; the rest of a longer one is cut off.
+            wanted: Tells whether one from there is; others are thrown away.
+        """
+        if not (self.bound or self.used or self.peer):
+            words = "the socket has no port yet: bind it, or send first"
+            raise failure("invalid-argument", words)
+        while True:
+            await share.pay()
+            got, name = await self.ready(lambda: self.raw.recvfrom(most), readable)
+            share.charge(len(got) + HEADER_BYTES)
+            sender = socket_name(name)
+            if wanted(sender):
+                return got, sender
+            await anyio.lowlevel.checkpoint()
