@@ -1,0 +1,27 @@
+"""Let guests use the host's file system, as far as it was granted."""
+
+from __future__ import annotations
+
+from ...abc import HostInterface
+from ...gate import Gate
+from .access import Disk
+from .filesystem import FILESYSTEM, filesystem_interface
+from .limits import FileLimits
+from .metadata import METADATA, metadata_interface
+from .pin import Pin, best_pin
+
+__all__ = ("FILESYSTEM", "METADATA", "FileLimits", "filesystem")
+
+
+def filesystem(
+    gate: Gate, *, limits: FileLimits | None = None, pin: Pin | None = None
+) -> tuple[HostInterface, HostInterface]:
+    """Return the interfaces of ``airssys:ext-filesystem``, for all of a system.
+
+    Args:
+        gate: Checks and tells what is used.
+        limits: What one call may ask for.
+        pin: How directories are opened; by default the best that the system has.
+    """
+    disk = Disk(gate, limits or FileLimits(), pin or best_pin())
+    return filesystem_interface(disk), metadata_interface(disk)

@@ -1,0 +1,168 @@
+"""Tell what is known of a file, and change it: permissions and times."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from .access import Access
+from .errors import failure
+from .linux import created
+from .open_file import check_single
+from .pin import Moved, look
+from .resolve import Place
+from .tree import kind_of
+
+__all__ = (
+    "Timestamp",
+    "about",
+    "identity",
+    "is_there",
+    "nanoseconds",
+    "permissions_of",
+    "seen",
+    "touchable",
+)
+
+_SECOND: Final = 10**9
+_PERMISSIONS: Final = 0o777
+_ANY: Final = 0o7777
+
+
+class Timestamp(Protocol):
+    """A ``timestamp`` record as it is lifted."""
+
+    seconds: int
+    nanoseconds: int
+
+
+def about(access: Access, path: str) -> dict[str, object]:
+    """Return a ``file-metadata`` record.
+
+    Raises:
+        WitError: No grant covers it.
+        OSError: There is nothing, or the host may not.
+    """
+    place = access.ask(path, "read", "list", either=True)
+    with access.held(place) as (directory, name):
+        found = seen(directory, name, place)
+        born = created(directory, name)
+    if born is None:
+        born_at = getattr(found, "st_birthtime", None)
+        born = None if born_at is None else int(born_at * _SECOND)
+    return {
+        "path": path,
+        "file_type": kind_of(found.st_mode),
+        "size": found.st_size,
+        "permissions": {"mode": found.st_mode & _ANY},
+        "accessed_time": _timestamp(found.st_atime_ns),
+        "modified_time": _timestamp(found.st_mtime_ns),
+        "created_time": None if born is None else _timestamp(born),
+    }
+
+
+def is_there(access: Access, path: str) -> bool:
+    """Tell whether there is something under a path.
+
+    Raises:
+        WitError: No grant covers it.
+        OSError: The host may not look.
+    """
+    try:
+        identity(access, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def identity(access: Access, path: str) -> tuple[int, int]:
+    """Return device and number of a file, after a check as for its metadata.
+
+    Raises:
+        WitError: No grant covers it.
+        OSError: There is nothing, or the host may not.
+    """
+    place = access.ask(path, "read", "list", either=True)
+    with access.held(place) as (directory, name):
+        found = seen(directory, name, place)
+    return found.st_dev, found.st_ino
+
+
+def seen(directory: int, name: str, place: Place) -> os.stat_result:
+    """Return what is at a place, which must be a directory where it ends in a slash.
+
+    Raises:
+        Moved: It is another place now.
+        OSError: There is nothing, or no directory.
+    """
+    found = look(directory, name)
+    if place.folder and not stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    return found
+
+
+def permissions_of(mode: int) -> int:
+    """Check the mode that a guest wants a file to have.
+
+    Raises:
+        WitError: It is more than the nine bits.
+    """
+    if mode & ~_PERMISSIONS:
+        raise failure("invalid-argument", f"{mode:#o} has more than the nine bits")
+    return mode
+
+
+def _timestamp(moment: int) -> dict[str, int]:
+    # WIT's timestamps begin with 1970.
+    seconds, rest = divmod(max(moment, 0), _SECOND)
+    return {"seconds": seconds, "nanoseconds": rest}
+
+
+def nanoseconds(moment: Timestamp) -> int:
+    """Return a moment in nanoseconds.
+
+    Raises:
+        WitError: The system has no such moment.
+    """
+    total = moment.seconds * _SECOND + moment.nanoseconds
+    if moment.nanoseconds >= _SECOND or total >= 2**63:
+        raise failure(
+            "invalid-argument",
+            f"{moment.seconds} s and {moment.nanoseconds} ns are out of range",
+        )
+    return total
+
+
+@contextmanager
+def touchable(access: Access, place: Place, shown: str) -> Iterator[str | int]:
+    """Hold a regular file or directory to change what is known of it.
+
+    Yields:
+        What `os.chmod` and `os.utime` take for it.
+
+    Raises:
+        WitError: It may not be changed.
+        Moved: It is another file than it was a moment ago.
+        OSError: There is nothing, or the host may not.
+    """
+    with access.held(place) as (directory, name):
+        before = seen(directory, name, place)
+        if not (stat.S_ISREG(before.st_mode) or stat.S_ISDIR(before.st_mode)):
+            raise access.special(shown)
+        path_only = getattr(os, "O_PATH", 0)
+        flags = path_only | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        opened = os.open(name, flags, dir_fd=directory)
+        try:
+            found = os.fstat(opened)
+            if not os.path.samestat(found, before):
+                raise Moved(place.path)
+            check_single(access, found, shown)
+            # What is opened for its path alone can be changed through that link only;
+            # to open it for reading would ask for more than is needed.
+            yield f"/proc/self/fd/{opened}" if path_only else opened
+        finally:
+            os.close(opened)

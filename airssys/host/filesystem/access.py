@@ -1,0 +1,272 @@
+"""Check what one host call does with paths, and keep what the audit is to be told.
+
+The work of a call runs in a thread, where paths can be followed. What it finds is told
+on the event loop's thread afterwards, a denial as well as a grant.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, Literal, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+from attrs import define, field
+
+from ...abc import Call, Standing
+from ...core.capability import Denial, Filesystem
+from ...core.errors import WitError
+from ...core.pattern import Pattern
+from ...gate import Gate
+from .errors import denied, failure, from_os
+from .limits import FileLimits
+from .pin import SUPPORTED, Moved, Pin, best_pin, look, open_folder, pinned
+from .resolve import InvalidPath, Place, resolve
+from .workers import Workers
+
+__all__ = ("Access", "Action", "Disk")
+
+_T = TypeVar("_T")
+
+Action: TypeAlias = Literal["read", "write", "delete", "list"]
+
+_ACTIONS: Final[tuple[Action, ...]] = ("read", "write", "delete", "list")
+_TRIES: Final = 5
+"""How often a path is followed again that changed between its check and its use."""
+_WILD: Final = frozenset("*?[{")
+
+
+@define(eq=False)
+class Disk:
+    """The file system as all components of one host see it."""
+
+    gate: Gate
+    limits: FileLimits = field(factory=FileLimits)
+    pin: Pin = field(factory=best_pin)
+    workers: Workers = field(factory=Workers, init=False)
+    _starts: WeakKeyDictionary[Standing, str] = field(
+        factory=WeakKeyDictionary, init=False
+    )
+
+    def start(self, call: Call) -> str:
+        """Return the caller's own working directory."""
+        return self._starts.get(call.standing, "/")
+
+    def move(self, call: Call, path: str) -> None:
+        """Give the caller another working directory."""
+        self._starts[call.standing] = path
+
+    async def run(
+        self,
+        call: Call,
+        work: Callable[[Access], _T],
+        undo: Callable[[_T], object] | None = None,
+    ) -> _T:
+        """Do the work of a call in a thread; a cancelled call does not wait for it.
+
+        Args:
+            call: Who asks.
+            work: Follows paths, checks them and uses them. It may run several times.
+            undo: Called with the outcome where the caller is gone.
+
+        Raises:
+            WitError: What to tell the guest.
+        """
+        if not SUPPORTED:
+            raise failure("io-error", "the host's system has no safe way to open files")
+        access = Access(self, call)
+        try:
+            return await self.workers.run(partial(access.settle, work), undo)
+        finally:
+            access.gone = True
+            access.tell()
+
+
+@define(eq=False)
+class Access:
+    """One call's way to the disk."""
+
+    disk: Disk
+    call: Call
+    gone: bool = field(default=False, init=False)
+    """Whether the caller was cancelled: then nothing more is begun."""
+    _asked: list[str] = field(factory=list, init=False)
+    _news: list[Callable[[], None]] = field(factory=list, init=False)
+
+    @property
+    def limits(self) -> FileLimits:
+        return self.disk.limits
+
+    def settle(self, work: Callable[[Access], _T]) -> _T:
+        """Do the work until no path changes under it; give up after a few times.
+
+        Raises:
+            WitError: What to tell the guest.
+        """
+        for _ in range(_TRIES):
+            self._asked.clear()
+            self._news.clear()
+            try:
+                return work(self)
+            except Moved:
+                continue
+            except OSError as error:
+                raise from_os(error, self._shown) from error
+        raise self.refused("use", self._shown, "what it leads to keeps changing")
+
+    def tell(self) -> None:
+        """Tell what was found so far, on the event loop's thread."""
+        while self._news:
+            self._news.pop(0)()
+
+    def go_on(self) -> None:
+        """Stop the work where its caller is gone.
+
+        Raises:
+            WitError: It is.
+        """
+        if self.gone:
+            raise failure("io-error", "the call was cancelled")
+
+    @property
+    def _shown(self) -> str:
+        return " and ".join(map(repr, self._asked))
+
+    # --- check --------------------------------------------------------------------
+
+    def ask(
+        self, path: str, *actions: Action, follow: bool = True, either: bool = False
+    ) -> Place:
+        """Follow a path and check that the caller may do all that with it.
+
+        Nothing is said of the path before it is known to be granted: whether it exists
+        is no business of a caller that may not use it.
+
+        Args:
+            path: As the guest gave it.
+            actions: What it is to be used for.
+            follow: Whether a link in the last place is followed.
+            either: Whether one of the actions is enough.
+
+        Raises:
+            WitError: No grant covers it, or it cannot be a path.
+            OSError: It is granted, and the kernel would not go there.
+        """
+        self.go_on()
+        self._asked.append(path)
+        try:
+            place = resolve(path, start=self.disk.start(self.call), follow=follow)
+        except InvalidPath as error:
+            self._report_refused(actions[0], path, str(error))
+            raise failure("invalid-path", str(error)) from error
+        for directory in place.left:
+            if not self._leads_through(directory):
+                self.demand("list", directory, path)
+        if either:
+            self._demand_one(actions, place.path, path)
+        else:
+            for action in actions:
+                self.demand(action, place.path, path)
+        place.check()
+        return place
+
+    def demand(self, action: Action, path: str, shown: str) -> None:
+        """Check one thing.
+
+        Args:
+            action: What is to be done.
+            path: On what; canonical.
+            shown: The path that the guest gave.
+
+        Raises:
+            WitError: No grant covers it.
+        """
+        need = Filesystem(action, path)
+        denial = self.disk.gate.judge(self.call, need)
+        if denial is not None:
+            raise self._denied(denial, shown)
+        if self.disk.gate.grants:
+            self._news.append(partial(self.disk.gate.granted, self.call, need, shown))
+
+    def may(self, action: Action, path: str) -> bool:
+        """Tell whether the caller might do it; it has not tried, so nobody is told."""
+        return self.disk.gate.judge(self.call, Filesystem(action, path)) is None
+
+    def _demand_one(self, actions: tuple[Action, ...], path: str, shown: str) -> None:
+        first = next((one for one in actions if self.may(one, path)), actions[0])
+        self.demand(first, path, shown)
+
+    def _leads_through(self, directory: str) -> bool:
+        """Tell whether the grants themselves name, or lead through, a directory.
+
+        To leave another one by ``..`` would tell whether it exists.
+        """
+        return any(
+            self.may(action, directory)
+            or any(
+                f"{_fixed(pattern)}/".startswith(f"{directory}/")
+                for pattern in self.call.grants.patterns("filesystem", action)
+                if isinstance(pattern, Pattern)
+            )
+            for action in _ACTIONS
+        )
+
+    # --- refuse -------------------------------------------------------------------
+
+    def refused(self, action: str, shown: str, reason: str) -> WitError:
+        """Return what to raise where no grant helps, and have the audit told."""
+        return self._denied(Denial(f"{action} {shown}", (), reason), shown)
+
+    def special(self, shown: str) -> WitError:
+        """Return what to raise for a device, a pipe or a socket; audited."""
+        self._report_refused("open", shown, "it is no regular file")
+        return failure("not-a-file", f"{shown!r} is a device, a pipe or a socket")
+
+    def _denied(self, denial: Denial, shown: str) -> WitError:
+        gate = self.disk.gate
+        self._news.append(partial(gate.report, self.call, denial, shown))
+        return WitError(denied(gate.words(denial, shown)))
+
+    def _report_refused(self, action: str, shown: str, reason: str) -> None:
+        words = f"{action} {shown!r}"
+        self._news.append(
+            partial(self.disk.gate.refused, self.call, words, reason, shown)
+        )
+
+    # --- use ----------------------------------------------------------------------
+
+    @contextmanager
+    def held(self, place: Place) -> Iterator[tuple[int, str]]:
+        """Hold the directory of a place that was asked for, and the name in it.
+
+        Raises:
+            Moved: The place is another one meanwhile.
+        """
+        self.go_on()
+        with pinned(self.disk.pin, place.path) as (directory, name):
+            yield directory, name
+
+    @contextmanager
+    def inside(self, place: Place) -> Iterator[int]:
+        """Hold a directory itself, to list it.
+
+        Raises:
+            Moved: The place is another one meanwhile.
+            OSError: It is no directory.
+        """
+        with self.held(place) as (directory, name):
+            look(directory, name)
+            opened = open_folder(directory, name)
+        try:
+            yield opened
+        finally:
+            os.close(opened)
+
+
+def _fixed(pattern: Pattern) -> str:
+    """Return the directory that all matches of a pattern are below, or in."""
+    text = pattern.text
+    end = next((at for at, char in enumerate(text) if char in _WILD), len(text))
+    return text[: text.rfind("/", 0, end)]

@@ -1,0 +1,94 @@
+"""Call what Linux can do with files and Python does not offer: openat2 and statx."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+import sys
+from functools import cache
+from typing import Any, Final
+
+__all__ = ("created", "openat2", "openat2_works")
+
+_OPENAT2: Final = 437
+"""The same on every architecture (Linux 5.6 and newer)."""
+_HOW: Final = struct.Struct("=QQQ")
+"""``struct open_how``: flags, mode, resolve."""
+_RESOLVE: Final = 0x02 | 0x04 | 0x08
+"""RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH."""
+_NOFOLLOW: Final = 0x100
+_BTIME: Final = 0x800
+_BTIME_PLACE: Final = struct.Struct("=80xqI")
+_STATX: Final = 256
+
+
+@cache
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def openat2(directory: int, path: str, flags: int) -> int:
+    """Open a path below a directory without following any link, in one step.
+
+    Args:
+        directory: The descriptor it is below.
+        path: Relative, without ``..``.
+        flags: As for `os.open`, without those that make files.
+
+    Raises:
+        OSError: As the kernel says; ``ELOOP`` where any part is a link.
+    """
+    how = _HOW.pack(flags | os.O_CLOEXEC, 0, _RESOLVE)
+    found: int = _libc().syscall(
+        ctypes.c_long(_OPENAT2),
+        ctypes.c_int(directory),
+        ctypes.c_char_p(os.fsencode(path)),
+        ctypes.c_char_p(how),
+        ctypes.c_size_t(_HOW.size),
+    )
+    if found < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return found
+
+
+@cache
+def openat2_works() -> bool:
+    """Tell whether openat2 is there: old kernels lack it, and some sandboxes refuse it.
+
+    A sandbox may refuse it as ``EPERM``, which nothing else does for ``/``.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.close(openat2(root, ".", os.O_PATH | os.O_DIRECTORY))
+    except OSError as error:
+        if error.errno in {errno.ENOSYS, errno.EPERM}:
+            return False
+        raise
+    else:
+        return True
+    finally:
+        os.close(root)
+
+
+def created(directory: int, name: str) -> int | None:
+    """Return when a file came to be, in nanoseconds; None where nobody knows.
+
+    Args:
+        directory: The descriptor of the directory it is in.
+        name: Its name there; a link is not followed.
+    """
+    statx = getattr(_libc(), "statx", None) if sys.platform == "linux" else None
+    if statx is None:
+        return None
+    found = ctypes.create_string_buffer(_STATX)
+    where = ctypes.c_char_p(os.fsencode(name))
+    if statx(directory, where, _NOFOLLOW, ctypes.c_uint(_BTIME), found) != 0:
+        return None
+    (mask,) = struct.unpack_from("=I", found)
+    seconds, nanoseconds = _BTIME_PLACE.unpack_from(found)
+    return seconds * 10**9 + nanoseconds if mask & _BTIME else None

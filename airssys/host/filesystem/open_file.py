@@ -1,0 +1,328 @@
+"""Hold an open file, and open one without touching anything that is none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Lock
+from typing import Final, Protocol
+
+from attrs import define, field, frozen
+
+from ...core.budget import Budget
+from .access import Access, Action
+from .errors import failure
+from .limits import FileLimits
+from .pin import Moved, look
+from .resolve import Place
+
+__all__ = (
+    "Mode",
+    "OpenFile",
+    "OpenOptions",
+    "check_single",
+    "open_file",
+    "open_or_make",
+    "open_regular",
+)
+
+_QUICK: Final = 64 * 1024
+"""Bytes that are read on the event loop's thread where the system has them at hand."""
+_MOST: Final = 2**63 - 1
+_WRITING: Final = os.O_WRONLY | os.O_RDWR
+_SAFE: Final = (
+    getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+
+
+@frozen
+class Mode:
+    """What an open mode allows, and how the system says it."""
+
+    actions: tuple[Action, ...]
+    flags: int
+    reads: bool = False
+    writes: bool = False
+
+
+_MODES: Final = {
+    "read": Mode(("read",), os.O_RDONLY, reads=True),
+    "write": Mode(("write",), os.O_WRONLY, writes=True),
+    "read-write": Mode(("read", "write"), os.O_RDWR, reads=True, writes=True),
+    "append": Mode(("write",), os.O_WRONLY | os.O_APPEND, writes=True),
+}
+
+
+class OpenOptions(Protocol):
+    """A ``file-open-options`` record as it is lifted."""
+
+    mode: str
+    create: bool
+    create_new: bool
+    truncate: bool
+
+
+@define(eq=False)
+class OpenFile:
+    """A regular file that a guest has open, with a position of its own.
+
+    A thread of a cancelled call may still be at it when it is closed: then the last to
+    leave closes the descriptor, so that its number is not another file's meanwhile.
+    """
+
+    descriptor: int
+    path: str
+    """What was checked: canonical."""
+    shown: str
+    """What the guest asked for."""
+    mode: Mode
+    limits: FileLimits
+    position: int = 0
+    budget: Budget | None = field(default=None, init=False)
+    """What it is counted in, until it is given back."""
+    _lock: Lock = field(factory=Lock, init=False)
+    _users: int = field(default=0, init=False)
+    _closed: bool = field(default=False, init=False)
+
+    def read_at_once(self, size: int) -> bytes | None:
+        """Read where that takes no wait; None where it would, or cannot be told.
+
+        Linux tells of what it has in memory; elsewhere it is always None.
+        """
+        if size == 0:
+            return b""
+        with self._used() as descriptor:
+            whole = os.fstat(descriptor).st_size
+            left = whole - self.position
+            if left <= 0:
+                # The files of /proc have no size; what they hold is made on demand.
+                return b"" if whole else None
+            size = min(size, left)
+            nowait = getattr(os, "RWF_NOWAIT", None)
+            if nowait is None or size > _QUICK:
+                return None
+            room = bytearray(size)
+            try:
+                got = os.preadv(descriptor, [room], self.position, nowait)
+            except OSError:
+                return None
+        if got < size:
+            return None
+        self.position += got
+        return bytes(room)
+
+    def read(self, size: int) -> bytes:
+        """Read from the position on. It may block.
+
+        Raises:
+            OSError: The system could not.
+        """
+        with self._used() as descriptor:
+            data = os.pread(descriptor, size, self.position)
+        self.position += len(data)
+        return data
+
+    def write(self, data: bytes) -> int:
+        """Write at the position, or at the end; returns how many bytes. It may block.
+
+        Raises:
+            OSError: The system could not, or the file would be larger than allowed.
+        """
+        with self._used() as descriptor:
+            appends = bool(self.mode.flags & os.O_APPEND)
+            at = os.fstat(descriptor).st_size if appends else self.position
+            most = _MOST if self.limits.file_size is None else self.limits.file_size
+            if data and at >= most:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            room = memoryview(data)[: most - at]
+            if appends:
+                written = os.write(descriptor, room)
+                self.position = os.lseek(descriptor, 0, os.SEEK_CUR)
+            else:
+                written = os.pwrite(descriptor, room, at)
+                self.position = at + written
+        return written
+
+    def close(self) -> None:
+        """Close the descriptor, now or when the last thread has left it.
+
+        Raises:
+            OSError: The system tells of an error of an earlier write.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            unused = self._users == 0
+        if unused:
+            os.close(self.descriptor)
+
+    def give_back(self) -> None:
+        """Count it no longer among the open files; on the event loop's thread."""
+        budget, self.budget = self.budget, None
+        if budget is not None:
+            budget.release("handles", 1)
+
+    def drop(self) -> None:
+        """Close it, where nobody is there to hear of an error."""
+        self.give_back()
+        with suppress(OSError):
+            self.close()
+
+    @contextmanager
+    def _used(self) -> Iterator[int]:
+        with self._lock:
+            if self._closed:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            self._users += 1
+        try:
+            yield self.descriptor
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            last = self._closed and self._users == 0
+        if last:
+            os.close(self.descriptor)
+
+
+def open_file(access: Access, path: str, options: OpenOptions) -> OpenFile:
+    """Open a file as a guest's options say.
+
+    Raises:
+        WitError: No grant covers it, or it is no file that may be opened so.
+        OSError: The system could not.
+    """
+    mode = _MODES[options.mode]
+    creates = options.create or options.create_new
+    actions = mode.actions
+    if creates and not mode.writes:
+        actions = (*actions, "write")
+    place = access.ask(path, *actions, follow=not options.create_new)
+    if options.truncate and not mode.writes:
+        raise failure("invalid-argument", f"{options.mode!r} does not write")
+    with ExitStack() as undo:
+        descriptor = _opened(access, place, path, mode, options)
+        undo.callback(os.close, descriptor)
+        if options.truncate:
+            os.ftruncate(descriptor, 0)
+        file = OpenFile(descriptor, place.path, path, mode, access.limits)
+        if options.mode == "append":
+            file.position = os.fstat(descriptor).st_size
+        undo.pop_all()
+    return file
+
+
+def _opened(
+    access: Access, place: Place, path: str, mode: Mode, options: OpenOptions
+) -> int:
+    with access.held(place) as (directory, name):
+        if options.create_new:
+            return _made(directory, name, mode.flags, place)
+        if options.create:
+            return open_or_make(access, directory, name, path, place, mode.flags)[0]
+        return open_regular(access, directory, name, path, place, mode.flags)
+
+
+def open_or_make(
+    access: Access,
+    directory: int,
+    name: str,
+    shown: str,
+    place: Place,
+    flags: int = os.O_WRONLY,
+) -> tuple[int, bool]:
+    """Open a regular file, or make it; tells whether it is a new one.
+
+    Args:
+        access: The call's way.
+        directory: The descriptor of its directory.
+        name: Its name there.
+        shown: The path that the guest gave.
+        place: Where that leads.
+        flags: How to open it.
+
+    Raises:
+        WitError: It may not be opened.
+        Moved: It is another file than it was a moment ago.
+        OSError: The system could not.
+    """
+    try:
+        return open_regular(access, directory, name, shown, place, flags), False
+    except FileNotFoundError:
+        pass
+    try:
+        return _made(directory, name, flags, place), True
+    except FileExistsError as error:
+        raise Moved(place.path) from error
+
+
+def _made(directory: int, name: str, flags: int, place: Place) -> int:
+    if place.folder:
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    flags |= os.O_CREAT | os.O_EXCL | _SAFE
+    return os.open(name, flags, 0o666, dir_fd=directory)
+
+
+def open_regular(
+    access: Access, directory: int, name: str, shown: str, place: Place, flags: int
+) -> int:
+    """Open a regular file that exists; for writing only if it has one name.
+
+    Nothing else is opened even for a moment: to open a device can have effects.
+
+    Args:
+        access: The call's way.
+        directory: The descriptor of its directory.
+        name: Its name there.
+        shown: The path that the guest gave.
+        place: Where that leads.
+        flags: How to open it.
+
+    Raises:
+        WitError: It may not be opened.
+        Moved: It is another file than it was a moment ago.
+        OSError: The system could not.
+    """
+    before = look(directory, name)
+    if stat.S_ISDIR(before.st_mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if place.folder:
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not stat.S_ISREG(before.st_mode):
+        raise access.special(shown)
+    try:
+        descriptor = os.open(name, flags | _SAFE, dir_fd=directory)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:
+            raise Moved(place.path) from error
+        raise
+    with ExitStack() as undo:
+        undo.callback(os.close, descriptor)
+        found = os.fstat(descriptor)
+        if not os.path.samestat(found, before):
+            raise Moved(place.path)
+        if flags & _WRITING:
+            check_single(access, found, shown)
+        undo.pop_all()
+    return descriptor
+
+
+def check_single(access: Access, found: os.stat_result, shown: str) -> None:
+    """Refuse to change a file that has a second name: that may be outside.
+
+    Raises:
+        WitError: It has.
+    """
+    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+        raise access.refused(
+            "write", shown, f"the file has {found.st_nlink} names (hard links)"
+        )

@@ -1,0 +1,140 @@
+"""Open a directory so that what was checked is what is used.
+
+A path is resolved and checked as text. Then its directory is opened once more, without
+following any link, and everything is done relative to that descriptor. Where somebody
+has put a link in between, opening it fails; nothing leads elsewhere any more after it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeAlias
+
+from .linux import openat2, openat2_works
+
+__all__ = (
+    "SUPPORTED",
+    "Moved",
+    "Pin",
+    "best_pin",
+    "look",
+    "open_folder",
+    "pin_at_once",
+    "pin_by_walk",
+    "pinned",
+)
+
+Pin: TypeAlias = Callable[[str], int]
+"""Takes a canonical absolute path of a directory, returns a descriptor of it."""
+
+SUPPORTED: Final = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+"""Whether the system can work relative to descriptors at all."""
+
+_DIRECTORY: Final = (
+    getattr(os, "O_PATH", os.O_RDONLY)
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+_LISTING: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
+_CHANGED: Final = {errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EXDEV, errno.EAGAIN}
+
+
+class Moved(Exception):
+    """A path changed between its check and its use: it is to be resolved again."""
+
+
+def pin_at_once(path: str) -> int:
+    """Open a directory with openat2: one step, whatever the path's length.
+
+    Raises:
+        OSError: As the kernel says; ``ELOOP`` where any part is a link.
+    """
+    root = os.open("/", _DIRECTORY)
+    try:
+        return openat2(root, path.lstrip("/") or ".", _DIRECTORY)
+    finally:
+        os.close(root)
+
+
+def pin_by_walk(path: str) -> int:
+    """Open a directory name by name, where there is no openat2.
+
+    Raises:
+        OSError: As the kernel says; ``ENOTDIR`` or ``ELOOP`` where any part is a link.
+    """
+    at = os.open("/", _DIRECTORY)
+    for name in path.split("/"):
+        if name:
+            try:
+                below = os.open(name, _DIRECTORY, dir_fd=at)
+            finally:
+                os.close(at)
+            at = below
+    return at
+
+
+def best_pin() -> Pin:
+    """Return the better way that this system has."""
+    return pin_at_once if openat2_works() else pin_by_walk
+
+
+@contextmanager
+def pinned(pin: Pin, path: str) -> Iterator[tuple[int, str]]:
+    """Hold the directory of a path: its descriptor, and the name in it.
+
+    Args:
+        pin: How to open it.
+        path: Canonical and absolute. Of ``/`` the name is ``.``.
+
+    Raises:
+        Moved: The path does not lead where it led.
+        OSError: The host may not go there.
+    """
+    parent, _, name = path.rpartition("/")
+    try:
+        directory = pin(parent or "/")
+    except OSError as error:
+        if error.errno in _CHANGED:
+            raise Moved(path) from error
+        raise
+    try:
+        yield directory, name or "."
+    finally:
+        os.close(directory)
+
+
+def look(directory: int, name: str) -> os.stat_result:
+    """Return what is under a name of which every link was followed already.
+
+    Args:
+        directory: The descriptor of the directory.
+        name: The name in it.
+
+    Raises:
+        Moved: It is a link now.
+        OSError: There is nothing.
+    """
+    found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if stat.S_ISLNK(found.st_mode):
+        raise Moved(name)
+    return found
+
+
+def open_folder(directory: int, name: str) -> int:
+    """Open a directory inside another one, to list it; no link is followed.
+
+    Raises:
+        OSError: It is no directory, or the host may not.
+    """
+    return os.open(name, _LISTING, dir_fd=directory)

@@ -1,0 +1,170 @@
+"""Find out where a path leads, as the kernel would go, and open nothing.
+
+Links and ``..`` are followed on the disk. What comes out is text for a check; what is
+done afterwards is done through `pinned`, since the disk may have changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Final
+
+from attrs import define, field, frozen
+
+__all__ = ("LONGEST", "InvalidPath", "Place", "check_path", "resolve")
+
+LONGEST: Final = 4095
+"""Bytes of a path: what Linux takes."""
+_MOST_LINKS: Final = 40
+"""Symbolic links in one path: Linux's limit."""
+_MAGIC: Final = "/proc"
+
+
+class InvalidPath(ValueError):
+    """A text that cannot be a path."""
+
+
+@frozen
+class Place:
+    """Where a path leads."""
+
+    path: str
+    """Absolute, without links, ``.``, ``..`` and doubled slashes. Where the path leads
+    nowhere, its rest is added as it is written."""
+    problem: int = 0
+    """The error number for which the kernel would not go there; 0: it would. A missing
+    last name is no problem."""
+    folder: bool = False
+    """Whether the path ended in a slash, so that it must be a directory."""
+    left: tuple[str, ...] = ()
+    """Directories that were named only to be left again by ``..``."""
+
+    def check(self) -> None:
+        """Raise the problem, if there is one.
+
+        Raises:
+            OSError: There is.
+        """
+        if self.problem:
+            raise OSError(self.problem, os.strerror(self.problem))
+
+
+def check_path(path: str) -> None:
+    """Refuse what no path can be.
+
+    Raises:
+        InvalidPath: It is empty, too long, holds a NUL or is no Unicode.
+    """
+    if not path:
+        raise InvalidPath("it is empty")
+    if "\0" in path:
+        raise InvalidPath("it holds a NUL")
+    try:
+        path.encode()
+        size = len(os.fsencode(path))
+    except UnicodeEncodeError as error:
+        raise InvalidPath("it cannot be written as a file name") from error
+    if size > LONGEST:
+        raise InvalidPath(f"it has {size} bytes (at most {LONGEST})")
+
+
+def resolve(path: str, *, start: str = "/", follow: bool = True) -> Place:
+    """Follow a path on the disk. It blocks, so it belongs into a thread.
+
+    Args:
+        path: Absolute, or relative to ``start``.
+        start: An absolute path.
+        follow: Whether a link in the last place is followed too. It is anyway where a
+            slash comes after it.
+
+    Raises:
+        InvalidPath: The text cannot be a path.
+    """
+    check_path(path)
+    walk = _Walk()
+    if not path.startswith("/"):
+        walk.go(start, follow=True)
+        walk.begin()
+    walk.go(path, follow=follow)
+    return walk.place
+
+
+@define
+class _Walk:
+    at: list[str] = field(factory=list)
+    proved: int = 0
+    """So many of the names in `at` are no news to who asks: leaving them tells
+    nothing."""
+    links: int = 0
+    problem: int = 0
+    folder: bool = False
+    left: list[str] = field(factory=list)
+    proc: int | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(
+            "/" + "/".join(self.at), self.problem, self.folder, tuple(self.left)
+        )
+
+    def begin(self) -> None:
+        self.proved, self.left, self.folder = len(self.at), [], False
+
+    def go(self, path: str, *, follow: bool) -> None:
+        pending = self._pending(path)
+        while pending:
+            name = pending.pop()
+            if name == "..":
+                if len(self.at) > self.proved:
+                    self.left.append("/" + "/".join(self.at))
+                del self.at[-1:]
+                self.proved = min(self.proved, len(self.at))
+            elif self.problem:
+                self.at.append(name)
+            else:
+                self._enter(name, pending, follow=follow)
+
+    def _pending(self, text: str) -> list[str]:
+        """Return the names of a text that ends the path, the first one last."""
+        names = text.split("/")
+        self.folder = self.folder or names[-1] in {"", ".", ".."}
+        return [name for name in reversed(names) if name not in {"", "."}]
+
+    def _enter(self, name: str, pending: list[str], *, follow: bool) -> None:
+        last = not pending
+        self.at.append(name)
+        here = "/" + "/".join(self.at)
+        try:
+            found = os.lstat(here)
+        except OSError as error:
+            if not (last and error.errno == errno.ENOENT):
+                self.problem = error.errno or errno.EIO
+            return
+        if here == _MAGIC:
+            self.proc = found.st_dev
+        if stat.S_ISLNK(found.st_mode):
+            if not last or follow or self.folder:
+                self._follow(here, pending, found)
+        elif not last and not stat.S_ISDIR(found.st_mode):
+            self.problem = errno.ENOTDIR
+
+    def _follow(self, here: str, pending: list[str], found: os.stat_result) -> None:
+        self.links += 1
+        # A magic link leads to what a process holds, whatever its text says.
+        magic = found.st_dev == self.proc and len(self.at) > 2
+        if magic or self.links > _MOST_LINKS:
+            self.problem = errno.ELOOP
+            return
+        try:
+            target = os.readlink(here)  # noqa: PTH115 - its text as it is
+        except OSError as error:
+            self.problem = error.errno or errno.EIO
+            return
+        self.at = [] if target.startswith("/") else self.at[:-1]
+        self.proved = len(self.at)
+        before, folder = list(pending), self.folder
+        pending[:] = [*before, *self._pending(target)]
+        if before:
+            self.folder = folder

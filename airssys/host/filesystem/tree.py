@@ -1,0 +1,253 @@
+"""Go through what is below a directory by descriptors; no link is entered."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from attrs import define, field, frozen
+
+from ...core.errors import WitError
+from .access import Access
+from .errors import failure
+from .pin import open_folder
+
+__all__ = ("Branch", "Entry", "branch", "clear", "entries", "kind_of", "told", "walk")
+
+_KINDS: Final = {
+    stat.S_IFREG: "regular",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFBLK: "block-device",
+    stat.S_IFCHR: "char-device",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+}
+
+
+@frozen
+class Entry:
+    """Something below a directory."""
+
+    name: str
+    """Its path below the directory that was asked for."""
+    kind: str
+    directory: int
+    """The descriptor of the directory it is in, as long as the walk stands there."""
+
+    @property
+    def last(self) -> str:
+        """Its own name."""
+        return self.name.rpartition("/")[2]
+
+
+def kind_of(mode: int) -> str:
+    """Return the WIT word for a file's type."""
+    return _KINDS.get(stat.S_IFMT(mode), "unknown")
+
+
+def told(name: str) -> bool:
+    """Tell whether a name can be said in WIT, which knows Unicode alone."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def entries(directory: int, most: int) -> list[tuple[str, str]]:
+    """Return names and types in a directory, sorted.
+
+    Args:
+        directory: Its descriptor.
+        most: So many are the limit.
+
+    Raises:
+        WitError: There are more.
+        OSError: The system could not.
+    """
+    found: list[tuple[str, str]] = []
+    with os.scandir(directory) as listing:
+        for entry in listing:
+            if len(found) >= most:
+                raise _too_many(most)
+            found.append((entry.name, _kind(entry)))
+    return sorted(found)
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    # The directory itself tells these three.
+    if entry.is_symlink():
+        return "symlink"
+    if entry.is_dir(follow_symlinks=False):
+        return "directory"
+    if entry.is_file(follow_symlinks=False):
+        return "regular"
+    try:
+        return kind_of(entry.stat(follow_symlinks=False).st_mode)
+    except OSError:
+        return "unknown"
+
+
+def _too_many(most: int) -> WitError:
+    return failure("resource-exhausted", f"there are more than {most} entries")
+
+
+def _too_deep(most: int) -> WitError:
+    return failure("resource-exhausted", f"there are more than {most} levels")
+
+
+@define
+class _Counted:
+    """So many entries are left."""
+
+    most: int
+    left: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.left = self.most
+
+    def entries(self, directory: int) -> list[tuple[str, str]]:
+        try:
+            found = entries(directory, self.left)
+        except WitError as error:
+            raise _too_many(self.most) from error
+        self.left -= len(found)
+        return found
+
+
+def walk(
+    access: Access, directory: int, path: str, depth: int | None = None
+) -> Iterator[Entry]:
+    """Go through what is below a directory, into what the caller may list.
+
+    Args:
+        access: The call's way.
+        directory: Its descriptor.
+        path: Its canonical path.
+        depth: So many levels; None: all, and those beyond the limit are an error.
+
+    Raises:
+        WitError: There is more than the limits allow.
+        OSError: The system could not list the directory itself.
+    """
+    counted = _Counted(access.limits.entries)
+    yield from _walk(access, directory, path, "", depth, access.limits.depth, counted)
+
+
+def _walk(
+    access: Access,
+    directory: int,
+    path: str,
+    prefix: str,
+    depth: int | None,
+    levels: int,
+    counted: _Counted,
+) -> Iterator[Entry]:
+    if depth == 0:
+        return
+    if levels == 0:
+        raise _too_deep(access.limits.depth)
+    for name, kind in counted.entries(directory):
+        access.go_on()
+        yield Entry(prefix + name, kind, directory)
+        below = f"{path.rstrip('/')}/{name}"
+        if kind != "directory" or depth == 1 or not access.may("list", below):
+            continue
+        try:
+            opened = open_folder(directory, name)
+        except OSError:
+            # It is gone, or another thing now, or the host may not: not entered.
+            continue
+        try:
+            deeper = None if depth is None else depth - 1
+            yield from _walk(
+                access, opened, below, f"{prefix}{name}/", deeper, levels - 1, counted
+            )
+        finally:
+            os.close(opened)
+
+
+# --- all of it --------------------------------------------------------------------
+
+
+@frozen
+class Branch:
+    """A directory of which every entry was checked."""
+
+    identity: tuple[int, int]
+    """Device and number, so that another one in its place is noticed."""
+    entries: Mapping[str, Branch | None]
+    """What is in it; None for what is no directory."""
+
+
+def branch(access: Access, directory: int, check: Callable[[str], object]) -> Branch:
+    """Check what is below a directory, all of it.
+
+    Args:
+        access: The call's way.
+        directory: Its descriptor.
+        check: Called with the path of each entry below it, such as ``/a/b``; raises
+            where the caller may not do what it is about to do.
+
+    Raises:
+        WitError: Something is not granted, or there is more than the limits allow.
+        OSError: The system could not list it.
+    """
+    counted = _Counted(access.limits.entries)
+    return _branch(access, directory, check, "", access.limits.depth, counted)
+
+
+def _branch(
+    access: Access,
+    directory: int,
+    check: Callable[[str], object],
+    prefix: str,
+    levels: int,
+    counted: _Counted,
+) -> Branch:
+    if levels == 0:
+        raise _too_deep(access.limits.depth)
+    found: dict[str, Branch | None] = {}
+    for name, kind in counted.entries(directory):
+        access.go_on()
+        below = f"{prefix}/{name}"
+        check(below)
+        found[name] = None
+        if kind == "directory":
+            opened = open_folder(directory, name)
+            try:
+                found[name] = _branch(access, opened, check, below, levels - 1, counted)
+            finally:
+                os.close(opened)
+    now = os.fstat(directory)
+    return Branch((now.st_dev, now.st_ino), found)
+
+
+def clear(access: Access, directory: int, checked: Branch) -> None:
+    """Remove what was checked, and nothing that has come since.
+
+    Args:
+        access: The call's way.
+        directory: The descriptor of the directory to empty.
+        checked: What was in it.
+
+    Raises:
+        OSError: The system could not, or something has come or changed.
+    """
+    for name, below in checked.entries.items():
+        access.go_on()
+        if below is None:
+            os.unlink(name, dir_fd=directory)
+            continue
+        opened = open_folder(directory, name)
+        try:
+            now = os.fstat(opened)
+            if (now.st_dev, now.st_ino) != below.identity:
+                raise failure("io-error", "a directory was replaced meanwhile")
+            clear(access, opened, below)
+        finally:
+            os.close(opened)
+        os.rmdir(name, dir_fd=directory)
