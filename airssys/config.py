@@ -82,6 +82,12 @@ class Audit:
     """Bytes of the file at which the next one is begun."""
     keep: Count = 5
     """Full files that are kept beside the one being written."""
+    key: Folder | None = None
+    """The file with the key that the log is sealed with; None: there is no key."""
+    sync: bool = False
+    """Whether to wait until the disk has what was written."""
+    strict: bool = False
+    """Whether a log that cannot be written ends the system."""
 
 
 @frozen(kw_only=True)
@@ -157,6 +163,7 @@ def load_config(
     if path:
         _resolve(table, "cache", Path(path).parent)
         _resolve(table.get("audit"), "file", Path(path).parent)
+        _resolve(table.get("audit"), "key", Path(path).parent)
     given, unknown = _variables(environ)
     problems = [
         *_texts(source, (*structured(table, HostConfig)[1], *_check(table)), text),
@@ -175,7 +182,10 @@ def host_schema() -> dict[str, object]:
 
 
 _PREFIX: Final = "AIRSSYS_"
-_WORDS: Final = ("AIRSSYS_NAME", "AIRSSYS_CACHE", "AIRSSYS_AUDIT_FILE")
+_WORDS: Final = (
+    *("AIRSSYS_NAME", "AIRSSYS_CACHE"),
+    *("AIRSSYS_AUDIT_FILE", "AIRSSYS_AUDIT_KEY"),
+)
 """Variables whose digits are text."""
 _SWITCHES: Final = {"true": True, "false": False}
 _NESTED: Final = {"slices": Slices, "audit": Audit}

@@ -363,6 +363,9 @@ def test_what_is_no_log_is_told(tmp_path: Path) -> None:
     with pytest.raises(AuditError, match="it is empty"):
         verify(path)
     path.write_text("hello\nworld\n")
+    with pytest.raises(AuditError, match="it is none, and has no head"):
+        verify(path)
+    head_of(path).write_text("hello\n")
     assert "audit.jsonl:1: is no record" in str(verify(path).problem)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .log import AuditLog, open_audit
+from .log import AuditLog, audit_for, open_audit
 from .record import Record
 from .verify import Problem, Report, verify
 
@@ -11,6 +11,7 @@ __all__ = (
     "Problem",
     "Record",
     "Report",
+    "audit_for",
     "open_audit",
     "verify",
 )

@@ -21,13 +21,14 @@ import anyio
 import anyio.to_thread
 from attrs import define, field
 
+from ..config import HostConfig
 from ..core.errors import AuditError
 from ..core.event import Denied, Event, Granted, QuotaNeared, Revoked
 from ..core.limits import MIB
 from .journal import Journal
 from .record import ALERT, DENIED, GRANTED, LOST, REVOKED, Entry, Seal
 
-__all__ = ("AuditLog", "open_audit")
+__all__ = ("AuditLog", "audit_for", "open_audit", "read_key")
 
 _QUEUE: Final = 50_000
 """Events that may wait for the thread; more are lost, and counted."""
@@ -236,8 +237,8 @@ async def open_audit(
     *,
     grants: bool = False,
     alerts: bool = True,
-    rotate: int = 16 * MIB,
-    keep: int | None = 10,
+    rotate: int = 10 * MIB,
+    keep: int | None = 5,
     key: bytes | None = None,
     sync: bool = False,
     strict: bool = False,
@@ -306,3 +307,43 @@ async def open_audit(
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(log.close)
+
+
+@asynccontextmanager
+async def audit_for(config: HostConfig) -> AsyncIterator[AuditLog | None]:
+    """Open the audit log that a host's settings ask for; None where they ask for none.
+
+    Raises:
+        OSError: A file cannot be opened; likewise whatever else `open_audit` raises.
+    """
+    given = config.audit
+    if given.file is None:
+        yield None
+        return
+    key = None
+    if given.key is not None:
+        key = await anyio.to_thread.run_sync(read_key, Path(given.key))
+    async with open_audit(
+        given.file,
+        grants=given.grants,
+        rotate=given.rotate,
+        keep=given.keep,
+        key=key,
+        sync=given.sync,
+        strict=given.strict,
+    ) as log:
+        yield log
+
+
+def read_key(path: Path) -> bytes:
+    """Read the key of an audit log: what is in a file, without the end of its line.
+
+    Raises:
+        OSError: It cannot be read.
+        AuditError: It is too short for a key.
+    """
+    key = path.read_bytes().removesuffix(b"\n")
+    try:
+        return Seal(key).key or b""
+    except ValueError as error:
+        raise AuditError(str(path), str(error)) from None

@@ -87,8 +87,9 @@ def verify(path: Path, *, key: bytes | None = None, anchor: str = "") -> Report:
         for last_line in lines:
             if (problem := chain.add(last_line)) is not None:
                 return chain.report(problem)
-    if last_line is None and not content:
-        raise AuditError(str(path), "it is empty")
+    if not content and not chain.count:
+        reason = "it is empty" if last_line is None else "it is none, and has no head"
+        raise AuditError(str(path), reason)
     return chain.report(chain.ended(path, why))
 
 
@@ -110,16 +111,21 @@ def lines_of(path: Path) -> Generator[Line, None, None]:
 def _opened(path: Path, stack: ExitStack) -> list[tuple[Path, BinaryIO]]:
     """Open all files of a log at one moment, though it may turn files meanwhile."""
     for _ in range(_TRIES):
-        names = [*archives(path), path]
+        names = _names(path)
         with ExitStack() as tried:
             try:
                 files = [tried.enter_context(name.open("rb")) for name in names]
             except FileNotFoundError:
                 continue
-            if [*archives(path), path] == names:
+            if names and _names(path) == names:
                 stack.enter_context(tried.pop_all())
                 return list(zip(names, files))
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def _names(path: Path) -> list[Path]:
+    # A process that ends while it turns files leaves no current one.
+    return [*archives(path), *([path] if path.exists() else ())]
 
 
 @define(eq=False)

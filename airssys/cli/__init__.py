@@ -27,6 +27,7 @@ _COMMANDS = {
     "check": (".check:check", "Check manifests, tree files and host files."),
     "tree": (".tree:tree", "Print the tree that a tree file describes."),
 }
+_GROUPS = ("manifest", "audit")
 
 _INTERRUPTED: Final = 128 + 2
 """The status of a shell's command that SIGINT ended."""
@@ -89,13 +90,23 @@ def _app() -> App:
         help="Print the JSON Schema of Component.toml, tree files or host files.",
     )
     app.command(manifest)
+    audit = App(name="audit", help="Check and read audit logs.")
+    audit.command(
+        f"{__name__}.audit:check",
+        name="verify",
+        help="Check that an audit log is whole.",
+    )
+    audit.command(
+        f"{__name__}.audit:show", name="show", help="Show what an audit log holds."
+    )
+    app.command(audit)
     return app
 
 
 def _refuse(error: CycloptsError, given: Sequence[str]) -> int:
     from .failure import Status  # noqa: PLC0415 - not for --help
 
-    command = next((each for each in given if each in {*_COMMANDS, "manifest"}), "")
+    command = next((each for each in given if each in {*_COMMANDS, *_GROUPS}), "")
     usage = " ".join(("airssys", *filter(None, (command,)), "--help"))
     _print(f"{str(error).rstrip()}\n  (see: {usage})")
     return Status.BAD_INPUT

@@ -10,6 +10,7 @@ from attrs import define
 from ..bindgen.source import WitRefused
 from ..core.errors import (
     AirssysError,
+    AuditError,
     ComponentError,
     GuestTrapped,
     InitFailed,
@@ -45,6 +46,7 @@ class BadInput(AirssysError, ValueError):
 
 
 _REFUSED = (
+    AuditError,
     BadInput,
     WitRefused,
     ComponentError,
