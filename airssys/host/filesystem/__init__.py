@@ -10,11 +10,15 @@ from .limits import FileLimits
 from .metadata import METADATA, metadata_interface
 from .pin import Pin, best_pin
 
-__all__ = ("FILESYSTEM", "METADATA", "FileLimits", "filesystem")
+__all__ = ("FILESYSTEM", "METADATA", "Disk", "FileLimits", "filesystem")
 
 
 def filesystem(
-    gate: Gate, *, limits: FileLimits | None = None, pin: Pin | None = None
+    gate: Gate,
+    *,
+    limits: FileLimits | None = None,
+    pin: Pin | None = None,
+    disk: Disk | None = None,
 ) -> tuple[HostInterface, HostInterface]:
     """Return the interfaces of ``airssys:ext-filesystem``, for all of a system.
 
@@ -22,6 +26,7 @@ def filesystem(
         gate: Checks and tells what is used.
         limits: What one call may ask for.
         pin: How directories are opened; by default the best that the system has.
+        disk: One that has all that already, where others are to share it.
     """
-    disk = Disk(gate, limits or FileLimits(), pin or best_pin())
+    disk = disk or Disk(gate, limits or FileLimits(), pin or best_pin())
     return filesystem_interface(disk), metadata_interface(disk)

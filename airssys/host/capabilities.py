@@ -1,0 +1,110 @@
+"""Let guests read their own grants: ``airssys:core/capabilities``."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from attrs import fields
+
+from ..abc import Call, HostInterface
+from ..core import keys
+from ..core.capability import (
+    Capability,
+    Custom,
+    Filesystem,
+    Grants,
+    Messaging,
+    Network,
+    Process,
+    Storage,
+)
+from ..core.errors import WitError
+from ..core.pattern import AnyPattern, contains
+from ..engine.types import Variant
+from ..gate import Gate
+from ..signatures import SIGNATURES
+from .guard import Free, offer
+from .host_services import timestamp
+
+__all__ = ("CAPABILITIES", "capabilities")
+
+CAPABILITIES: Final = "airssys:core/capabilities@1.0.0"
+_TYPES: Final = SIGNATURES[CAPABILITIES]
+_FREE: Final = Free("tells only what the caller itself was granted")
+_KINDS: Final[Mapping[str, Callable[..., Capability]]] = {
+    kind.section: kind
+    for kind in (Filesystem, Network, Storage, Messaging, Process, Custom)
+}
+_BILLION: Final = 1_000_000_000
+
+
+def capabilities(gate: Gate) -> HostInterface:
+    """Return the interface for all components of a system.
+
+    A question is no attempt, so no answer is an event.
+    """
+    interface = HostInterface(CAPABILITIES)
+
+    @offer(interface, needs=_FREE, wit=_TYPES["granted"])
+    def granted(call: Call) -> list[dict[str, object]]:
+        grants = call.grants.at(gate.clock())
+        return [
+            {
+                "section": section,
+                "action": action,
+                "pattern": str(pattern),
+                "expires": _moment(grants.expires.get(section)),
+            }
+            for section, action, pattern in _in_force(grants)
+        ]
+
+    @offer(interface, needs=_FREE, wit=_TYPES["check"])
+    def check(call: Call, section: str, action: str, target: str) -> None:
+        try:
+            need = _need(call.grants, section, action, target)
+        except ValueError as error:
+            raise WitError(Variant("invalid-argument", str(error))) from error
+        denial = gate.judge(call, need)
+        if denial is not None:
+            raise WitError(Variant("access-denied", gate.words(denial)))
+
+    return interface
+
+
+def _in_force(grants: Grants) -> Iterator[tuple[str, str, AnyPattern]]:
+    """Go through grants, without those that the host forbids as a whole."""
+    forbidden = grants.forbidden
+    for section, action, pattern in grants:
+        if forbidden is None or not (
+            forbidden.closes(section, action)
+            or contains(forbidden.patterns(section, action), pattern)
+        ):
+            yield section, action, pattern
+
+
+def _moment(seconds: float | None) -> dict[str, int] | None:
+    return None if seconds is None else timestamp(round(seconds * _BILLION))
+
+
+def _need(grants: Grants, section: str, action: str, target: str) -> Capability:
+    """Return the capability that a guest asks about.
+
+    Raises:
+        ValueError: There is no such action, or the target has another form.
+    """
+    if section != "custom":
+        actions = [each.name for each in fields(type(getattr(grants, section)))]
+        if action not in actions:
+            known = ", ".join(actions)
+            raise ValueError(f"{section!r} has no action {action!r} (known: {known})")
+    if section == "filesystem" or (section, action) == ("process", "spawn"):
+        if posixpath.normpath(f"/{target.lstrip('/')}") != target:
+            raise ValueError(f"{target!r} is no absolute path in normal form")
+    elif section == "storage":
+        space, _, key = target.partition("/")
+        if space != keys.OWN:
+            raise ValueError(f"{target!r} is no key: it begins with '{keys.OWN}/'")
+        keys.check_key(key)
+    return _KINDS[section](action, target)
