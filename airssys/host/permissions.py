@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 from ..abc import Call, HostInterface
 from ..core import keys
@@ -46,8 +46,8 @@ def permissions(gate: Gate, disk: Disk | None = None) -> HostInterface:
             # Not `Disk.run`, which would have the audit told.
             await paths.workers.run(partial(access.settle, look))
         except WitError as error:
-            assert isinstance(error.value, Variant)
-            return _denied(str(error.value.value))
+            refused = cast("Variant", error.value)
+            return _denied(str(refused.value))
         finally:
             access.gone = True
         return _GRANTED
