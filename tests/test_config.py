@@ -44,6 +44,7 @@ file = "log/audit.jsonl"
 grants = true
 rotate = "1MiB"
 keep = 2
+key = "audit.key"
 [capabilities]
 network = { outbound = ["10.0.0.0/8:*", "*.example.com:443"] }
 [forbidden]
@@ -76,7 +77,11 @@ def test_a_file_is_read_as_written(file: Path) -> None:
         log=LogLevel.DEBUG,
         slices=Slices(inline=1000, inline_slices=4, threaded=2000, quantum=0.01),
         audit=Audit(
-            file=str(file.parent / "log/audit.jsonl"), grants=True, rotate=MIB, keep=2
+            file=str(file.parent / "log/audit.jsonl"),
+            grants=True,
+            rotate=MIB,
+            keep=2,
+            key=str(file.parent / "audit.key"),
         ),
         capabilities=HostSections(
             network=NetworkGrants(outbound=["10.0.0.0/8:*", "*.example.com:443"])
@@ -126,10 +131,11 @@ def test_the_environment_reaches_into_the_audit(file: Path) -> None:
             "AIRSSYS_AUDIT_FILE": "7",
             "AIRSSYS_AUDIT_GRANTS": "false",
             "AIRSSYS_AUDIT_KEEP": "9",
+            "AIRSSYS_AUDIT_KEY": "8",
         },
     ).audit
 
-    assert audit == Audit(file="7", grants=False, rotate=MIB, keep=9)
+    assert audit == Audit(file="7", grants=False, rotate=MIB, keep=9, key="8")
     assert load_config(environ={"AIRSSYS_AUDIT_GRANTS": "true"}).audit.grants
     with pytest.raises(ManifestError, match="AIRSSYS_AUDIT_GRANTS"):
         load_config(environ={"AIRSSYS_AUDIT_GRANTS": "yes"})
@@ -199,7 +205,8 @@ def test_every_problem_of_file_and_environment_is_reported(tmp_path: Path) -> No
             "AIRSSYS_MEMORY, AIRSSYS_CACHE, AIRSSYS_THREADS, AIRSSYS_LOG, "
             "AIRSSYS_SLICES_INLINE, AIRSSYS_SLICES_INLINE_SLICES, "
             "AIRSSYS_SLICES_THREADED, AIRSSYS_SLICES_QUANTUM, AIRSSYS_AUDIT_FILE, "
-            "AIRSSYS_AUDIT_GRANTS, AIRSSYS_AUDIT_ROTATE, AIRSSYS_AUDIT_KEEP)"
+            "AIRSSYS_AUDIT_GRANTS, AIRSSYS_AUDIT_ROTATE, AIRSSYS_AUDIT_KEEP, "
+            "AIRSSYS_AUDIT_KEY, AIRSSYS_AUDIT_SYNC, AIRSSYS_AUDIT_STRICT)"
         ),
         "expected a whole number, got the string 'x' @ AIRSSYS_SLICES_INLINE",
         "memory of 1B is less than 512KiB @ AIRSSYS_MEMORY",

@@ -48,6 +48,7 @@ def run(
     watch: Annotated[bool, Parameter(negative="")] = False,
     keep: Annotated[bool, Parameter(negative="")] = False,
     config: Path | None = None,
+    audit: Path | None = None,
     log_level: LogLevel | None = None,
     backend: Literal["trio", "asyncio"] = "trio",
 ) -> int:
@@ -65,6 +66,8 @@ def run(
             exits.
         keep: Run on after the tree's significant children have ended.
         config: The host file.
+        audit: Write what components are refused to this audit log; by default as the
+            host file says.
         log_level: The least important log lines to show; by default as the host file
             says, or info.
         backend: The event loop, which Python actors may depend on.
@@ -83,6 +86,9 @@ def run(
         raise BadInput(f"{path}: it is no tree file; give a host file with --config")
 
     settings = load_config(config)
+    if audit is not None:
+        place = str(audit.absolute())
+        settings = evolve(settings, audit=evolve(settings.audit, file=place))
     out = Console(highlight=False, markup=False)
     screen = Screen((log_level or settings.log).value)
     watch = watch and out.is_terminal
@@ -222,7 +228,8 @@ class _Show:
         finally:
             if self.summary and system is not None:
                 seconds = anyio.current_time() - begun
-                self.summary = _summary(system, self._late, seconds)
+                log = self.settings.audit.file
+                self.summary = _summary(system, self._late, seconds, log)
 
     async def _obey_signals(
         self, scope: anyio.CancelScope, *, task_status: anyio.abc.TaskStatus[None]
@@ -272,8 +279,10 @@ class _Show:
                 draw()
 
 
-def _summary(system: System, late: float, seconds: float) -> str:
+def _summary(system: System, late: float, seconds: float, log: str | None) -> str:
     tally = system.tally
+    denials = _count(tally.denials, "denial")
+    where = "" if log is None else f" (see: airssys audit show {log})"
     return ", ".join(
         (
             _count(system.messages, "message"),
@@ -281,6 +290,7 @@ def _summary(system: System, late: float, seconds: float) -> str:
             f"{_count(tally.calls_cut, 'call')} cut off",
             f"worst loop lateness {late * 1000:.1f} ms",
             f"{seconds:.1f} s",
+            *((denials + where,) if tally.denials else ()),
         )
     )
 
