@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import anyio
 from attrs import define, field
@@ -16,6 +16,9 @@ from .core.errors import CapabilityDenied, WitError
 from .core.event import Denied, Granted
 
 __all__ = ("Gate",)
+
+_SHOWN: Final = 300
+"""Characters of what a guest made up that an event has."""
 
 
 @define(eq=False)
@@ -49,7 +52,14 @@ class Gate:
             CapabilityDenied: The same, where the function cannot tell the guest.
         """
         standing = call.standing
-        need = None if function.needs is None else function.needs(*args)
+        need = None
+        if function.needs is not None:
+            try:
+                need = function.needs(*args)
+            except WitError as error:
+                # No grant could cover what is asked for: it has not even the form.
+                self.refused(call, f"call {function.name!r} so", str(error)[:_SHOWN])
+                raise
         if need is not None:
             denial = standing.grants.check(need, self.clock())
             if denial is not None:
