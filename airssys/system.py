@@ -14,6 +14,7 @@ from attrs import asdict, define, field
 
 from .abc import HostInterface, Instrument, dashed
 from .artifact import Artifact, check_actor, load
+from .audit import AuditLog, audit_for
 from .child import ChildStatus
 from .config import HostConfig, load_config
 from .core.budget import Budget
@@ -82,15 +83,20 @@ async def open_system(
 
     Raises:
         ManifestError: The host file or the environment breaks the schema.
+        AuditError: The audit log that the settings ask for cannot be used.
         RestartsExhausted: In an ExceptionGroup, when the root supervisor gives up.
     """
     if not isinstance(config, HostConfig):
         config = load_config(config)
     tally = Tally()
-    fan_out = FanOut((tally, *instruments))
-    gate = Gate(fan_out, handed=True)
-    registry = Registry(PostOffice(instrument=fan_out, deliveries=deliveries))
-    async with anyio.create_task_group() as nursery:
+    # Outermost: what actors are refused while they stop is written, too.
+    async with audit_for(config) as audit, anyio.create_task_group() as nursery:
+        if audit is not None:
+            instruments = (audit, *instruments)
+        fan_out = FanOut((tally, *instruments))
+        grants = any(isinstance(each, AuditLog) and each.grants for each in instruments)
+        gate = Gate(fan_out, handed=True, grants=grants)
+        registry = Registry(PostOffice(instrument=fan_out, deliveries=deliveries))
         timing = anyio.CancelScope(shield=True)
         await nursery.start(_keep_time, registry.office, timing)
         try:
