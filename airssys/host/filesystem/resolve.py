@@ -13,6 +13,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from .spelling import spelled
+
 __all__ = ("LONGEST", "InvalidPath", "Place", "check_path", "resolve")
 
 LONGEST: Final = 4095
@@ -135,13 +137,17 @@ class _Walk:
     def _enter(self, name: str, pending: list[str], *, follow: bool) -> None:
         last = not pending
         self.at.append(name)
-        here = "/" + "/".join(self.at)
+        parent = "/".join(("", *self.at[:-1]))
+        here = f"{parent}/{name}"
         try:
             found = os.lstat(here)
+            name = spelled(parent, name, found)
         except OSError as error:
             if not (last and error.errno == errno.ENOENT):
                 self.problem = error.errno or errno.EIO
             return
+        self.at[-1] = name
+        here = f"{parent}/{name}"
         if here == _MAGIC:
             self.proc = found.st_dev
         if stat.S_ISLNK(found.st_mode):

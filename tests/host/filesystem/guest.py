@@ -1,0 +1,128 @@
+"""Real guests with files, and what tests of them look at."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from attrs import define
+
+from airssys.abc import Standing
+from airssys.core.budget import Budget
+from airssys.core.capability import FilesystemGrants, Grants
+from airssys.core.errors import WitError
+from airssys.engine.types import Variant
+from airssys.gate import Gate
+from airssys.host.filesystem import FileLimits, filesystem
+from airssys.host.filesystem.pin import Pin
+from airssys.testing import Recorder
+
+from ...relay import Relay, relay
+
+__all__ = (
+    "FILES",
+    "META",
+    "Guest",
+    "everything",
+    "failing",
+    "grants",
+    "options",
+    "running",
+    "snapshot",
+)
+
+FILES: Final = "airssys:ext-filesystem/filesystem@1.0.0"
+META: Final = "airssys:ext-filesystem/metadata@1.0.0"
+
+
+@define(eq=False)
+class Guest:
+    """A guest, and what it may do at this moment."""
+
+    relay: Relay
+    standing: Standing
+    gate: Gate
+
+    @property
+    def denied(self) -> list[Any]:
+        return list(self.relay.denied)
+
+    def revoke(self) -> None:
+        self.standing.grants = Grants()
+
+    async def __call__(self, function: str, *args: Any) -> Any:
+        return await self.relay(function, *args)
+
+    async def open(self, path: str | Path, mode: str = "read", **more: bool) -> Any:
+        return await self("filesystem#open", str(path), options(mode, **more))
+
+    async def read(self, file: Any, size: int = 1000) -> bytes:
+        found = await self("filesystem#[method]file.read", file, size)
+        assert found.bytes_read == len(found.data)
+        return bytes(found.data)
+
+    async def write(self, file: Any, data: bytes) -> int:
+        found = await self("filesystem#[method]file.write", file, data)
+        return int(found.bytes_written)
+
+
+def options(mode: str = "read", **more: bool) -> dict[str, object]:
+    chosen = {"create": False, "create_new": False, "truncate": False, **more}
+    return {"mode": mode, **chosen}
+
+
+def grants(**actions: list[str]) -> Grants:
+    return Grants(filesystem=FilesystemGrants(**actions))  # type: ignore[arg-type]
+
+
+def everything(folder: Path) -> Grants:
+    """Grant all in a folder, and to list the folder itself."""
+    below = [f"{folder}/**"]
+    return grants(read=below, write=below, delete=below, list=[str(folder), *below])
+
+
+@asynccontextmanager
+async def running(
+    granted: Grants,
+    *,
+    limits: FileLimits | None = None,
+    pin: Pin | None = None,
+    budget: Budget | None = None,
+    tell_grants: bool = False,
+) -> AsyncIterator[Guest]:
+    recorder = Recorder()
+    gate = Gate(recorder, grants=tell_grants)
+    standing = Standing(granted, budget)
+    offered = filesystem(gate, limits=limits, pin=pin)
+    async with relay(offered, grants=standing, recorder=recorder, guard=gate) as made:
+        yield Guest(made, standing, gate)
+
+
+async def failing(waiting: Awaitable[object]) -> str:
+    """Return the case of the error that a call gives the guest."""
+    with pytest.raises(WitError) as caught:
+        await waiting
+    value = caught.value.value
+    assert isinstance(value, Variant)
+    assert value.value
+    return value.case
+
+
+def snapshot(folder: Path) -> dict[str, object]:
+    """Return all that is below a folder: content, targets and permissions."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        here = path.lstat()
+        content: object = None
+        if path.is_symlink():
+            content = os.readlink(path)  # noqa: PTH115 - its text as it is
+        elif path.is_file():
+            content = path.read_bytes()
+        mode = stat.filemode(here.st_mode)
+        found[str(path.relative_to(folder))] = (mode, content, here.st_mtime_ns)
+    return found
