@@ -1,0 +1,44 @@
+"""Let guests start programs, and reach no process but these.
+
+This is ``airssys:ext-process``. The host itself starts one process, the warden; that
+starts a keeper for each program, which starts the program, watches it with all that it
+starts in turn, and ends them all when the time has come. See the modules `warden` and
+`keeper`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from ...abc import HostInterface
+from ...gate import Gate
+from .family import Families, Settings
+from .lifecycle import LIFECYCLE, lifecycle
+from .limits import ProcessLimits
+from .signals import SIGNALS, signals
+
+__all__ = ("LIFECYCLE", "SIGNALS", "ProcessLimits", "Settings", "open_processes")
+
+
+@asynccontextmanager
+async def open_processes(
+    gate: Gate, settings: Settings | None = None
+) -> AsyncIterator[tuple[HostInterface, HostInterface]]:
+    """Open the interfaces for all components of a system: lifecycle and signals.
+
+    Nothing is started before a guest starts a program. Leaving this ends all children,
+    with all that they have started, and waits until nothing is left of them.
+
+    Args:
+        gate: Checks what the bodies check, and tells of it.
+        settings: What the host settles for all children.
+    """
+    async with anyio.create_task_group() as tasks:
+        families = Families(gate, settings or Settings(), tasks)
+        try:
+            yield lifecycle(families), signals(families)
+        finally:
+            await families.close()

@@ -1,0 +1,71 @@
+"""Make the environment of a program: from the guest's words, never from the host's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Mapping
+from typing import Final
+
+from .errors import failure
+
+__all__ = ("INHERITED", "is_loading", "variables")
+
+INHERITED: Final[Mapping[str, str]] = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+"""What ``inherit-environment`` gives, unless the host names other variables."""
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST: Final = 256
+_PREFIXES: Final = (
+    *("LD_", "DYLD_", "GLIBC_", "MALLOC_", "BASH_", "OPENSSL_", "GIT_", "JAVA_"),
+    *("LUA_", "NODE_", "LESS", "PERL", "PHP", "PYTHON", "RUBY"),
+)
+_NAMES: Final = frozenset(
+    (
+        *("BASHOPTS", "BROWSER", "CDPATH", "CLASSPATH", "EDITOR", "ENV", "GCONV_PATH"),
+        *("HOSTALIASES", "IFS", "JDK_JAVA_OPTIONS", "LOCPATH", "MANPAGER", "NLSPATH"),
+        *("PAGER", "PATH", "PS4", "RESOLV_HOST_CONF", "SHELL", "SHELLOPTS", "VISUAL"),
+        *("_JAVA_OPTIONS",),
+    )
+)
+
+
+def is_loading(name: str) -> bool:
+    """Tell whether a variable changes what programs load or start.
+
+    A program's own variables cannot all be known: with a program one grants what its
+    variables make of it.
+    """
+    return name.startswith(_PREFIXES) or name in _NAMES
+
+
+def variables(
+    given: Iterable[tuple[str, str]],
+    inherited: Mapping[str, str],
+    allowed: Container[str],
+) -> tuple[dict[str, str], list[str]]:
+    """Return the environment, and the guest's variables that change what is loaded.
+
+    Args:
+        given: The guest's.
+        inherited: The host's settings for programs, where the guest wants them.
+        allowed: What a guest may set although it changes what is loaded.
+
+    Raises:
+        WitError: A name or a value is none.
+    """
+    pairs = list(given)
+    names = [name for name, _ in pairs]
+    if len(pairs) > _MOST:
+        raise failure("invalid-argument", f"more than {_MOST} variables")
+    if len(set(names)) < len(names):
+        raise failure("invalid-argument", "a variable is given twice")
+    for name, value in pairs:
+        _check(name, value)
+    refused = [name for name in names if is_loading(name) and name not in allowed]
+    return {**inherited, **dict(pairs)}, refused
+
+
+def _check(name: str, value: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise failure("invalid-argument", f"{name!r} is no name of a variable")
+    if "\0" in value:
+        raise failure("invalid-argument", f"variable {name!r} has a NUL character")

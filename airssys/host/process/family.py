@@ -1,0 +1,385 @@
+"""Keep the children of each component apart, and start new ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+from attrs import define, field, frozen
+
+from ...abc import Call, Standing
+from ...core.capability import Process
+from ...core.errors import QuotaExceeded, WitError
+from ...gate import Gate
+from .child import Child, Watch
+from .environment import INHERITED, variables
+from .errors import denied, failure
+from .launch import Plan, Refused, Wanted, plan
+from .launcher import Launcher
+from .limits import LimitsRecord, ProcessLimits
+from .numbers import NUMBERS
+from .streams import Feed, Output, Overflow
+from .wire import pack
+
+__all__ = ("Families", "Family", "Settings", "SpawnRecord", "seconds")
+
+_FOREVER: Final = 1e9
+
+
+class SpawnRecord(Protocol):
+    """**Protocol:** WIT's ``spawn-options``."""
+
+    @property
+    def command(self) -> str: ...
+    @property
+    def arguments(self) -> Sequence[str]: ...
+    @property
+    def environment(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def working_directory(self) -> str | None: ...
+    @property
+    def inherit_environment(self) -> bool: ...
+    @property
+    def capture_stdout(self) -> bool: ...
+    @property
+    def capture_stderr(self) -> bool: ...
+    @property
+    def inherit_stdin(self) -> bool: ...
+    @property
+    def overflow(self) -> Overflow: ...
+    @property
+    def limits(self) -> LimitsRecord: ...
+
+
+def _canonical(paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(os.path.realpath, paths))
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What the host settles for the children of all components."""
+
+    environment: Mapping[str, str] = field(default=INHERITED, converter=dict)
+    """What ``inherit-environment`` gives a program."""
+    variables: Collection[str] = ()
+    """Variables that guests may set although they change what programs load."""
+    interpreters: Collection[str] = field(default=("/bin/sh",), converter=_canonical)
+    """Programs that may run a script which is granted, without a grant of their own."""
+    limits: ProcessLimits = field(factory=ProcessLimits)
+    children: int = 16
+    """Children one component may have at a time, ended ones that it holds as well."""
+    capture: int = 1024 * 1024
+    """Bytes of each output that are kept until the guest reads them."""
+
+
+@define(eq=False)
+class Family:
+    """The children of one component."""
+
+    children: list[Child] = field(factory=list)
+    starting: int = 0
+    _ended: anyio.Event = field(factory=anyio.Event, init=False)
+
+    def tell(self) -> None:
+        """Tell who waits for any child that one has ended or is there no more."""
+        self.children = [each for each in self.children if not each.closed]
+        self._ended.set()
+        self._ended = anyio.Event()
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count one that is being started."""
+        self.starting += 1
+        try:
+            yield
+        finally:
+            self.starting -= 1
+
+    async def room(self, most: int) -> None:
+        """Wait until children that were dropped are gone, where that makes room.
+
+        Raises:
+            WitError: There are too many.
+        """
+        while True:
+            self.children = [each for each in self.children if not each.closed]
+            if len(self.children) + self.starting < most:
+                return
+            if not any(each.dropped for each in self.children):
+                raise failure(
+                    "too-many-processes", f"there are {most} children already"
+                )
+            await self._ended.wait()
+
+    async def any_ended(self) -> Child:
+        """Wait until a child has ended that no wait has told of.
+
+        Raises:
+            WitError: There is none to wait for.
+        """
+        while True:
+            waited = [c for c in self.children if not (c.told or c.dropped)]
+            for child in waited:
+                if child.done.is_set():
+                    return child
+            if not waited:
+                raise failure("not-found", "there is no child to wait for")
+            await self._ended.wait()
+
+    def group(self, number: int) -> list[Child] | None:
+        """Return the children of a group that run; None where it is not of these."""
+        own = [each for each in self.children if not each.dropped and each.pid]
+        members = [each for each in own if each.group == number]
+        if not members and number not in {each.pid for each in own}:
+            return None
+        return [each for each in members if each.ending is None]
+
+
+@define(eq=False)
+class Families:
+    """All children there are."""
+
+    gate: Gate
+    settings: Settings
+    tasks: anyio.abc.TaskGroup
+    _launcher: Launcher = field(factory=Launcher, init=False)
+    _families: WeakKeyDictionary[Standing, Family] = field(
+        factory=WeakKeyDictionary, init=False
+    )
+    _running: set[Child] = field(factory=set, init=False)
+
+    def of(self, call: Call) -> Family:
+        """Return the caller's children."""
+        family = self._families.get(call.standing)
+        if family is None:
+            family = self._families[call.standing] = Family()
+        return family
+
+    def own(self, call: Call, child: Child) -> Child:
+        """Return a child that is the caller's own.
+
+        Raises:
+            WitError: It is another's.
+        """
+        if child.owner is not self.of(call):
+            words = f"process {child.pid} is another component's child"
+            self.gate.refused(call, f"use process {child.pid}", words)
+            raise failure("permission-denied", words)
+        return child
+
+    def alive(self, call: Call, child: Child) -> Child:
+        """Return a child of the caller's own that runs.
+
+        Raises:
+            WitError: It is another's, or has ended.
+        """
+        if self.own(call, child).ending is not None:
+            raise failure("already-terminated", f"process {child.pid} has ended")
+        return child
+
+    def members(self, call: Call, group: int) -> list[Child]:
+        """Return the running children of a group of the caller's own.
+
+        Raises:
+            WitError: It is none of its own, or all have ended.
+        """
+        members = self.of(call).group(group)
+        if members is None:
+            # `own` is all that can be granted, so this says what is, and is an event.
+            words = self.gate.allowed(call, Process("signal", f"group {group}"))
+            raise failure("permission-denied", words)
+        if not members:
+            raise failure("already-terminated", f"nothing runs in group {group}")
+        return members
+
+    def any_program(self, call: Call) -> None:
+        """Check that the caller may start any program at all.
+
+        Raises:
+            WitError: It may not.
+        """
+        own = self.of(call).children
+        targets = [each.program for each in own] or ["any program"]
+        if all(self.gate.judge(call, Process("spawn", each)) for each in targets) and (
+            own or not call.grants.patterns("process", "spawn")
+        ):
+            words = self.gate.allowed(call, Process("spawn", targets[0]))
+            raise failure("permission-denied", words)
+
+    async def send(self, call: Call, child: Child, signal: str) -> None:
+        """Send a signal to a child of the caller's own.
+
+        Raises:
+            WitError: It is another's, or has ended.
+        """
+        await self.alive(call, child).ask("signal", NUMBERS[signal])
+
+    def watch(self, call: Call, child: Child, *, ends_only: bool) -> Watch:
+        """Hear what becomes of a child.
+
+        Raises:
+            WitError: It has ended, or the caller holds all that it may.
+        """
+        self.alive(call, child)
+        watch = Watch(child, ends_only, self._hold(call))
+        child.watches.append(watch)
+        return watch
+
+    async def spawn(self, call: Call, options: SpawnRecord) -> Child:
+        """Start a program.
+
+        Raises:
+            WitError: It is not granted, or cannot be started.
+        """
+        family, shown = self.of(call), options.command
+        with ExitStack() as pins:
+            try:
+                found = await self._plan(call, options, pins)
+            except Refused as refused:
+                self.gate.report(call, refused.denial, refused.shown)
+                words = self.gate.words(refused.denial, refused.shown)
+                raise failure("permission-denied", words) from refused
+            except WitError as error:
+                problem: Any = error.value
+                if problem.case not in {"not-found", "permission-denied"}:
+                    self.gate.refused(call, f"spawn {shown!r}", problem.value)
+                raise
+            self.gate.granted(call, Process("spawn", found.program), shown)
+            limits = self.settings.limits.lowered(options.limits)
+            await family.room(self.settings.children)
+            with family.one_more():
+                child = await self._launch(call, options, found, pins)
+        family.children.append(child)
+        self._running.add(child)
+        self.tasks.start_soon(self._run, family, child)
+        message = pack(
+            "start",
+            *limits,
+            len(found.argv),
+            *found.argv,
+            *(f"{name}={value}" for name, value in found.environment.items()),
+        )
+        try:
+            await child.start(message, shown)
+        except BaseException:
+            child.drop()
+            raise
+        return child
+
+    async def close(self) -> None:
+        """End all children, and wait until nothing is left of them."""
+        with anyio.CancelScope(shield=True):
+            for child in tuple(self._running):
+                child.drop()
+            for child in tuple(self._running):
+                await child.done.wait()
+            await self._launcher.close()
+
+    # --- how ----------------------------------------------------------------------
+
+    async def _plan(self, call: Call, options: SpawnRecord, pins: ExitStack) -> Plan:
+        settings = self.settings
+        environment, refused = variables(
+            options.environment,
+            settings.environment if options.inherit_environment else {},
+            settings.variables,
+        )
+        if refused:
+            words = f"variables that change what is loaded: {', '.join(refused)}"
+            self.gate.refused(call, f"set {', '.join(refused)}", words)
+            raise WitError(denied(words))
+        wanted = Wanted(
+            options.command, options.arguments, options.working_directory, environment
+        )
+        return await anyio.to_thread.run_sync(
+            plan, wanted, lambda need: self.gate.judge(call, need),
+            settings.interpreters, pins,
+        )  # fmt: skip
+
+    async def _launch(
+        self,
+        call: Call,
+        options: SpawnRecord,
+        found: Plan,
+        pins: ExitStack,
+    ) -> Child:
+        """Make the pipes and the keeper; the program does not run yet."""
+        with ExitStack() as mine:
+            release = self._hold(call)
+            mine.callback(release)
+            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            pins.callback(os.close, null)
+
+            def pipe(*, wanted: bool, writes: bool) -> tuple[int, int]:
+                """Return the program's end, and the host's own, which never blocks."""
+                if not wanted:
+                    return null, -1
+                read, write = os.pipe()
+                its, own = (write, read) if writes else (read, write)
+                pins.callback(os.close, its)
+                mine.callback(os.close, own)
+                os.set_blocking(own, False)
+                return its, own
+
+            stdin, feed = pipe(wanted=options.inherit_stdin, writes=False)
+            stdout, out = pipe(wanted=options.capture_stdout, writes=True)
+            stderr, err = pipe(wanted=options.capture_stderr, writes=True)
+            descriptors = [found.directory, found.executable, stdin, stdout, stderr]
+            if found.script is not None:
+                descriptors.append(found.script)
+            control = await self._launcher.keeper(descriptors)
+            mine.pop_all()
+        room, overflow = self.settings.capture, options.overflow
+        return Child(
+            found.program,
+            control,
+            None if out < 0 else Output(out, room, overflow),
+            None if err < 0 else Output(err, room, overflow),
+            None if feed < 0 else Feed(feed),
+            release,
+            lambda limit: self._exceeded(call, found.program, limit),
+            self.of(call),
+        )
+
+    async def _run(self, family: Family, child: Child) -> None:
+        try:
+            await child.run()
+        finally:
+            self._running.discard(child)
+            family.tell()
+
+    def _exceeded(self, call: Call, program: str, limit: str) -> None:
+        words = f"it went beyond the limit of {limit}, and was ended"
+        self.gate.refused(call, f"use more {limit} for {program!r}", words)
+
+    def _hold(self, call: Call) -> Callable[[], object]:
+        """Take a handle of the caller's quota, and return what gives it back."""
+        budget = call.budget
+        if budget is None:
+            return _nothing
+        try:
+            budget.hold("handles", 1)
+        except QuotaExceeded as error:
+            self.gate.refused(call, "hold another process", str(error))
+            raise failure("resource-exhausted", str(error)) from error
+        return lambda: budget.release("handles", 1)
+
+
+def _nothing() -> None: ...
+
+
+def seconds(given: float) -> float:
+    """Return a guest's timeout.
+
+    Raises:
+        WitError: It is none.
+    """
+    if not given >= 0:
+        raise failure("invalid-argument", f"{given!r} is no number of seconds")
+    return min(given, _FOREVER)

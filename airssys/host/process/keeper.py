@@ -1,0 +1,400 @@
+"""Keep one program and all that it starts: start it, watch it, end it.
+
+A keeper is a process between the host and one program. The kernel gives it whatever
+the program's descendants leave behind (``PR_SET_CHILD_SUBREAPER``), so nothing can
+leave the tree below it, by ``setsid``, a double fork or otherwise; and as the parent
+it reaps, it never sends a signal to a number that has become someone else's. It ends
+the tree when the program ends, when the host says so and when the host is gone.
+
+Only the standard library is used here: keepers run outside of this package.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from typing import Final, NoReturn
+
+from . import proc
+from .wire import LARGEST, pack, unpack
+
+__all__ = ("RLIMITS", "Keeper", "adopt", "prctl", "wake_up")
+
+PR_SET_PDEATHSIG: Final = 1
+PR_SET_DUMPABLE: Final = 4
+PR_SET_CHILD_SUBREAPER: Final = 36
+PR_SET_NO_NEW_PRIVS: Final = 38
+
+RLIMITS: Final[Mapping[str, int]] = {
+    "memory": resource.RLIMIT_DATA,
+    "cpu_time": resource.RLIMIT_CPU,
+    "file_size": resource.RLIMIT_FSIZE,
+    "open_files": resource.RLIMIT_NOFILE,
+}
+"""The kernel's limits on each process, by the names of `ProcessLimits`."""
+_SOON: Final = 0.02
+"""Seconds between two looks at how many processes there can be at the most."""
+_WEIGH: Final = 0.5
+"""Seconds between two sums of the memory they use."""
+_STDIO: Final = 3
+_SCRIPT: Final = 3
+"""What a program finds open besides its streams: the script it is to run."""
+_PROGRAM: Final = 4
+_REPORT: Final = 5
+_FREE: Final = 16
+"""Descriptors above this are in nobody's way."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, value: int) -> None:
+    """Set something about this process; the system's own call."""
+    if _libc.prctl(option, *map(ctypes.c_ulong, (value, 0, 0, 0))):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def adopt() -> None:
+    """Become the parent of what descendants leave behind, and hide from them."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    # Nobody of the same user reads its memory or its descriptors.
+    prctl(PR_SET_DUMPABLE, 0)
+
+
+def wake_up() -> int:
+    """Return a descriptor that can be read whenever a child has news."""
+    woken, wake = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    return woken
+
+
+_Answer = Callable[[Sequence[str]], Sequence[str | int]]
+_NAMES: Final = (*RLIMITS, "processes")
+
+
+class Keeper:
+    """One program and all that it has started."""
+
+    def __init__(self, control: socket.socket, descriptors: Sequence[int]) -> None:
+        self.control = control
+        self.descriptors = descriptors
+        self.pid = 0
+        self.ended = False
+        self.exceeded = ""
+        self.limits: dict[str, int] = {}
+        self.counted = 0
+        self.newest = proc.newest_pid()
+        self.weighed = time.monotonic()
+        self.report = -1
+
+    # --- its life -----------------------------------------------------------------
+
+    def run(self) -> None:
+        """Start the program, and return when nothing is left of it."""
+        woken = wake_up()
+        request = unpack(self.control.recv(LARGEST))
+        if request[0] != "start":  # the host has gone, or given up
+            return
+        try:
+            self.start(request[1:])
+        except OSError as error:
+            self.tell("failed", error.errno or 0, "fork")
+            return
+        poll = select.poll()
+        for fd in (woken, self.control.fileno(), self.report):
+            poll.register(fd, select.POLLIN)
+        while not self.ended:
+            ready = dict(poll.poll(self.pause()))
+            if self.report in ready:
+                poll.unregister(self.report)
+                self.started()
+            if woken in ready:
+                _empty(woken)
+                self.reap()
+            if self.control.fileno() in ready and not self.ended:
+                self.answer()
+            if not self.ended:
+                self.watch()
+
+    def start(self, fields: Sequence[str]) -> None:
+        """Start the program, as the host says."""
+        wanted = _limits_of(fields[: len(_NAMES)])
+        self.limits = {name: most for name, most in wanted.items() if most}
+        count = int(fields[len(_NAMES)])
+        rest = list(fields[len(_NAMES) + 1 :])
+        argv, variables = rest[:count], rest[count:]
+        env = dict(each.split("=", 1) for each in variables if each)
+        self.report, write = os.pipe()
+        keeper = os.getpid()
+        self.pid = os.fork()
+        if not self.pid:
+            self.become(write, keeper, argv, env)
+        os.close(write)
+        for fd in self.descriptors:
+            os.close(fd)
+
+    def become(
+        self, report: int, keeper: int, argv: list[str], env: Mapping[str, str]
+    ) -> NoReturn:
+        """Become the program; what goes wrong is reported, and ends this process."""
+        stage = "prepare"
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            os.setsid()
+            os.umask(0o077)
+            report = fcntl(report, F_DUPFD_CLOEXEC, _FREE)
+            cwd, program, *others = (
+                fcntl(fd, F_DUPFD_CLOEXEC, _FREE) for fd in self.descriptors
+            )
+            os.fchdir(cwd)
+            os.dup2(report, _REPORT, inheritable=False)
+            os.dup2(program, _PROGRAM, inheritable=False)
+            for target, fd in enumerate(others):
+                os.dup2(fd, target)
+            if len(others) == _STDIO:
+                os.closerange(_SCRIPT, _PROGRAM)
+            report = _REPORT
+            os.closerange(_REPORT + 1, os.sysconf("SC_OPEN_MAX"))
+            stage = "limit"
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            for name, kind in RLIMITS.items():
+                if name in self.limits:
+                    most = _least(self.limits[name], resource.getrlimit(kind)[1])
+                    resource.setrlimit(kind, (most, most))
+            prctl(PR_SET_NO_NEW_PRIVS, 1)
+            # The keeper has a single thread, so this is the end of the keeper.
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != keeper:
+                os._exit(1)
+            stage = "exec"
+            os.execve(_PROGRAM, argv, env)  # noqa: S606 - no shell is what is wanted
+        except OSError as error:
+            os.write(report, pack(error.errno or 0, stage))
+        except BaseException as error:  # noqa: BLE001 - the fork must not go on
+            os.write(report, pack(0, f"{stage}: {error}"))
+        os._exit(127)
+
+    def started(self) -> None:
+        """Tell the host that the program runs, or why it does not."""
+        problem = os.read(self.report, 4096)
+        os.close(self.report)
+        if problem:
+            self.tell("failed", *unpack(problem))
+            self.ended = True
+            os.waitpid(self.pid, 0)
+        else:
+            self.tell("started", self.pid, time.time_ns() // 1_000_000)
+
+    # --- news from below ----------------------------------------------------------
+
+    def reap(self) -> None:
+        """Take note of whatever has become of children and of adopted ones."""
+        events = os.WEXITED | os.WSTOPPED | os.WCONTINUED
+        while not self.ended:
+            try:
+                # The program itself stays a zombie for now: its number is the group's.
+                news = os.waitid(os.P_ALL, 0, events | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if news is None:
+                return
+            gone = news.si_code not in {os.CLD_STOPPED, os.CLD_CONTINUED}
+            if news.si_pid == self.pid and gone:
+                self.end()
+                return
+            if news.si_pid != self.pid:
+                os.waitid(os.P_PID, news.si_pid, events | os.WNOHANG)
+                continue
+            stopped = news.si_code == os.CLD_STOPPED
+            seen = os.WSTOPPED if stopped else os.WCONTINUED
+            os.waitid(os.P_PID, self.pid, seen | os.WNOHANG)
+            self.tell("state", "stopped" if stopped else "running")
+
+    def end(self) -> None:
+        """End all that is left of the tree, and tell the host how the program ended."""
+        self._signal_group(signal.SIGKILL)
+        _, status, usage = os.wait4(self.pid, 0)
+        self.ended = True
+        fell()
+        self.tell(
+            "exit",
+            os.waitstatus_to_exitcode(status),
+            round((usage.ru_utime + usage.ru_stime) * 1000),
+            usage.ru_maxrss * 1024,
+            self.exceeded,
+        )
+
+    def pause(self) -> float | None:
+        """Return for how many milliseconds nothing need be watched."""
+        if "processes" in self.limits:
+            return _SOON * 1000
+        return _WEIGH * 1000 if "memory" in self.limits else None
+
+    def watch(self) -> None:
+        """End the tree where it has more processes, or memory, than it may."""
+        now = time.monotonic()
+        newest = proc.newest_pid()
+        most = self.limits.get("processes", 0)
+        # No more processes can be there than were counted and came to be since.
+        more = newest - self.newest
+        many = most and (more < 0 or self.counted + more > most)
+        weigh = "memory" in self.limits and now >= self.weighed + _WEIGH
+        if not many and not weigh:
+            return
+        self.newest = newest
+        found = [each for each in proc.descendants(os.getpid()) if each.state != "Z"]
+        self.counted, self.weighed = len(found), now
+        if most and len(found) > most:
+            self.exceeded = "processes"
+        elif weigh and sum(each.memory for each in found) > self.limits["memory"]:
+            self.exceeded = "memory"
+        if self.exceeded:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the program; that ends the rest."""
+        self._signal_group(signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
+
+    # --- what the host asks -------------------------------------------------------
+
+    def answer(self) -> None:
+        """Carry out what the host asks; without a host, end it all."""
+        request = self.control.recv(LARGEST)
+        if not request:
+            self.kill()
+            return
+        kind, *rest = unpack(request)
+        if kind == "kill":
+            self.kill()
+            return
+        number, *fields = rest
+        asked: _Answer = getattr(self, f"_{kind}")
+        try:
+            answer = asked(fields)
+        except OSError as error:
+            self.tell("error", number, error.errno or 0)
+        else:
+            self.tell("reply", number, *answer)
+
+    def _signal(self, fields: Sequence[str]) -> Sequence[str | int]:
+        os.kill(self.pid, int(fields[0]))
+        return ()
+
+    def _group(self, fields: Sequence[str]) -> Sequence[str | int]:
+        self._signal_group(int(fields[0]))
+        return ()
+
+    def _signal_group(self, number: int) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            os.kill(self.pid, number)  # it has not become a group's first yet
+
+    def _status(self, _: Sequence[str]) -> Sequence[str | int]:
+        found = proc.stat(self.pid)
+        if found is None:
+            raise ProcessLookupError
+        return (*found[1:], proc.peak_memory(self.pid))
+
+    def _usage(self, fields: Sequence[str]) -> Sequence[str | int]:
+        tree = [each for each in proc.descendants(os.getpid()) if each.state != "Z"]
+        memory = sum(each.memory for each in tree)
+        return (*self._status(fields), len(tree), memory)
+
+    def _limits(self, _: Sequence[str]) -> Sequence[str | int]:
+        now = {n: resource.prlimit(self.pid, k)[0] for n, k in RLIMITS.items()}
+        now = {n: 0 if v == resource.RLIM_INFINITY else v for n, v in now.items()}
+        return (*now.values(), self.limits.get("processes", 0))
+
+    def _limit(self, fields: Sequence[str]) -> Sequence[str | int]:
+        wanted = {name: most for name, most in _limits_of(fields).items() if most}
+        held = _limits_of(self._limits(()))
+        raised = [n for n, v in wanted.items() if held[n] and v > held[n]]
+        if raised:
+            return ("raised", *raised)
+        for each in proc.descendants(os.getpid()):
+            for name in wanted.keys() & RLIMITS.keys():
+                try:
+                    lower(each.pid, RLIMITS[name], wanted[name])
+                except ProcessLookupError:  # one of those that the program started
+                    if each.pid == self.pid:
+                        raise
+        self.limits |= wanted
+        return ("lowered",)
+
+    def tell(self, *fields: str | int) -> None:
+        """Tell the host something; nobody, where there is no host."""
+        try:
+            self.control.send(pack(*fields))
+        except (BrokenPipeError, ConnectionResetError):
+            self.exceeded = self.exceeded or "host"
+
+
+def _limits_of(fields: Sequence[str | int]) -> dict[str, int]:
+    return dict(zip(_NAMES, map(int, fields), strict=True))
+
+
+def lower(pid: int, kind: int, most: int) -> None:
+    """Lower a limit of a process, or leave it as it is."""
+    soft, hard = resource.prlimit(pid, kind)
+    resource.prlimit(pid, kind, (_least(most, soft), _least(most, hard)))
+
+
+def fell() -> None:
+    """End everything below this process, until nothing is left."""
+    pause = 0.001
+    while True:
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return  # whatever is left of a tree is a child of its root in the end
+        for each in proc.descendants(os.getpid()):
+            if each.state != "Z":
+                _end(each)
+        time.sleep(pause)
+        pause = min(pause * 2, _SOON)
+
+
+def _end(process: proc.Stat) -> None:
+    """End a process, but not one that has got its number meanwhile."""
+    try:
+        fd = os.pidfd_open(process.pid)
+    except OSError:
+        return
+    try:
+        now = proc.stat(process.pid)
+        if now is not None and now.started == process.started:
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+    except OSError:
+        pass  # it has ended, or is another user's and must end by itself
+    finally:
+        os.close(fd)
+
+
+def _least(one: int, other: int) -> int:
+    """Return the smaller limit, where -1 is none."""
+    return min((each for each in (one, other) if each != -1), default=-1)
+
+
+def _empty(fd: int) -> None:
+    try:
+        while os.read(fd, 4096):
+            pass
+    except BlockingIOError:
+        pass

@@ -1,0 +1,205 @@
+"""Find the program that a guest means, hold on to it, and check the grant for it.
+
+A path is opened first, as it is, and then the system is asked what was opened. So what
+is checked is what runs: names and links can change meanwhile as they like.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Final
+
+from attrs import frozen
+
+from ...core.capability import Capability, Denial, Filesystem, Process
+from .errors import failure
+
+__all__ = ("Judge", "Plan", "Refused", "Wanted", "plan")
+
+Judge = Callable[[Capability], Denial | None]
+"""Tells why a capability is refused; in any thread."""
+
+_LONGEST: Final = 4095
+_MOST_ARGUMENTS: Final = 1024
+_MOST_BYTES: Final = 128 * 1024
+_EMPTY: Final = "/dev/null"
+_SCRIPT: Final = "/proc/self/fd/3"
+_SHEBANG: Final = re.compile(rb"#![ \t]*([^ \t\n]+)(?:[ \t]+([^\n]*?))?[ \t]*\n")
+_HEAD: Final = 256
+"""Bytes of a script that can name its interpreter: Linux's limit."""
+
+
+@frozen
+class Wanted:
+    """What a guest wants to be started."""
+
+    command: str
+    arguments: Sequence[str]
+    directory: str | None
+    environment: Mapping[str, str]
+
+
+@frozen
+class Plan:
+    """What is to be started, pinned: the descriptors are open."""
+
+    program: str
+    """What was granted: the canonical path of the program, or of the script."""
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    directory: int
+    executable: int
+    script: int | None = None
+
+
+class Refused(Exception):
+    """No grant covers what a guest wants."""
+
+    def __init__(self, denial: Denial, shown: str) -> None:
+        super().__init__(denial, shown)
+        self.denial = denial
+        self.shown = shown
+
+
+@frozen
+class _Pinned:
+    path: str
+    fd: int
+
+
+def plan(
+    wanted: Wanted,
+    judge: Judge,
+    interpreters: Collection[str],
+    pins: ExitStack,
+) -> Plan:
+    """Find, hold and check all that is to be started; it blocks.
+
+    Args:
+        wanted: What the guest wants.
+        judge: Knows the guest's grants.
+        interpreters: Canonical paths of the programs that may run a script which is
+            granted, without a grant of their own.
+        pins: Closes what is held.
+
+    Raises:
+        Refused: A grant is missing; no other error tells of what is not granted.
+        WitError: It cannot be started.
+    """
+    _check_text(wanted)
+    found = _pin(wanted.command, os.O_PATH, judge, _spawning, pins)
+    _check_program(wanted.command, found.fd)
+    directory = wanted.directory
+    # The root needs no grant: every process can be there.
+    need = _nothing if directory is None else _listing
+    flags = os.O_PATH | os.O_DIRECTORY
+    at = _pin(directory or "/", flags, judge, need, pins)
+    head = _head(found.fd)
+    environment = wanted.environment
+    if not head.startswith(b"#!"):
+        argv = (found.path, *wanted.arguments)
+        return Plan(found.path, argv, environment, at.fd, found.fd)
+    shebang = _SHEBANG.match(head)
+    if shebang is None:
+        raise failure("exec-format-error", f"{wanted.command!r} names no interpreter")
+    interpreter, argument = (os.fsdecode(each or b"") for each in shebang.groups())
+    runs = _pin(
+        interpreter,
+        os.O_PATH,
+        judge,
+        lambda path: None if path in interpreters else Process("spawn", path),
+        pins,
+    )
+    _check_program(interpreter, runs.fd)
+    if _head(runs.fd).startswith(b"#!"):
+        raise failure("exec-format-error", f"{interpreter!r} is a script itself")
+    argv = (runs.path, *filter(None, [argument]), _SCRIPT, *wanted.arguments)
+    return Plan(found.path, argv, environment, at.fd, runs.fd, found.fd)
+
+
+def _check_text(wanted: Wanted) -> None:
+    if len(wanted.arguments) > _MOST_ARGUMENTS:
+        raise failure("invalid-argument", f"more than {_MOST_ARGUMENTS} arguments")
+    texts = (*wanted.arguments, *wanted.environment, *wanted.environment.values())
+    if any("\0" in argument for argument in wanted.arguments):
+        raise failure("invalid-argument", "an argument has a NUL character")
+    if sum(len(os.fsencode(text)) + 1 for text in texts) > _MOST_BYTES:
+        words = f"arguments and variables have more than {_MOST_BYTES} bytes"
+        raise failure("resource-exhausted", words)
+
+
+def _check_program(shown: str, fd: int) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise failure("spawn-failed", f"{shown!r} is no regular file")
+    if not os.access(f"/proc/self/fd/{fd}", os.X_OK):
+        raise failure("spawn-failed", f"{shown!r} is not executable")
+
+
+def _spawning(path: str) -> Capability:
+    return Process("spawn", path)
+
+
+def _listing(path: str) -> Capability:
+    return Filesystem("list", path)
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+def _pin(
+    shown: str,
+    flags: int,
+    judge: Judge,
+    need: Callable[[str], Capability | None],
+    pins: ExitStack,
+) -> _Pinned:
+    """Open what a path means at this moment, and check what was opened."""
+    if not shown.startswith("/"):
+        raise failure("invalid-argument", f"{shown!r} is not an absolute path")
+    if "\0" in shown or len(os.fsencode(shown)) > _LONGEST:
+        raise failure("invalid-argument", f"{shown!r} cannot be a path")
+    path, fd, problem = os.path.normpath(shown), -1, ""
+    try:
+        fd = os.open(shown, flags | os.O_CLOEXEC)
+    except OSError as error:
+        problem = os.strerror(error.errno or 0)
+    else:
+        pins.callback(os.close, fd)
+        path = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - text in, text out
+        if not _is_at(path, fd):
+            problem = "it has no name any more"
+    # Two slashes at the start are kept by normpath, and mean the same as one.
+    path = f"/{path.lstrip('/')}"
+    needed = need(path)
+    denial = None if needed is None else judge(needed)
+    if denial is not None:
+        raise Refused(denial, "" if shown == path else shown)
+    if problem:
+        raise failure("not-found", f"{shown!r}: {problem}")
+    return _Pinned(path, fd)
+
+
+def _is_at(path: str, fd: int) -> bool:
+    """Tell whether a file still has the name that the system knows it by."""
+    try:
+        named = os.lstat(path)
+    except OSError:
+        return False
+    return path.startswith("/") and os.path.samestat(named, os.fstat(fd))
+
+
+def _head(fd: int) -> bytes:
+    """Return how a program begins; nothing where it cannot be read, only run."""
+    try:
+        copy = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.pread(copy, _HEAD, 0)
+    finally:
+        os.close(copy)

@@ -1,0 +1,132 @@
+"""Start the warden when it is first needed, and ask it for keepers.
+
+The host process itself starts nothing else: it has threads, so it must not run code of
+its own between fork and exec; and what it does not start it need not reap, so other
+users of child processes in the host's program are not disturbed.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+from attrs import define, field
+
+from .errors import failure
+
+__all__ = ("Launcher",)
+
+_BEGIN: Final = """
+import sys, types
+for name in ("airssys", "airssys.host", "airssys.host.process"):
+    package = sys.modules[name] = types.ModuleType(name)
+    package.__path__ = [sys.argv[1]]
+from airssys.host.process.warden import main
+main()
+"""
+"""Runs the warden's module without this package's own imports: it stays small."""
+_LIBRARIES: Final = "LD_LIBRARY_PATH"
+"""What some Pythons need to start; programs do not get it from the warden."""
+_PATIENCE: Final = 5.0
+"""Seconds the warden has for its own end, before it is killed."""
+
+
+@define(eq=False)
+class Launcher:
+    """The way to the warden."""
+
+    _warden: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _requests: socket.socket | None = field(default=None, init=False)
+    _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
+
+    async def keeper(self, descriptors: Sequence[int]) -> socket.socket:
+        """Have a keeper started; returns the host's end of its socket.
+
+        Args:
+            descriptors: Of the directory, the program, its three streams, its script.
+
+        Raises:
+            WitError: No warden can be started here.
+        """
+        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with its:
+                mine.setblocking(False)  # noqa: FBT003 - positional only
+                async with self._lock:
+                    requests = await self._started()
+                    await _send(requests, (its.fileno(), *descriptors))
+        except BaseException:
+            mine.close()
+            raise
+        return mine
+
+    async def close(self) -> None:
+        """End the warden, which waits for its keepers."""
+        if self._requests is not None:
+            self._requests.close()
+        if self._warden is not None:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(_wait, self._warden)
+
+    async def _started(self) -> socket.socket:
+        if self._requests is not None and self._warden is not None:
+            if self._warden.poll() is None:
+                return self._requests
+            self._requests.close()
+        if sys.platform != "linux":
+            raise failure("spawn-failed", "programs are started on Linux only")
+        with anyio.CancelScope(shield=True):
+            started = await anyio.to_thread.run_sync(_start)
+        self._warden, self._requests = started
+        return self._requests
+
+
+def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with its:
+        mine.setblocking(False)  # noqa: FBT003 - positional only
+        try:
+            warden = subprocess.Popen(  # noqa: S603 - its arguments are all our own
+                # Without the site: it needs nothing but the standard library.
+                [sys.executable, "-I", "-S", "-c", _BEGIN, str(Path(__file__).parent)],
+                stdin=its.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={n: v for n, v in os.environ.items() if n == _LIBRARIES},
+                start_new_session=True,  # it ends when we say so, not with a control-C
+                umask=0o077,
+            )
+        except OSError as error:
+            mine.close()
+            words = f"{sys.executable!r} cannot be started: {error.strerror}"
+            raise failure("spawn-failed", words) from error
+    return warden, mine
+
+
+def _wait(warden: subprocess.Popen[bytes]) -> None:
+    try:
+        warden.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        warden.kill()
+        warden.wait()
+
+
+async def _send(requests: socket.socket, descriptors: Sequence[int]) -> None:
+    while True:
+        try:
+            socket.send_fds(requests, [b"keeper"], list(descriptors))
+        except BlockingIOError:
+            await anyio.wait_writable(requests)
+        except OSError as error:
+            words = f"the warden has ended: {error.strerror}"
+            raise failure("spawn-failed", words) from error
+        else:
+            return

@@ -1,0 +1,107 @@
+"""Start keepers: the one process that the host itself starts.
+
+It has a single thread and next to nothing in it, so it can fork, which the host, with
+its threads, must not. It is asked by a socket: each request carries the descriptors of
+one keeper, the keeper's own end of its socket to the host first. When the host is
+gone, however it went, the sockets are closed: keepers end their trees, and then the
+warden ends. Were a keeper ended by its own program, what it kept would become the
+warden's, who ends it.
+
+Only the standard library is used here: the warden runs outside of this package.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+from typing import Final
+
+from . import proc
+from .keeper import Keeper, adopt, fell, wake_up
+from .wire import LARGEST
+
+__all__ = ("MOST_DESCRIPTORS", "main")
+
+MOST_DESCRIPTORS: Final = 8
+"""Descriptors in one request."""
+
+
+def main() -> None:
+    """Serve the socket that is the standard input, until the other end is closed."""
+    requests = socket.socket(fileno=os.dup(0))
+    adopt()
+    woken = wake_up()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
+    gc.disable()
+    keepers: set[int] = set()
+    poll = select.poll()
+    for fd in (woken, requests.fileno()):
+        poll.register(fd, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            if fd == woken:
+                os.read(woken, 4096)
+                _reap(keepers)
+            elif not _serve(requests, keepers):
+                requests.close()
+                _finish(keepers)
+                return
+
+
+def _serve(requests: socket.socket, keepers: set[int]) -> bool:
+    """Start one keeper; tell whether the host is still there."""
+    _, received, _, _ = socket.recv_fds(
+        requests, LARGEST, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+    )
+    if not received:
+        return False
+    control, *descriptors = received
+    try:
+        pid = os.fork()
+    except OSError:  # the host finds its socket closed
+        pid = -1
+    if not pid:
+        try:
+            requests.close()
+            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+            adopt()
+            Keeper(socket.socket(fileno=control), descriptors).run()
+        finally:
+            fell()
+            os._exit(0)
+    if pid > 0:
+        keepers.add(pid)
+    for fd in received:
+        os.close(fd)
+    return True
+
+
+def _reap(keepers: set[int]) -> None:
+    """Forget keepers that have ended, and end what they left behind."""
+    left = False
+    try:
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            pid, status = ended
+            left = left or pid not in keepers or os.WIFSIGNALED(status)
+            keepers.discard(pid)
+    except ChildProcessError:
+        return
+    if not left:
+        return
+    for each in proc.processes():
+        if each.ppid == os.getpid() and each.pid not in keepers:
+            os.kill(each.pid, signal.SIGKILL)
+
+
+def _finish(keepers: set[int]) -> None:
+    """Wait until all keepers are done."""
+    while True:
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        _reap(keepers)
