@@ -346,6 +346,37 @@ def test_covering_hosts_is_reflexive_and_transitive(
         assert one.covers(three)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("10.0.0.0/8:*", "10.1.2.3:80"),
+        ("0.0.0.0/0:80", "127.0.0.1:80-90"),
+        ("[::/0]:1", "[::1]:1"),
+        ("*.a.com:80-90", "x.a.com:85"),
+        ("*.a.com:1", "*.a.com:1"),
+    ],
+)
+def test_hosts_that_have_something_in_common_overlap(one: str, other: str) -> None:
+    assert HostPattern.parse(one).overlaps(HostPattern.parse(other))
+    assert HostPattern.parse(other).overlaps(HostPattern.parse(one))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("10.0.0.0/8:1", "11.0.0.0/8:1"),
+        ("10.0.0.0/8:1", "10.0.0.0/8:2"),
+        ("0.0.0.0/0:1", "[::/0]:1"),
+        ("0.0.0.0/0:1", "a.com:1"),
+        ("*.a.com:1", "a.com:1"),
+        ("*.a.com:1", "*.x.a.com:1"),
+    ],
+)
+def test_hosts_that_have_nothing_in_common_do_not(one: str, other: str) -> None:
+    assert not HostPattern.parse(one).overlaps(HostPattern.parse(other))
+    assert not HostPattern.parse(other).overlaps(HostPattern.parse(one))
+
+
 def test_hosts_with_ports_and_without_have_nothing_in_common() -> None:
     alone = HostPattern.parse("a.com", ports=False)
 

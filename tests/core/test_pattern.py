@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airssys.core.hosts import HostPattern, PortPattern
-from airssys.core.pattern import Kind, Pattern, covers, matcher
+from airssys.core.pattern import (
+    AnyPattern,
+    Kind,
+    Pattern,
+    contains,
+    covers,
+    matcher,
+    overlaps,
+)
 
 
 def topic(text: str) -> Pattern:
@@ -235,6 +243,69 @@ def test_a_name_covers_its_instances() -> None:
     assert name("acme/*").covers(name("acme/billing"))
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("/a/*", "/*/b"),
+        ("/a/**", "/**/b"),
+        ("/[ab]", "/[bc]"),
+        ("/{a,b}", "/b"),
+        ("/", "/**"),
+    ],
+)
+def test_globs_with_a_text_in_common_overlap(one: str, other: str) -> None:
+    assert path(one).overlaps(path(other))
+    assert path(other).overlaps(path(one))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("/a/*", "/b/*"), ("/*", "/*/b"), ("/[!a]", "/a"), ("/a", "/a/**")],
+)
+def test_globs_without_a_text_in_common_do_not(one: str, other: str) -> None:
+    assert not path(one).overlaps(path(other))
+
+
+def test_the_empty_text_is_one_in_common() -> None:
+    assert key("{,a}").overlaps(key("{,b}"))
+    assert not key("{,a}").overlaps(key("b"))
+
+
+def test_overlapping_gives_up_with_a_yes_rather_than_run_for_ever() -> None:
+    # One begins where the other cannot end, but there is much to try before that.
+    one = key("**a" + "?" * 500 + LETTERS + "**[ab]")
+    start = time.perf_counter()
+
+    assert one.overlaps(key("**b" + "?" * 500 + LETTERS + "**c"))
+
+    assert time.perf_counter() - start < 2
+
+
+def test_patterns_of_different_kinds_have_nothing_in_common() -> None:
+    everything: list[AnyPattern] = [
+        key("**"),
+        HostPattern.parse("a:1"),
+        PortPattern.parse("*"),
+    ]
+
+    assert not key("**").overlaps(name("a"))
+    for one in everything:
+        assert overlaps([one], one)
+        assert contains([one], one)
+        assert covers([one], one)
+        others = [other for other in everything if other is not one]
+        assert not overlaps(others, one)
+        assert not contains(others, one)
+        assert not covers(others, one)
+
+
+def test_a_matcher_takes_patterns_of_any_kind() -> None:
+    assert matcher([PortPattern.parse("80-90")])("85")
+    assert matcher([HostPattern.parse("*.a.com:80")])("x.a.com:80")
+    assert not matcher([HostPattern.parse("0.0.0.0/0:80")])("127.0.0.1:80")
+    assert matcher([HostPattern.parse("0.0.0.0/0:80")], forbidding=True)("127.0.0.1:80")
+
+
 def test_patterns_of_different_kinds_do_not_cover_each_other() -> None:
     assert not key("**").covers(name("a"))
     assert not covers([key("**")], PortPattern.parse(1))
@@ -315,6 +386,24 @@ def test_what_a_topic_pattern_does_not_cover_has_an_example(
     # Up to five segments out of a, b and c are enough for patterns of this size.
     if not one.covers(other):
         assert matched(other) - matched(one)
+
+
+@given(patterns, patterns)
+def test_overlapping_is_what_matching_says(one: Pattern, other: Pattern) -> None:
+    assert one.overlaps(other) is other.overlaps(one)
+    if matched(one) & matched(other):
+        assert one.overlaps(other)
+
+
+@given(topics, topics)
+def test_topic_patterns_that_overlap_have_an_example(
+    one: Pattern, other: Pattern
+) -> None:
+    # Of two patterns with up to four segments, those in common need eight at the most,
+    # and five do where no more than four are not '#'.
+    if one.overlaps(other):
+        fixed = [part for part in f"{one}.{other}".split(".") if part != "#"]
+        assert matched(one) & matched(other) or len(fixed) > 5
 
 
 @given(keys)

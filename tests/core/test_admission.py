@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from airssys.core.admission import HostSections, admit
+from airssys.core.capability import (
+    FilesystemGrants,
+    Grants,
+    Messaging,
+    MessagingGrants,
+    Network,
+    NetworkGrants,
+)
+from airssys.core.errors import ManifestError
+from airssys.core.sections import CustomGrant
+
+NOTHING = HostSections()
+WANTED = Grants(
+    filesystem=FilesystemGrants(read=["/srv/**"]),
+    network=NetworkGrants(outbound=["a.com:443"], inbound=[8080]),
+    messaging=MessagingGrants(send=["acme/*"]),
+    custom={"acme:kv/store": ["k"]},
+    expires={"network": 10.0},
+)
+
+
+def test_a_host_that_says_nothing_takes_grants_as_they_are() -> None:
+    assert admit(WANTED, NOTHING, NOTHING) == WANTED
+    assert NOTHING.grants() == Grants()
+
+
+def test_a_section_without_a_ceiling_is_not_held_down() -> None:
+    ceiling = HostSections(network=NetworkGrants(outbound=["*.com:*"], inbound=["*"]))
+    wanted = Grants(
+        filesystem=WANTED.filesystem, network=NetworkGrants(outbound=["a.com:1"])
+    )
+
+    assert admit(wanted, ceiling, NOTHING) == wanted
+
+
+def test_all_that_is_above_the_ceiling_is_reported() -> None:
+    ceiling = HostSections(
+        filesystem=FilesystemGrants(read=["/srv/img/**"]),
+        network=NetworkGrants(outbound=["a.com:443"]),
+        messaging=MessagingGrants(send=["**"]),
+        custom=(CustomGrant("acme:kv/other"),),
+    )
+
+    with pytest.raises(ManifestError) as caught:
+        admit(WANTED, ceiling, NOTHING, source="x/Component.toml")
+
+    assert caught.value.source == "x/Component.toml"
+    assert list(caught.value.problems) == [
+        f"may not {words}: the host's ceiling does not cover it @ capabilities.{place}"
+        for words, place in (
+            ("read '/srv/**'", "filesystem"),
+            ("listen on '8080'", "network"),
+            ("use 'acme:kv/store' on 'k'", "custom"),
+            ("use 'acme:kv/store'", "custom"),
+        )
+    ]
+
+
+def test_an_empty_section_is_a_ceiling_of_nothing() -> None:
+    with pytest.raises(ManifestError, match="may not use 'acme:kv/store'"):
+        admit(WANTED, HostSections(custom=()), NOTHING)
+
+
+def test_what_the_host_forbids_is_no_ceiling_but_a_rule_at_each_use() -> None:
+    forbidden = HostSections(network=NetworkGrants(outbound=["a.com:*"]))
+
+    admitted = admit(WANTED, NOTHING, forbidden)
+
+    denial = admitted.check(Network("outbound", "a.com:443"), 0.0)
+    assert denial is not None
+    assert denial.reason == "the host forbids it"
+    assert admitted.check(Messaging("send", "acme/x")) is None
+    assert admitted.expires == WANTED.expires

@@ -1,0 +1,487 @@
+"""Laws of grants, over all sections and whatever may be put together of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airssys.core.capability import (
+    SECTIONS,
+    Capability,
+    Custom,
+    Filesystem,
+    FilesystemGrants,
+    Grants,
+    Messaging,
+    MessagingGrants,
+    Network,
+    NetworkGrants,
+    Process,
+    ProcessGrants,
+    Storage,
+    StorageGrants,
+)
+from airssys.core.errors import ManifestError
+
+PATHS: Final = ["/a", "/a/*", "/a/**", "/**", "/a/{b,c}", "/a/b", "/*/b"]
+NAMES: Final = ["a/x", "a/*", "**", "a/{x,y}", "a/x#1", "*/x"]
+TOPICS: Final = ["t", "t.a", "t.*", "t.#", "#", "*.*", "#.b"]
+KEYS: Final = ["k", "k/*", "k/**", "{k,l}", "?", "**"]
+HOSTS: Final = [
+    "a.com",
+    "*.a.com",
+    "x.a.com",
+    "0.0.0.0/0",
+    "8.8.0.0/16",
+    "8.8.8.8",
+    "10.0.0.0/8",
+    "10.1.2.3",
+]
+PORTS: Final = ["1-65535", "80-90", "85"]
+OUTBOUND: Final = [f"{host}:{port}" for host in HOSTS for port in PORTS]
+ADDRESSES: Final = ["a.com", "x.a.com", "8.8.8.8", "8.1.1.1", "10.1.2.3", "10.9.9.9"]
+
+PATTERNS: Final[Mapping[tuple[type, str, type], list[str]]] = {
+    **{
+        (FilesystemGrants, action, Filesystem): PATHS
+        for action in ("read", "write", "delete", "list")
+    },
+    (NetworkGrants, "outbound", Network): OUTBOUND,
+    (NetworkGrants, "inbound", Network): PORTS,
+    (NetworkGrants, "resolve", Network): HOSTS,
+    **{
+        (StorageGrants, action, Storage): KEYS for action in ("read", "write", "delete")
+    },
+    **{
+        (MessagingGrants, action, Messaging): NAMES
+        for action in ("send", "request", "receive")
+    },
+    (MessagingGrants, "publish", Messaging): TOPICS,
+    (MessagingGrants, "subscribe", Messaging): TOPICS,
+    (ProcessGrants, "spawn", Process): PATHS,
+    (ProcessGrants, "signal", Process): ["own"],
+}
+TARGETS: Final[Mapping[str, list[str]]] = {
+    **{
+        action: ["a/x", "a/y", "b/x", "a/x#1"]
+        for action in ("send", "request", "receive")
+    },
+    "publish": ["t", "t.a", "t.b", "t.a.b", "u"],
+    "subscribe": TOPICS,
+    "outbound": [f"{host}:{port}" for host in ADDRESSES for port in (80, 85, 9)],
+    "inbound": ["80", "85", "9", "0"],
+    "resolve": ADDRESSES,
+    "signal": ["own"],
+}
+CHOSEN: Final[tuple[tuple[type, str, type], ...]] = (
+    (FilesystemGrants, "read", Filesystem),
+    (NetworkGrants, "outbound", Network),
+    (NetworkGrants, "inbound", Network),
+    (StorageGrants, "read", Storage),
+    (MessagingGrants, "send", Messaging),
+    (MessagingGrants, "subscribe", Messaging),
+)
+"""Actions that differ in how they are compared."""
+
+
+def _targets(key: tuple[type, str, type]) -> list[str]:
+    if key[1] in TARGETS:
+        return TARGETS[key[1]]
+    return ["k", "k/l", "l"] if key[2] is Storage else ["/a", "/a/b", "/a/b/c", "/d"]
+
+
+def _section(kind: type) -> st.SearchStrategy[Any]:
+    actions = {
+        action: st.lists(st.sampled_from(PATTERNS[kind, action, need]), max_size=2)
+        for of, action, need in CHOSEN
+        if of is kind
+    }
+    return st.fixed_dictionaries({}, optional=actions).map(lambda given: kind(**given))
+
+
+INTERFACES: Final = st.sampled_from(["n:p/i", "n:p/j"])
+sections: Mapping[str, st.SearchStrategy[Any]] = {
+    "filesystem": _section(FilesystemGrants),
+    "network": _section(NetworkGrants),
+    "storage": _section(StorageGrants),
+    "messaging": _section(MessagingGrants),
+    "custom": st.dictionaries(
+        INTERFACES, st.lists(st.sampled_from(KEYS), max_size=2), max_size=2
+    ),
+}
+plain = st.fixed_dictionaries({}, optional=dict(sections)).map(
+    lambda given: Grants(**given)
+)
+moments = st.dictionaries(
+    st.sampled_from(["filesystem", "network", "messaging", "custom"]),
+    st.sampled_from([10.0, 20.0]),
+    max_size=2,
+)
+grants = st.builds(
+    lambda held, ends, no: evolve(held, expires=ends, forbidden=no),
+    plain,
+    moments,
+    st.none() | plain,
+)
+needs = st.sampled_from(
+    [
+        *(key[2](key[1], target) for key in CHOSEN for target in _targets(key)),
+        *(
+            Custom(name, text)
+            for name in ("n:p/i", "n:p/j")
+            for text in ("k", "k/l", "l")
+        ),
+    ]
+)
+times = st.sampled_from([None, 0.0, 10.0, 15.0, 25.0])
+
+
+# --- laws -------------------------------------------------------------------------
+
+
+@given(needs, times)
+def test_nothing_is_allowed_by_default(need: Capability, now: float | None) -> None:
+    assert Grants().check(need, now) is not None
+    assert Grants().forbids(need) is None
+
+
+@given(grants, grants, needs, times)
+def test_attenuation_never_widens(
+    held: Grants, other: Grants, need: Capability, now: float | None
+) -> None:
+    try:
+        narrowed = held.attenuate(other)
+    except ManifestError:
+        assert not held.covers(other)
+        return
+
+    assert held.covers(narrowed)
+    if narrowed.check(need, now) is None:
+        assert held.check(need, now) is None
+        assert other.check(need, now) is None
+
+
+@given(grants, st.data())
+def test_parts_of_grants_can_be_attenuated_to(
+    held: Grants, data: st.DataObject
+) -> None:
+    section = data.draw(st.sampled_from(SECTIONS))
+    part = held.without(section)
+    need, now = data.draw(needs), data.draw(times)
+
+    narrowed = held.attenuate(evolve(part, forbidden=None, expires={}))
+
+    # What they do not say themselves of ends and prohibitions they inherit.
+    assert (narrowed.check(need, now) is None) is (part.check(need, now) is None)
+
+
+@given(grants, grants, needs, times)
+def test_what_covers_says_agrees_with_the_checks(
+    one: Grants, two: Grants, need: Capability, now: float | None
+) -> None:
+    if one.covers(two) and two.check(need, now) is None:
+        assert one.check(need, now) is None
+
+
+@given(grants)
+def test_covering_is_reflexive(held: Grants) -> None:
+    assert held.covers(held)
+    assert held.covers(Grants())
+    assert held.attenuate(held) == held
+
+
+@given(grants, grants, grants)
+def test_covering_is_transitive(one: Grants, two: Grants, three: Grants) -> None:
+    if one.covers(two) and two.covers(three):
+        assert one.covers(three)
+
+
+@given(grants, plain, needs, times)
+def test_what_is_forbidden_wins_over_every_grant(
+    held: Grants, forbidden: Grants, need: Capability, now: float | None
+) -> None:
+    less = held.forbidding(forbidden)
+
+    if forbidden.check(need) is None:
+        assert less.forbids(need) is not None
+    if less.forbids(need) is not None:
+        denial = less.check(need, now)
+        assert denial is not None
+        assert denial.reason == "the host forbids it"
+    elif held.check(need, now) is None:
+        assert less.check(need, now) is None
+    if held.check(need, now) is not None:
+        assert less.check(need, now) is not None
+    assert held.covers(less)
+
+
+@given(grants, needs, times, st.sampled_from(SECTIONS))
+def test_revocation_only_removes(
+    held: Grants, need: Capability, now: float | None, section: str
+) -> None:
+    less = held.without(section)
+
+    assert held.covers(less)
+    if need.section == section:
+        assert less.check(need, now) is not None
+    else:
+        assert (less.check(need, now) is None) is (held.check(need, now) is None)
+
+
+@given(grants, needs, needs, times)
+def test_one_action_can_be_revoked(
+    held: Grants, need: Capability, other: Capability, now: float | None
+) -> None:
+    less = held.without(need.section, need.action)
+
+    assert less.check(need, now) is not None
+    if (other.section, other.action) != (need.section, need.action):
+        assert (less.check(other, now) is None) is (held.check(other, now) is None)
+
+
+@given(grants, needs, st.sampled_from([0.0, 10.0, 15.0, 25.0]))
+def test_what_has_ended_is_not_there_any_more(
+    held: Grants, need: Capability, now: float
+) -> None:
+    left = held.at(now)
+
+    assert (left.check(need, now) is None) is (held.check(need, now) is None)
+    assert held.covers(left)
+    assert all(now < held.expires.get(section, 30.0) for section, _, _ in left)
+
+
+# --- all kinds --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", PATTERNS, ids=lambda key: f"{key[0].__name__}-{key[1]}")
+def test_every_action_is_checked_and_forbidden(key: tuple[type, str, type]) -> None:
+    kind, action, need = key
+    section: str = need.section  # type: ignore[attr-defined]
+    for pattern in PATTERNS[key]:
+        held = Grants(**{section: kind(**{action: [pattern]})})
+        allowed = [
+            target
+            for target in _targets(key)
+            if held.check(need(action, target)) is None
+        ]
+        assert allowed
+        banned = evolve(held, forbidden=held)
+        ended = evolve(held, expires={section: 5.0})
+        for target in allowed:
+            assert Grants().check(need(action, target)) is not None
+            assert banned.check(need(action, target)) is not None
+            assert ended.check(need(action, target), 4.0) is None
+            assert ended.check(need(action, target), 5.0) is not None
+
+
+# --- ends -------------------------------------------------------------------------
+
+ENDING: Final = Grants(
+    network=NetworkGrants(resolve=["a.com"]),
+    storage=StorageGrants(read=["k"]),
+    custom={"n:p/i": ["k"], "n:p/j": []},
+    expires={"network": 1_798_761_600.0, "custom": 20.0},
+)
+RESOLVE: Final = Network("resolve", "a.com")
+
+
+def reason(grants: Grants, need: Capability, now: float | None = None) -> str:
+    denial = grants.check(need, now)
+    assert denial is not None
+    return denial.reason
+
+
+def test_an_expired_grant_says_so_and_when() -> None:
+    assert ENDING.check(RESOLVE, 1_798_761_599.9) is None
+    assert reason(ENDING, RESOLVE, 1_798_761_600.0) == (
+        "the grant expired at 2027-01-01T00:00:00Z"
+    )
+    assert ENDING.check(Storage("read", "k"), 2e9) is None
+
+
+def test_without_the_time_nothing_is_granted_that_expires() -> None:
+    assert reason(ENDING, RESOLVE) == (
+        "the grant expires at 2027-01-01T00:00:00Z, and the time is not known"
+    )
+    assert ENDING.check(Storage("read", "k")) is None
+
+
+def test_what_no_grant_covers_has_not_expired() -> None:
+    assert reason(ENDING, Network("resolve", "b.com"), 2e9) == (
+        "no grant covers it (granted: resolve 'a.com')"
+    )
+    assert reason(ENDING, Network("inbound", "80"), 2e9) == (
+        "no grant covers it (granted: nothing)"
+    )
+
+
+def test_an_interface_is_offered_until_it_expires() -> None:
+    assert ENDING.offers("n:p/j@1.0.0", 19.9)
+    assert not ENDING.offers("n:p/j", 20.0)
+    assert not ENDING.offers("n:p/j")
+    assert ENDING.at(20.0).interfaces == ()
+
+
+def test_grants_that_end_cannot_be_kept_longer() -> None:
+    longer = evolve(ENDING, expires={"network": 1_798_761_601.0, "custom": 20.0})
+
+    assert ENDING.widened_by(longer) == ("use 'network' after 2027-01-01T00:00:00Z",)
+    assert ENDING.widened_by(evolve(ENDING, expires={})) == (
+        "use 'network' after 2027-01-01T00:00:00Z",
+        "use 'custom' after 1970-01-01T00:00:20Z",
+    )
+    assert longer.covers(ENDING)
+    assert ENDING.covers(Grants(storage=ENDING.storage))
+    # The end that is not said is inherited.
+    assert ENDING.attenuate(Grants(network=ENDING.network)).expires == ENDING.expires
+
+
+def test_only_sections_expire() -> None:
+    with pytest.raises(ValueError, match="'netwrk' is no section of grants"):
+        Grants(expires={"netwrk": 1.0})
+
+
+def test_grants_that_expire_are_values_too() -> None:
+    again = evolve(ENDING, expires=dict(ENDING.expires))
+
+    assert again == ENDING
+    assert hash(again) == hash(ENDING)
+    assert evolve(ENDING, expires={}) != ENDING
+
+
+# --- prohibitions -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "forbidden", "meets"),
+    [
+        ("orders.#", "orders.secret", True),
+        ("orders.*", "orders.secret", True),
+        ("#", "orders.secret", True),
+        ("orders.new", "orders.secret", False),
+        ("orders.*.new", "orders.secret", False),
+        ("*.b", "a.*", True),
+    ],
+)
+def test_a_subscription_that_meets_a_forbidden_topic_is_forbidden(
+    wanted: str, forbidden: str, *, meets: bool
+) -> None:
+    held = Grants(
+        messaging=MessagingGrants(subscribe=["#"]),
+        forbidden=Grants(messaging=MessagingGrants(subscribe=[forbidden])),
+    )
+
+    assert (held.check(Messaging("subscribe", wanted)) is not None) is meets
+
+
+def test_a_forbidden_network_forbids_addresses_and_a_forbidden_name_the_name() -> None:
+    held = Grants(
+        network=NetworkGrants(outbound=["*.a.com:*", "8.0.0.0/8:*", "10.0.0.0/8:*"]),
+        forbidden=Grants(network=NetworkGrants(outbound=["x.a.com:*", "0.0.0.0/0:22"])),
+    )
+
+    for text in ("x.a.com:80", "X.A.com.:80", "8.8.8.8:22", "10.0.0.1:22"):
+        assert reason(held, Network("outbound", text)) == "the host forbids it"
+    for text in ("y.a.com:22", "8.8.8.8:80", "10.0.0.1:80"):
+        assert held.check(Network("outbound", text)) is None
+    # Of an address that comes of a name, only this is asked.
+    assert held.forbids(Network("outbound", "9.9.9.9:22")) is not None
+    assert held.forbids(Network("outbound", "9.9.9.9:80")) is None
+
+
+def test_a_wider_network_that_is_forbidden_stands_for_the_special_ones_in_it() -> None:
+    loopback = Grants(network=NetworkGrants(outbound=["127.0.0.1:*"]))
+    everything = Grants(network=NetworkGrants(outbound=["0.0.0.0/0:*"]))
+    held = Grants(network=NetworkGrants(outbound=["127.0.0.0/8:*"]))
+
+    assert held.forbidding(loopback).covers(held.forbidding(everything))
+    assert not held.forbidding(everything).covers(held.forbidding(loopback))
+
+
+def test_where_a_port_is_forbidden_the_system_may_not_pick_one() -> None:
+    held = Grants(network=NetworkGrants(inbound=["*"]))
+    less = held.forbidding(Grants(network=NetworkGrants(inbound=[22])))
+
+    assert held.check(Network("inbound", "0")) is None
+    assert reason(less, Network("inbound", "0")) == "the host forbids it"
+    assert less.check(Network("inbound", "23")) is None
+
+
+def test_an_interface_can_be_forbidden_whole_or_in_part() -> None:
+    held = Grants(custom={"n:p/i": ["**"], "n:p/j": ["**"]})
+    whole = held.forbidding(Grants(custom={"n:p/i": []}))
+    part = held.forbidding(Grants(custom={"n:p/i": ["k/**"]}))
+
+    assert whole.interfaces == ("n:p/j",)
+    assert not whole.offers("n:p/i")
+    assert reason(whole, Custom("n:p/i", "x")) == "the host forbids it"
+    assert part.offers("n:p/i")
+    assert part.check(Custom("n:p/i", "x")) is None
+    assert reason(part, Custom("n:p/i", "k/x")) == "the host forbids it"
+    assert whole.widened_by(part) == ("use 'n:p/i'",)
+    assert part.covers(whole)
+
+
+def test_a_prohibition_that_is_missing_is_wider_where_it_matters() -> None:
+    held = Grants(
+        filesystem=FilesystemGrants(read=["/a/**"]),
+        forbidden=Grants(filesystem=FilesystemGrants(read=["/a/b/*"], write=["/**"])),
+    )
+
+    assert held.widened_by(Grants(filesystem=FilesystemGrants(read=["/a/*/c"]))) == (
+        "read '/a/b/*', which is forbidden",
+    )
+    assert held.covers(Grants(filesystem=FilesystemGrants(read=["/a/c/*"])))
+    stricter = Grants(filesystem=FilesystemGrants(read=["/**"]))
+    assert held.covers(evolve(held, forbidden=stricter))
+
+
+def test_prohibitions_add_up() -> None:
+    one = Grants(filesystem=FilesystemGrants(read=["/a"]), custom={"n:p/i": ["k"]})
+    two = Grants(filesystem=FilesystemGrants(read=["/b", "/a"]), custom={"n:p/j": []})
+
+    both = Grants().forbidding(one).forbidding(two).forbidden
+
+    assert both == Grants(
+        filesystem=FilesystemGrants(read=["/a", "/b"]),
+        custom={"n:p/i": ["k"], "n:p/j": []},
+    )
+    assert Grants().forbidding(None) == Grants().forbidding(Grants()) == Grants()
+    assert Grants().forbidding(one).forbidding(one) == Grants(forbidden=one)
+
+
+def test_what_is_forbidden_is_without_conditions() -> None:
+    for odd in (Grants(expires={"network": 1.0}), Grants(forbidden=Grants())):
+        with pytest.raises(ValueError, match="cannot expire, nor forbid in turn"):
+            Grants(forbidden=odd)
+
+
+# --- revocation -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("revoke", "words"),
+    [
+        (lambda held: held.without("netwrk"), "'netwrk' is no section of grants"),
+        (
+            lambda held: held.without("network", "out"),
+            "'out' is no action of 'network'",
+        ),
+        (lambda held: held.without("expires"), "'expires' is no section of grants"),
+    ],
+)
+def test_only_what_there_is_can_be_revoked(
+    revoke: Callable[[Grants], Grants], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        revoke(ENDING)
+
+
+def test_an_interface_can_be_revoked_by_its_name() -> None:
+    assert ENDING.without("custom", "n:p/i@1.0.0").interfaces == ("n:p/j",)
+    assert ENDING.without("custom").interfaces == ()
