@@ -15,6 +15,7 @@ from attrs import define, evolve, field, frozen
 from .abc import HostInterface, Standing
 from .actor import run_actor, run_component
 from .artifact import Artifact
+from .config import HostConfig
 from .core.budget import Budget
 from .core.capability import Grants
 from .core.event import QuotaNeared
@@ -48,6 +49,8 @@ class Plan:
     """Seconds between checks, seconds for an answer, failures in a row."""
     quota: Quota | None = None
     """What it may use over all its calls; None: as much as it likes."""
+    source: str = "grants"
+    """Where the grants come from, for errors."""
 
     @classmethod
     def of(cls, artifact: Artifact) -> Plan:
@@ -64,6 +67,7 @@ class Plan:
             manifest.quota.payload,
             None if rule is None else (rule.every, rule.timeout, rule.failures),
             manifest.quota,
+            str(artifact.path),
         )
 
     def adjusted(
@@ -105,6 +109,8 @@ class ActorSpecs:
     extensions: tuple[HostInterface, ...]
     """Offered to components that were granted them."""
     gate: Gate
+    config: HostConfig = field(factory=HostConfig)
+    """Says what any component may be granted at the most."""
     _about: WeakKeyDictionary[Component, About] = field(
         factory=WeakKeyDictionary, init=False
     )
@@ -145,12 +151,14 @@ class ActorSpecs:
             shared: The budget of the nearest supervisor that has one.
 
         Raises:
+            ManifestError: Its grants are above the host's ceiling.
             ValueError: The id is taken, or is no id.
         """
+        grants = self.config.admit(plan.grants, source=plan.source)
         budget = None
         if plan.quota is not None or shared is not None:
             budget = Budget(id_, plan.quota or SharedQuota(), shared, self._tell)
-        standing = Standing(plan.grants, budget)
+        standing = Standing(grants, budget)
         place = _Place(
             self.registry,
             id_,
@@ -169,7 +177,7 @@ class ActorSpecs:
             *(
                 each
                 for each in self.extensions
-                if plan.grants.offers(each.name, time.time())
+                if grants.offers(each.name, time.time())
             ),
         )
 

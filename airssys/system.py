@@ -117,6 +117,7 @@ async def open_system(
                     ),
                     extensions=tuple(interfaces),
                     gate=gate,
+                    config=config,
                 )
                 yield System(
                     engine=engine or engine_for(config),

@@ -12,7 +12,8 @@ import anyio
 import pytest
 
 import airssys
-from airssys.core.capability import MessagingGrants
+from airssys.config import load_config
+from airssys.core.capability import FilesystemGrants, MessagingGrants
 from airssys.core.errors import (
     ActorStopped,
     AskCycle,
@@ -1419,3 +1420,88 @@ async def test_the_components_of_a_system_share_its_quota(
         assert "'acme/two' is over its quota of messages (limit: 5 a second" in told[5]
         levels = [(event.owner, event.level) for event in recorder.of(QuotaNeared)]
         assert levels[-1] == ("root", "critical")
+
+
+async def test_the_host_s_ceiling_and_prohibitions_hold_for_every_component(
+    engine: airssys.Engine, recorder: Recorder, tmp_path: Path
+) -> None:
+    (tmp_path / "host.toml").write_text(
+        """
+[capabilities]
+filesystem = {}
+[forbidden]
+messaging = { send = ["boss"] }
+"""
+    )
+    folder = write_component(tmp_path)
+    greedy = write_component(
+        tmp_path, "acme/greedy", capabilities='filesystem = { read = ["/etc/*"] }'
+    )
+    async with airssys.open_system(
+        load_config(tmp_path / "host.toml", environ={}),
+        engine=engine,
+        instruments=[recorder],
+    ) as system:
+        with pytest.raises(ManifestError) as refused:
+            await system.spawn(greedy)
+        component = (await system.load(folder)).component
+        reading = airssys.Grants(filesystem=FilesystemGrants(read=["/etc/*"]))
+        with pytest.raises(ManifestError, match="the host's ceiling does not cover it"):
+            await system.spawn(component, id="by-hand", grants=reading)
+        guest = await system.spawn(folder)
+        await system.spawn(silent, id="boss")
+        told = (await guest.ask("send boss 1")).decode()
+
+    assert str(greedy / "Component.toml") in str(refused.value)
+    assert "may not read '/etc/*': the host's ceiling" in str(refused.value)
+    assert told.startswith("error denied: may not send to 'boss': the host forbids it")
+    (event,) = recorder.of(Denied)
+    assert event.reason.startswith("the host forbids it")
+
+
+async def test_the_children_of_a_tree_s_supervisor_share_its_quota(
+    engine: airssys.Engine, recorder: Recorder, tmp_path: Path
+) -> None:
+    for name in ("one", "two", "three"):
+        write_component(tmp_path, f"acme/{name}")
+    tree = parse_tree(
+        """
+[supervisor.quota]
+messages = "1000/s"
+[[child]]
+id = "three"
+component = "acme-three"
+[[child]]
+id = "pair"
+supervisor.quota = { messages = "4/s" }
+[[child.child]]
+id = "one"
+component = "acme-one"
+resources = { messages = "3/s" }
+[[child.child]]
+id = "two"
+component = "acme-two"
+""",
+        source=str(tmp_path / "tree.toml"),
+    )
+    async with airssys.open_system(
+        engine=engine, instruments=[recorder], **root_rules(tree)
+    ) as system:
+        await system.spawn(silent, id="b")
+        await system.start_tree(tree)
+        told = {
+            name: [
+                (await system.actor(name).ask("send b 1")).decode() for _ in range(4)
+            ]
+            for name in ("one", "two", "three")
+        }
+
+    def refused(name: str) -> list[bool]:
+        return ["over its quota of messages" in each for each in told[name]]
+
+    assert refused("one") == [False] * 3 + [True], "by its own"
+    assert refused("two") == [False] + [True] * 3, "by what is left of the shared one"
+    assert refused("three") == [False] * 4
+    assert ("pair", "messages") in {
+        (event.owner, event.quota) for event in recorder.of(QuotaNeared)
+    }
