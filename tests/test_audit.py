@@ -442,9 +442,12 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     (tmp_path / "link.jsonl").symlink_to(target)
     (tmp_path / "link.jsonl.head").symlink_to(head_of(target))
     os.mkfifo(tmp_path / "pipe.jsonl.head")
+    os.mkfifo(tmp_path / "fifo.jsonl")
     (tmp_path / "note.txt").write_text("a note\n")
     before = target.read_bytes()
 
+    with pytest.raises(OSError, match="No such device"):
+        opened(tmp_path / "fifo.jsonl")
     for name, words in (
         ("link.jsonl", "is a symbolic link"),
         ("pipe.jsonl", "pipe.jsonl.head is no regular file"),

@@ -157,7 +157,8 @@ class Journal:
         content = os.pread(self._head, 4096, 0)
         head, why = read_head(content, self.seal)
         record, torn, problem, files = None, b"", "", archives(self.path)
-        if self.path.exists():
+        if os.path.lexists(self.path):
+            self._file = open_log(self.path)
             files.append(self.path)
         for file in reversed(files):
             tail = read_tail(file, self.seal)
@@ -185,7 +186,8 @@ class Journal:
             self._mark()  # so that a log without a head is never only an accident
         self._marked = self._seq
 
-        self._file = open_log(self.path)
+        if self._file < 0:
+            self._file = open_log(self.path, anew=True)
         status = os.fstat(self._file)
         self._inode, self._size = (status.st_dev, status.st_ino), status.st_size
         self._sync_folder()
