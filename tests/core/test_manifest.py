@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.core.capability import Custom, Messaging
+from airssys.core.capability import Custom, Messaging, Network
 from airssys.core.errors import ManifestError
 from airssys.core.limits import KIB, MIB, Limits, Quota
 from airssys.core.manifest import (
@@ -62,8 +64,11 @@ network = "2MiB/s"
 messages = "10/s"
 payload = "64KiB"
 cpu = "500ms/s"
+handles = 8
+host_calls = "50/s"
 
 [capabilities]
+expires = { network = 2027-01-01T00:00:00Z, custom = 2026-12-31T18:00:00.5-06:00 }
 storage = { read = ["component:self/**"], write = ["component:self/**"], delete = [] }
 process = { spawn = ["/usr/bin/git"], signal = ["own"] }
 custom = [{ name = "acme:kv/store", allow = ["bucket-a"] }]
@@ -111,7 +116,13 @@ def test_a_small_manifest_gets_the_defaults() -> None:
     assert manifest.limits == Limits(memory=MIB, fuel=10_000_000, timeout=5.0)
     assert manifest.quota == Quota()
     assert manifest.quota == Quota(
-        storage=100 * MIB, network=10 * MIB, messages=1000, payload=MIB, cpu=1.0
+        storage=100 * MIB,
+        network=10 * MIB,
+        messages=1000,
+        payload=MIB,
+        cpu=1.0,
+        handles=256,
+        host_calls=100_000,
     )
     assert manifest.mailbox == 1000
     assert manifest.overflow is Overflow.WAIT
@@ -132,7 +143,13 @@ def test_a_full_manifest_is_read_as_written() -> None:
     assert manifest.component.world == "airssys:core/component@1.0.0"
     assert manifest.config == {"step": "1"}
     assert manifest.quota == Quota(
-        storage=MIB, network=2 * MIB, messages=10, payload=64 * KIB, cpu=0.5
+        storage=MIB,
+        network=2 * MIB,
+        messages=10,
+        payload=64 * KIB,
+        cpu=0.5,
+        handles=8,
+        host_calls=50,
     )
     assert manifest.mailbox == 10
     assert manifest.overflow is Overflow.DROP_OLDEST
@@ -145,7 +162,7 @@ def test_a_full_manifest_is_read_as_written() -> None:
 
 
 def test_grants_come_from_the_capabilities() -> None:
-    grants = parse_manifest(FULL).grants
+    grants = evolve(parse_manifest(FULL).grants, expires={})
 
     assert grants.check(Messaging("send", "acme/billing")) is None
     assert grants.check(Messaging("subscribe", "orders.*.new")) is None
@@ -173,6 +190,20 @@ def test_grants_come_from_the_capabilities() -> None:
         "process.signal own",
         "custom.acme:kv/store bucket-a",
     ]
+
+
+def test_grants_can_expire_section_by_section() -> None:
+    grants = parse_manifest(FULL).grants
+    custom = Custom("acme:kv/store", "bucket-a")
+    end = 1_798_761_600.0
+
+    assert grants.expires == {"network": end, "custom": end + 0.5}
+    assert grants.check(Network("inbound", "8080"), end - 1) is None
+    assert grants.check(Network("inbound", "8080"), end) is not None
+    assert grants.check(custom, end) is None
+    assert grants.check(custom, end + 0.5) is not None
+    assert grants.check(Messaging("send", "acme/billing"), end + 1) is None
+    assert parse_manifest(SMALL).grants.expires == {}
 
 
 @pytest.mark.parametrize(
@@ -284,6 +315,8 @@ def test_hostile_toml_is_a_manifest_error(text: str) -> None:
         ("messages = 1000", "1000 is no rate"),
         ("messages = '0/s'", "must be more than 0"),
         ("cpu = '1s'", "'1s' is no rate"),
+        ("handles = 0", "0 is out of range"),
+        ("host_calls = 10", "10 is no rate"),
         ("network = '10MiB'", "'10MiB' is no rate"),
         ("payload = '1MB/s'", "is no size"),
         ("zzz = 1979-05-27", "unknown key 'zzz' (known: cpu, fuel, "),
@@ -346,6 +379,26 @@ def test_a_bad_resource_is_reported(line: str, problem: str) -> None:
             ("port '0' is not allowed|expected a port, got the boolean true"),
         ),
         ("capabilities.process.signal = ['all']", "use 'own'"),
+        (
+            "capabilities.expires.network = 2027-01-01T00:00:00",
+            (
+                "2027-01-01T00:00:00 means another moment elsewhere: add 'Z', or an "
+                "offset such as '+01:00' @ capabilities.expires.network, line 1"
+            ),
+        ),
+        (
+            "capabilities.expires.network = 2027-01-01",
+            "2027-01-01 is no moment: use a date and time without quotes",
+        ),
+        ("capabilities.expires.network = '2027-01-01T00:00:00Z'", "is no moment"),
+        ("capabilities.expires.network = 1798761600", "1798761600 is no moment"),
+        (
+            "capabilities.expires.netwrk = 2027-01-01T00:00:00Z",
+            (
+                "unknown key 'netwrk' (did you mean 'network'?) "
+                "@ capabilities.expires.netwrk, line 1"
+            ),
+        ),
         ("supervision.restart = 'always'", "unknown word 'always'"),
         ("supervision.shutdown = 'x'", "or 'brutal' or 'infinite'"),
         ("supervision.shutdown = []", "[] is no duration"),
@@ -423,7 +476,9 @@ def valid(text: str) -> bool:
     schema = manifest_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    return bool(validator.is_valid(tomllib.loads(text)))
+    # JSON has no dates: whoever validates TOML writes them as text.
+    table = json.loads(json.dumps(tomllib.loads(text), default=str))
+    return bool(validator.is_valid(table))
 
 
 @pytest.mark.parametrize("text", [SMALL, FULL], ids=["small", "full"])
@@ -455,6 +510,8 @@ def test_the_json_schema_takes_good_manifests(text: str) -> None:
         ),
         ('timeout = "5s"', 'timeout = "5s"\n[capabilities]\nfilesystem.read = ["x"]'),
         ('timeout = "5s"', 'timeout = "5s"\n[capabilities]\nprocess.signal = ["all"]'),
+        ('timeout = "5s"', 'timeout = "5s"\n[capabilities]\nexpires.network = 1'),
+        ('timeout = "5s"', 'timeout = "5s"\n[capabilities]\nexpires.net = 2027-01-01'),
     ],
 )
 def test_the_json_schema_refuses_what_the_reader_refuses(old: str, new: str) -> None:

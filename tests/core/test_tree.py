@@ -9,6 +9,7 @@ import pytest
 
 from airssys.core.capability import Custom, Messaging
 from airssys.core.errors import ManifestError
+from airssys.core.limits import SharedQuota
 from airssys.core.manifest import Manifest, parse_manifest
 from airssys.core.message import Overflow
 from airssys.core.restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
@@ -30,6 +31,7 @@ strategy = "rest_for_one"
 intensity = { restarts = 3, period = "10s" }
 backoff = { initial = "100ms", factor = 3, maximum = "30s", jitter = 0.1 }
 auto_shutdown = "any_significant"
+quota = { network = "20MiB/s", cpu = "1500ms/s", handles = 100 }
 
 [[child]]
 id = "counter"
@@ -42,7 +44,12 @@ config = { step = "2" }
 
 [[child]]
 id = "inner"
-supervisor = { strategy = "one_for_all" }
+[child.supervisor]
+strategy = "one_for_all"
+[child.supervisor.quota]
+storage = "1GiB"
+messages = "5/s"
+host_calls = "1000/s"
 
   [[child.child]]
   id = "acme/worker#1"
@@ -83,7 +90,10 @@ timeout = "5s"
 [capabilities]
 messaging = { send = ["acme/*"], receive = ["**"] }
 custom = [{ name = "acme:kv/store", allow = ["bucket-*"] }]
+expires = { custom = 2027-01-01T00:00:00Z }
 """
+JANUARY = 1_798_761_600.0
+JUNE = 1_780_272_000.0
 
 
 def problems(text: str) -> list[str]:
@@ -120,6 +130,7 @@ def test_a_tree_is_read_as_written() -> None:
     assert root.intensity == Intensity(3, 10.0)
     assert root.backoff == Backoff(0.1, 3.0, 30.0, 0.1)
     assert root.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
+    assert root.quota == SharedQuota(network=20 * 2**20, cpu=1.5, handles=100)
     assert isinstance(counter, ComponentNode)
     assert (counter.id, counter.component, counter.path) == (
         "counter",
@@ -129,6 +140,7 @@ def test_a_tree_is_read_as_written() -> None:
     assert isinstance(inner, SupervisorNode)
     assert inner.strategy is Strategy.ONE_FOR_ALL
     assert inner.shutdown == inf
+    assert inner.quota == SharedQuota(storage=2**30, messages=5, host_calls=1000)
     assert inner.children == (
         ActorNode(
             id="acme/worker#1", actor="demo.workers:work", args=(1, "x", {"a": 2})
@@ -177,11 +189,36 @@ def test_a_tree_narrows_a_manifest() -> None:
     assert grants.check(Messaging("send", "acme/billing")) is None
     assert grants.check(Messaging("send", "acme/other")) is not None
     assert grants.check(Messaging("receive", "acme/other")) is not None
-    assert grants.check(Custom("acme:kv/store", "bucket-a")) is None
+    assert grants.check(Custom("acme:kv/store", "bucket-a"), JUNE) is None
+    assert grants.check(Custom("acme:kv/store", "bucket-a"), JANUARY) is not None
 
 
 def test_without_overrides_the_manifest_stays() -> None:
     assert narrow("") == manifest()
+
+
+ENDS = "capabilities.expires."
+
+
+def test_a_tree_can_let_grants_expire_earlier() -> None:
+    later = narrow(
+        f"{ENDS}custom = 2026-06-01T00:00:00Z\n{ENDS}messaging = 2026-06-01T00:00:00Z"
+    )
+    inherited = narrow("capabilities.custom = [{ name = 'acme:kv/store' }]")
+
+    assert later.grants.expires == {"custom": JUNE, "messaging": JUNE}
+    assert inherited.grants.expires == {"custom": JANUARY}
+    assert manifest().grants.covers(later.grants)
+
+
+def test_a_tree_can_lower_the_new_quotas() -> None:
+    lower = narrow("resources = { handles = 3, host_calls = '10/s' }")
+
+    assert (lower.quota.handles, lower.quota.host_calls) == (3, 10)
+
+
+def test_a_quota_that_is_not_given_is_no_limit() -> None:
+    assert parse_tree("").root.quota == SharedQuota()
 
 
 @pytest.mark.parametrize(
@@ -224,6 +261,28 @@ def test_without_overrides_the_manifest_stays() -> None:
             (
                 "network of 1GiB/s is more than the "
                 "component's 10MiB/s @ child[0].resources.network, line 4"
+            ),
+        ),
+        (
+            "resources.host_calls = '100001/s'",
+            (
+                "host_calls of 100001/s is more than the component's 100000/s @ "
+                "child[0].resources.host_calls, line 4"
+            ),
+        ),
+        (
+            "resources.handles = 257",
+            (
+                "handles of 257 is more than the component's 256 @ "
+                "child[0].resources.handles, line 4"
+            ),
+        ),
+        (
+            "capabilities.expires.custom = 2027-01-01T00:00:01Z",
+            (
+                "'custom' cannot expire at 2027-01-01T00:00:01Z: the component's "
+                "grants do at 2027-01-01T00:00:00Z @ "
+                "child[0].capabilities.expires.custom, line 4"
             ),
         ),
         (
@@ -296,14 +355,14 @@ def test_five_mistakes_make_five_reports_with_their_places() -> None:
             "unknown key 'restart' (did you mean 'restarts'?) @ "
             "supervisor.intensity.restart, line 5"
         ),
-        "id 'counter' is used twice @ child[1].child[1].id, line 28",
+        "id 'counter' is used twice @ child[1].child[1].id, line 34",
         (
             "a permanent child cannot be significant, since it never ends by itself: "
-            "add restart = 'transient' or 'temporary' @ child[2].significant, line 36"
+            "add restart = 'transient' or 'temporary' @ child[2].significant, line 42"
         ),
         (
             "no actor has the id 'kounter' (there are: 'acme/worker#1', 'counter', "
-            "'last') @ message[0].to, line 39"
+            "'last') @ message[0].to, line 45"
         ),
     ]
 
@@ -349,6 +408,14 @@ def test_five_mistakes_make_five_reports_with_their_places() -> None:
                 "'never' "
                 "@ child[0].significant, line 5"
             ),
+        ),
+        (
+            "id = 'x'\nsupervisor.quota.payload = '1MiB'",
+            "unknown key 'payload' (known: cpu, handles, host_calls, messages, ",
+        ),
+        (
+            "id = 'x'\nsupervisor.quota.handles = 0",
+            "0 is out of range: use 1 to 2^63 - 1 @ child[0].supervisor.quota.handles",
         ),
         ("id = 1\nactor = 'a:b'", "expected a string, got the number 1"),
         ("id = 'x'\nsupervisor = 1", "expected a table, got the number 1"),

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import tomllib
+from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import pytest
@@ -9,11 +12,13 @@ from hypothesis import strategies as st
 from airssys.core.units import (
     parse_count_rate,
     parse_duration,
+    parse_moment,
     parse_share,
     parse_size,
     parse_size_rate,
     show_count_rate,
     show_duration,
+    show_moment,
     show_share,
     show_size,
     show_size_rate,
@@ -154,3 +159,51 @@ def test_what_is_no_rate_is_refused(parse: Any, value: Any) -> None:
 def test_a_count_rate_is_whole() -> None:
     with pytest.raises(ValueError, match="use a whole number"):
         parse_count_rate("1.5/s")
+
+
+# --- moments ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:00:00Z", 0.0),
+        ("2027-01-01T00:00:00Z", 1_798_761_600.0),
+        ("2027-01-01T01:00:00+01:00", 1_798_761_600.0),
+        ("2027-01-01 00:00:00.25Z", 1_798_761_600.25),
+        ("1969-12-31T23:59:59Z", -1.0),
+    ],
+)
+def test_moments_are_seconds_since_1970(text: str, seconds: float) -> None:
+    assert parse_moment(tomllib.loads(f"it = {text}")["it"]) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["2027-01-01", "00:00:00", "'2027-01-01T00:00:00Z'", "1798761600", "true"]
+)
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no moment: use a date and time without"):
+        parse_moment(tomllib.loads(f"it = {text}")["it"])
+
+
+def test_a_local_date_and_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="add 'Z', or an offset such as '\\+01:00'"):
+        parse_moment(tomllib.loads("it = 2027-01-01T00:00:00")["it"])
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_moment_reads_what_it_prints(moment: datetime) -> None:
+    seconds = parse_moment(moment)
+    shown = show_moment(seconds)
+
+    assert shown.endswith("Z")
+    assert parse_moment(datetime.fromisoformat(shown)) == pytest.approx(
+        seconds, abs=1e-4
+    )
+
+
+def test_moments_beyond_the_calendar_are_printed_as_such() -> None:
+    assert show_moment(inf) == "the end of time"
+    assert show_moment(1e15) == "the end of time"
+    assert show_moment(-1e15) == "the beginning of time"
+    assert show_moment(-inf) == "the beginning of time"
