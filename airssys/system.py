@@ -34,8 +34,7 @@ from .core.tree import Tree
 from .engine.component import Component, Engine
 from .engine.fiber import Slicing
 from .gate import Gate
-from .host.host_services import host_services
-from .host.messaging import messaging
+from .interfaces import Facilities, open_interfaces
 from .mailbox import CAPACITY, Inbox
 from .observe import FanOut, Tally
 from .post_office import PostOffice
@@ -62,6 +61,7 @@ async def open_system(
     backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
     quota: SharedQuota = SharedQuota(),  # noqa: B008 - a frozen value
+    facilities: Facilities | None = None,
     random: Callable[[], float] = _random.random,
 ) -> AsyncIterator[System]:
     """Open a system; leaving the block stops its actors in reverse order.
@@ -79,6 +79,8 @@ async def open_system(
         backoff: Of the root supervisor.
         auto_shutdown: Of the root supervisor.
         quota: What all components of the system may use together.
+        facilities: What stands behind guests' host calls: storage, a resolver, TLS and
+            limits; None: the usual.
         random: Gives numbers from 0 up to 1, for the jitter of ``backoff``.
 
     Raises:
@@ -100,21 +102,21 @@ async def open_system(
         timing = anyio.CancelScope(shield=True)
         await nursery.start(_keep_time, registry.office, timing)
         try:
-            async with open_supervisor(
-                name=name,
-                strategy=strategy,
-                intensity=intensity,
-                backoff=backoff,
-                auto_shutdown=auto_shutdown,
-                instrument=fan_out,
-                random=random,
-            ) as supervisor:
+            async with (
+                open_interfaces(registry, gate, facilities) as offered,
+                open_supervisor(
+                    name=name,
+                    strategy=strategy,
+                    intensity=intensity,
+                    backoff=backoff,
+                    auto_shutdown=auto_shutdown,
+                    instrument=fan_out,
+                    random=random,
+                ) as supervisor,
+            ):
                 specs = ActorSpecs(
                     registry=registry,
-                    interfaces=(
-                        host_services(registry, instrument=fan_out),
-                        messaging(registry, gate),
-                    ),
+                    interfaces=offered,
                     extensions=tuple(interfaces),
                     gate=gate,
                     config=config,

@@ -22,8 +22,7 @@ from ..engine.component import Component
 from ..engine.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
 from ..engine.wave import parse_wave, render_wave
 from ..gate import Gate
-from ..host.host_services import host_services
-from ..host.messaging import messaging
+from ..interfaces import open_interfaces
 from ..registry import Registry
 from ..system import engine_for
 from .failure import BadInput, Status
@@ -132,19 +131,19 @@ async def _call(
     registry.register(_ACTOR, standing=standing, config=values)
     screen = Screen()
     gate = Gate(screen)
-    instance = await component.instantiate(
-        (host_services(registry, instrument=screen), messaging(registry, gate)),
-        limits=evolve(limits, **given),
-        grants=standing,
-        actor=_ACTOR,
-        guard=gate,
-    )
     fallible = isinstance(type_.result, Result)
-    with instance:
-        try:
-            value = await instance.call(export, *arguments)
-        except WitError as error:
-            return _shown(Err(error.value), type_.result, json=json), Status.FAILED
+    async with open_interfaces(registry, gate) as offered:
+        with await component.instantiate(
+            offered,
+            limits=evolve(limits, **given),
+            grants=standing,
+            actor=_ACTOR,
+            guard=gate,
+        ) as instance:
+            try:
+                value = await instance.call(export, *arguments)
+            except WitError as error:
+                return _shown(Err(error.value), type_.result, json=json), Status.FAILED
     return _shown(
         Ok(value) if fallible else value, type_.result, json=json
     ), Status.DONE

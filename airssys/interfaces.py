@@ -1,0 +1,79 @@
+"""Offer all of airssys's own interfaces to the components of one system."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from attrs import field, frozen
+
+from .abc import HostInterface, Storage
+from .gate import Gate
+from .host.capabilities import capabilities
+from .host.filesystem import Disk, FileLimits, filesystem
+from .host.host_services import Directory, host_services
+from .host.messaging import Postbox, messaging
+from .host.network import LONGEST_WAIT, Resolver, Tls, network
+from .host.permissions import permissions
+from .host.process import Settings, open_processes
+from .host.storage import storage
+from .storage import MemoryStorage
+
+__all__ = ("Facilities", "People", "open_interfaces")
+
+
+class People(Directory, Postbox, Protocol):
+    """**Protocol:** who there is, and how they reach each other."""
+
+
+@frozen(kw_only=True)
+class Facilities:
+    """What stands behind guests' host calls, where a program wants other than usual."""
+
+    storage: Storage = field(factory=MemoryStorage)
+    """Where components keep their keys and values."""
+    files: FileLimits = field(factory=FileLimits)
+    """What one call may read, write and list."""
+    resolver: Resolver | None = None
+    """Knows names of the network; None: the system's."""
+    tls: Tls = field(factory=Tls)
+    """How guests may speak TLS."""
+    longest_wait: float = LONGEST_WAIT
+    """Seconds that anything on the network may wait, whatever a guest asks for."""
+    processes: Settings = field(factory=Settings)
+    """What holds for all programs that guests start."""
+
+
+@asynccontextmanager
+async def open_interfaces(
+    people: People, gate: Gate, facilities: Facilities | None = None
+) -> AsyncIterator[tuple[HostInterface, ...]]:
+    """Open every interface that airssys has for guests.
+
+    Each component may import all of them; what it may do is in its grants. Leaving
+    this ends what guests have started.
+
+    Args:
+        people: The actors of the system.
+        gate: Stands before every call, and tells of it.
+        facilities: What stands behind them; by default the usual.
+    """
+    given = facilities or Facilities()
+    disk = Disk(gate, given.files)
+    async with open_processes(gate, given.processes) as processes:
+        yield (
+            host_services(people, instrument=gate.instrument),
+            messaging(people, gate),
+            storage(given.storage, gate),
+            permissions(gate, disk),
+            capabilities(gate),
+            *filesystem(gate, disk=disk),
+            *network(
+                gate,
+                resolver=given.resolver,
+                tls=given.tls,
+                longest=given.longest_wait,
+            ),
+            *processes,
+        )
