@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, unwrap
 from pathlib import Path
 from typing import Any, Final, ParamSpec
 
 import anyio
-from attrs import field, frozen
+from attrs import frozen
 
 from airssys.abc import HostFunction, HostInterface
 from airssys.signatures import SIGNATURES
@@ -118,7 +118,8 @@ def operation(*names: str, allowed: bool) -> Callable[[_Test[_P]], _Test[_P]]:
 
     def decorate(test: _Test[_P]) -> _Test[_P]:
         assert iscoroutinefunction(test), f"{test.__name__} is no async def"
-        file = Path(test.__code__.co_filename).relative_to(_PROJECT)
+        code = unwrap(test).__code__
+        file = Path(code.co_filename).relative_to(_PROJECT)
         for name in names:
             _tests.setdefault((name, allowed), set()).add(f"{file}::{test.__name__}")
 
@@ -145,6 +146,10 @@ def _read_tests() -> None:
         importlib.import_module(".".join(parts))
 
 
+def _tests_of(name: str, *, allowed: bool) -> tuple[str, ...]:
+    return tuple(sorted(_tests.get((name, allowed)) or ()))
+
+
 # --- the table --------------------------------------------------------------------
 
 
@@ -156,9 +161,9 @@ class Operation:
     function: HostFunction
     promised: str
     """What it is called in the design; empty for one that came on top."""
-    allowed: tuple[str, ...] = field(converter=tuple)
+    allowed: tuple[str, ...]
     """The tests in which a guest may."""
-    refused: tuple[str, ...] = field(converter=tuple)
+    refused: tuple[str, ...]
     """The tests in which it may not."""
 
     @property
@@ -197,8 +202,8 @@ def operations(interfaces: list[HostInterface]) -> Iterator[Operation]:
                 interface,
                 offers[interface].functions[function],
                 bare if bare in PROMISED[interface] else "",
-                sorted(_tests.get((name, True), ())),
-                sorted(_tests.get((name, False), ())),
+                _tests_of(name, allowed=True),
+                _tests_of(name, allowed=False),
             )
 
 

@@ -63,6 +63,8 @@ def watching() -> Iterator[list[tuple[str, bool]]]:
         yield seen
     finally:
         _seen.reset(token)
+        if (outer := _seen.get()) is not None:
+            outer += seen
 
 
 @define(eq=False)
