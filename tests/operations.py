@@ -128,7 +128,7 @@ def operation(*names: str, allowed: bool) -> Callable[[_Test[_P]], _Test[_P]]:
             with watching() as seen:
                 await test(*args, **kwargs)
             given = kwargs.get("operation")
-            expected = set(names) if given is None else {given}
+            expected = set(names) if given is None else {str(given)}
             assert expected <= set(names), f"{given} is not among the operations"
             missing = expected - {name for name, outcome in seen if outcome is allowed}
             how = "allowed" if allowed else "refused"

@@ -1,20 +1,21 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
 from airssys.artifact import LIFECYCLE
 from airssys.core.errors import UnknownImport
 from airssys.core.functype import compared
-from airssys.engine.component import Engine
+from airssys.engine.component import Component, Engine
 from airssys.gate import Gate
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import MESSAGING, messaging
 from airssys.signatures import RESOURCES, SIGNATURES
 
+from ..offers import offered as all_offered
 from ..signatures import (
     CORE_DEPS,
     PROJECT,
@@ -37,7 +38,27 @@ LIFECYCLE_WASM = PROJECT / "tests" / "guests" / "lifecycle.wasm"
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine(cache=False)
+    return Engine(cache=False, optimize=False)
+
+
+Made: TypeAlias = Callable[[Package], Awaitable[Component]]
+
+
+@pytest.fixture(scope="module")
+def made_from_wit(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Return what makes a guest of a package's world that does nothing, once."""
+    tools = wasm_tools()
+    if tools is None:
+        pytest.skip("needs the extra 'guests': wasm-tools is not installed")
+    folder = tmp_path_factory.mktemp("dummies")
+    made: dict[str, Component] = {}
+
+    async def make(package: Package) -> Component:
+        if package.name not in made:
+            made[package.name] = await engine.load(dummy(tools, package, folder))
+        return made[package.name]
+
+    return make
 
 
 @pytest.fixture
@@ -55,12 +76,9 @@ async def test_a_guest_made_from_the_wit_has_the_types(engine: Engine) -> None:
 
 @pytest.mark.parametrize("package", packages(), ids=lambda package: package.name)
 async def test_the_types_are_those_of_the_wit(
-    engine: Engine, tmp_path: Path, package: Package
+    made_from_wit: Made, package: Package
 ) -> None:
-    tools = wasm_tools()
-    if tools is None:
-        pytest.skip("needs the extra 'guests': wasm-tools is not installed")
-    component = await engine.load(dummy(tools, package, tmp_path))
+    component = await made_from_wit(package)
 
     assert package.module.read_text() == module_text(package, component)
 
@@ -80,12 +98,22 @@ def test_every_package_has_its_types_here() -> None:
             assert RESOURCES[interface] == resources
 
 
-def test_every_function_of_our_own_carries_its_type(
-    offered: list[HostInterface],
-) -> None:
-    for interface in offered:
+async def test_every_function_of_the_wit_is_offered_with_its_type() -> None:
+    interfaces = await all_offered()
+    assert {one.name for one in interfaces} == set(SIGNATURES) - {LIFECYCLE}
+    for interface in interfaces:
         types = {name: one.wit for name, one in interface.functions.items()}
         assert types == SIGNATURES[interface.name]
+        assert set(interface.resources) == set(RESOURCES.get(interface.name, ()))
+
+
+@pytest.mark.parametrize("package", packages(), ids=lambda package: package.name)
+async def test_a_guest_made_from_the_wit_is_linked(
+    made_from_wit: Made, package: Package
+) -> None:
+    component = await made_from_wit(package)
+
+    (await component.instantiate(await all_offered())).close()
 
 
 async def test_a_component_with_a_wrong_type_of_ours_is_refused_with_both(

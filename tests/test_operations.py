@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import pytest
+
+from airssys.abc import Call, HostInterface
+from airssys.core.capability import Grants, Storage, StorageGrants
+from airssys.core.errors import WitError
+
+from .offers import offered
+from .operations import (
+    PROMISED,
+    TABLE,
+    Operation,
+    operation,
+    operations,
+    table,
+)
+from .relay import relay
+
+STORAGE = "airssys:core/storage@1.0.0"
+GET, EXISTS = f"{STORAGE}#get", f"{STORAGE}#exists"
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Operation]:
+    return list(operations(anyio.run(offered)))
+
+
+def test_every_operation_is_tested_allowed_and_refused(found: list[Operation]) -> None:
+    assert [each.lacks for each in found if each.lacks] == []
+
+
+def test_no_promised_operation_is_lost(found: list[Operation]) -> None:
+    there = {(each.interface, each.promised) for each in found}
+    promised = {(i, name) for i, names in PROMISED.items() for name in names}
+
+    assert promised - there == set()
+    counts = [len(names) for names in PROMISED.values()]
+    assert counts == [8, 9, 7, 6, 1, 17, 13, 16, 16, 20, 21]
+
+
+def test_the_table_in_the_docs_is_what_the_code_says(found: list[Operation]) -> None:
+    assert TABLE.read_text() == table(found)
+
+
+# --- the decorator ----------------------------------------------------------------
+
+
+def store() -> HostInterface:
+    interface = HostInterface(STORAGE)
+    for name in ("get", "exists"):
+
+        @interface.function(
+            name=name,
+            wit="func(key: string) -> result<bool, string>",
+            needs=lambda key: Storage("read", f"component:self/{key}"),
+            denied=lambda words: words,
+        )
+        def look(call: Call, key: str) -> bool:
+            return True
+
+    return interface
+
+
+def guest_test(*called: str, granted: bool) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Return a test in which a guest calls functions."""
+    keys = ["component:self/**"] if granted else []
+
+    async def test() -> None:
+        async with relay(
+            [store()], grants=Grants(storage=StorageGrants(read=keys))
+        ) as guest:
+            for name in called:
+                with suppress(WitError):
+                    await guest(f"storage#{name}", "a")
+
+    return test
+
+
+@pytest.fixture
+def unlisted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is decorated here out of the table."""
+    monkeypatch.setattr("tests.operations._tests", {})
+
+
+@pytest.mark.usefixtures("unlisted")
+@pytest.mark.parametrize("granted", [True, False])
+async def test_a_test_passes_that_does_what_it_says(
+    granted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    test = guest_test("get", "exists", granted=granted)
+
+    await operation(GET, EXISTS, allowed=granted)(test)()
+
+
+@pytest.mark.usefixtures("unlisted")
+@pytest.mark.parametrize("granted", [True, False])
+async def test_a_test_fails_that_leaves_out_what_it_says(
+    granted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    test = operation(GET, EXISTS, allowed=granted)(guest_test("get", granted=granted))
+
+    with pytest.raises(AssertionError, match="no guest was .*#exists"):
+        await test()
+
+
+@pytest.mark.usefixtures("unlisted")
+@pytest.mark.parametrize("granted", [True, False])
+async def test_a_test_fails_that_shows_the_contrary(
+    granted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    test = operation(GET, allowed=not granted)(guest_test("get", granted=granted))
+
+    with pytest.raises(AssertionError, match="no guest was .*#get"):
+        await test()
+
+
+@pytest.mark.usefixtures("unlisted")
+async def test_a_test_with_a_parameter_shows_that_operation() -> None:
+    @operation(GET, EXISTS, allowed=True)
+    async def test(operation: str) -> None:
+        await guest_test("get", granted=True)()
+
+    await test(operation=GET)
+    for other, problem in ((EXISTS, "no guest was allowed"), ("x", "not among")):
+        with pytest.raises(AssertionError, match=problem):
+            await test(operation=other)
+
+
+def test_an_operation_that_is_not_there_is_refused() -> None:
+    with pytest.raises(AssertionError, match="there is no"):
+        operation(f"{STORAGE}#fetch", allowed=True)
