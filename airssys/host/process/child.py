@@ -163,7 +163,9 @@ class Child:
                 await anyio.wait_readable(self.control)
                 continue
             except ConnectionResetError:
-                return
+                # The keeper ended before it took what it was asked last; what it has
+                # said before is still to come.
+                continue
             if not message:
                 return
             self._hear(*unpack(message))

@@ -1,0 +1,182 @@
+"""A real guest that starts small programs, and looks for what they leave behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+from attrs import define
+
+from airssys.abc import Standing
+from airssys.core.budget import Budget
+from airssys.core.capability import FilesystemGrants, Grants, ProcessGrants
+from airssys.core.errors import WitError
+from airssys.core.event import Denied
+from airssys.engine.types import Variant
+from airssys.gate import Gate
+from airssys.host.process import Settings, open_processes
+from airssys.host.process.child import Child
+from airssys.host.process.proc import descendants, stat
+from airssys.testing import Recorder
+from tests.relay import Relay, relay
+
+__all__ = (
+    "ENV",
+    "FULL",
+    "MARK",
+    "NO_WISH",
+    "OPTIONS",
+    "SH",
+    "SLEEP",
+    "TRUE",
+    "Guest",
+    "open_guest",
+    "real",
+    "running",
+    "state",
+    "until",
+)
+
+
+def real(program: str) -> str:
+    return os.path.realpath(program)
+
+
+SH: Final = real("/bin/sh")
+SLEEP: Final = real("/bin/sleep")
+TRUE: Final = real("/bin/true")
+ENV: Final = real("/usr/bin/env")
+FULL: Final = Grants(
+    process=ProcessGrants(spawn=[SH, SLEEP, TRUE, ENV], signal=["own"]),
+    filesystem=FilesystemGrants(list=["/usr", "/usr/**"]),
+)
+MARK: Final = "AIRSSYS_TEST"
+"""The variable by which the processes of a test are found."""
+NO_WISH: Final = {
+    "max_memory": 0,
+    "max_cpu_time": 0,
+    "max_file_size": 0,
+    "max_open_files": 0,
+    "max_processes": 0,
+}
+OPTIONS: Final = {
+    "command": TRUE,
+    "arguments": (),
+    "environment": (),
+    "working_directory": None,
+    "inherit_environment": True,
+    "capture_stdout": True,
+    "capture_stderr": True,
+    "inherit_stdin": False,
+    "overflow": "truncate",
+    "limits": NO_WISH,
+}
+
+
+@define(eq=False)
+class Guest:
+    relay: Relay
+    standing: Standing
+    mark: str
+
+    async def __call__(self, function: str, *args: Any) -> Any:
+        return await self.relay(function, *args)
+
+    async def of(self, child: Child, method: str, *args: Any) -> Any:
+        return await self.relay(f"lifecycle#[method]child.{method}", child, *args)
+
+    async def spawn(self, command: str, *arguments: str, **more: Any) -> Child:
+        limits = NO_WISH | more.pop("limits", {})
+        given = {"command": command, "arguments": list(arguments), "limits": limits}
+        options = OPTIONS | given | more
+        child: Child = await self.relay("lifecycle#spawn", options)
+        return child
+
+    async def shell(self, script: str, *arguments: str, **more: Any) -> Child:
+        return await self.spawn(SH, "-c", script, "sh", *arguments, **more)
+
+    async def output(self, child: Child) -> str:
+        result = await self.of(child, "wait")
+        assert result.stderr == b""
+        return str(result.stdout.decode())
+
+    async def line(self, child: Child) -> str:
+        """Read until the program has written a line: then it is ready."""
+        read = b""
+        while not read.endswith(b"\n"):
+            more = await self.of(child, "read-stdout", 4096)
+            assert more, read
+            read += more
+        return read.decode().strip()
+
+    @property
+    def denied(self) -> list[Denied]:
+        return self.relay.denied
+
+    async def fails(self, case: str, function: str, *args: Any) -> str:
+        """Have the guest call something that fails so; returns the words."""
+        try:
+            value = await self.relay(function, *args)
+        except WitError as error:
+            problem = error.value
+            assert isinstance(problem, Variant)
+            assert problem.case == case, problem
+            return str(problem.value)
+        raise AssertionError(f"{function} returned {value!r}")
+
+
+def running(mark: str) -> set[int]:
+    """Return the processes that were started with a mark in their environment."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if f"{MARK}={mark}\0".encode() in environment:
+            found.add(int(folder.name))
+    return found
+
+
+async def until(found: Any, *, tries: int = 500) -> None:
+    """Wait until a condition holds that another process brings about."""
+    for _ in range(tries):
+        if found():
+            return
+        await anyio.sleep(0.002)
+    raise AssertionError("it does not come to be")
+
+
+@asynccontextmanager
+async def open_guest(
+    grants: Grants = FULL, *, budget: Budget | None = None, **settings: Any
+) -> AsyncIterator[Guest]:
+    """Run a guest; whatever it has started must be gone when this is left."""
+    mark = uuid.uuid4().hex
+    before = {each.pid for each in descendants(os.getpid())}
+    recorder, standing = Recorder(), Standing(grants, budget)
+    gate = Gate(recorder)
+    inherited = {"PATH": "/usr/bin:/bin", MARK: mark}
+    known = Settings(**{"environment": inherited, **settings})
+    async with (
+        open_processes(gate, known) as interfaces,
+        relay(interfaces, grants=standing, recorder=recorder, guard=gate) as guest,
+    ):
+        yield Guest(guest, standing, mark)
+    left = running(mark)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+    after = [each for each in descendants(os.getpid()) if each.pid not in before]
+    assert after == []
+
+
+def state(pid: int) -> str:
+    found = stat(pid)
+    return "" if found is None else found.state
