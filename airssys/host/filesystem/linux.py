@@ -7,6 +7,7 @@ import errno
 import os
 import struct
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -55,16 +56,22 @@ def openat2(directory: int, path: str, flags: int) -> int:
 
 
 @cache
-def openat2_works() -> bool:
+def openat2_works(
+    system: str = sys.platform, ask: Callable[[int, str, int], int] = openat2
+) -> bool:
     """Tell whether openat2 is there: old kernels lack it, and some sandboxes refuse it.
 
     A sandbox may refuse it as ``EPERM``, which nothing else does for ``/``.
+
+    Args:
+        system: As `sys.platform` says. Elsewhere the number is of another call.
+        ask: How it is called.
     """
-    if not sys.platform.startswith("linux"):
+    if system != "linux":
         return False
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.close(openat2(root, ".", os.O_PATH | os.O_DIRECTORY))
+        os.close(ask(root, ".", os.O_PATH | os.O_DIRECTORY))
     except OSError as error:
         if error.errno in {errno.ENOSYS, errno.EPERM}:
             return False
@@ -75,14 +82,15 @@ def openat2_works() -> bool:
         os.close(root)
 
 
-def created(directory: int, name: str) -> int | None:
+def created(directory: int, name: str, system: str = sys.platform) -> int | None:
     """Return when a file came to be, in nanoseconds; None where nobody knows.
 
     Args:
         directory: The descriptor of the directory it is in.
         name: Its name there; a link is not followed.
+        system: As `sys.platform` says.
     """
-    statx = getattr(_libc(), "statx", None) if sys.platform == "linux" else None
+    statx = getattr(_libc(), "statx", None) if system == "linux" else None
     if statx is None:
         return None
     found = ctypes.create_string_buffer(_STATX)

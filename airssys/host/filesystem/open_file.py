@@ -97,7 +97,7 @@ class OpenFile:
         """
         if size == 0:
             return b""
-        with self._used() as descriptor:
+        with self.used() as descriptor:
             whole = os.fstat(descriptor).st_size
             left = whole - self.position
             if left <= 0:
@@ -123,7 +123,7 @@ class OpenFile:
         Raises:
             OSError: The system could not.
         """
-        with self._used() as descriptor:
+        with self.used() as descriptor:
             data = os.pread(descriptor, size, self.position)
         self.position += len(data)
         return data
@@ -134,7 +134,7 @@ class OpenFile:
         Raises:
             OSError: The system could not, or the file would be larger than allowed.
         """
-        with self._used() as descriptor:
+        with self.used() as descriptor:
             appends = bool(self.mode.flags & os.O_APPEND)
             at = os.fstat(descriptor).st_size if appends else self.position
             most = _MOST if self.limits.file_size is None else self.limits.file_size
@@ -176,7 +176,7 @@ class OpenFile:
             self.close()
 
     @contextmanager
-    def _used(self) -> Iterator[int]:
+    def used(self) -> Iterator[int]:
         with self._lock:
             if self._closed:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))

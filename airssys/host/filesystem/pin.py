@@ -84,9 +84,15 @@ def pin_by_walk(path: str) -> int:
     return at
 
 
-def best_pin() -> Pin:
-    """Return the better way that this system has."""
-    return pin_at_once if openat2_works() else pin_by_walk
+def best_pin(*, at_once: bool | None = None) -> Pin:
+    """Return the better way that this system has.
+
+    Args:
+        at_once: Whether it has openat2; by default it is asked.
+    """
+    if at_once is None:
+        at_once = openat2_works()
+    return pin_at_once if at_once else pin_by_walk
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def resolve(path: str, *, start: str = "/", follow: bool = True) -> Place:
     check_path(path)
     walk = _Walk()
     if not path.startswith("/"):
-        walk.go(start, follow=True)
+        walk.go(start, follow=True, ends=False)
         walk.begin()
     walk.go(path, follow=follow)
     return walk.place
@@ -114,7 +114,7 @@ class _Walk:
     def begin(self) -> None:
         self.proved, self.left, self.folder = len(self.at), [], False
 
-    def go(self, path: str, *, follow: bool) -> None:
+    def go(self, path: str, *, follow: bool, ends: bool = True) -> None:
         pending = self._pending(path)
         while pending:
             name = pending.pop()
@@ -126,7 +126,7 @@ class _Walk:
             elif self.problem:
                 self.at.append(name)
             else:
-                self._enter(name, pending, follow=follow)
+                self._enter(name, pending, last=ends and not pending, follow=follow)
 
     def _pending(self, text: str) -> list[str]:
         """Return the names of a text that ends the path, the first one last."""
@@ -134,8 +134,9 @@ class _Walk:
         self.folder = self.folder or names[-1] in {"", ".", ".."}
         return [name for name in reversed(names) if name not in {"", "."}]
 
-    def _enter(self, name: str, pending: list[str], *, follow: bool) -> None:
-        last = not pending
+    def _enter(
+        self, name: str, pending: list[str], *, last: bool, follow: bool
+    ) -> None:
         self.at.append(name)
         parent = "/".join(("", *self.at[:-1]))
         here = f"{parent}/{name}"

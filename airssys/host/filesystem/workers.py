@@ -78,7 +78,8 @@ class Workers:
         factory=lambda: anyio.CapacityLimiter(_THREADS), init=False
     )
     _lock: Lock = field(factory=Lock, init=False)
-    _forgotten: int = field(default=0, init=False)
+    left_behind: int = field(default=0, init=False)
+    """Threads of cancelled calls that are still at work."""
 
     async def run(
         self, work: Callable[[], _T], undo: Callable[[_T], object] | None = None
@@ -93,10 +94,10 @@ class Workers:
         Raises:
             WitError: Too many cancelled calls are still at it.
         """
-        if self._forgotten >= self.most:
+        if self.left_behind >= self.most:
             raise failure(
                 "resource-exhausted",
-                f"{self._forgotten} calls wait for the disk since they were cancelled",
+                f"{self.left_behind} calls wait for the disk since they were cancelled",
             )
         outcome = _Outcome(work, undo)
         try:
@@ -107,8 +108,8 @@ class Workers:
         finally:
             if outcome.forget(self._returned):
                 with self._lock:
-                    self._forgotten += 1
+                    self.left_behind += 1
 
     def _returned(self) -> None:
         with self._lock:
-            self._forgotten -= 1
+            self.left_behind -= 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import pytest
 from attrs import define
 
@@ -28,12 +29,15 @@ __all__ = (
     "FILES",
     "META",
     "Guest",
+    "descriptors",
     "everything",
     "failing",
     "grants",
+    "names",
     "options",
     "running",
     "snapshot",
+    "until",
 )
 
 FILES: Final = "airssys:ext-filesystem/filesystem@1.0.0"
@@ -77,7 +81,7 @@ def options(mode: str = "read", **more: bool) -> dict[str, object]:
 
 
 def grants(**actions: list[str]) -> Grants:
-    return Grants(filesystem=FilesystemGrants(**actions))  # type: ignore[arg-type]
+    return Grants(filesystem=FilesystemGrants(**actions))
 
 
 def everything(folder: Path) -> Grants:
@@ -113,6 +117,16 @@ async def failing(waiting: Awaitable[object]) -> str:
     return value.case
 
 
+def descriptors() -> int:
+    """Return how many descriptors this process has open; 0 where nobody tells."""
+    there = Path("/proc/self/fd")
+    return len(names(there)) if there.exists() else 0
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def snapshot(folder: Path) -> dict[str, object]:
     """Return all that is below a folder: content, targets and permissions."""
     found: dict[str, object] = {}
@@ -126,3 +140,10 @@ def snapshot(folder: Path) -> dict[str, object]:
         mode = stat.filemode(here.st_mode)
         found[str(path.relative_to(folder))] = (mode, content, here.st_mtime_ns)
     return found
+
+
+async def until(ready: Callable[[], object]) -> None:
+    """Wait for something that a thread brings about."""
+    with anyio.fail_after(10):
+        while not ready():  # noqa: ASYNC110 - threads know no events of the loop
+            await anyio.sleep(0.001)

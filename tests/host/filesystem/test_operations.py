@@ -12,7 +12,17 @@ from airssys.core.capability import Grants
 from airssys.engine.types import Record
 
 from ...operations import operation as shows
-from .guest import FILES, META, Guest, everything, failing, options, running, snapshot
+from .guest import (
+    FILES,
+    META,
+    Guest,
+    everything,
+    failing,
+    names,
+    options,
+    running,
+    snapshot,
+)
 
 pytestmark = pytest.mark.guest
 
@@ -69,7 +79,7 @@ async def closes(guest: Guest, folder: Path) -> None:
 async def deletes(guest: Guest, folder: Path) -> None:
     await guest("filesystem#delete-file", str(folder / "link"))
 
-    assert sorted(os.listdir(folder)) == ["a.txt", "sub"]
+    assert names(folder) == ["a.txt", "sub"]
 
 
 async def makes_a_directory(guest: Guest, folder: Path) -> None:
@@ -83,7 +93,7 @@ async def removes_a_directory(guest: Guest, folder: Path) -> None:
 
     await guest("filesystem#remove-directory", str(folder / "sub" / "empty"))
 
-    assert os.listdir(folder / "sub") == ["b.txt"]
+    assert names(folder / "sub") == ["b.txt"]
 
 
 async def removes_all(guest: Guest, folder: Path) -> None:
@@ -92,7 +102,7 @@ async def removes_all(guest: Guest, folder: Path) -> None:
 
     await guest("filesystem#remove-directory-recursive", str(folder / "sub"))
 
-    assert sorted(os.listdir(folder)) == ["a.txt", "link"]
+    assert names(folder) == ["a.txt", "link"]
     assert (folder.parent / "outside" / "secret.txt").exists()
 
 

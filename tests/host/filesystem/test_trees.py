@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from airssys.core.event import Granted
+from airssys.host.filesystem import FileLimits
+
+from .guest import everything, failing, grants, names, running, snapshot
+
+pytestmark = pytest.mark.guest
+
+
+def deep(folder: Path, levels: int) -> Path:
+    below = folder.joinpath(*["d"] * levels)
+    below.mkdir(parents=True)
+    return below
+
+
+# --- going through ----------------------------------------------------------------
+
+
+async def test_links_are_named_and_not_entered(folder: Path) -> None:
+    (folder / "away").symlink_to("../outside")
+    (folder / "round").symlink_to(".")
+
+    async with running(everything(folder)) as guest:
+        found = await guest("metadata#list-recursive", str(folder), 9)
+        assert {entry.name: entry.entry_type for entry in found} == {
+            "a.txt": "regular",
+            "away": "symlink",
+            "link": "symlink",
+            "round": "symlink",
+            "sub": "directory",
+            "sub/b.txt": "regular",
+        }
+        files = await guest("metadata#find-files", str(folder), "secret*")
+        assert files == []
+        assert await guest("metadata#directory-size", str(folder)) == 9
+
+
+async def test_what_may_not_be_listed_is_named_and_not_entered(folder: Path) -> None:
+    granted = grants(list=[str(folder)])
+
+    async with running(granted, tell_grants=True) as guest:
+        found = await guest("metadata#list-recursive", str(folder), 9)
+        assert [entry.name for entry in found] == ["a.txt", "link", "sub"]
+        size = await guest("metadata#directory-size", str(folder))
+        # It has not asked for what is below, so the audit says nothing of it.
+        assert (size, guest.denied) == (5, [])
+        assert len(guest.relay.recorder.of(Granted)) == 2
+
+
+async def test_types_are_told_apart(folder: Path) -> None:
+    os.mkfifo(folder / "fifo")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(folder / "socket"))
+
+    async with running(everything(folder)) as guest:
+        for kind, name in (
+            *(("regular", "a.txt"), ("directory", "sub"), ("symlink", "link")),
+            *(("fifo", "fifo"), ("socket", "socket")),
+        ):
+            found = await guest("metadata#find-by-type", str(folder), kind)
+            assert f"{folder}/{name}" in found
+            about = await guest("filesystem#get-metadata", f"{folder}/{name}")
+            assert about.file_type == (kind if kind != "symlink" else "regular")
+        assert await guest("metadata#find-by-type", str(folder), "unknown") == []
+
+
+async def test_a_listing_has_a_limit_and_tells_nothing_beyond_it(folder: Path) -> None:
+    async with running(everything(folder), limits=FileLimits(entries=3)) as guest:
+        listing = await guest("metadata#list-directory", str(folder))
+        assert listing.entry_count == 3
+        flat = await guest("metadata#list-recursive", str(folder), 1)
+        assert len(flat) == 3
+        for call in (
+            guest("metadata#list-recursive", str(folder), 2),
+            guest("metadata#find-files", str(folder), "*"),
+            guest("metadata#directory-size", str(folder)),
+        ):
+            assert await failing(call) == "resource-exhausted"
+        (folder / "fourth").touch()
+        listing = guest("metadata#list-directory", str(folder))
+        assert await failing(listing) == "resource-exhausted"
+        assert guest.denied == []
+
+
+async def test_a_tree_has_a_limit_of_levels(folder: Path) -> None:
+    deep(folder, 4)
+
+    async with running(everything(folder), limits=FileLimits(depth=3)) as guest:
+        found = await guest("metadata#list-recursive", str(folder), 3)
+        assert found[3].name == "d/d/d"
+        for call in (
+            guest("metadata#list-recursive", str(folder), 4),
+            guest("metadata#find-by-type", str(folder), "regular"),
+            guest("filesystem#remove-directory-recursive", f"{folder}/d"),
+        ):
+            assert await failing(call) == "resource-exhausted"
+        assert (folder / "d" / "d" / "d" / "d").exists()
+        assert await guest("metadata#list-recursive", str(folder), 0) == []
+
+
+async def test_names_that_are_no_unicode_are_left_out(folder: Path) -> None:
+    try:
+        (folder / "sub" / os.fsdecode(b"\xff.txt")).write_bytes(b"odd")
+        (folder / "odd").symlink_to(os.fsdecode(b"\xff"))
+    except OSError:
+        pytest.skip("the file system takes Unicode alone")
+
+    async with running(everything(folder)) as guest:
+        listing = await guest("metadata#list-directory", f"{folder}/sub")
+        assert [entry.name for entry in listing.entries] == ["b.txt"]
+        found = await guest("metadata#find-files", str(folder), "*.txt")
+        assert found == [f"{folder}/a.txt", f"{folder}/sub/b.txt"]
+        # They are there all the same.
+        assert await guest("metadata#directory-size", f"{folder}/sub") == 7
+        for call in (
+            guest("filesystem#read-symlink", f"{folder}/odd"),
+            guest("metadata#canonical-path", f"{folder}/odd"),
+        ):
+            assert await failing(call) in {"io-error", "not-found"}
+        await guest("filesystem#remove-directory-recursive", f"{folder}/sub")
+    assert not (folder / "sub").exists()
+
+
+async def test_a_pattern_that_is_none_is_told(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        for pattern in ("", "[", "{a", "a}", "x" * 2000):
+            finding = guest("metadata#find-files", str(folder), pattern)
+            assert await failing(finding) == "invalid-argument"
+        missing = guest("metadata#list-directory", f"{folder}/none")
+        assert await failing(missing) == "not-found"
+        file = guest("metadata#list-directory", f"{folder}/a.txt")
+        assert await failing(file) == "not-a-directory"
+
+
+# --- removing ---------------------------------------------------------------------
+
+
+async def test_nothing_is_removed_where_one_entry_may_not_be(folder: Path) -> None:
+    deep(folder / "sub", 2)
+    (folder / "sub" / "d" / "keep").touch()
+    granted = grants(delete=[f"{folder}/sub", f"{folder}/sub/**/[!k]*"])
+    before = snapshot(folder)
+
+    async with running(granted) as guest:
+        removing = guest("filesystem#remove-directory-recursive", f"{folder}/sub")
+        assert await failing(removing) == "permission-denied"
+        (event,) = guest.denied
+        assert event.needed == f"delete '{folder}/sub/d/keep'"
+        assert event.resource == f"{folder}/sub"
+    assert snapshot(folder) == before
+
+
+async def test_only_directories_are_removed_as_such(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        for function, name, case in (
+            ("remove-directory", "sub", "directory-not-empty"),
+            ("remove-directory", "a.txt", "not-a-directory"),
+            ("remove-directory", "link", "not-a-directory"),
+            ("remove-directory", "none", "not-found"),
+            ("remove-directory-recursive", "a.txt", "not-a-directory"),
+            ("remove-directory-recursive", "link", "not-a-directory"),
+            ("remove-directory-recursive", "none", "not-found"),
+            ("delete-file", "sub", "not-a-file"),
+            ("delete-file", "link/", "not-a-directory"),
+            ("delete-file", "none", "not-found"),
+            ("create-directory", "sub", "already-exists"),
+            ("create-directory", "none/x", "not-found"),
+        ):
+            more = ({"mode": 0o700},) if function == "create-directory" else ()
+            call = guest(f"filesystem#{function}", f"{folder}/{name}", *more)
+            assert await failing(call) == case, (function, name)
+    assert names(folder) == ["a.txt", "link", "sub"]
+
+
+# --- renaming ---------------------------------------------------------------------
+
+
+async def test_a_name_takes_another_ones_place(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        await guest("filesystem#rename", f"{folder}/link", f"{folder}/sub/b.txt")
+        assert (folder / "sub" / "b.txt").is_symlink()
+        for old, new, case in (
+            ("none", "x", "not-found"),
+            ("a.txt", "sub", "not-a-file"),
+            ("sub", "a.txt", "not-a-directory"),
+            ("sub", "sub/x", "invalid-argument"),
+            ("a.txt", "none/x", "not-found"),
+            ("a.txt", "x/", "not-a-directory"),
+            ("a.txt/", "x", "not-a-directory"),
+        ):
+            call = guest("filesystem#rename", f"{folder}/{old}", f"{folder}/{new}")
+            assert await failing(call) == case, (old, new)
+
+
+@pytest.mark.parametrize(
+    ("read", "lists", "case"),
+    [(["open/**"], [], "read"), ([], ["open/**"], "list"), ([], [], "")],
+)
+async def test_what_may_not_be_read_cannot_be_renamed_to_where_it_may(
+    read: list[str], lists: list[str], case: str, folder: Path
+) -> None:
+    (folder / "open").mkdir()
+    granted = grants(
+        read=[f"{folder}/{one}" for one in read],
+        list=[f"{folder}/{one}" for one in lists],
+        write=[f"{folder}/**"],
+        delete=[f"{folder}/**"],
+    )
+
+    async with running(granted) as guest:
+        renaming = guest("filesystem#rename", f"{folder}/a.txt", f"{folder}/open/a.txt")
+        if case:
+            assert await failing(renaming) == "permission-denied"
+            assert guest.denied[0].needed == f"{case} '{folder}/a.txt'"
+        else:
+            await renaming
+    assert (folder / "a.txt").exists() is bool(case)
+
+
+async def test_a_directory_is_renamed_only_with_all_that_is_in_it(folder: Path) -> None:
+    (folder / "sub" / "kept").write_bytes(b"kept")
+    below = [f"{folder}/*", f"{folder}/*/[!k]*"]
+    granted = grants(read=below, write=below, delete=below)
+
+    async with running(granted) as guest:
+        renaming = guest("filesystem#rename", f"{folder}/sub", f"{folder}/other")
+        assert await failing(renaming) == "permission-denied"
+        assert guest.denied[0].needed == f"delete '{folder}/sub/kept'"
+        (folder / "sub" / "kept").unlink()
+        await guest("filesystem#rename", f"{folder}/sub/", f"{folder}/other/")
+    assert names(folder / "other") == ["b.txt"]
+
+
+# --- copying and linking ----------------------------------------------------------
+
+
+async def test_a_copy_goes_over_the_content_of_what_is_there(folder: Path) -> None:
+    (folder / "sub" / "b.txt").write_bytes(b"a longer one")
+    (folder / "sub" / "b.txt").chmod(0o600)
+
+    async with running(everything(folder)) as guest:
+        await guest("filesystem#copy", f"{folder}/a.txt", f"{folder}/sub/b.txt")
+        for source, destination, case in (
+            ("a.txt", "link", "invalid-argument"),
+            ("sub", "x", "not-a-file"),
+            ("a.txt", "sub", "not-a-file"),
+            ("none", "x", "not-found"),
+            ("a.txt", "none/x", "not-found"),
+        ):
+            paths = f"{folder}/{source}", f"{folder}/{destination}"
+            assert await failing(guest("filesystem#copy", *paths)) == case
+    assert (folder / "sub" / "b.txt").read_bytes() == b"alpha"
+    assert (folder / "sub" / "b.txt").stat().st_mode & 0o777 == 0o600
+    assert names(folder) == ["a.txt", "link", "sub"]
+
+
+async def test_a_link_holds_what_can_be_a_path(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        for target in ("", "a\0b", "x" * 5000):
+            linking = guest("filesystem#create-symlink", target, f"{folder}/new")
+            assert await failing(linking) == "invalid-path"
+        for path, case in (("link", "already-exists"), ("new/", "not-a-directory")):
+            linking = guest("filesystem#create-symlink", "x", f"{folder}/{path}")
+            assert await failing(linking) == case
+        reading = guest("filesystem#read-symlink", f"{folder}/a.txt")
+        assert await failing(reading) == "invalid-argument"
+
+
+# --- several paths ----------------------------------------------------------------
+
+
+async def test_so_many_paths_go_into_one_call(folder: Path) -> None:
+    paths = [f"{folder}/a.txt"] * 3
+
+    async with running(everything(folder), limits=FileLimits(paths=2)) as guest:
+        for function in ("batch-metadata", "all-exist", "any-exist"):
+            call = guest(f"metadata#{function}", paths)
+            assert await failing(call) == "resource-exhausted"
+        assert await guest("metadata#batch-metadata", []) == []
+        assert await guest("metadata#all-exist", []) is True
+        assert await guest("metadata#any-exist", []) is False
+
+
+async def test_one_path_that_is_not_granted_spoils_the_lot(folder: Path) -> None:
+    paths = [f"{folder}/a.txt", f"{folder.parent}/outside/secret.txt"]
+
+    async with running(everything(folder)) as guest:
+        for function in ("batch-metadata", "all-exist", "any-exist"):
+            call = guest(f"metadata#{function}", paths)
+            assert await failing(call) == "permission-denied"
+        call = guest("metadata#batch-metadata", [paths[0], f"{folder}/none"])
+        assert await failing(call) == "not-found"
+        call = guest("metadata#same-file", paths[0], f"{folder}/none")
+        assert await failing(call) == "not-found"
+
+
+# --- times and the working directory ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanoseconds"), [(2**64 - 1, 0), (2**33, 0), (0, 10**9)]
+)
+async def test_times_are_in_range(seconds: int, nanoseconds: int, folder: Path) -> None:
+    odd = {"seconds": seconds, "nanoseconds": nanoseconds}
+    noon = {"seconds": 43_200, "nanoseconds": 0}
+
+    async with running(everything(folder)) as guest:
+        call = guest("metadata#set-times", f"{folder}/a.txt", odd, noon)
+        if seconds == 2**33:
+            await call
+            assert (folder / "a.txt").stat().st_mtime == 43_200
+        else:
+            assert await failing(call) == "invalid-argument"
+
+
+async def test_what_is_older_than_1970_is_told_as_1970(folder: Path) -> None:
+    os.utime(folder / "a.txt", (-5, -5))
+
+    async with running(everything(folder)) as guest:
+        about = await guest("filesystem#get-metadata", f"{folder}/a.txt")
+
+    assert (about.modified_time.seconds, about.modified_time.nanoseconds) == (0, 0)
+
+
+async def test_each_component_has_its_own_working_directory(folder: Path) -> None:
+    async with running(everything(folder)) as one, running(grants(list=["/"])) as other:
+        await one("metadata#set-working-directory", f"{folder}/sub/")
+        await one("metadata#set-working-directory", "..")
+        assert await one("metadata#get-working-directory") == str(folder)
+        assert await other("metadata#get-working-directory") == "/"
+        for path, case in (
+            ("a.txt", "not-a-directory"),
+            ("none", "not-found"),
+            ("..", "permission-denied"),
+        ):
+            call = one("metadata#set-working-directory", path)
+            assert await failing(call) == case
+        assert await one("metadata#canonical-path", "link") == f"{folder}/a.txt"
+        # A directory that is gone by now leads nowhere.
+        (folder / "sub" / "b.txt").unlink()
+        await one("metadata#set-working-directory", "sub")
+        (folder / "sub").rmdir()
+        assert await failing(one("filesystem#get-metadata", "x")) == "not-found"

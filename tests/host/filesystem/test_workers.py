@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from threading import Event
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from airssys.core.errors import WitError
+from airssys.engine.types import Variant
+from airssys.host.filesystem.workers import Workers
+
+from .guest import until
+
+
+class Slow:
+    """Work that takes until the test says otherwise."""
+
+    def __init__(self) -> None:
+        self.began, self.may_end = Event(), Event()
+        self.undone: list[object] = []
+
+    def __call__(self) -> str:
+        self.began.set()
+        self.may_end.wait(10)
+        return "done"
+
+    async def run_cancelled(self, workers: Workers) -> None:
+        """Begin the work, and give up waiting for it."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(workers.run, self, self.undone.append)
+            await anyio.to_thread.run_sync(self.began.wait, 10)
+            tasks.cancel_scope.cancel()
+
+
+async def test_work_is_done_and_its_outcome_returned() -> None:
+    undone: list[object] = []
+
+    assert await Workers().run(lambda: 42, undone.append) == 42
+    with pytest.raises(ZeroDivisionError):
+        await Workers().run(lambda: 1 // 0, undone.append)
+
+    assert undone == []
+
+
+async def test_a_cancelled_caller_does_not_wait_and_the_outcome_is_undone() -> None:
+    slow = Slow()
+
+    with anyio.fail_after(5):
+        await slow.run_cancelled(Workers())
+        assert not slow.may_end.is_set()
+
+    slow.may_end.set()
+    await until(lambda: slow.undone == ["done"])
+
+
+async def test_what_was_done_as_its_caller_went_is_undone_too() -> None:
+    undone: list[object] = []
+    ended = Event()
+
+    def work() -> str:
+        ended.set()
+        return "done"
+
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await Workers().run(work, undone.append)
+
+    # It never began, or its outcome was thrown away: nothing is kept.
+    await until(lambda: not ended.is_set() or undone == ["done"])
+
+
+async def test_only_so_many_calls_are_left_behind() -> None:
+    workers = Workers(most=2)
+    left = [Slow(), Slow()]
+    for slow in left:
+        await slow.run_cancelled(workers)
+
+    with pytest.raises(WitError) as caught:
+        await workers.run(lambda: 42)
+    assert isinstance(caught.value.value, Variant)
+    assert caught.value.value.case == "resource-exhausted"
+
+    for slow in left:
+        slow.may_end.set()
+    await until(lambda: all(slow.undone for slow in left))
+    await until(lambda: workers.left_behind == 0)
+    assert await workers.run(lambda: 42) == 42
+
+
+async def test_work_without_undo_is_let_be_when_its_caller_goes() -> None:
+    workers, slow = Workers(), Slow()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(workers.run, slow)
+        await anyio.to_thread.run_sync(slow.began.wait, 10)
+        tasks.cancel_scope.cancel()
+
+    assert workers.left_behind == 1
+    slow.may_end.set()
+    await until(lambda: workers.left_behind == 0)
