@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -325,6 +326,18 @@ def test_a_chain_made_anew_fails_at_the_head_or_at_the_anchor(tmp_path: Path) ->
     assert verify(mine, anchor=records(mine)[2]["hash"]).problem is None
 
 
+def test_a_line_made_anew_does_not_fit_the_next(tmp_path: Path) -> None:
+    path = write(tmp_path / "audit.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    values = {**records(path)[1], "component": "innocent"}
+    del values["hash"]
+    forged = canonical({**values, "hash": Seal().hash(canonical(values))})
+
+    path.write_bytes(b"".join([lines[0], forged.encode() + b"\n", *lines[2:]]))
+
+    assert "audit.jsonl:3: does not follow on record 2" in str(verify(path).problem)
+
+
 def test_without_the_key_a_chain_cannot_be_made_anew(tmp_path: Path) -> None:
     path = write(tmp_path / "audit.jsonl", seal=Seal(KEY))
     head = head_of(path).read_bytes()
@@ -579,7 +592,7 @@ def test_opening_a_log_again_does_not_hide_what_was_done_to_it(
 
     write(path, 1)
 
-    assert results_of_whole_lines(path)[-4:] == [
+    assert [record.result for record in whole(path)][-4:] == [
         *("damaged", "opened", "denied", "closed")
     ]
     if harm is not replace_the_last:
@@ -588,13 +601,11 @@ def test_opening_a_log_again_does_not_hide_what_was_done_to_it(
     assert "audit log" in caplog.text
 
 
-def results_of_whole_lines(path: Path) -> list[str]:
+def whole(path: Path) -> list[Record]:
     found = []
     for line in path.read_bytes().splitlines():
-        try:
-            found.append(Record.parse(line, None).result)
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            found.append(Record.parse(line, None))
     return found
 
 
@@ -761,6 +772,7 @@ async def test_what_never_could_be_written_is_counted(
     assert verify(path).problem is None
     audit.event(denial())
     assert audit.lost == 4, "a closed log writes nothing"
+    await audit.flush()
 
 
 async def test_a_strict_log_that_fails_ends_the_block(tmp_path: Path) -> None:
@@ -812,6 +824,68 @@ async def test_more_than_can_wait_is_counted_in_the_log(
     assert lost["resource"] == "7"
     assert results(path).count("denied") == 4
     assert verify(path).problem is None
+
+
+async def test_a_record_that_cannot_be_harms_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "_RETRY", 0.001)
+    path, times = tmp_path / "audit.jsonl", iter([1.0, 1.0, 1e20, 2.0])
+
+    async with open_audit(path, clock=lambda: next(times, 3.0)) as audit:
+        audit.event(denial("in the far future"))
+        audit.event(denial("now"))
+        await audit.flush()
+
+    assert audit.lost == 1
+    assert "cannot be written: " in caplog.text
+    assert [record["resource"] for record in records(path)[1:]] == ["now", "1", ""]
+    assert verify(path).problem is None
+
+
+@pytest.mark.parametrize("step", ["aside", "next"])
+def test_a_file_that_cannot_be_turned_is_turned_later(
+    tmp_path: Path, step: str
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    journal = opened(path, rotate=400)
+    journal.write(entries(1))
+    if step == "aside":
+        obstacle = path.with_name("audit.jsonl.000000000002")
+        obstacle.mkdir()
+        with pytest.raises(FileExistsError, match="is there already"):
+            journal.write(entries(2))
+    else:
+        # As where the next file cannot be opened once the full one is put aside.
+        obstacle = path
+        os.close(journal._file)
+        journal._file = -1
+        path.rename(path.with_name("audit.jsonl.000000000002"))
+        obstacle.mkdir()
+        with pytest.raises(FileExistsError):
+            journal.write(entries(2))
+    assert journal.behind == 2
+
+    obstacle.rmdir()
+    journal.write()
+    journal.close()
+
+    assert results(path).count("denied") == 3
+    assert verify(path).problem is None
+
+
+def test_a_long_torn_text_hides_no_record(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    journal = opened(path)
+    journal.write(entries(2))
+    crash(journal, b"\0" * 5 * LONGEST)
+
+    write(path, 1)
+
+    assert verify(path).problem is None
+    assert [record.result for record in whole(path)] == [
+        *("opened", "denied", "denied", "repaired", "opened", "denied", "closed")
+    ]
 
 
 async def test_options_out_of_range_are_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from attrs import define, field
 
@@ -33,7 +34,7 @@ __all__ = ("AuditLog", "audit_for", "open_audit", "read_key")
 _QUEUE: Final = 50_000
 """Events that may wait for the thread; more are lost, and counted."""
 _BATCH: Final = 1000
-_LONG: Final = 8192
+_LONG: Final = 2048
 """Characters; an event with more is cut before it waits."""
 _RETRY: Final = 1.0
 """Seconds until a file that could not be written is tried again."""
@@ -63,6 +64,8 @@ class AuditLog:
     _closing: threading.Event = field(factory=threading.Event, init=False)
     _failed: threading.Event = field(factory=threading.Event, init=False)
     """Set when a strict log fails, and at the end."""
+    _failure: str = field(default="", init=False)
+    """Why a strict log failed for the first time."""
     _thread: threading.Thread = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -91,6 +94,9 @@ class AuditLog:
 
         As long as the file cannot be written, this does not return.
         """
+        if self._closing.is_set():
+            await anyio.lowlevel.checkpoint()
+            return
         done = threading.Event()
         self._queue.put(done)
         await anyio.to_thread.run_sync(done.wait, abandon_on_cancel=True)
@@ -101,22 +107,22 @@ class AuditLog:
         """Begin to write."""
         self._thread.start()
 
-    def close(self) -> None:
-        """Write all that waits, and end. Blocks."""
+    async def close(self) -> None:
+        """Write all that waits, and end."""
+        # From here on nothing more is put into the queue: the thread ends with it.
         self._closing.set()
         self._queue.put(None)
-        self._thread.join()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._thread.join)
 
     def _run(self) -> None:
-        try:
-            while self._write_batch():
-                pass
-            self._finish()
-        finally:
-            self._failed.set()
+        while not (self._closing.is_set() and self._queue.empty()):
+            self._write_batch()
+        self._finish()
+        self._failed.set()
 
-    def _write_batch(self) -> bool:
-        """Write what there is, at least one thing; tell whether to go on."""
+    def _write_batch(self) -> None:
+        """Write what there is, at least one thing."""
         batch = [self._queue.get()]
         with suppress(Empty):
             while len(batch) < _BATCH:
@@ -133,7 +139,6 @@ class AuditLog:
         for each in batch:
             if isinstance(each, threading.Event):
                 each.set()
-        return None not in batch
 
     def _lost(self, count: int) -> Entry:
         reason = f"{count} records were lost: more happened than could be written"
@@ -145,7 +150,7 @@ class AuditLog:
             last = self._closing.is_set()
             try:
                 self._journal.write(entries)
-            except (OSError, AuditError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on
                 entries = ()
                 self._fail(error)
             else:
@@ -161,7 +166,10 @@ class AuditLog:
                 "audit log %s cannot be written: %s", self.path, error
             )
         self.problem = str(error)
-        if self._strict:
+        if not isinstance(error, OSError):
+            self.lost += 1  # a record that cannot be; the others are tried again
+        if self._strict and not self._failure:
+            self._failure = self.problem
             self._failed.set()
 
     def _recover(self) -> None:
@@ -174,7 +182,7 @@ class AuditLog:
     def _finish(self) -> None:
         try:
             self._journal.close()
-        except (OSError, AuditError) as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
             self.lost += self._journal.behind
             logging.getLogger("airssys").error(  # noqa: TRY400 - it was told
@@ -188,8 +196,8 @@ class AuditLog:
             AuditError: It did.
         """
         await anyio.to_thread.run_sync(self._failed.wait, abandon_on_cancel=True)
-        if self.problem:
-            raise AuditError(str(self.path), self.problem)
+        if self._failure:
+            raise AuditError(str(self.path), self._failure)
 
 
 def _long(event: _Told) -> bool:
@@ -305,8 +313,7 @@ async def open_audit(
         else:
             yield log
     finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(log.close)
+        await log.close()
 
 
 @asynccontextmanager
