@@ -226,6 +226,125 @@ failed(string) }``
 
 
 @frozen
+class StorageErrorNotFound:
+    """The case ``not-found`` of `StorageError`."""
+
+    value: str
+
+
+@frozen
+class StorageErrorQuotaExceeded:
+    """The case ``quota-exceeded`` of `StorageError`."""
+
+    value: str
+
+
+@frozen
+class StorageErrorInvalidKey:
+    """The case ``invalid-key`` of `StorageError`."""
+
+    value: str
+
+
+@frozen
+class StorageErrorDenied:
+    """The case ``denied`` of `StorageError`."""
+
+    value: str
+
+
+@frozen
+class StorageErrorIoError:
+    """The case ``io-error`` of `StorageError`."""
+
+    value: str
+
+
+StorageError: TypeAlias = (
+    StorageErrorNotFound
+    | StorageErrorQuotaExceeded
+    | StorageErrorInvalidKey
+    | StorageErrorDenied
+    | StorageErrorIoError
+)
+"""``variant storage-error { not-found(string), quota-exceeded(string),
+invalid-key(string), denied(string), io-error(string) }``
+"""
+
+
+@frozen
+class StorageUsage:
+    """``record storage-usage { used-bytes: u64, quota-bytes: option<u64>, key-count:
+    u64 }``
+    """
+
+    used_bytes: int
+    quota_bytes: int | None
+    key_count: int
+
+
+@frozen
+class PermissionResultGranted:
+    """The case ``granted`` of `PermissionResult`."""
+
+
+@frozen
+class PermissionResultDenied:
+    """The case ``denied`` of `PermissionResult`."""
+
+    value: str
+
+
+PermissionResult: TypeAlias = PermissionResultGranted | PermissionResultDenied
+"""``variant permission-result { granted, denied(string) }``"""
+
+
+class CapabilitySection(enum.StrEnum):
+    """``enum capability-section { filesystem, network, storage, messaging, process,
+    custom }``
+    """
+
+    FILESYSTEM = "filesystem"
+    NETWORK = "network"
+    STORAGE = "storage"
+    MESSAGING = "messaging"
+    PROCESS = "process"
+    CUSTOM = "custom"
+
+
+@frozen
+class Capability:
+    """``record capability { section: capability-section, action: string, pattern:
+    string, expires: option<timestamp> }``
+    """
+
+    section: CapabilitySection
+    action: str
+    pattern: str
+    expires: Timestamp | None
+
+
+@frozen
+class CapabilityErrorAccessDenied:
+    """The case ``access-denied`` of `CapabilityError`."""
+
+    value: str
+
+
+@frozen
+class CapabilityErrorInvalidArgument:
+    """The case ``invalid-argument`` of `CapabilityError`."""
+
+    value: str
+
+
+CapabilityError: TypeAlias = (
+    CapabilityErrorAccessDenied | CapabilityErrorInvalidArgument
+)
+"""``variant capability-error { access-denied(string), invalid-argument(string) }``"""
+
+
+@frozen
 class ResourceLimits:
     """``record resource-limits { memory-bytes: u64, fuel: option<u64>, timeout-ms:
     option<u64>, payload-bytes: option<u64> }``
@@ -451,6 +570,129 @@ class Messaging(Protocol):
         ...
 
 
+class Storage(Protocol):
+    """What a host offers as ``airssys:core/storage@1.0.0``: see `offer_storage`."""
+
+    def get(self, call: Call, key: str, /) -> Answer[bytes | None]:
+        """``get: func(key: string) -> result<option<list<u8>>, storage-error>``
+
+        Raises:
+            WitError: Its value is of type ``StorageError``.
+        """
+        ...
+
+    def set(self, call: Call, key: str, value: bytes, /) -> Answer[None]:
+        """``set: func(key: string, value: list<u8>) -> result<_, storage-error>``
+
+        Raises:
+            WitError: Its value is of type ``StorageError``.
+        """
+        ...
+
+    def delete(self, call: Call, key: str, /) -> Answer[None]:
+        """``delete: func(key: string) -> result<_, storage-error>``
+
+        Raises:
+            WitError: Its value is of type ``StorageError``.
+        """
+        ...
+
+    def exists(self, call: Call, key: str, /) -> Answer[bool]:
+        """``exists: func(key: string) -> result<bool, storage-error>``
+
+        Raises:
+            WitError: Its value is of type ``StorageError``.
+        """
+        ...
+
+    def list_keys(self, call: Call, prefix: str | None, /) -> Answer[Sequence[str]]:
+        """``list-keys: func(prefix: option<string>) -> result<list<string>,
+        storage-error>``
+
+        Raises:
+            WitError: Its value is of type ``StorageError``.
+        """
+        ...
+
+    def usage(self, call: Call, /) -> Answer[StorageUsage]:
+        """``usage: func() -> result<storage-usage, storage-error>``
+
+        Raises:
+            WitError: Its value is of type ``StorageError``.
+        """
+        ...
+
+    def compare_and_set(
+        self, call: Call, key: str, expected: bytes | None, value: bytes, /
+    ) -> Answer[bool]:
+        """``compare-and-set: func(key: string, expected: option<list<u8>>, value:
+        list<u8>) -> result<bool, storage-error>``
+
+        Raises:
+            WitError: Its value is of type ``StorageError``.
+        """
+        ...
+
+
+class Permissions(Protocol):
+    """What a host offers as ``airssys:core/permissions@1.0.0``: see
+    `offer_permissions`.
+    """
+
+    def check_file_read(self, call: Call, path: str, /) -> Answer[PermissionResult]:
+        """``check-file-read: func(path: string) -> permission-result``"""
+        ...
+
+    def check_file_write(self, call: Call, path: str, /) -> Answer[PermissionResult]:
+        """``check-file-write: func(path: string) -> permission-result``"""
+        ...
+
+    def check_file_delete(self, call: Call, path: str, /) -> Answer[PermissionResult]:
+        """``check-file-delete: func(path: string) -> permission-result``"""
+        ...
+
+    def check_directory_list(
+        self, call: Call, path: str, /
+    ) -> Answer[PermissionResult]:
+        """``check-directory-list: func(path: string) -> permission-result``"""
+        ...
+
+    def check_network_outbound(
+        self, call: Call, host: str, port: int, /
+    ) -> Answer[PermissionResult]:
+        """``check-network-outbound: func(host: string, port: u16) ->
+        permission-result``
+        """
+        ...
+
+    def check_storage_access(
+        self, call: Call, namespace: str, /
+    ) -> Answer[PermissionResult]:
+        """``check-storage-access: func(namespace: string) -> permission-result``"""
+        ...
+
+
+class Capabilities(Protocol):
+    """What a host offers as ``airssys:core/capabilities@1.0.0``: see
+    `offer_capabilities`.
+    """
+
+    def granted(self, call: Call, /) -> Answer[Sequence[Capability]]:
+        """``granted: func() -> list<capability>``"""
+        ...
+
+    def check(
+        self, call: Call, section: CapabilitySection, action: str, target: str, /
+    ) -> Answer[None]:
+        """``check: func(section: capability-section, action: string, target: string)
+        -> result<_, capability-error>``
+
+        Raises:
+            WitError: Its value is of type ``CapabilityError``.
+        """
+        ...
+
+
 class ComponentLifecycle:
     """What a component exports as ``airssys:core/component-lifecycle@1.0.0``."""
 
@@ -540,6 +782,12 @@ world component {
     variant component-error { initialization-failed(string), configuration-invalid(string), resource-exhausted(string), internal-error(string), not-found(string) }
     variant messaging-error { component-not-found(string), mailbox-full(string), timeout, invalid-message(string), denied(string), cycle(string), stopped(string), failed(string) }
     type request-id = string;
+    variant storage-error { not-found(string), quota-exceeded(string), invalid-key(string), denied(string), io-error(string) }
+    record storage-usage { used-bytes: u64, quota-bytes: option<u64>, key-count: u64 }
+    variant permission-result { granted, denied(string) }
+    enum capability-section { filesystem, network, storage, messaging, process, custom }
+    record capability { section: capability-section, action: string, pattern: string, expires: option<timestamp> }
+    variant capability-error { access-denied(string), invalid-argument(string) }
     record resource-limits { memory-bytes: u64, fuel: option<u64>, timeout-ms: option<u64>, payload-bytes: option<u64> }
     record component-config { env-vars: list<tuple<string, string>>, config-data: list<tuple<string, string>>, resource-limits: resource-limits }
     record execution-context { request-id: string, timeout-ms: option<u64>, caller: option<component-id> }
@@ -569,6 +817,30 @@ world component {
     publish: func(topic: string, payload: list<u8>) -> result<_, messaging-error>;
     subscribe: func(pattern: string) -> result<_, messaging-error>;
     unsubscribe: func(pattern: string) -> result<_, messaging-error>;
+  }
+  import airssys:core/storage@1.0.0: interface {
+    use airssys:core/types@1.0.0.{payload, storage-error, storage-usage};
+    get: func(key: string) -> result<option<list<u8>>, storage-error>;
+    set: func(key: string, value: list<u8>) -> result<_, storage-error>;
+    delete: func(key: string) -> result<_, storage-error>;
+    exists: func(key: string) -> result<bool, storage-error>;
+    list-keys: func(prefix: option<string>) -> result<list<string>, storage-error>;
+    usage: func() -> result<storage-usage, storage-error>;
+    compare-and-set: func(key: string, expected: option<list<u8>>, value: list<u8>) -> result<bool, storage-error>;
+  }
+  import airssys:core/permissions@1.0.0: interface {
+    use airssys:core/types@1.0.0.{permission-result};
+    check-file-read: func(path: string) -> permission-result;
+    check-file-write: func(path: string) -> permission-result;
+    check-file-delete: func(path: string) -> permission-result;
+    check-directory-list: func(path: string) -> permission-result;
+    check-network-outbound: func(host: string, port: u16) -> permission-result;
+    check-storage-access: func(namespace: string) -> permission-result;
+  }
+  import airssys:core/capabilities@1.0.0: interface {
+    use airssys:core/types@1.0.0.{capability, capability-section, capability-error};
+    granted: func() -> list<capability>;
+    check: func(section: capability-section, action: string, target: string) -> result<_, capability-error>;
   }
   export airssys:core/component-lifecycle@1.0.0: interface {
     use airssys:core/types@1.0.0.{component-config, component-error, component-metadata, execution-context, execution-error, health-status, message, payload, request-id};
@@ -613,6 +885,24 @@ _BINDINGS = Bindings(
             MessagingErrorStopped,
             MessagingErrorFailed,
         ),
+        "import airssys:core/types@1.0.0#storage-error": (
+            StorageErrorNotFound,
+            StorageErrorQuotaExceeded,
+            StorageErrorInvalidKey,
+            StorageErrorDenied,
+            StorageErrorIoError,
+        ),
+        "import airssys:core/types@1.0.0#storage-usage": StorageUsage,
+        "import airssys:core/types@1.0.0#permission-result": (
+            PermissionResultGranted,
+            PermissionResultDenied,
+        ),
+        "import airssys:core/types@1.0.0#capability-section": CapabilitySection,
+        "import airssys:core/types@1.0.0#capability": Capability,
+        "import airssys:core/types@1.0.0#capability-error": (
+            CapabilityErrorAccessDenied,
+            CapabilityErrorInvalidArgument,
+        ),
         "import airssys:core/types@1.0.0#resource-limits": ResourceLimits,
         "import airssys:core/types@1.0.0#component-config": ComponentConfig,
         "import airssys:core/types@1.0.0#execution-context": ExecutionContext,
@@ -635,6 +925,21 @@ def offer_host_services(implementation: HostServices, /) -> HostInterface:
 def offer_messaging(implementation: Messaging, /) -> HostInterface:
     """Offer an object's methods as ``airssys:core/messaging@1.0.0``."""
     return _BINDINGS.offer("airssys:core/messaging@1.0.0", implementation)
+
+
+def offer_storage(implementation: Storage, /) -> HostInterface:
+    """Offer an object's methods as ``airssys:core/storage@1.0.0``."""
+    return _BINDINGS.offer("airssys:core/storage@1.0.0", implementation)
+
+
+def offer_permissions(implementation: Permissions, /) -> HostInterface:
+    """Offer an object's methods as ``airssys:core/permissions@1.0.0``."""
+    return _BINDINGS.offer("airssys:core/permissions@1.0.0", implementation)
+
+
+def offer_capabilities(implementation: Capabilities, /) -> HostInterface:
+    """Offer an object's methods as ``airssys:core/capabilities@1.0.0``."""
+    return _BINDINGS.offer("airssys:core/capabilities@1.0.0", implementation)
 
 
 class Exports:
