@@ -104,10 +104,16 @@ def _explained(error: OSError | ValueError) -> tuple[Case, str]:
         case ssl.SSLEOFError():
             return "connection-reset", "the peer broke off in the middle of TLS"
         case ssl.SSLError():
-            return "tls-error", (error.reason or "the peer breaks its rules").lower()
+            return "tls-error", _reason(error)
         case TimeoutError() if error.errno is None:
             return "connection-timeout", "it took too long"
         case OSError(errno=int(number)):
             return _BY_NUMBER.get(number, "io-error"), os.strerror(number).lower()
         case _:
             return "io-error", str(error)
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """Return OpenSSL's own words, such as ``wrong version number``."""
+    reason: str | None = getattr(error, "reason", None)
+    return (reason or "the peer breaks its rules").lower().replace("_", " ")

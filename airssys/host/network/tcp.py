@@ -197,7 +197,10 @@ class TcpSocket(OwnedSocket):
         if self.ended:
             return b""
         count = min(most, share.piece)
-        got = await self.ready(lambda: self.raw.recv(count), readable)
+        try:
+            got = await self.ready(lambda: self.raw.recv(count), readable)
+        except ssl.SSLZeroReturnError:  # both sides have said goodbye
+            got, self.ended = b"", True
         share.charge(len(got))
         self.used = anyio.current_time()
         self.received += len(got)

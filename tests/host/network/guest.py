@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import anyio
 import pytest
 from attrs import define, field
 
-from airssys.abc import Standing
+from airssys.abc import HostInterface, Standing
 from airssys.core.budget import Budget
 from airssys.core.capability import Grants, NetworkGrants
 from airssys.core.errors import WitError
@@ -167,6 +167,27 @@ OPTIONS = (
 )
 
 
+_Offered: TypeAlias = tuple[tuple[HostInterface, ...], Gate, Recorder]
+_kept: dict[float, _Offered] = {}
+
+
+def _offered(
+    names: Mapping[str, Any] | Resolver, tls: Tls | None, longest: float
+) -> _Offered:
+    """Make the interfaces; the usual ones once, as linking takes longer than a test."""
+    usual = names is NAMES and tls is None
+    if usual and longest in _kept:
+        _kept[longest][2].events.clear()
+        return _kept[longest]
+    recorder = Recorder()
+    gate = Gate(recorder)
+    resolver = FixedResolver(names) if isinstance(names, Mapping) else names
+    made = network(gate, resolver=resolver, tls=tls, longest=longest), gate, recorder
+    if usual:
+        _kept[longest] = made
+    return made
+
+
 @asynccontextmanager
 async def on_network(
     granted: Grants = ALL,
@@ -177,10 +198,7 @@ async def on_network(
     longest: float = 5.0,
 ) -> AsyncIterator[Guest]:
     """Run a guest that may do what it was granted; by default much on loopback."""
-    recorder = Recorder()
-    gate = Gate(recorder)
-    resolver = FixedResolver(names) if isinstance(names, Mapping) else names
-    offered = network(gate, resolver=resolver, tls=tls, longest=longest)
+    offered, gate, recorder = _offered(names, tls, longest)
     budget = None if quota is None else Budget("acme/guest", quota)
     standing = Standing(granted, budget)
     with anyio.fail_after(10):
