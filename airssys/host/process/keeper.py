@@ -41,8 +41,8 @@ RLIMITS: Final[Mapping[str, int]] = {
 """The kernel's limits on each process, by the names of `ProcessLimits`."""
 _SOON: Final = 0.02
 """Seconds between two looks at how many processes there can be at the most."""
-_WEIGH: Final = 0.5
-"""Seconds between two sums of the memory they use."""
+_WEIGH: Final = (0.05, 0.5)
+"""Seconds between two sums of the memory they use: at first, and later on."""
 _STDIO: Final = 3
 _SCRIPT: Final = 3
 """What a program finds open besides its streams: the script it is to run."""
@@ -95,6 +95,7 @@ class Keeper:
         self.counted = 0
         self.newest = proc.newest_pid()
         self.weighed = time.monotonic()
+        self.weighs = _WEIGH[0]
         self.report = -1
 
     # --- its life -----------------------------------------------------------------
@@ -242,7 +243,7 @@ class Keeper:
         """Return for how many milliseconds nothing need be watched."""
         if "processes" in self.limits:
             return _SOON * 1000
-        return _WEIGH * 1000 if "memory" in self.limits else None
+        return self.weighs * 1000 if "memory" in self.limits else None
 
     def watch(self) -> None:
         """End the tree where it has more processes, or memory, than it may."""
@@ -252,12 +253,13 @@ class Keeper:
         # No more processes can be there than were counted and came to be since.
         more = newest - self.newest
         many = most and (more < 0 or self.counted + more > most)
-        weigh = "memory" in self.limits and now >= self.weighed + _WEIGH
+        weigh = "memory" in self.limits and now >= self.weighed + self.weighs
         if not many and not weigh:
             return
         self.newest = newest
         found = [each for each in proc.descendants(os.getpid()) if each.state != "Z"]
         self.counted, self.weighed = len(found), now
+        self.weighs = min(2 * self.weighs, _WEIGH[1])
         if most and len(found) > most:
             self.exceeded = "processes"
         elif weigh and sum(each.memory for each in found) > self.limits["memory"]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import anyio
 from attrs import define
 
-from airssys.abc import Standing
+from airssys.abc import Call, Standing
 from airssys.core.budget import Budget
 from airssys.core.capability import FilesystemGrants, Grants, ProcessGrants
 from airssys.core.errors import WitError
@@ -87,6 +87,10 @@ class Guest:
 
     async def __call__(self, function: str, *args: Any) -> Any:
         return await self.relay(function, *args)
+
+    def call(self, function: str) -> Call:
+        """Return a call as the guest's own."""
+        return Call("acme/guest", "", function, self.standing)
 
     async def of(self, child: Child, method: str, *args: Any) -> Any:
         return await self.relay(f"lifecycle#[method]child.{method}", child, *args)
