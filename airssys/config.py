@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from .core.admission import HostSections, admit
 from .core.capability import Grants
@@ -20,6 +21,7 @@ from .core.errors import ManifestError
 from .core.limits import MIB
 from .core.lines import Path as Place
 from .core.manifest import CEILING, LEAST_MEMORY
+from .core.pattern import Kind, Pattern
 from .core.rules import Bytes, Count, Folder, Id, Seconds
 from .core.schema import Problem, json_schema, parse_toml, refuse, structured
 from .core.units import parse_size, show_size
@@ -173,7 +175,10 @@ def load_config(
     config, _ = structured(_merged(table, given), HostConfig)
     if problems or config is None:
         raise ManifestError(source, tuple(problems))
-    return config
+    try:
+        return evolve(config, forbidden=_resolved(config.forbidden))
+    except ValueError as error:
+        raise ManifestError(source, (f"{error} @ forbidden",)) from None
 
 
 def host_schema() -> dict[str, object]:
@@ -197,6 +202,31 @@ def _resolve(table: object, key: str, folder: Path) -> None:
     path = table.get(key) if isinstance(table, dict) else None
     if isinstance(table, dict) and isinstance(path, str) and path:
         table[key] = str(folder / path)
+
+
+def _resolved(forbidden: HostSections) -> HostSections:
+    """Forbid the real paths too, where forbidden ones lead through symlinks."""
+    files, process = forbidden.filesystem, forbidden.process
+    if files is not None:
+        lists = {key.name: getattr(files, key.name) for key in fields(type(files))}
+        files = evolve(files, **{name: _real(lists[name]) for name in lists})
+    if process is not None:
+        process = evolve(process, spawn=_real(process.spawn))
+    return evolve(forbidden, filesystem=files, process=process)
+
+
+def _real(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
+    found = []
+    for pattern in patterns:
+        found.append(pattern)
+        for front, rest in pattern.fronts:
+            # Where it loops this goes as far as it can; Path.resolve may raise.
+            real = os.path.realpath(front) if front else front
+            if real != front:
+                # What is a wildcard in patterns is only a character in a path.
+                text = re.sub(r"[][*?{}]", "?", real.rstrip("/")) + rest or "/"
+                found.append(Pattern.parse(text, Kind.PATH))
+    return tuple(dict.fromkeys(found))
 
 
 def _variables(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:

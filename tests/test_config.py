@@ -18,10 +18,13 @@ from airssys.config import (
 )
 from airssys.core.admission import HostSections
 from airssys.core.capability import (
+    Filesystem,
     FilesystemGrants,
     Grants,
     Network,
     NetworkGrants,
+    Process,
+    ProcessGrants,
 )
 from airssys.core.errors import ManifestError
 
@@ -161,6 +164,45 @@ def test_a_host_admits_grants_below_its_ceiling(file: Path) -> None:
     assert HostConfig().admit(wanted) == wanted
     with pytest.raises(ManifestError, match=r"connect to 'b\.com:443'.*ceiling"):
         config.admit(Grants(network=NetworkGrants(outbound=["b.com:443"])))
+
+
+def test_what_is_forbidden_by_a_symlink_is_so_by_its_real_path(tmp_path: Path) -> None:
+    real = tmp_path.resolve() / "re[a]l"
+    (real / "bin").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(real)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "root").symlink_to("/")
+    host = tmp_path / "host.toml"
+    host.write_text(
+        f"""[forbidden]
+filesystem.read = ["{tmp_path}/{{link,loop}}/*", "/usr/*", "{tmp_path}/root"]
+process.spawn = ["{tmp_path}/link/bin/sh"]
+"""
+    )
+    everything = Grants(
+        filesystem=FilesystemGrants(read=["/**"]), process=ProcessGrants(spawn=["/**"])
+    )
+
+    held = load_config(host, environ={}).admit(everything)
+
+    assert held.check(Filesystem("read", f"{tmp_path}/link/x")) is not None
+    assert held.check(Filesystem("read", f"{real}/x")) is not None
+    assert held.check(Filesystem("read", f"{real}/x/y")) is None
+    assert held.check(Filesystem("read", "/")) is not None
+    assert held.check(Process("spawn", f"{real}/bin/sh")) is not None
+    assert held.check(Process("spawn", f"{real}/bin/cat")) is None
+
+
+def test_a_forbidden_path_must_lead_somewhere_that_can_be_written(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a\nb").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a\nb")
+    host = tmp_path / "host.toml"
+    host.write_text(f"forbidden.filesystem.read = ['{tmp_path}/link/*']\n")
+
+    with pytest.raises(ManifestError, match="must be printable @ forbidden"):
+        load_config(host, environ={})
 
 
 def test_the_environment_can_name_the_file(file: Path) -> None:

@@ -104,7 +104,7 @@ async def open_component(
             return (
                 artifact.component,
                 manifest.limits,
-                manifest.grants,
+                settings.admit(manifest.grants, source=str(artifact.path)),
                 dict(manifest.config),
             )
         case Kind.TREE | Kind.HOST:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,16 +12,15 @@ from attrs import frozen
 
 from ..artifact import Artifact, check_actor, load
 from ..config import HostConfig, load_config
-from ..core.errors import (
-    AirssysError,
-    InvalidComponent,
-    ManifestError,
-)
+from ..core.capability import Grants
+from ..core.errors import AirssysError, InvalidComponent, ManifestError
+from ..core.manifest import Manifest
+from ..core.pattern import Pattern
 from ..core.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
+from ..core.units import show_moment
 from ..engine.component import Engine
 from ..engine.types import InstanceType
-from ..host.host_services import HOST_SERVICES
-from ..host.messaging import MESSAGING
+from ..signatures import SIGNATURES
 from ..system import engine_for
 from ..trees import find_function
 from .failure import BadInput, Status, explain
@@ -32,11 +33,12 @@ def check(*manifests: Path, config: Path | None = None) -> int:
     """Check manifests, tree files and host files, and print every problem.
 
     Components are loaded: digest, world and imports are checked too. So are the
-    components of a tree, and that its Python actors can be imported.
+    components of a tree, and that its Python actors can be imported. Grants that have
+    expired, and those over paths that lead through a symlink, are warned of.
 
     Args:
         manifests: Component.toml files, or folders with one; tree files; host files.
-        config: The host file whose memory ceiling holds.
+        config: The host file, whose ceilings on memory and capabilities hold.
     """
     if not manifests:
         raise BadInput("give at least one file to check")
@@ -46,16 +48,31 @@ def check(*manifests: Path, config: Path | None = None) -> int:
 
 
 async def _check(checks: _Checks, paths: tuple[Path, ...]) -> int:
-    count = 0
+    failed = False
     for path in paths:
-        found = False
-        async for problem in checks.problems(path):
-            print(problem)
-            found = True
-            count += 1
-        if not found:
+        problems = 0
+        async for found in checks.findings(path):
+            print(found)
+            problems += not found.warning
+        if not problems:
             print(f"{path}: no problems")
-    return Status.FAILED if count else Status.DONE
+        failed = failed or problems > 0
+    return Status.FAILED if failed else Status.DONE
+
+
+@frozen
+class _Finding:
+    """What there is to say of a file."""
+
+    where: object
+    """The file; empty where the text says it."""
+    text: str
+    warning: bool = False
+    """Whether it can be meant so."""
+
+    def __str__(self) -> str:
+        text = f"warning: {self.text}" if self.warning else self.text
+        return f"{self.where}: {text}" if self.where else text
 
 
 @frozen
@@ -65,59 +82,98 @@ class _Checks:
     settings: HostConfig
     engine: Engine
 
-    async def problems(self, path: Path) -> AsyncIterator[str]:
-        """Yield every problem, with its place."""
+    async def findings(self, path: Path) -> AsyncIterator[_Finding]:
+        """Yield every problem, with its place, and every warning."""
         try:
             kind = kind_of(path)
             match kind:
                 case Kind.COMPONENT:
-                    for problem in self._artifact(await self._load(path)):
-                        yield f"{path}: {problem}"
+                    artifact = await self._load(path)
+                    for found in self._artifact(path, artifact, artifact.manifest):
+                        yield found
                 case Kind.TREE:
-                    async for problem in self._tree(read_tree(path), path.parent):
-                        yield problem
+                    async for found in self._tree(read_tree(path), path.parent):
+                        yield found
                 case Kind.HOST:
-                    load_config(path, environ={})
+                    ceiling = load_config(path, environ={}).capabilities
+                    for found in _symlinked(path, ceiling.grants()):
+                        yield found
                 case Kind.CODE:
                     await self.engine.load(path)
         except (AirssysError, OSError) as error:
-            for problem in _told(path, error):
-                yield problem
+            for found in _told(path, error):
+                yield found
 
     async def _load(self, path: Path) -> Artifact:
         return await load(path, engine=self.engine, ceiling=self.settings.ceiling)
 
-    def _artifact(self, artifact: Artifact) -> Iterator[str]:
-        component, grants = artifact.component, artifact.manifest.grants
+    def _artifact(
+        self, path: Path, artifact: Artifact, manifest: Manifest
+    ) -> Iterator[_Finding]:
+        """Check a component under its manifest, or under what a tree left of it."""
+        component = artifact.component
         try:
             check_actor(component)
         except InvalidComponent as error:
-            yield str(error)
+            yield _Finding(path, str(error))
+        grants = manifest.grants
+        try:
+            grants = self.settings.admit(grants, source=str(path))
+        except ManifestError as error:
+            yield from _told(path, error)
         for name, extern in component.imports.items():
             bare = not isinstance(extern, InstanceType) or not any(extern.functions())
-            if not bare and name not in _OFFERED and not grants.offers(name):
-                yield (
+            granted = name.partition("@")[0] in grants.interfaces
+            if not bare and name not in SIGNATURES and not granted:
+                yield _Finding(
+                    path,
                     f"component {component.name!r} imports {name!r}, which is neither "
-                    f"of airssys ({', '.join(map(repr, _OFFERED))}) nor granted "
-                    "under capabilities.custom"
+                    "of airssys nor granted under capabilities.custom",
                 )
+        now = time.time()
+        for section, end in grants.expires.items():
+            if now >= end:
+                yield _Finding(
+                    path,
+                    f"the grants of {section!r} expired at {show_moment(end)}",
+                    warning=True,
+                )
+        yield from _symlinked(path, grants)
 
-    async def _tree(self, tree: Tree, folder: Path) -> AsyncIterator[str]:
+    async def _tree(self, tree: Tree, folder: Path) -> AsyncIterator[_Finding]:
         for node in _leaves(tree.root):
             try:
                 if isinstance(node, ActorNode):
                     find_function(node.actor, folder, source=tree.source)
                     continue
-                artifact = await self._load(folder / node.component)
-                tree.narrow(node, artifact.manifest)
-                for problem in self._artifact(artifact):
-                    yield f"{folder / node.component}: {problem}"
+                path = folder / node.component
+                artifact = await self._load(path)
+                manifest = tree.narrow(node, artifact.manifest)
+                for found in self._artifact(path, artifact, manifest):
+                    yield found
             except (AirssysError, OSError) as error:
-                for problem in _told(folder, error):
-                    yield problem
+                for found in _told(folder, error):
+                    yield found
 
 
-_OFFERED = (HOST_SERVICES, MESSAGING)
+def _symlinked(path: Path, grants: Grants) -> Iterator[_Finding]:
+    """Warn of patterns that begin with a symlink: real paths are what is matched."""
+    patterns = (
+        pattern
+        for section, action, pattern in grants
+        if section == "filesystem" or (section, action) == ("process", "spawn")
+    )
+    for pattern in dict.fromkeys(patterns):
+        assert isinstance(pattern, Pattern)
+        for front, rest in pattern.fronts:
+            real = os.path.realpath(front) if front else front
+            if real != front:
+                yield _Finding(
+                    path,
+                    f"{front + rest!r} leads through a symlink, and real paths are "
+                    f"what is matched: write {real + rest!r}",
+                    warning=True,
+                )
 
 
 def _leaves(node: Node) -> Iterator[ComponentNode | ActorNode]:
@@ -128,9 +184,9 @@ def _leaves(node: Node) -> Iterator[ComponentNode | ActorNode]:
         yield from _leaves(child)
 
 
-def _told(path: Path, error: Exception) -> Iterator[str]:
+def _told(path: Path, error: Exception) -> Iterator[_Finding]:
     if isinstance(error, ManifestError):
-        yield from (f"{error.source}: {problem}" for problem in error.problems)
+        yield from (_Finding(error.source, problem) for problem in error.problems)
         return
     text, _ = explain(error)
-    yield text if text.startswith(str(path)) else f"{path}: {text}"
+    yield _Finding("" if text.startswith(str(path)) else path, text)

@@ -122,12 +122,12 @@ class _Job:
     picture: RenderableType = ""
 
 
-_Prepare = Callable[[Path, bool, int], Awaitable[_Job]]
+_Prepare = Callable[[Path, bool, HostConfig], Awaitable[_Job]]
 
 
-async def _prepare_tree(path: Path, keep: bool, ceiling: int) -> _Job:  # noqa: FBT001
+async def _prepare_tree(path: Path, keep: bool, settings: HostConfig) -> _Job:  # noqa: FBT001
     tree = read_tree(path)
-    drawn = await picture(tree, path.parent, ceiling)
+    drawn = await picture(tree, path.parent, settings)
     if keep:
         tree = evolve(tree, root=_never_ending(tree.root))
 
@@ -145,8 +145,8 @@ def _never_ending(root: SupervisorNode) -> SupervisorNode:
     return evolve(root, auto_shutdown=AutoShutdown.NEVER, children=children)
 
 
-async def _prepare_component(path: Path, keep: bool, ceiling: int) -> _Job:  # noqa: FBT001
-    _, manifest = await load_manifest(path, ceiling=ceiling)
+async def _prepare_component(path: Path, keep: bool, settings: HostConfig) -> _Job:  # noqa: FBT001
+    _, manifest = await load_manifest(path, ceiling=settings.ceiling)
     name = str(manifest.name)
     ends = manifest.supervision.restart is not Restart.PERMANENT and not keep
 
@@ -195,11 +195,11 @@ class _Show:
 
     async def perform(self, prepare: _Prepare, path: Path, keep: bool) -> None:  # noqa: FBT001
         """Run the job to its end."""
-        job = await prepare(path, keep, self.settings.ceiling)
+        job = await prepare(path, keep, self.settings)
         self._significant = job.significant
         self.screen.make_room(job.names)
         if job.picture and not self.watch:
-            self.live.console.print(job.picture, soft_wrap=True)
+            self.live.console.print(job.picture)
             self.live.console.print()
         try:
             async with anyio.create_task_group() as nursery:

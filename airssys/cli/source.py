@@ -14,7 +14,8 @@ __all__ = ("Kind", "kind_of", "read_text", "read_tree")
 
 _MANIFEST = "Component.toml"
 _CODE = {".wasm", ".wat"}
-_MANIFEST_KEYS = {"package", "component", "resources", "capabilities", "supervision"}
+# Not the capabilities, which a host file has too.
+_MANIFEST_KEYS = {"package", "component", "resources", "supervision"}
 _TREE_KEYS = {"supervisor", "child", "message"}
 
 

