@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import importlib
+import re
+import shutil
+import subprocess
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -86,6 +90,20 @@ async def test_the_types_are_those_of_the_wit(
 @pytest.mark.parametrize("package", packages()[1:], ids=lambda package: package.name)
 def test_an_extension_brings_the_text_of_the_core(package: Package) -> None:
     assert (package.folder / CORE_DEPS).read_text() == core_deps()
+
+
+def test_a_guest_may_have_a_world_of_several_extensions(tmp_path: Path) -> None:
+    tools = wasm_tools()
+    if tools is None:
+        pytest.skip("needs the extra 'guests': wasm-tools is not installed")
+    guide = (PROJECT / "wit" / "README.md").read_text()
+    (world,) = re.findall(r"<<'END'\n(.*?)^END$", guide, re.MULTILINE | re.DOTALL)
+    shutil.copytree(PROJECT / "wit", tmp_path / "deps")
+    (tmp_path / "tool.wit").write_text(world)
+    shown = subprocess.check_output([tools, "component", "wit", str(tmp_path)])
+
+    assert b"import airssys:ext-filesystem/filesystem@1.0.0;" in shown
+    assert b"import airssys:ext-network/socket@1.0.0;" in shown
 
 
 def test_every_package_has_its_types_here() -> None:
