@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -182,16 +182,18 @@ def test_texts_of_megabytes_are_cut(tmp_path: Path, one: str) -> None:
 
 
 async def test_long_texts_do_not_wait_in_memory(tmp_path: Path) -> None:
+    long = "x" * 100_000
     async with open_audit(tmp_path / "audit.jsonl", grants=True) as audit:
-        long = "x" * 100_000
-        audit.event(denial(long))
-        audit.event(Granted(1, "acme/a", "fs#open", long))
+        with stuck(audit):
+            await failure(audit)
+            audit.event(denial(long))
+            audit.event(Granted(1, "acme/a", "fs#open", long))
+            denied, granted = audit._queue.get(), audit._queue.get()
 
-        await audit.flush()
-
-    _, denied, granted, _ = records(tmp_path / "audit.jsonl")
-    assert denied["resource"] == granted["needed"]
-    assert len(denied["resource"]) < 1100
+    assert isinstance(denied, Entry)
+    assert isinstance(granted, Entry)
+    assert denied.resource == granted.needed
+    assert len(denied.resource) < 1100
 
 
 # --- verify -----------------------------------------------------------------------
@@ -281,6 +283,14 @@ def test_a_log_cut_at_any_byte_is_found(tmp_path: Path) -> None:
             "audit.jsonl:2: does not fit its own hash",
         ),
         (lambda lines: [*lines[:2], b"\n", *lines[2:]], "audit.jsonl:3: is no record"),
+        (
+            lambda lines: [lines[0].replace(b",", b", "), *lines[1:]],
+            "audit.jsonl:1: is no record",
+        ),
+        (
+            lambda lines: [lines[0].replace(b"opened", rb"\u006fpened"), *lines[1:]],
+            ".jsonl:1: is no record",
+        ),
         (lambda lines: [*lines[:2], b"[" * 50_000 + b"\n"], ":3: is no record"),
         (lambda lines: [*lines[:2], b"x" * 200_000 + b"\n"], "3: is longer than a"),
         (
@@ -336,6 +346,32 @@ def test_a_line_made_anew_does_not_fit_the_next(tmp_path: Path) -> None:
     path.write_bytes(b"".join([lines[0], forged.encode() + b"\n", *lines[2:]]))
 
     assert "audit.jsonl:3: does not follow on record 2" in str(verify(path).problem)
+
+
+@pytest.mark.parametrize("changes", [{"seq": 2, "previous": ""}, {"previous": "x"}])
+def test_only_the_first_record_has_none_before_it(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    path = write(tmp_path / "audit.jsonl", 0)
+    values = {**records(path)[0], "result": "rotated", **changes}
+    del values["hash"]
+    forged = canonical({**values, "hash": Seal().hash(canonical(values))})
+
+    path.write_text(f"{forged}\n")
+
+    assert "cannot be the first" in str(verify(path).problem)
+
+
+def test_a_head_of_long_ago_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    journal = opened(path, rotate=1000, keep=0)
+    old = head_of(path).read_bytes()
+    journal.write(entries(9))
+    journal.close()
+
+    head_of(path).write_bytes(old)
+
+    assert "older than the oldest record" in str(verify(path).problem)
 
 
 def test_without_the_key_a_chain_cannot_be_made_anew(tmp_path: Path) -> None:
@@ -716,6 +752,21 @@ async def test_whoever_touches_the_file_meanwhile_is_found(
     assert "while it was written" in caplog.text or "somebody else" in caplog.text
 
 
+@contextmanager
+def stuck(audit: AuditLog) -> Iterator[None]:
+    """Let the disk be full for a while."""
+    file = audit._journal._file
+    whole, full = os.dup(file), os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, file)
+    audit.event(denial("first"))
+    try:
+        yield
+    finally:
+        os.dup2(whole, file)
+        for each in (whole, full):
+            os.close(each)
+
+
 async def failure(audit: AuditLog) -> None:
     """Wait until the thread has seen that it cannot write."""
     with anyio.fail_after(5):
@@ -730,20 +781,14 @@ async def test_a_file_that_cannot_be_written_is_told_and_tried_again(
     path = tmp_path / "audit.jsonl"
 
     async with open_audit(path) as audit:
-        file = audit._journal._file
-        whole = os.dup(file)
-        full = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, file)
-        for number in range(10):
-            audit.event(denial(str(number)))
-        await failure(audit)
-        os.dup2(whole, file)
+        with stuck(audit):
+            for number in range(10):
+                audit.event(denial(str(number)))
+            await failure(audit)
         await audit.flush()
         assert not audit.problem
-        for each in (whole, full):
-            os.close(each)
 
-    assert [record["resource"] for record in records(path)[1:-1]] == [
+    assert [record["resource"] for record in records(path)[2:-1]] == [
         str(number) for number in range(10)
     ]
     assert verify(path).problem is None
@@ -808,21 +853,15 @@ async def test_more_than_can_wait_is_counted_in_the_log(
     path = tmp_path / "audit.jsonl"
 
     async with open_audit(path) as audit:
-        file = audit._journal._file
-        whole, full = os.dup(file), os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, file)
-        audit.event(denial("first"))
-        await failure(audit)
-        for number in range(10):
-            audit.event(denial(str(number)))
-        assert audit.lost == 7
-        os.dup2(whole, file)
-        for each in (whole, full):
-            os.close(each)
+        with stuck(audit):
+            await failure(audit)
+            for number in range(10):
+                audit.event(denial(str(number)))
+            assert audit.lost == 7
 
     (lost,) = [record for record in records(path) if record["result"] == "lost"]
     assert lost["resource"] == "7"
-    assert results(path).count("denied") == 4
+    assert results(path).count("denied") == 1 + 3
     assert verify(path).problem is None
 
 
