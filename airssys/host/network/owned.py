@@ -43,7 +43,7 @@ _KINDS: Final = {
 }
 
 
-def opened(family: Family, kind: Kind) -> socket.socket:
+def opened(family: Family, kind: Kind, options: SocketOptions) -> socket.socket:
     """Open a socket of the system's that never blocks.
 
     One for IPv6 is for nothing else: what goes to an IPv4 address goes through a
@@ -53,9 +53,14 @@ def opened(family: Family, kind: Kind) -> socket.socket:
         OSError: The system gives none.
     """
     raw = socket.socket(_FAMILIES[family], _KINDS[kind])
-    raw.settimeout(0)
-    if family == "ipv6":
-        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
+        raw.settimeout(0)
+        if family == "ipv6":
+            raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        options.apply(raw)
+    except BaseException:
+        raw.close()
+        raise
     return raw
 
 

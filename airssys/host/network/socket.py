@@ -53,8 +53,7 @@ def _opened(
     give_back = hold_handle(permits.gate, call, "open another socket")
     try:
         with told("opening a socket"):
-            raw = opened(family, kind)
-            options.apply(raw)
+            raw = opened(family, kind, options)
     except BaseException:
         give_back()
         raise

@@ -101,8 +101,7 @@ class TcpSocket(OwnedSocket):
         """Take a fresh socket of the system's: one that failed is not used again."""
         self.raw.close()
         self.state = "error"
-        self.raw = opened(self.family, "tcp-stream")
-        self.options.apply(self.raw)
+        self.raw = opened(self.family, "tcp-stream", self.options)
         if self.bound_to is not None:
             self.raw.bind(system_name(self.bound_to))
 
@@ -146,9 +145,13 @@ class TcpSocket(OwnedSocket):
             OSError: There is none.
         """
         raw, name = await self.ready(self.raw.accept, readable)
-        raw.settimeout(0)
+        try:
+            raw.settimeout(0)
+            self.options.apply(raw)
+        except BaseException:
+            raw.close()
+            raise
         made = TcpSocket(raw, self.family, give_back, self.options, self.need)
-        self.options.apply(raw)
         made.name = str(socket_name(name).address)
         made.begin()
         return made
