@@ -125,7 +125,7 @@ class Gate:
     def words(self, denial: Denial, shown: str = "") -> str:
         """Return what a guest is told of a denial."""
         if shown:
-            return f"may not use {shown!r} so: {denial.reason}"
+            return f"may not do that with {shown!r}: {denial.reason}"
         return f"may not {denial.needed}: {denial.reason}"
 
     def report(self, call: Call, denial: Denial, shown: str = "") -> None:

