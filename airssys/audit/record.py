@@ -70,9 +70,8 @@ _LEAST_KEY: Final = 16
 _ENCODER: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
 )
-# The key that follows "hash" in sorted order. A quotation mark inside of a text is
-# escaped, so this stands nowhere else.
-_AFTER_HASH: Final = ',"needed":'
+_quoted: Final = json.encoder.encode_basestring_ascii
+"""Return a text as JSON."""
 
 
 def canonical(values: Mapping[str, object]) -> str:
@@ -240,26 +239,21 @@ def _unsealed(values: Mapping[str, object]) -> str:
 
 def rendered(entry: Entry, seq: int, previous: str, seal: Seal) -> tuple[bytes, str]:
     """Return the line of a record, with its end, and its hash."""
-    text = canonical(
-        {
-            "at": datetime.fromtimestamp(entry.time, UTC)
-            .isoformat(timespec="microseconds")
-            .replace("+00:00", "Z"),
-            "component": entry.component,
-            "correlation": entry.correlation,
-            "needed": entry.needed,
-            "operation": entry.operation,
-            "previous": previous,
-            "reason": entry.reason,
-            "resource": entry.resource,
-            "result": entry.result,
-            "seq": seq,
-            "v": VERSION,
-        }
+    # Written out, since this takes a third of the time of `canonical`, which must give
+    # the same: `Record.parse` checks that it does.
+    at = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="microseconds")
+    before = (
+        f'{{"at":"{at[:-6]}Z","component":{_quoted(entry.component)}'
+        f',"correlation":{_quoted(entry.correlation)}'
     )
-    own = seal.hash(text)
-    before, mark, after = text.partition(_AFTER_HASH)
-    return f'{before},"hash":"{own}"{mark}{after}\n'.encode("ascii"), own
+    after = (
+        f',"needed":{_quoted(entry.needed)},"operation":{_quoted(entry.operation)}'
+        f',"previous":{_quoted(previous)},"reason":{_quoted(entry.reason)}'
+        f',"resource":{_quoted(entry.resource)},"result":"{entry.result}"'
+        f',"seq":{seq},"v":{VERSION}}}'
+    )
+    own = seal.hash(before + after)
+    return f'{before},"hash":"{own}"{after}\n'.encode("ascii"), own
 
 
 @frozen
