@@ -556,6 +556,26 @@ async def test_a_folder_that_becomes_a_link_is_not_emptied(
 
 
 @pytest.mark.parametrize("pin", PINS)
+@pytest.mark.parametrize("mode", ["read", "write"])
+async def test_a_file_that_becomes_a_link_is_not_opened(
+    mode: str, pin: Pin, folder: Path
+) -> None:
+    def late(path: str) -> int:
+        found = pin(path)
+        if not (folder / "a.txt").is_symlink():
+            (folder / "a.txt").unlink()
+            (folder / "a.txt").symlink_to("../outside/secret.txt")
+        return found
+
+    async with running(everything(folder), pin=late) as guest:
+        with pytest.raises(WitError):
+            await guest.open(folder / "a.txt", mode, truncate=mode == "write")
+        (event,) = guest.denied
+        assert event.needed == f"{mode} '{folder.parent}/outside/secret.txt'"
+    assert (folder.parent / "outside" / "secret.txt").read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize("pin", PINS)
 async def test_a_path_that_never_stays_is_refused_and_recorded(
     pin: Pin, folder: Path
 ) -> None:

@@ -67,7 +67,7 @@ def inside(folder: Path) -> set[tuple[int, int]]:
 def opened(granted: Path, pin: Pin, path: str) -> OpenFile | None:
     call = Call("acme/guest", "", "", everything(granted))
     access = Access(Disk(Gate(), pin=pin), call)
-    work = partial(open_file, path=path, options=Record(**options()))  # type: ignore[arg-type]
+    work = partial(open_file, path=path, options=Record(**options()))
     try:
         return access.settle(work)
     except WitError:
