@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Sequence
 from operator import methodcaller
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from attrs import Factory, define, field, frozen
 
+from .bodies import (
+    counted,
+    dashed,
+    kebab,
+    parameters_of,
+    signature_of,
+    takes,
+    undroppable,
+)
 from .core.budget import Budget
 from .core.capability import Capability, Grants
 from .core.event import Event
@@ -26,7 +34,6 @@ __all__ = (
     "Standing",
     "Storage",
     "Stored",
-    "dashed",
 )
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -390,13 +397,13 @@ class HostInterface:
     def _add_resource(
         self, made: type, name: str | None, constructor: str | None, drop: str | None
     ) -> None:
-        name = name or _kebab(made.__name__)
+        name = name or kebab(made.__name__)
         if name in self.resources:
             raise ValueError(f"{self.name!r} already has a resource {name!r}")
         for given in (constructor, drop):
             if given is not None and not callable(getattr(made, given, None)):
                 raise ValueError(f"{made.__name__} has no method {given!r}")
-        if drop is not None and (problem := _undroppable(getattr(made, drop))):
+        if drop is not None and (problem := undroppable(getattr(made, drop))):
             raise TypeError(f"{made.__name__}.{drop} {problem}")
         if drop is None:
             drop = next(
@@ -433,9 +440,9 @@ class HostInterface:
         skip = 1 if method else 0
         if marked.wit is not None:
             nameless(marked.wit)
-        parameters = list(_signature(body).parameters.values())
-        fewest, most = _counted(body, parameters)
-        takes_call = _takes_call(parameters[skip : skip + 1])
+        parameters = list(signature_of(body).parameters.values())
+        fewest, most = counted(body, parameters)
+        takes_call = takes(parameters[skip : skip + 1], Call)
         if takes_call:
             fewest, most = fewest - 1, None if most is None else most - 1
 
@@ -453,7 +460,7 @@ class HostInterface:
         name = marked.name or dashed(body.__name__)
         if name in self.functions:
             raise ValueError(f"{self.name!r} already has a function {name!r}")
-        fewest, most = _parameters(body)
+        fewest, most = parameters_of(body)
         if most == -1:
             raise TypeError(f"{self.name}#{name} takes no Call as its first parameter")
         if marked.wit is not None:
@@ -469,40 +476,10 @@ class HostInterface:
         )
 
 
-def dashed(name: str) -> str:
-    """Return the WIT name for a function's: ``from_`` is ``from``."""
-    return name.strip("_").replace("_", "-")
-
-
-def _kebab(name: str) -> str:
-    """Return the WIT name for a class's: ``HTTPServer2`` is ``http-server2``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
-
-
 def _marked(member: object) -> _Marked:
     """Return what `HostInterface.method` said of a method."""
     marked = getattr(getattr(member, "__func__", member), "__airssys__", None)
     return marked if isinstance(marked, _Marked) else _Marked()
-
-
-def _signature(body: Callable[..., object]) -> inspect.Signature:
-    try:
-        return inspect.signature(body)
-    except ValueError:  # some of Python's own classes have none
-        return inspect.signature(lambda *_: None)
-
-
-def _undroppable(method: Callable[..., object]) -> str:
-    """Say why a method cannot run when a resource is dropped."""
-    if inspect.iscoroutinefunction(method):
-        return (
-            "is an async def: nothing can wait for what runs when a resource is dropped"
-        )
-    try:
-        _signature(method).bind(None)
-    except TypeError:
-        return "takes more than the object itself, and nothing else is there to give"
-    return ""
 
 
 def _drops(made: type, name: str) -> bool:
@@ -511,52 +488,9 @@ def _drops(made: type, name: str) -> bool:
     # What is marked is a method for guests.
     return (
         inspect.isfunction(method)
-        and not _undroppable(method)
+        and not undroppable(method)
         and _marked(method) == _Marked()
     )
-
-
-def _takes_call(parameters: Sequence[inspect.Parameter]) -> bool:
-    """Tell whether the first parameter, if there is one, is a `Call`."""
-    for parameter in parameters:
-        if parameter.annotation is parameter.empty:
-            return parameter.name == "call"
-        return (
-            parameter.annotation is Call
-            or str(parameter.annotation).rpartition(".")[2] == Call.__name__
-        )
-    return False
-
-
-def _parameters(body: Callable[..., object]) -> tuple[int, int | None]:
-    """Count the positional parameters after the `Call`: fewest, most."""
-    parameters = list(inspect.signature(body).parameters.values())
-    if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
-        return -1, -1
-    fewest, most = _counted(body, parameters)
-    return fewest - 1, None if most is None else most - 1
-
-
-def _counted(
-    body: object, parameters: Sequence[inspect.Parameter]
-) -> tuple[int, int | None]:
-    """Count positional parameters: the fewest, and the most."""
-    fewest = most = 0
-    for parameter in parameters:
-        if (
-            parameter.kind is parameter.KEYWORD_ONLY
-            and parameter.default is parameter.empty
-        ):
-            raise TypeError(f"{body!r} cannot be called without {parameter.name!r}")
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            return max(fewest, 0), None
-        if parameter.kind in {
-            parameter.POSITIONAL_ONLY,
-            parameter.POSITIONAL_OR_KEYWORD,
-        }:
-            most += 1
-            fewest += parameter.default is parameter.empty
-    return fewest, most
 
 
 class Guard(Protocol):

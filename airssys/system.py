@@ -12,9 +12,10 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict, define, field
 
-from .abc import HostInterface, Instrument, dashed
+from .abc import HostInterface, Instrument
 from .artifact import Artifact, check_actor, load
 from .audit import AuditLog, audit_for
+from .bodies import dashed
 from .child import ChildStatus
 from .config import HostConfig, load_config
 from .core.budget import Budget

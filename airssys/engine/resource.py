@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from attrs import define, frozen
 
-from ..abc import HostResource, dashed
+from ..abc import HostResource
+from ..bodies import dashed
 from ..core.errors import InstanceClosed
 from . import _ffi
 from .kept import Kept
