@@ -65,7 +65,7 @@ def _canonical(paths: Iterable[str]) -> frozenset[str]:
 class Settings:
     """What the host settles for the children of all components."""
 
-    environment: Mapping[str, str] = field(default=INHERITED, converter=dict)
+    environment: Mapping[str, str] = INHERITED
     """What ``inherit-environment`` gives a program."""
     variables: Collection[str] = ()
     """Variables that guests may set although they change what programs load."""

@@ -6,6 +6,7 @@ import resource
 import signal
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -140,7 +141,7 @@ async def test_a_component_has_so_many_children_at_a_time() -> None:
     async with open_guest(children=2) as guest:
         first = await guest.spawn(SLEEP, "60")
         second = await guest.spawn(TRUE)
-        arguments = (SLEEP, ["60"], [])
+        arguments: tuple[Any, ...] = (SLEEP, ["60"], [])
         name = "lifecycle#spawn-with-environment"
 
         await guest.of(second, "wait")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from .guest import ENV, TRUE, open_guest
+from .guest import ENV, TRUE, open_guest, until
 
 pytestmark = pytest.mark.guest
 
@@ -13,10 +13,8 @@ pytestmark = pytest.mark.guest
 async def test_the_beginning_of_a_flood_is_kept() -> None:
     async with open_guest(capture=1000) as guest:
         child = await guest.shell("echo first; exec yes")
-        await anyio.wait_all_tasks_blocked()
 
-        while not child.stdout.truncated:  # type: ignore[union-attr]
-            await anyio.sleep(0.001)
+        await until(lambda: child.stdout.truncated)  # type: ignore[union-attr]
         await guest.of(child, "kill")
         result = await guest.of(child, "wait")
         assert len(result.stdout) == 1000
