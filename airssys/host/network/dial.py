@@ -50,7 +50,7 @@ async def connect(
         for index, way in enumerate(ways):
             last = index == len(ways) - 1
             # The wait for the one before may have seen the grant go.
-            if problem := permits.gate.judge(call, way.need):
+            if problem := permits.stands(call, way):
                 permits.gate.report(call, problem, str(target))
                 raise WitError(denied(permits.gate.words(problem, str(target))))
             if way.peer.family != socket.family:
@@ -63,7 +63,7 @@ async def connect(
                 if last:
                     raise
             else:
-                socket.need, socket.name = way.need, way.by
+                socket.need, socket.name, socket.way = way.need, way.by, way
                 return
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final, Literal, TypeAlias, TypeVar
 
 import anyio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ...core.capability import Network
 from .addresses import Family, Peer, family_of, socket_name
@@ -20,6 +20,7 @@ __all__ = (
     "Kind",
     "OwnedSocket",
     "Waiting",
+    "Way",
     "opened",
     "readable",
     "system_name",
@@ -69,6 +70,16 @@ def system_name(peer: Peer) -> tuple[str, int]:
     return str(peer.address), peer.port
 
 
+@frozen
+class Way:
+    """An address that may be connected to, and what allows it."""
+
+    peer: Peer
+    need: Network
+    by: str
+    """What the guest had asked for: the name, or the address."""
+
+
 @define(eq=False)
 class OwnedSocket:
     """A socket of the system's that belongs to a guest.
@@ -85,6 +96,8 @@ class OwnedSocket:
     need: Network | None = None
     """What it is used under since it was connected, bound or listened with; None: it
     was not yet."""
+    way: Way | None = None
+    """How it was connected."""
     closed: bool = field(default=False, init=False)
 
     async def ready(

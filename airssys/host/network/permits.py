@@ -16,25 +16,15 @@ from ...engine.types import Variant
 from ...gate import Gate
 from .addresses import Family, Named, Peer, Target, normal_name, target_of
 from .errors import denied, failure
-from .owned import OwnedSocket
+from .owned import OwnedSocket, Way
 from .resolve import Answer, Resolver
 
-__all__ = ("Permits", "Way")
+__all__ = ("Permits",)
 
 _ALL_PORTS: Final = "0"
 """The port of which the system picks which: only a grant of all ports covers it."""
 _SHOWN: Final = 300
 """Characters of a guest's own words that go into an event."""
-
-
-@frozen
-class Way:
-    """An address that may be connected to, and what allows it."""
-
-    peer: Peer
-    need: Network
-    by: str
-    """What the guest had asked for: the name, or the address."""
 
 
 @frozen
@@ -100,8 +90,19 @@ class Permits:
         """
         if socket.need is None:
             self.require_any(call, "use a socket", ("outbound", "inbound"))
-        else:
-            self.require(call, socket.need)
+            return
+        self.require(call, socket.need)
+        if socket.way is not None and (problem := self.stands(call, socket.way)):
+            self.gate.report(call, problem, socket.way.by)
+            raise WitError(denied(self.gate.words(problem, socket.way.by)))
+
+    def stands(self, call: Call, way: Way) -> Denial | None:
+        """Return why a way is closed by now, without an event; None where it is not.
+
+        What is forbidden is so by whatever name it was reached.
+        """
+        problem = self.gate.judge(call, way.need)
+        return problem or call.grants.forbids(way.peer.outbound)
 
     def use(self, call: Call, socket: OwnedSocket) -> None:
         """Let a call use a socket as long as what it was made under is granted.
@@ -178,6 +179,8 @@ class Permits:
             problem = self.gate.judge(call, peer.outbound)
             if problem is None:
                 found.append(Way(peer, peer.outbound, target.name))
+            elif banned := call.grants.forbids(peer.outbound):
+                refused.append(banned)
             elif by_name and not is_special(address):
                 found.append(Way(peer, target.outbound, target.name))
             else:
@@ -202,7 +205,10 @@ class Permits:
         problem = self.gate.judge(call, target.outbound)
         if problem is None:
             return True
-        if self.gate.judge(call, Network("resolve", target.name)) is not None:
+        if (
+            call.grants.forbids(target.outbound)
+            or self.gate.judge(call, Network("resolve", target.name)) is not None
+        ):
             self.gate.report(call, problem)
             raise WitError(denied(self.gate.words(problem)))
         return False

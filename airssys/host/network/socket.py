@@ -251,7 +251,7 @@ def sockets(permits: Permits) -> HostInterface:
             ways = await permits.ways(call, target, socket.family)
             if socket.closed:
                 raise failure("invalid-argument", "the socket is closed")
-            socket.choose(ways[0].peer, ways[0].need)
+            socket.choose(ways[0])
 
     @method("udp-socket.send", _USED)
     async def send_udp(call: Call, socket: UdpSocket, data: bytes) -> dict[str, int]:

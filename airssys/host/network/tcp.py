@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import struct
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,7 +34,9 @@ _SIDES: Final = {
     "write": socket.SHUT_WR,
     "both": socket.SHUT_RDWR,
 }
-_TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
+_TCP_INFO: Final = (
+    getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+)
 # struct tcp_info of Linux: eight bytes, then 32-bit numbers; the smoothed round trip is
 # the 16th, all that was sent again the 24th.
 _ROUND_TRIP, _SENT_AGAIN, _INFO_SIZE = 68, 100, 104

@@ -8,10 +8,9 @@ from typing import Final
 import anyio.lowlevel
 from attrs import define
 
-from ...core.capability import Network
 from .addresses import Peer, socket_name
 from .errors import failure
-from .owned import OwnedSocket, readable, system_name, writable
+from .owned import OwnedSocket, Way, readable, system_name, writable
 from .shares import Share
 
 __all__ = ("HEADER_BYTES", "UdpSocket")
@@ -31,10 +30,10 @@ class UdpSocket(OwnedSocket):
     used: bool = False
     """Whether it has sent anything, and so has a port to receive at."""
 
-    def choose(self, peer: Peer, need: Network) -> None:
+    def choose(self, way: Way) -> None:
         """Send to this peer, and receive from it only."""
-        self.raw.connect(system_name(peer))
-        self.peer, self.need = peer, need
+        self.raw.connect(system_name(way.peer))
+        self.peer, self.need, self.way = way.peer, way.need, way
 
     async def send(self, share: Share, piece: bytes, to: Peer | None) -> int:
         """Send a datagram, all of it or nothing, to the chosen peer or to another."""

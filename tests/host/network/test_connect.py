@@ -5,6 +5,7 @@ import time
 from ipaddress import ip_address
 
 import anyio
+from attrs import evolve
 
 from airssys.abc import Call
 from airssys.core.capability import Grants, Network
@@ -165,6 +166,51 @@ async def test_a_grant_that_goes_during_the_look_up_is_gone() -> None:
 
         assert nobody(server)
     assert case == "permission-denied"
+
+
+def forbidding(given: Grants, *outbound: str) -> Grants:
+    return evolve(given, forbidden=grants(outbound=outbound))
+
+
+async def test_what_the_host_forbids_is_forbidden_by_every_name() -> None:
+    names = FixedResolver({"far.example.com": ["192.88.98.1", "2a00::1"]})
+    recorder = Recorder()
+    permits = Permits(Gate(recorder), names, 1.0)
+    given = forbidding(grants(outbound=["far.example.com:9"]), "192.88.98.0/24:*")
+    call = Call("acme/a", "acme/a", "f", given)
+
+    (way,) = await permits.ways(call, Named("far.example.com", 9), None)
+
+    assert str(way.peer) == "[2a00::1]:9"
+    assert permits.stands(call, way) is None
+    call.standing.grants = forbidding(given, "2a00::/16:9")
+    assert permits.stands(call, way) is not None
+    (event,) = recorder.of(Denied)
+    assert event.resource == "far.example.com:9"
+
+
+async def test_a_forbidden_name_is_not_reached_by_a_granted_address() -> None:
+    with listening() as (server, port):
+        given = grants(resolve=["*.example.com"], outbound=["127.0.0.1:*"])
+        async with on_network(forbidding(given, "peer.example.com:*")) as guest:
+            end = await guest.tcp()
+            case = await guest.case(CONNECT, end, named("peer.example.com", port))
+
+        assert nobody(server)
+    assert (case, len(guest.denied)) == ("permission-denied", 1)
+
+
+async def test_what_becomes_forbidden_ends_a_connection() -> None:
+    with listening() as (server, port):
+        given = grants(outbound=[f"127.0.0.1:{port}", f"peer.example.com:{port}"])
+        async with on_network(given) as guest:
+            end = await guest.tcp()
+            await guest(CONNECT, end, named("peer.example.com", port))
+            guest.standing.grants = forbidding(given, "127.0.0.1:*")
+            case = await guest.case("connection#is-connected", end)
+            server.accept()[0].close()
+
+    assert (case, len(guest.denied)) == ("permission-denied", 1)
 
 
 @operation(f"{CONNECTION}#connect-with-retry", allowed=True)
