@@ -39,6 +39,115 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         "ask would wait for itself: a -> b -> a",
     ),
     (
+        errors.InvalidComponent("a.wasm", "it is a core module"),
+        "'a.wasm' is no usable component: it is a core module",
+    ),
+    (
+        errors.InitFailed("acme/a", "no configuration"),
+        "component 'acme/a' did not start: no configuration",
+    ),
+    (
+        errors.UnknownImport("a", ("x: nobody offers it", "y: has no z"), ("y",)),
+        (
+            "component 'a' cannot be linked: x: nobody offers it; y: has no z "
+            "(offered: 'y')"
+        ),
+    ),
+    (
+        errors.ValueMismatch("f, parameter 1", "items[3].size", "u32", "-1"),
+        "f, parameter 1: items[3].size: expected u32, got -1",
+    ),
+    (
+        errors.WaveError("[1, x]", 4, "[1]", "u8", "'x'"),
+        "column 5 ([1]): expected u8, got 'x'",
+    ),
+    (
+        errors.WaveError("[1,\n x]", 5, "", "u8", "'x'"),
+        "line 2, column 2: expected u8, got 'x'",
+    ),
+    (
+        errors.InstanceClosed("a", "closed"),
+        "instance of 'a' cannot be called: closed (instantiate the component again)",
+    ),
+    (
+        errors.InstanceBusy("a", "f", "g"),
+        "instance of 'a' cannot run 'f': 'g' is still running in it",
+    ),
+    (
+        errors.TrustError("a.wasm", "sha256:1", "sha256:2"),
+        "'a.wasm' is not trusted: expected sha256:1, found sha256:2",
+    ),
+    (
+        errors.CapabilityDenied("a", "read '/x'", (), "the host forbids it"),
+        "component 'a' may not read '/x': the host forbids it",
+    ),
+    (
+        errors.OutOfMemory("a", "it grew", 65536),
+        "component 'a' is out of memory: it grew (limit: 65_536 bytes)",
+    ),
+    (
+        errors.Overtime("a", "f", 0.5),
+        "component 'a' took longer than 0.5 s in 'f'",
+    ),
+    (
+        errors.QuotaExceeded("actor 'a'", "quota of handles", "256"),
+        "actor 'a' is over its quota of handles (limit: 256)",
+    ),
+    (
+        errors.QuotaExceeded("actor 'a'", "quota of handles", "256", "close some"),
+        "actor 'a' is over its quota of handles (limit: 256; close some)",
+    ),
+    (
+        errors.Unwell("a", "the disk is full"),
+        "component 'a' says it is unhealthy: the disk is full",
+    ),
+    (errors.WitError("not-found"), "err('not-found')"),
+    (
+        errors.NoSuchActor("counte", ("counter",)),
+        "no actor 'counte' (there are: 'counter')",
+    ),
+    (
+        errors.MailboxFull("a", 3),
+        "mailbox of actor 'a' is full (capacity: 3)",
+    ),
+    (
+        errors.ReplyTimeout("a", 1.5),
+        "actor 'a' did not reply within 1.5 s",
+    ),
+    (errors.ActorStopped("a"), "actor 'a' cannot answer: stopped"),
+    (errors.AskRefused("a", "busy"), "actor 'a' refused: busy"),
+    (
+        errors.CannotReply("a", "it was sent"),
+        "message from 'a' cannot be answered: it was sent",
+    ),
+    (
+        errors.AuditError("/var/log/a", "line 3 was edited"),
+        "audit log '/var/log/a': line 3 was edited",
+    ),
+    (
+        errors.NoSuchChild("root", "x", ("a", "b")),
+        ("supervisor 'root': child 'x': there is none of that id (children: 'a', 'b')"),
+    ),
+    (
+        errors.DuplicateChild("root", "a", "running"),
+        (
+            "supervisor 'root' cannot start child 'a': one of that id is running "
+            "(stop it first, or choose another id)"
+        ),
+    ),
+    (
+        errors.ChildRefused("root", "a", "stop", "it is starting"),
+        "supervisor 'root' cannot stop child 'a': it is starting",
+    ),
+    (
+        errors.Unhealthy("a", 1, "no answer"),
+        "child 'a' failed its health check once: no answer",
+    ),
+    (
+        errors.Unhealthy("a", 3, "no answer"),
+        "child 'a' failed its health check 3 times in a row: no answer",
+    ),
+    (
         errors.RestartsExhausted("root", "db", 1, 5.0, ("first", "second")),
         (
             "supervisor 'root' gave up on child 'db': more than 1 restarts within 5 s"
@@ -49,7 +158,7 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("error", "text"), EXAMPLES, ids=lambda each: type(each).__name__
+    ("error", "text"), EXAMPLES, ids=[text for _, text in EXAMPLES]
 )
 def test_an_error_says_who_what_and_why_and_survives_pickling(
     error: errors.AirssysError, text: str
@@ -82,3 +191,13 @@ def test_an_error_is_also_the_builtin_a_caller_would_name(
 def test_every_error_has_the_one_root() -> None:
     for name in errors.__all__:
         assert issubclass(getattr(errors, name), errors.AirssysError)
+
+
+def test_every_error_that_is_raised_has_an_example() -> None:
+    raised = {
+        getattr(errors, name)
+        for name in errors.__all__
+        if "__str__" in vars(getattr(errors, name))
+    }
+
+    assert raised <= {type(error) for error, _ in EXAMPLES}

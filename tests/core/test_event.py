@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from attrs import evolve, fields
+from attrs.exceptions import FrozenInstanceError
+
+from airssys.core import event
+
+KINDS: list[Any] = list(get_args(event.Event))
+
+
+def made(kind: Any, **given: object) -> Any:
+    """Make an event of what its fields must have, each the name of the field."""
+    needed = {key.name: key.name for key in fields(kind) if key.default is not None}
+    return kind(**{**needed, **given})
+
+
+def test_every_event_is_one_of_the_kinds() -> None:
+    assert {kind.__name__ for kind in KINDS} == set(event.__all__) - {"Event"}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_an_event_is_a_value_that_begins_with_its_time(kind: Any) -> None:
+    one = made(kind, at=1.5)
+
+    assert fields(kind)[0].name == "at"
+    assert one == made(kind, at=1.5)
+    assert hash(one) == hash(made(kind, at=1.5))
+    assert evolve(one, at=2.0) != one
+    with pytest.raises(FrozenInstanceError):
+        one.at = 2.0
+
+
+def test_what_a_dead_letter_holds_is_not_printed() -> None:
+    letter = event.DeadLettered(1.0, "a", "b", "gone", 6, payload=b"secret")
+
+    assert letter.payload == b"secret"
+    assert "secret" not in repr(letter)
