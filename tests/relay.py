@@ -211,6 +211,7 @@ async def _component(
     return _compiled[key]
 
 
+@cache
 def _export(function: str) -> str:
     """Return the export that stands for a function of the host."""
     interface, _, name = function.rpartition("#")
