@@ -211,6 +211,9 @@ class Grants:
     _bans: dict[tuple[str, str], Callable[[str], object]] = field(
         init=False, factory=dict, eq=False, repr=False
     )
+    _told: dict[tuple[str, str], tuple[str, ...]] = field(
+        init=False, factory=dict, eq=False, repr=False
+    )
 
     def check(self, capability: Capability, now: float | None = None) -> Denial | None:
         """Return why the capability is refused, or None where a grant covers it.
@@ -276,7 +279,11 @@ class Grants:
 
     def _denial(self, capability: Capability, now: float | None) -> Denial:
         key = (capability.section, capability.action)
-        granted = tuple(_words(*key, str(one)) for one in self.patterns(*key))
+        granted = self._told.get(key)
+        if granted is None:
+            granted = tuple(_words(*key, str(one)) for one in self.patterns(*key))
+            if granted:
+                self._told[key] = granted
         ruled_out = ""
         if self._banned(key, capability.target):
             ruled_out = _FORBIDDEN

@@ -40,7 +40,7 @@ _LONGEST: Final = 300
 """Characters of anything that can match: a name or an address, and a port."""
 _LAST_PORT: Final = 65535
 _REMEMBERED: Final = 256
-"""Answers that are kept: reading an address takes some 3 µs."""
+"""Answers that are kept: reading an address takes some 3 µs, a port 1."""
 
 
 # --- patterns ---------------------------------------------------------------------
@@ -340,15 +340,13 @@ def port_matcher(
     ranges = tuple(map(_range, patterns))
     any_port = bool(ranges) if forbidding else (1, _LAST_PORT) in ranges
 
+    @lru_cache(_REMEMBERED)
     def matches(text: str) -> bool:
         if not _PORT.fullmatch(text):
             return False
         port = int(text)
         if not port:
             return any_port
-        for first, last in ranges:  # noqa: SIM110 - any() takes twice as long
-            if first <= port <= last:
-                return True
-        return False
+        return any(first <= port <= last for first, last in ranges)
 
-    return matches
+    return lambda text: len(text) <= _LONGEST and matches(text)
