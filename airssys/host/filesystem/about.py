@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, Protocol
 
 from .access import Access
@@ -28,6 +29,7 @@ __all__ = (
     "touchable",
 )
 
+_OPENED: Final = Path("/proc/self/fd")
 _SECOND: Final = 10**9
 _PERMISSIONS: Final = 0o777
 _ANY: Final = 0o7777
@@ -153,7 +155,7 @@ def touchable(access: Access, place: Place, shown: str) -> Iterator[str | int]:
         before = seen(directory, name, place)
         if not (stat.S_ISREG(before.st_mode) or stat.S_ISDIR(before.st_mode)):
             raise access.special(shown)
-        path_only = getattr(os, "O_PATH", 0)
+        path_only = getattr(os, "O_PATH", 0) if _OPENED.exists() else 0
         flags = path_only | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         opened = os.open(name, flags, dir_fd=directory)
         try:
@@ -163,6 +165,6 @@ def touchable(access: Access, place: Place, shown: str) -> Iterator[str | int]:
             check_single(access, found, shown)
             # What is opened for its path alone can be changed through that link only;
             # to open it for reading would ask for more than is needed.
-            yield f"/proc/self/fd/{opened}" if path_only else opened
+            yield str(_OPENED / str(opened)) if path_only else opened
         finally:
             os.close(opened)

@@ -159,8 +159,7 @@ class Access:
         try:
             place = resolve(path, start=self.disk.start(self.call), follow=follow)
         except InvalidPath as error:
-            self._report_refused(actions[0], path, str(error))
-            raise failure("invalid-path", str(error)) from error
+            raise self.invalid(actions[0], path, str(error)) from error
         for directory in place.left:
             if not self._leads_through(directory):
                 self.demand("list", directory, path)
@@ -221,15 +220,20 @@ class Access:
 
     def special(self, shown: str) -> WitError:
         """Return what to raise for a device, a pipe or a socket; audited."""
-        self._report_refused("open", shown, "it is no regular file")
+        self._report("open", shown, "it is no regular file")
         return failure("not-a-file", f"{shown!r} is a device, a pipe or a socket")
+
+    def invalid(self, action: str, shown: str, reason: str) -> WitError:
+        """Return what to raise for a text that can be no path; audited."""
+        self._report(action, shown, reason)
+        return failure("invalid-path", reason)
 
     def _denied(self, denial: Denial, shown: str) -> WitError:
         gate = self.disk.gate
         self._news.append(partial(gate.report, self.call, denial, shown))
         return WitError(denied(gate.words(denial, shown)))
 
-    def _report_refused(self, action: str, shown: str, reason: str) -> None:
+    def _report(self, action: str, shown: str, reason: str) -> None:
         words = f"{action} {shown!r}"
         self._news.append(
             partial(self.disk.gate.refused, self.call, words, reason, shown)

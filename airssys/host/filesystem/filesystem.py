@@ -288,7 +288,7 @@ def _create_symlink(access: Access, target: str, link: str) -> None:
     try:
         check_path(target)
     except InvalidPath as error:
-        raise failure("invalid-path", f"the target: {error}") from error
+        raise access.invalid("link to", target, str(error)) from error
     with access.held(place) as (directory, name):
         if place.folder:
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))

@@ -18,6 +18,7 @@ from ..guard import Inside, offer
 from .about import about, identity, is_there, nanoseconds, seen, touchable
 from .access import Access, Disk
 from .errors import denied, failure
+from .resolve import Place
 from .tree import Entry, entries, told, walk
 
 __all__ = ("METADATA", "metadata_interface")
@@ -71,10 +72,8 @@ def _offer_trees(interface: HostInterface, disk: Disk) -> None:
 
     @offer(interface, needs=_LIST_EACH, wit=_TYPES["find-by-type"])
     async def find_by_type(call: Call, directory: str, file_type: str) -> list[str]:
-        def wanted(entry: Entry) -> bool:
-            return entry.kind == file_type
-
-        return await disk.run(call, partial(_find, path=directory, wanted=wanted))
+        work = partial(_find_by_type, path=directory, kind=file_type)
+        return await disk.run(call, work)
 
     @offer(interface, needs=_LIST_EACH, wit=_TYPES["directory-size"])
     async def directory_size(call: Call, path: str) -> int:
@@ -105,8 +104,7 @@ def _list_recursive(access: Access, path: str, depth: int) -> list[dict[str, str
 
 
 def _find_files(access: Access, path: str, pattern: str) -> list[str]:
-    # Denied before anything is said of the pattern; `_find` asks again.
-    access.ask(path, "list")
+    place = access.ask(path, "list")
     try:
         matches = Pattern.parse(pattern, Kind.KEY).matches
     except ValueError as error:
@@ -116,11 +114,17 @@ def _find_files(access: Access, path: str, pattern: str) -> list[str]:
     def wanted(entry: Entry) -> bool:
         return matches(entry.name if whole else entry.last)
 
-    return _find(access, path, wanted)
+    return _found(access, place, path, wanted)
 
 
-def _find(access: Access, path: str, wanted: Callable[[Entry], bool]) -> list[str]:
+def _find_by_type(access: Access, path: str, kind: str) -> list[str]:
     place = access.ask(path, "list")
+    return _found(access, place, path, lambda entry: entry.kind == kind)
+
+
+def _found(
+    access: Access, place: Place, path: str, wanted: Callable[[Entry], bool]
+) -> list[str]:
     before = path if path.endswith("/") else f"{path}/"
     with access.inside(place) as opened:
         return sorted(

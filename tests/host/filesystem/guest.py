@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import anyio
 import pytest
 from attrs import define
 
-from airssys.abc import Standing
+from airssys.abc import HostInterface, Standing
 from airssys.core.budget import Budget
 from airssys.core.capability import FilesystemGrants, Grants
 from airssys.core.errors import WitError
@@ -90,6 +91,13 @@ def everything(folder: Path) -> Grants:
     return grants(read=below, write=below, delete=below, list=[str(folder), *below])
 
 
+@cache
+def _offered(_backend: type) -> tuple[Recorder, Gate, tuple[HostInterface, ...]]:
+    """Return what most guests of one event loop share: to link them takes long."""
+    gate = Gate(recorder := Recorder())
+    return recorder, gate, filesystem(gate)
+
+
 @asynccontextmanager
 async def running(
     granted: Grants,
@@ -99,10 +107,13 @@ async def running(
     budget: Budget | None = None,
     tell_grants: bool = False,
 ) -> AsyncIterator[Guest]:
-    recorder = Recorder()
-    gate = Gate(recorder, grants=tell_grants)
+    if limits or pin or tell_grants:
+        gate = Gate(recorder := Recorder(), grants=tell_grants)
+        offered: tuple[HostInterface, ...] = filesystem(gate, limits=limits, pin=pin)
+    else:
+        recorder, gate, offered = _offered(anyio.get_cancelled_exc_class())
+        recorder.events.clear()
     standing = Standing(granted, budget)
-    offered = filesystem(gate, limits=limits, pin=pin)
     async with relay(offered, grants=standing, recorder=recorder, guard=gate) as made:
         yield Guest(made, standing, gate)
 
