@@ -497,6 +497,9 @@ async def test_an_attempt_fails_and_is_in_the_audit(attempt: Attempt) -> None:
     assert records
     assert records[-1].component == "acme/guest"
     assert records[-1].reason
+    assert all(
+        text.isprintable() for text in (records[-1].resource, records[-1].needed)
+    )
     if attempt.tries not in (other_hostname, pool_of_another_name):
         assert len(NAMESERVER.asked) == attempt.asks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 import anyio
 from attrs import frozen
@@ -125,7 +125,8 @@ class Permits:
         try:
             target = target_of(endpoint)
         except ValueError as error:
-            self._refuse_form(call, "connect to", endpoint.value, error)
+            shown = "{}:{}".format(*cast("Any", endpoint.value))
+            self._refuse_form(call, "connect to", shown, error)
             raise failure("invalid-hostname", str(error)) from error
         if not target.port:
             self._refuse_form(call, "connect to", str(target), "0 is no port")
@@ -144,9 +145,10 @@ class Permits:
             self._refuse_form(call, "resolve", text, error)
             raise failure("invalid-hostname", str(error)) from error
 
-    def _refuse_form(self, call: Call, verb: str, given: object, why: object) -> None:
-        shown = str(given)[:_SHOWN]
-        self.gate.refused(call, f"{verb} {shown!r}", str(why), shown)
+    def _refuse_form(self, call: Call, verb: str, given: str, why: object) -> None:
+        # A guest must not break the lines of whoever writes this down.
+        shown = given[:_SHOWN].encode("unicode_escape").decode("ascii")
+        self.gate.refused(call, f"{verb} '{shown}'", str(why), shown)
 
     async def ways(
         self, call: Call, target: Target, family: Family | None

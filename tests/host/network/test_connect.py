@@ -3,17 +3,22 @@ from __future__ import annotations
 import socket
 import time
 from ipaddress import ip_address
+from typing import Any
 
 import anyio
+import pytest
 from attrs import evolve
 
 from airssys.abc import Call
 from airssys.core.capability import Grants, Network
+from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
 from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.network import Answer, FixedResolver, SystemResolver
-from airssys.host.network.addresses import Named
+from airssys.host.network.addresses import Named, Peer
+from airssys.host.network.dial import connect
+from airssys.host.network.owned import Way
 from airssys.host.network.permits import Permits
 from airssys.testing import Recorder
 
@@ -21,6 +26,7 @@ from ...operations import operation
 from .guest import (
     ALL,
     CONNECTION,
+    LOOPBACK,
     at,
     grants,
     listening,
@@ -166,6 +172,25 @@ async def test_a_grant_that_goes_during_the_look_up_is_gone() -> None:
 
         assert nobody(server)
     assert case == "permission-denied"
+
+
+async def test_a_grant_that_goes_between_look_up_and_connection_is_gone() -> None:
+    class Late(Permits):
+        async def ways(self, call: Call, *args: Any) -> list[Way]:
+            found = await super().ways(call, *args)
+            call.standing.grants = Grants()
+            return found
+
+    with listening() as (server, port):
+        async with on_network() as guest:
+            end = await guest.tcp()
+            permits = Late(Gate(guest.recorder), FixedResolver({}), 1.0)
+            call = Call("acme/a", "acme/a", "f", ALL)
+            with pytest.raises(WitError, match="permission-denied"):
+                await connect(permits, call, end, Peer(ip_address(LOOPBACK), port))
+
+        assert nobody(server)
+    assert len(guest.denied) == 1
 
 
 def forbidding(given: Grants, *outbound: str) -> Grants:
