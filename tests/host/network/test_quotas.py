@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import time
 from pathlib import Path
 
 import anyio
@@ -11,9 +12,10 @@ import pytest
 
 from airssys.core.budget import Budget
 from airssys.core.limits import Quota
+from airssys.host.network import FixedResolver
 
 from ...relay import watching
-from .guest import Guest, at, listening, on_network, receiving, to
+from .guest import Guest, Offered, at, listening, on_network, receiving, to
 
 TCP = "socket#[method]tcp-socket."
 UDP = "socket#[method]udp-socket."
@@ -140,6 +142,26 @@ async def test_a_socket_lost_between_host_and_guest_is_closed() -> None:
         assert held(guest) == 0
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(number)
+
+
+async def test_a_socket_that_was_made_as_its_call_was_cancelled_is_not_lost() -> None:
+    offered = Offered.over(FixedResolver({}))
+    async with on_network(quota=Quota(handles=2), over=offered) as guest:
+        made = None
+        with anyio.CancelScope() as scope:
+
+            def clock() -> float:  # it is asked while the host function runs
+                scope.cancel()
+                return time.time()
+
+            offered.gate.clock = clock
+            made = await guest.tcp()
+
+        assert made is not None
+        assert held(guest) == 1
+        offered.gate.clock = time.time
+        await guest.relay.drop(made)
+        assert held(guest) == 0
 
 
 async def test_nothing_is_left_when_instances_end() -> None:
