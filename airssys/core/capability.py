@@ -264,8 +264,8 @@ class Grants:
             if self.forbidden.closes(*key):
                 return True
             patterns = self.forbidden.patterns(*key)
-            if not patterns:
-                return False
+            if not patterns and key[0] == "custom":
+                return False  # not kept, as above
             bans = self._bans[key] = (
                 _topics_check(overlaps, patterns)
                 if key == _SUBSCRIBE
