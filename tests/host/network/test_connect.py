@@ -231,11 +231,17 @@ async def test_what_becomes_forbidden_ends_a_connection() -> None:
         async with on_network(given) as guest:
             end = await guest.tcp()
             await guest(CONNECT, end, named("peer.example.com", port))
+            assert await guest("connection#is-connected", end)
             guest.standing.grants = forbidding(given, "127.0.0.1:*")
             case = await guest.case("connection#is-connected", end)
+            # As it is where the name alone is granted, which loopback's never is.
+            end.need = Network("outbound", f"peer.example.com:{port}")
+            by_name = await guest.fails("connection#is-connected", end)
             server.accept()[0].close()
 
-    assert (case, len(guest.denied)) == ("permission-denied", 1)
+    assert (case, by_name.case) == ("permission-denied", "permission-denied")
+    assert "127.0.0.1" not in str(by_name.value)
+    assert len(guest.denied) == 2
 
 
 @operation(f"{CONNECTION}#connect-with-retry", allowed=True)
