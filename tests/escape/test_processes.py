@@ -115,7 +115,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
         ) as guest,
         relay(
             interfaces, grants=Standing(grants), recorder=recorder, guard=gate,
-            name="acme/other",
+            actor="acme/other",
         ) as other,
     ):  # fmt: skip
         yield World(guest, other, recorder, folder, mark)

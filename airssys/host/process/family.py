@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Protocol
@@ -284,6 +285,8 @@ class Families:
     # --- how ----------------------------------------------------------------------
 
     async def _plan(self, call: Call, options: SpawnRecord, pins: ExitStack) -> Plan:
+        if sys.platform != "linux":
+            raise failure("spawn-failed", "programs are started on Linux only")
         settings = self.settings
         environment, refused = variables(
             options.environment,

@@ -19,6 +19,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from typing import Final, NoReturn
 
@@ -375,18 +376,26 @@ def fell() -> None:
 
 def _end(process: proc.Stat) -> None:
     """End a process, but not one that has got its number meanwhile."""
-    try:
-        fd = os.pidfd_open(process.pid)
-    except OSError:
-        return
-    try:
+    with suppress(OSError):  # it has ended, or is another user's and must end by itself
+        fd = _pidfd_open(process.pid)
         now = proc.stat(process.pid)
-        if now is not None and now.started == process.started:
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
-    except OSError:
-        pass  # it has ended, or is another user's and must end by itself
-    finally:
-        os.close(fd)
+        same = now is not None and now.started == process.started
+        if fd is None and same:
+            os.kill(process.pid, signal.SIGKILL)
+        elif fd is not None:
+            try:
+                if same:
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+            finally:
+                os.close(fd)
+
+
+def _pidfd_open(pid: int) -> int | None:
+    """Hold on to a process; None where the system cannot do that (Linux before 5.3)."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
 
 
 def _least(one: int, other: int) -> int:

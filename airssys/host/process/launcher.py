@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -69,19 +70,22 @@ class Launcher:
 
     async def close(self) -> None:
         """End the warden, which waits for its keepers."""
-        if self._requests is not None:
-            self._requests.close()
-        if self._warden is not None:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(_wait, self._warden)
+        if self._requests is None or self._warden is None:
+            return
+        with anyio.CancelScope(shield=True), self._requests:
+            with suppress(OSError):  # it has ended before
+                self._requests.shutdown(socket.SHUT_WR)
+            with anyio.move_on_after(_PATIENCE) as scope:
+                await anyio.wait_readable(self._requests)  # it has closed its end
+            if scope.cancelled_caught:
+                self._warden.kill()
+            await anyio.to_thread.run_sync(self._warden.wait)
 
     async def _started(self) -> socket.socket:
         if self._requests is not None and self._warden is not None:
             if self._warden.poll() is None:
                 return self._requests
             self._requests.close()
-        if sys.platform != "linux":
-            raise failure("spawn-failed", "programs are started on Linux only")
         with anyio.CancelScope(shield=True):
             started = await anyio.to_thread.run_sync(_start)
         self._warden, self._requests = started
@@ -109,14 +113,6 @@ def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
             words = f"{sys.executable!r} cannot be started: {error.strerror}"
             raise failure("spawn-failed", words) from error
     return warden, mine
-
-
-def _wait(warden: subprocess.Popen[bytes]) -> None:
-    try:
-        warden.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        warden.kill()
-        warden.wait()
 
 
 async def _send(requests: socket.socket, descriptors: Sequence[int]) -> None:

@@ -17,7 +17,7 @@ import os
 import select
 import signal
 import socket
-from typing import Final
+from typing import Final, NoReturn
 
 from . import proc
 from .keeper import Keeper, adopt, fell, wake_up
@@ -29,7 +29,7 @@ MOST_DESCRIPTORS: Final = 8
 """Descriptors in one request."""
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Serve the socket that is the standard input, until the other end is closed."""
     requests = socket.socket(fileno=os.dup(0))
     adopt()
@@ -47,9 +47,8 @@ def main() -> None:
                 os.read(woken, 4096)
                 _reap(keepers)
             elif not _serve(requests, keepers):
-                requests.close()
                 _finish(keepers)
-                return
+                os._exit(0)  # nothing is left that Python would have to put in order
 
 
 def _serve(requests: socket.socket, keepers: set[int]) -> bool:

@@ -159,13 +159,17 @@ async def until(found: Any, *, tries: int = 500) -> None:
 
 @asynccontextmanager
 async def open_guest(
-    grants: Grants = FULL, *, budget: Budget | None = None, **settings: Any
+    grants: Grants = FULL,
+    *,
+    budget: Budget | None = None,
+    told: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[Guest]:
     """Run a guest; whatever it has started must be gone when this is left."""
     mark = uuid.uuid4().hex
     before = {each.pid for each in descendants(os.getpid())}
     recorder, standing = Recorder(), Standing(grants, budget)
-    gate = Gate(recorder)
+    gate = Gate(recorder, grants=told)
     inherited = {"PATH": "/usr/bin:/bin", MARK: mark}
     known = Settings(**{"environment": inherited, **settings})
     async with (

@@ -1,0 +1,191 @@
+"""What is started is what was found, held and granted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+from attrs import evolve
+
+from airssys.core.capability import ProcessGrants
+from airssys.core.event import Granted
+from airssys.host.process import Settings
+from airssys.host.process.environment import is_loading
+from airssys.host.process.proc import newest_pid, peak_memory, stat
+
+from .guest import ENV, FULL, MARK, SH, TRUE, Guest, open_guest
+
+pytestmark = pytest.mark.guest
+
+SPAWN = "lifecycle#spawn-with-environment"
+
+
+def made(folder: Path, text: str | bytes, name: str = "program") -> str:
+    path = folder.resolve() / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def may_run(*programs: str) -> ProcessGrants:
+    return ProcessGrants(spawn=programs, signal=["own"])
+
+
+async def output(guest: Guest, command: str, *arguments: str) -> str:
+    return await guest.output(await guest.spawn(command, *arguments))
+
+
+async def test_a_link_leads_to_the_program_that_is_granted(tmp_path: Path) -> None:
+    link = tmp_path / "sh"
+    link.symlink_to(SH)
+    async with open_guest() as guest:
+        child = await guest.spawn(str(link), "-c", "cat /proc/$$/cmdline; :")
+
+        assert (await guest.output(child)).split("\0")[0] == SH
+
+
+async def test_a_copy_with_a_link_of_its_own_name_is_what_the_grant_names(
+    tmp_path: Path,
+) -> None:
+    copied = shutil.copy(ENV, tmp_path.resolve() / "renamed")
+    async with open_guest(evolve(FULL, process=may_run(str(copied)))) as guest:
+        assert MARK in await output(guest, str(copied))
+        await guest.fails("permission-denied", SPAWN, ENV, [], [])
+
+
+async def test_a_script_runs_with_an_interpreter_that_the_host_names(
+    tmp_path: Path,
+) -> None:
+    text = '#! /bin/sh -u\necho "$1 $0 $-"\n'
+    script = made(tmp_path, text)
+    grants = evolve(FULL, process=may_run(script))
+    async with open_guest(grants) as guest:
+        said = await output(guest, script, "an argument")
+
+        assert said.startswith("an argument /proc/self/fd/3 ")
+        assert "u" in said.split()[-1]
+    async with open_guest(grants, interpreters=()) as guest:
+        words = await guest.fails("permission-denied", SPAWN, script, [], [])
+        assert words.startswith("may not use '/bin/sh' so: ")
+    async with open_guest(evolve(FULL, process=may_run(script, SH))) as guest:
+        assert "an argument" in await output(guest, script, "an argument")
+
+
+async def test_what_is_no_program_of_this_machine_is_told_so(tmp_path: Path) -> None:
+    odd = made(tmp_path, b"\x00\x01\x02", "odd")
+    elf = made(tmp_path, b"\x7fELF" + bytes(100), "elf")
+    unending = made(tmp_path, f"#!{'x' * 300}\n", "unending")
+    async with open_guest(evolve(FULL, process=may_run(odd, elf, unending))) as guest:
+        for path in (odd, elf, unending):
+            await guest.fails("exec-format-error", SPAWN, path, [], [])
+        assert await guest("lifecycle#get-children") == []
+
+
+async def test_a_program_that_can_only_be_run_is_run(tmp_path: Path) -> None:
+    copied = shutil.copy(TRUE, tmp_path.resolve() / "program")
+    Path(copied).chmod(0o111)
+    async with open_guest(evolve(FULL, process=may_run(str(copied)))) as guest:
+        assert await output(guest, str(copied)) == ""
+
+
+async def test_a_program_that_is_not_there_is_not_found_where_it_is_granted(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path.resolve() / "none")
+    async with open_guest(evolve(FULL, process=may_run(path))) as guest:
+        await guest.fails("not-found", SPAWN, path, [], [])
+        assert guest.denied == []
+        await guest.fails("invalid-argument", SPAWN, f"/{'x' * 5000}", [], [])
+        await guest.fails("invalid-argument", SPAWN, TRUE, [], [("A", ""), ("A", "")])
+
+
+async def test_a_variable_that_changes_what_is_loaded_is_for_the_host_to_allow() -> (
+    None
+):
+    async with open_guest(variables={"PATH"}) as guest:
+        given = [("PATH", "/nowhere"), (MARK, guest.mark)]
+
+        child = await guest(SPAWN, ENV, [], given)
+        assert "PATH=/nowhere" in (await guest.output(child)).splitlines()
+        await guest.fails("permission-denied", SPAWN, ENV, [], [("PYTHONHOME", "/")])
+        (event,) = guest.denied
+        assert event.needed == "set PYTHONHOME"
+
+
+@pytest.mark.parametrize(
+    ("name", "loading"),
+    [
+        *((name, True) for name in ("LD_PRELOAD", "GIT_SSH", "PERL5LIB", "IFS", "ENV")),
+        *((name, False) for name in ("HOME", "LANG", "TZ", "GITHUB", "ENVIRONMENT")),
+    ],
+)
+def test_a_variable_is_known_to_change_what_is_loaded(
+    name: str, *, loading: bool
+) -> None:
+    assert is_loading(name) is loading
+
+
+async def test_what_is_granted_is_told_where_that_is_wanted() -> None:
+    async with open_guest(told=True) as guest:
+        await output(guest, "/bin/../bin/true")
+
+        told = [each for each in guest.relay.recorder.of(Granted) if each.resource]
+        assert [(each.needed, each.resource) for each in told] == [
+            (f"spawn {TRUE!r}", "/bin/../bin/true")
+        ]
+
+
+async def test_many_are_started_at_once() -> None:
+    async with open_guest() as guest, anyio.create_task_group() as tasks:
+        spawn = guest.relay._offered[0].functions["spawn-with-environment"].body
+        codes = []
+
+        async def one(number: int) -> None:
+            call = guest.call("airssys:ext-process/lifecycle@1.0.0#spawn")
+            child = await spawn(call, SH, ["-c", f"exit {number}"], [])  # type: ignore[misc]
+            await child.done.wait()
+            codes.append(child.ending.code)
+
+        for number in range(12):
+            tasks.start_soon(one, number)
+
+    assert sorted(codes) == list(range(12))
+
+
+async def test_without_a_python_nothing_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    async with open_guest() as guest:
+        words = await guest.fails("spawn-failed", SPAWN, TRUE, [], [])
+
+        assert "'/nowhere/python' cannot be started" in words
+
+
+async def test_elsewhere_than_on_linux_nothing_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_guest() as guest:
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "platform", "darwin")
+            await guest.fails("spawn-failed", SPAWN, TRUE, [], [])
+
+
+def test_interpreters_are_known_by_where_they_lead() -> None:
+    assert Settings().interpreters == {SH}
+
+
+def test_what_the_system_tells_of_processes_is_read() -> None:
+    own = stat(os.getpid())
+
+    assert own is not None
+    assert (own.pid, own.ppid, own.state) == (os.getpid(), os.getppid(), "R")
+    assert own.memory > 1_000_000
+    assert peak_memory(own.pid) >= own.memory // 2
+    assert newest_pid() >= 1
+    assert stat(2**22 + 1) is None
+    assert peak_memory(2**22 + 1) == 0
