@@ -14,8 +14,8 @@ from .access import Access
 from .errors import failure
 from .linux import created
 from .open_file import check_single
-from .pin import Moved, look
-from .resolve import Place
+from .pin import look
+from .resolve import Moved, Place
 from .tree import kind_of
 
 __all__ = (

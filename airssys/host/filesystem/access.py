@@ -22,8 +22,8 @@ from ...core.pattern import Pattern
 from ...gate import Gate
 from .errors import denied, failure, from_os
 from .limits import FileLimits
-from .pin import SUPPORTED, Moved, Pin, best_pin, look, open_folder, pinned
-from .resolve import InvalidPath, Place, resolve
+from .pin import SUPPORTED, Pin, best_pin, look, open_folder, pinned
+from .resolve import InvalidPath, Moved, Place, resolve
 from .workers import Workers
 
 __all__ = ("Access", "Action", "Disk")
@@ -45,6 +45,8 @@ class Disk:
     gate: Gate
     limits: FileLimits = field(factory=FileLimits)
     pin: Pin = field(factory=best_pin)
+    supported: bool = field(default=SUPPORTED, kw_only=True)
+    """Whether the system can work relative to descriptors; else every call fails."""
     workers: Workers = field(factory=Workers, init=False)
     _starts: WeakKeyDictionary[Standing, str] = field(
         factory=WeakKeyDictionary, init=False
@@ -74,7 +76,7 @@ class Disk:
         Raises:
             WitError: What to tell the guest.
         """
-        if not SUPPORTED:
+        if not self.supported:
             raise failure("io-error", "the host's system has no safe way to open files")
         access = Access(self, call)
         try:

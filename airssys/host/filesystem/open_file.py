@@ -16,8 +16,8 @@ from ...core.budget import Budget
 from .access import Access, Action
 from .errors import failure
 from .limits import FileLimits
-from .pin import Moved, look
-from .resolve import Place
+from .pin import look
+from .resolve import Moved, Place
 
 __all__ = (
     "Mode",

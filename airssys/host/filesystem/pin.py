@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from typing import Final, TypeAlias
 
 from .linux import openat2, openat2_works
+from .resolve import Moved
 
 __all__ = (
     "SUPPORTED",
-    "Moved",
     "Pin",
     "best_pin",
     "look",
@@ -48,10 +48,6 @@ _LISTING: Final = (
     | getattr(os, "O_NONBLOCK", 0)
 )
 _CHANGED: Final = {errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EXDEV, errno.EAGAIN}
-
-
-class Moved(Exception):
-    """A path changed between its check and its use: it is to be resolved again."""
 
 
 def pin_at_once(path: str) -> int:

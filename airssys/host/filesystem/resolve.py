@@ -15,13 +15,17 @@ from attrs import define, field, frozen
 
 from .spelling import spelled
 
-__all__ = ("LONGEST", "InvalidPath", "Place", "check_path", "resolve")
+__all__ = ("LONGEST", "InvalidPath", "Moved", "Place", "check_path", "resolve")
 
 LONGEST: Final = 4095
 """Bytes of a path: what Linux takes."""
 _MOST_LINKS: Final = 40
 """Symbolic links in one path: Linux's limit."""
 _MAGIC: Final = "/proc"
+
+
+class Moved(Exception):
+    """A path changed between its check and its use: it is to be resolved again."""
 
 
 class InvalidPath(ValueError):
@@ -83,6 +87,7 @@ def resolve(path: str, *, start: str = "/", follow: bool = True) -> Place:
 
     Raises:
         InvalidPath: The text cannot be a path.
+        Moved: Something on the way changes at this moment.
     """
     check_path(path)
     walk = _Walk()
@@ -167,6 +172,8 @@ class _Walk:
         try:
             target = os.readlink(here)  # noqa: PTH115 - its text as it is
         except OSError as error:
+            if error.errno in {errno.EINVAL, errno.ENOENT}:
+                raise Moved(here) from error
             self.problem = error.errno or errno.EIO
             return
         self.at = [] if target.startswith("/") else self.at[:-1]

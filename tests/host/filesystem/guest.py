@@ -92,7 +92,7 @@ def everything(folder: Path) -> Grants:
 
 
 @cache
-def _offered(_backend: type) -> tuple[Recorder, Gate, tuple[HostInterface, ...]]:
+def _offered(_backend: str) -> tuple[Recorder, Gate, tuple[HostInterface, ...]]:
     """Return what most guests of one event loop share: to link them takes long."""
     gate = Gate(recorder := Recorder())
     return recorder, gate, filesystem(gate)
@@ -111,7 +111,7 @@ async def running(
         gate = Gate(recorder := Recorder(), grants=tell_grants)
         offered: tuple[HostInterface, ...] = filesystem(gate, limits=limits, pin=pin)
     else:
-        recorder, gate, offered = _offered(anyio.get_cancelled_exc_class())
+        recorder, gate, offered = _offered(anyio.get_cancelled_exc_class().__module__)
         recorder.events.clear()
     standing = Standing(granted, budget)
     async with relay(offered, grants=standing, recorder=recorder, guard=gate) as made:

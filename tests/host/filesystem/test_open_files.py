@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -15,11 +16,14 @@ import pytest
 from airssys.core.budget import Budget
 from airssys.core.event import Granted
 from airssys.core.limits import Quota
-from airssys.host.filesystem import FileLimits
+from airssys.gate import Gate
+from airssys.host.filesystem import Disk, FileLimits, filesystem
 from airssys.host.filesystem.open_file import Mode, OpenFile
 from airssys.host.filesystem.pin import best_pin
 from airssys.host.filesystem.workers import Workers
+from airssys.testing import Recorder
 
+from ...relay import relay
 from .guest import (
     descriptors,
     everything,
@@ -207,6 +211,28 @@ async def test_a_system_without_quick_reads_reads_in_a_thread(
 
     async with running(everything(folder)) as guest:
         assert await guest.read(await guest.open(folder / "a.txt")) == b"alpha"
+
+
+async def test_a_file_system_without_quick_reads_is_read_in_a_thread() -> None:
+    if not os.access("/dev/shm", os.W_OK):  # noqa: S108 - which may have none
+        pytest.skip("needs a file system in memory")
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as made:
+        folder = Path(made).resolve()
+        (folder / "a.txt").write_bytes(b"alpha")
+        async with running(everything(folder)) as guest:
+            assert await guest.read(await guest.open(folder / "a.txt")) == b"alpha"
+
+
+async def test_a_system_that_cannot_work_by_descriptors_is_told(folder: Path) -> None:
+    gate = Gate(recorder := Recorder())
+    disk = Disk(gate, supported=False)
+    offered = filesystem(gate, disk=disk)
+
+    async with relay(offered, grants=everything(folder), guard=gate) as made:
+        looking = made("filesystem#exists", str(folder))
+        assert await failing(looking) == "io-error"
+    assert recorder.events == []
 
 
 # --- what may be opened at all ----------------------------------------------------

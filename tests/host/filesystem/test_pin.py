@@ -9,7 +9,6 @@ import pytest
 
 from airssys.host.filesystem.linux import created, openat2, openat2_works
 from airssys.host.filesystem.pin import (
-    Moved,
     Pin,
     best_pin,
     look,
@@ -17,6 +16,7 @@ from airssys.host.filesystem.pin import (
     pin_by_walk,
     pinned,
 )
+from airssys.host.filesystem.resolve import Moved
 
 from .guest import descriptors
 

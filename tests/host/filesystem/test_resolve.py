@@ -150,10 +150,11 @@ def test_what_no_path_can_be_is_refused(path: str, reason: str) -> None:
         resolve(path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may go everywhere")
 def test_where_the_host_may_not_go_is_a_problem(folder: Path) -> None:
     (folder / "sub").chmod(0)
     try:
+        if os.access(folder / "sub", os.R_OK):
+            pytest.skip("root may go everywhere")
         assert resolve(f"{folder}/sub/b.txt").problem == errno.EACCES
     finally:
         (folder / "sub").chmod(0o700)

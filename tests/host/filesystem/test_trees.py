@@ -3,13 +3,31 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from threading import Event
 
+import anyio
+import anyio.to_thread
 import pytest
 
+from airssys.abc import Call
+from airssys.core.errors import WitError
 from airssys.core.event import Granted
+from airssys.gate import Gate
 from airssys.host.filesystem import FileLimits
+from airssys.host.filesystem.access import Access, Disk
+from airssys.host.filesystem.pin import best_pin
+from airssys.host.filesystem.tree import branch, clear
 
-from .guest import everything, failing, grants, names, running, snapshot
+from .guest import (
+    descriptors,
+    everything,
+    failing,
+    grants,
+    names,
+    running,
+    snapshot,
+    until,
+)
 
 pytestmark = pytest.mark.guest
 
@@ -108,7 +126,8 @@ async def test_a_tree_has_a_limit_of_levels(folder: Path) -> None:
 async def test_names_that_are_no_unicode_are_left_out(folder: Path) -> None:
     try:
         (folder / "sub" / os.fsdecode(b"\xff.txt")).write_bytes(b"odd")
-        (folder / "odd").symlink_to(os.fsdecode(b"\xff"))
+        (folder / "odd").symlink_to(os.fsdecode(b"sub/\xff"))
+        (folder / "sub" / os.fsdecode(b"\xff")).mkdir()
     except OSError:
         pytest.skip("the file system takes Unicode alone")
 
@@ -122,8 +141,9 @@ async def test_names_that_are_no_unicode_are_left_out(folder: Path) -> None:
         for call in (
             guest("filesystem#read-symlink", f"{folder}/odd"),
             guest("metadata#canonical-path", f"{folder}/odd"),
+            guest("metadata#set-working-directory", f"{folder}/odd"),
         ):
-            assert await failing(call) in {"io-error", "not-found"}
+            assert await failing(call) == "io-error"
         await guest("filesystem#remove-directory-recursive", f"{folder}/sub")
     assert not (folder / "sub").exists()
 
@@ -155,6 +175,53 @@ async def test_nothing_is_removed_where_one_entry_may_not_be(folder: Path) -> No
         assert event.needed == f"delete '{folder}/sub/d/keep'"
         assert event.resource == f"{folder}/sub"
     assert snapshot(folder) == before
+
+
+async def test_a_removal_whose_caller_is_gone_removes_nothing_more(
+    folder: Path,
+) -> None:
+    began, may_end, ended = Event(), Event(), Event()
+    pin = best_pin()
+
+    def slow(path: str) -> int:
+        began.set()
+        may_end.wait(10)
+        ended.set()
+        return pin(path)
+
+    before = snapshot(folder)
+    async with running(everything(folder), pin=slow) as guest:
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(
+                    guest, "filesystem#remove-directory-recursive", f"{folder}/sub"
+                )
+                await anyio.to_thread.run_sync(began.wait, 10)
+                tasks.cancel_scope.cancel()
+        open_then = descriptors()
+        may_end.set()
+        await anyio.to_thread.run_sync(ended.wait, 10)
+        await until(lambda: descriptors() <= open_then)
+    assert snapshot(folder) == before
+
+
+def test_what_takes_a_checked_directorys_place_is_not_emptied(folder: Path) -> None:
+    (folder / "sub" / "deep").mkdir()
+    (folder / "sub" / "deep" / "checked").touch()
+    access = Access(Disk(Gate()), Call("acme/guest"))
+    opened = os.open(folder / "sub", os.O_RDONLY)
+    try:
+        checked = branch(access, opened, lambda _: None)
+        (folder / "sub" / "deep").rename(folder / "sub" / "moved")
+        (folder / "sub" / "deep").mkdir()
+        (folder / "sub" / "deep" / "new").touch()
+
+        with pytest.raises(WitError, match="replaced meanwhile"):
+            clear(access, opened, checked)
+    finally:
+        os.close(opened)
+    assert names(folder / "sub" / "deep") == ["new"]
+    assert names(folder / "sub" / "moved") == ["checked"]
 
 
 async def test_only_directories_are_removed_as_such(folder: Path) -> None:
@@ -266,6 +333,7 @@ async def test_a_link_holds_what_can_be_a_path(folder: Path) -> None:
         for target in ("", "a\0b", "x" * 5000):
             linking = guest("filesystem#create-symlink", target, f"{folder}/new")
             assert await failing(linking) == "invalid-path"
+        assert [event.resource for event in guest.denied] == ["", "a\0b", "x" * 5000]
         for path, case in (("link", "already-exists"), ("new/", "not-a-directory")):
             linking = guest("filesystem#create-symlink", "x", f"{folder}/{path}")
             assert await failing(linking) == case

@@ -8,7 +8,7 @@ import pytest
 
 from airssys.core.errors import WitError
 from airssys.engine.types import Variant
-from airssys.host.filesystem.workers import Workers
+from airssys.host.filesystem.workers import Workers, _Outcome
 
 from .guest import until
 
@@ -98,3 +98,23 @@ async def test_work_without_undo_is_let_be_when_its_caller_goes() -> None:
     assert workers.left_behind == 1
     slow.may_end.set()
     await until(lambda: workers.left_behind == 0)
+
+
+def test_what_nobody_waits_for_is_not_begun() -> None:
+    began: list[str] = []
+    outcome = _Outcome(lambda: began.append("work"), None)
+
+    assert outcome.forget(lambda: None) is False
+    outcome.run()
+
+    assert began == []
+
+
+def test_what_nobody_took_is_undone() -> None:
+    undone: list[object] = []
+    outcome = _Outcome(lambda: 42, undone.append)
+
+    outcome.run()
+    assert outcome.forget(lambda: None) is False
+
+    assert undone == [42]
