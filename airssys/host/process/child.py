@@ -303,11 +303,11 @@ class Child:
             await asked.done.wait()
         finally:
             self._answers.pop(number, None)
-        if asked.failed:
-            words = os.strerror(int(asked.answer[0])) if asked.answer else "?"
-            raise failure("io-error", f"process {self.pid}: {words}")
         if asked.answer is None:
             raise ended(self.pid)
+        if asked.failed:
+            words = os.strerror(int(asked.answer[0]))
+            raise failure("io-error", f"process {self.pid}: {words}")
         return asked.answer
 
     async def _send(self, message: bytes) -> None:
