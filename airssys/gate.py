@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import anyio
 from attrs import define, field
@@ -51,28 +51,34 @@ class Gate:
             WitError: No grant covers what it needs.
             CapabilityDenied: The same, where the function cannot tell the guest.
         """
-        standing = call.standing
-        need = None
+        standing, need, denial, problem = call.standing, None, None, None
         if function.needs is not None:
             try:
                 need = function.needs(*args)
             except WitError as error:
-                # No grant could cover what is asked for: it has not even the form.
-                self.refused(call, f"call {function.name!r} so", str(error)[:_SHOWN])
-                raise
+                problem = error
         if need is not None:
             denial = standing.grants.check(need, self.clock())
-            if denial is not None:
-                self._deny(function, call, denial)
         elif self.handed and not function.needed:
             denial = self._taken_back(call)
-            if denial is not None:
-                self._deny(function, call, denial)
+        # What is denied counts as well, or nothing would hold up who tries again and
+        # again.
         budget = standing.budget
         if budget is not None:
             wait = budget.take("host_calls", 1, anyio.current_time())
             if wait:
                 return self._later(wait, function, call, args)
+        if denial is not None:
+            self.report(call, denial)
+            if function.denied is not None:
+                raise WitError(function.denied(self.words(denial)))
+            raise CapabilityDenied(
+                call.who, denial.needed, denial.granted, denial.reason
+            )
+        if problem is not None:
+            # No grant could cover what is asked for: it has not even the form.
+            self.refused(call, f"call {function.name!r} so", str(problem)[:_SHOWN])
+            raise problem
         if need is not None and self.grants:
             self.granted(call, need)
         return function.body(call, *args)
@@ -83,12 +89,6 @@ class Gate:
         if call.grants.offers(interface, self.clock()):
             return None
         return Denial(f"use {interface!r}", call.grants.interfaces)
-
-    def _deny(self, function: HostFunction, call: Call, denial: Denial) -> NoReturn:
-        self.report(call, denial)
-        if function.denied is not None:
-            raise WitError(function.denied(self.words(denial)))
-        raise CapabilityDenied(call.who, denial.needed, denial.granted, denial.reason)
 
     async def _later(
         self, wait: float, function: HostFunction, call: Call, args: Sequence[Any]

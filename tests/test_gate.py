@@ -205,6 +205,34 @@ async def test_over_its_quota_of_host_calls_a_caller_waits(kv: HostInterface) ->
 
 
 @pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
+async def test_what_is_denied_counts_as_well(
+    kv: HostInterface, recorder: Recorder
+) -> None:
+    @kv.function(needs=NEEDS, denied=str)
+    def drop(_: Call, __: str) -> None: ...
+
+    @kv.function(needs=_malformed)
+    def put(_: Call, __: str) -> None: ...
+
+    start = anyio.current_time()
+    trying = call(Standing(budget=Budget("acme/a#1", Quota(host_calls=2))))
+    gate = Gate(recorder)
+    for name in ("drop", "put", "drop", "put"):
+        with pytest.raises(WitError):
+            outcome: Any = gate(kv.functions[name], trying, ["b"])
+            await outcome
+
+    assert anyio.current_time() - start == pytest.approx(1.0)
+    times = [event.at - start for event in recorder.of(Denied)]
+    assert times == pytest.approx([0, 0, 0.5, 1.0])
+    assert "no key at all" in recorder.of(Denied)[1].reason
+
+
+def _malformed(_: str) -> Custom:
+    raise WitError("no key at all")
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
 async def test_what_is_revoked_while_a_caller_waits_is_denied(
     kv: HostInterface,
 ) -> None:

@@ -211,7 +211,9 @@ class Budget:
             rate: Of what.
             wait: What `take` returned.
         """
-        advice = "that much never fits" if wait == inf else f"the next may go in {wait:.3g} s"
+        advice = f"the next may go in {wait:.3g} s"
+        if wait == inf:
+            advice = "that much never fits"
         limit = f"{self.most(rate):_.10g} a second"
         return QuotaExceeded(f"actor {self.owner!r}", _WORDS[rate], limit, advice)
 

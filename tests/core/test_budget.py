@@ -163,7 +163,8 @@ def test_a_refusal_says_how_long_to_wait() -> None:
     wait = ten.take("messages", 1, 0.0)
 
     assert str(ten.refusal("messages", wait)) == (
-        "actor 'a' is over its quota of messages (limit: 10 a second; the next may go in 0.1 s)"
+        "actor 'a' is over its quota of messages (limit: 10 a second; "
+        "the next may go in 0.1 s)"
     )
     assert "that much never fits" in str(ten.refusal("messages", inf))
 
