@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Literal, TypeAlias
 
-from attrs import define, field, validators
+from attrs import define, field, setters, validators
 
 from .errors import QuotaExceeded
 from .limits import Quota, SharedQuota
@@ -71,7 +71,7 @@ class _Watched:
             self.tell(self.owner, self.word, level, share)
 
 
-@define(eq=False)
+@define(eq=False, on_setattr=setters.NO_OP)  # else each change runs the validators
 class TokenBucket(_Watched):
     """A rate: tokens come in steadily, and whatever is done takes some.
 
