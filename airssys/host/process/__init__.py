@@ -42,3 +42,4 @@ async def open_processes(
             yield lifecycle(families), signals(families)
         finally:
             await families.close()
+            tasks.cancel_scope.cancel()

@@ -31,6 +31,8 @@ from .wire import pack
 __all__ = ("Families", "Family", "Settings", "SpawnRecord", "seconds")
 
 _FOREVER: Final = 1e9
+_PATIENCE: Final = 5.0
+"""Seconds that children have to end when all is closed."""
 
 
 class SpawnRecord(Protocol):
@@ -278,8 +280,10 @@ class Families:
         with anyio.CancelScope(shield=True):
             for child in tuple(self._running):
                 child.drop()
-            for child in tuple(self._running):
-                await child.done.wait()
+            # What hangs inside the kernel ends when that lets it: nobody waits for it.
+            with anyio.move_on_after(_PATIENCE):
+                for child in tuple(self._running):
+                    await child.done.wait()
             await self._launcher.close()
 
     # --- how ----------------------------------------------------------------------
