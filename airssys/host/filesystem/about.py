@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from .access import Access
 from .errors import failure
 from .linux import created
-from .open_file import check_single
+from .open_file import check_changeable
 from .pin import look
 from .resolve import Moved, Place
 from .tree import kind_of
@@ -21,6 +21,7 @@ from .tree import kind_of
 __all__ = (
     "Timestamp",
     "about",
+    "born_at",
     "identity",
     "is_there",
     "nanoseconds",
@@ -53,9 +54,7 @@ def about(access: Access, path: str) -> dict[str, object]:
     with access.held(place) as (directory, name):
         found = seen(directory, name, place)
         born = created(directory, name)
-    if born is None:
-        born_at = getattr(found, "st_birthtime", None)
-        born = None if born_at is None else int(born_at * _SECOND)
+    born = born_at(found) if born is None else born
     return {
         "path": path,
         "file_type": kind_of(found.st_mode),
@@ -65,6 +64,12 @@ def about(access: Access, path: str) -> dict[str, object]:
         "modified_time": _timestamp(found.st_mtime_ns),
         "created_time": None if born is None else _timestamp(born),
     }
+
+
+def born_at(found: object) -> int | None:
+    """Return when a file came to be, where `os.stat` tells: macOS and the BSDs."""
+    seconds = getattr(found, "st_birthtime", None)
+    return None if seconds is None else int(seconds * _SECOND)
 
 
 def is_there(access: Access, path: str) -> bool:
@@ -162,7 +167,7 @@ def touchable(access: Access, place: Place, shown: str) -> Iterator[str | int]:
             found = os.fstat(opened)
             if not os.path.samestat(found, before):
                 raise Moved(place.path)
-            check_single(access, found, shown)
+            check_changeable(access, found, shown, place)
             # What is opened for its path alone can be changed through that link only;
             # to open it for reading would ask for more than is needed.
             yield str(_OPENED / str(opened)) if path_only else opened

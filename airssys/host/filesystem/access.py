@@ -35,6 +35,8 @@ Action: TypeAlias = Literal["read", "write", "delete", "list"]
 _ACTIONS: Final[tuple[Action, ...]] = ("read", "write", "delete", "list")
 _TRIES: Final = 5
 """How often a path is followed again that changed between its check and its use."""
+_TOLD: Final = 256
+"""Characters of a text that can be no path, for the audit: it can be of any length."""
 _WILD: Final = frozenset("*?[{")
 
 
@@ -116,7 +118,8 @@ class Access:
                 continue
             except OSError as error:
                 raise from_os(error, self._shown) from error
-        raise self.refused("use", self._shown, "what it leads to keeps changing")
+        shown = " and ".join(self._asked)
+        raise self.refused("use", shown, shown, "what it leads to keeps changing")
 
     def tell(self) -> None:
         """Tell what was found so far, on the event loop's thread."""
@@ -216,9 +219,16 @@ class Access:
 
     # --- refuse -------------------------------------------------------------------
 
-    def refused(self, action: str, shown: str, reason: str) -> WitError:
-        """Return what to raise where no grant helps, and have the audit told."""
-        return self._denied(Denial(f"{action} {shown}", (), reason), shown)
+    def refused(self, action: str, path: str, shown: str, reason: str) -> WitError:
+        """Return what to raise where no grant helps, and have the audit told.
+
+        Args:
+            action: What was to be done.
+            path: On what; canonical.
+            shown: The path that the guest gave.
+            reason: Why not.
+        """
+        return self._denied(Denial(f"{action} {path!r}", (), reason), shown)
 
     def special(self, shown: str) -> WitError:
         """Return what to raise for a device, a pipe or a socket; audited."""
@@ -227,7 +237,7 @@ class Access:
 
     def invalid(self, action: str, shown: str, reason: str) -> WitError:
         """Return what to raise for a text that can be no path; audited."""
-        self._report(action, shown, reason)
+        self._report(action, shown[:_TOLD], reason)
         return failure("invalid-path", reason)
 
     def _denied(self, denial: Denial, shown: str) -> WitError:

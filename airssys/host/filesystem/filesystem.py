@@ -13,6 +13,7 @@ from typing import Any, Final
 from ...abc import Call, HostInterface
 from ...core.capability import Filesystem
 from ...core.errors import QuotaExceeded, WitError
+from ...gate import Gate
 from ...signatures import SIGNATURES
 from ..guard import Free, Inside, hold, offer
 from .about import about, is_there, permissions_of, touchable
@@ -67,7 +68,7 @@ def _offer_files(interface: HostInterface, disk: Disk) -> None:
     @offer(interface, needs=by_mode, wit=_TYPES["open"])
     async def open_(call: Call, path: str, options: Any) -> OpenFile:
         work = partial(open_file, path=path, options=options)
-        with _handle(call) as kept:
+        with _handle(call, disk.gate) as kept:
             kept.append(await disk.run(call, work, OpenFile.close))
             kept[0].budget = call.budget
         return kept[0]
@@ -135,18 +136,23 @@ def _offer_files(interface: HostInterface, disk: Disk) -> None:
     )
     async def close(_call: Call, file: OpenFile) -> None:
         file.give_back()
-        with _told(file):
-            await disk.workers.run(file.close)
+        try:
+            with _told(file):
+                await disk.workers.run(file.close)
+        finally:
+            # Cancelled before the thread began: nobody else has it any more.
+            file.drop()
 
 
 @contextmanager
-def _handle(call: Call) -> Iterator[list[OpenFile]]:
+def _handle(call: Call, gate: Gate) -> Iterator[list[OpenFile]]:
     """Count one more open file; the one that is put in the list keeps it."""
     budget = call.budget
     if budget is not None:
         try:
             budget.hold("handles", 1)
         except QuotaExceeded as error:
+            gate.refused(call, "open another file", str(error))
             raise failure("resource-exhausted", str(error)) from error
     kept: list[OpenFile] = []
     try:

@@ -23,7 +23,7 @@ __all__ = (
     "Mode",
     "OpenFile",
     "OpenOptions",
-    "check_single",
+    "check_changeable",
     "open_file",
     "open_or_make",
     "open_regular",
@@ -311,18 +311,27 @@ def open_regular(
         if not os.path.samestat(found, before):
             raise Moved(place.path)
         if flags & _WRITING:
-            check_single(access, found, shown)
+            check_changeable(access, found, shown, place)
         undo.pop_all()
     return descriptor
 
 
-def check_single(access: Access, found: os.stat_result, shown: str) -> None:
-    """Refuse to change a file that has a second name: that may be outside.
+def check_changeable(
+    access: Access, found: os.stat_result, shown: str, place: Place
+) -> None:
+    """Refuse to change what others rely on: a file with a second name, or more rights.
+
+    The other name may be outside. Who runs a program with its set-uid bit trusts it.
 
     Raises:
-        WitError: It has.
+        WitError: It is such a file.
     """
-    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
-        raise access.refused(
-            "write", shown, f"the file has {found.st_nlink} names (hard links)"
-        )
+    if not stat.S_ISREG(found.st_mode):
+        return
+    reason = ""
+    if found.st_nlink > 1:
+        reason = f"the file has {found.st_nlink} names (hard links)"
+    elif found.st_mode & (stat.S_ISUID | stat.S_ISGID):
+        reason = "the file is set-uid or set-gid"
+    if reason:
+        raise access.refused("write", place.path, shown, reason)

@@ -112,9 +112,8 @@ class _Walk:
 
     @property
     def place(self) -> Place:
-        return Place(
-            "/" + "/".join(self.at), self.problem, self.folder, tuple(self.left)
-        )
+        left = tuple(dict.fromkeys(self.left))
+        return Place("/" + "/".join(self.at), self.problem, self.folder, left)
 
     def begin(self) -> None:
         self.proved, self.left, self.folder = len(self.at), [], False

@@ -8,11 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
+from airssys.abc import Call
 from airssys.core.budget import Budget
 from airssys.core.event import Granted
 from airssys.core.limits import Quota
@@ -276,13 +278,35 @@ async def test_a_file_with_a_second_name_can_be_read_but_not_changed(
         ):
             assert await failing(call) == "permission-denied"
         assert await guest.read(await guest.open(path)) == b"secret"
-        reasons = {event.reason for event in guest.denied}
-        assert reasons == {"the file has 2 names (hard links)"}
+        reasons = {(event.needed, event.reason) for event in guest.denied}
+        assert reasons == {(f"write '{path}'", "the file has 2 names (hard links)")}
         assert len(guest.denied) == 6
 
         # The name itself is in the granted folder.
         await guest("filesystem#delete-file", path)
     assert (folder.parent / "outside" / "secret.txt").read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize("bits", [0o4755, 0o2755])
+async def test_a_program_with_more_rights_than_its_callers_is_not_changed(
+    bits: int, folder: Path
+) -> None:
+    (folder / "a.txt").chmod(bits)
+    path = f"{folder}/a.txt"
+
+    async with running(everything(folder)) as guest:
+        for call in (
+            guest.open(path, "write"),
+            guest("filesystem#copy", f"{folder}/sub/b.txt", path),
+            guest("filesystem#set-permissions", path, {"mode": 0o777}),
+        ):
+            assert await failing(call) == "permission-denied"
+        assert len(guest.denied) == 3
+        about = await guest("filesystem#get-metadata", path)
+        assert about.permissions.mode == bits
+        await guest("filesystem#copy", path, f"{folder}/copy")
+    assert (folder / "a.txt").stat().st_mode & 0o7777 == bits
+    assert (folder / "copy").stat().st_mode & 0o7777 == 0o755
 
 
 async def test_a_program_that_is_started_gets_no_file_of_a_guest(folder: Path) -> None:
@@ -311,6 +335,7 @@ async def test_open_files_are_counted_and_given_back(folder: Path) -> None:
     async with running(everything(folder), budget=budget) as guest:
         first, second = [await guest.open(folder / "a.txt") for _ in range(2)]
         assert await failing(guest.open(folder / "a.txt")) == "resource-exhausted"
+        assert [event.needed for event in guest.denied] == ["open another file"]
         await guest.relay.drop(first)
         assert await failing(guest.open(folder / "none")) == "not-found"
         assert held() == 1
@@ -374,6 +399,20 @@ async def test_an_open_that_hangs_is_cancelled_and_its_file_closed(
     may_end.set()
     await anyio.to_thread.run_sync(ended.wait, 10)
     await until(lambda: descriptors() <= before + 3)
+
+
+async def test_a_file_that_was_to_be_closed_is_closed_when_its_call_is_cancelled(
+    folder: Path,
+) -> None:
+    close = filesystem(Gate())[0].functions["[static]file.close"].body
+    closing: Any = close
+    file = opened(os.open(folder / "a.txt", os.O_RDONLY))
+
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await closing(Call("acme/guest"), file)
+
+    await until(lambda: not is_open(file.descriptor))
 
 
 async def test_a_file_that_is_being_read_is_closed_when_the_read_is_over(

@@ -4,9 +4,11 @@ import errno
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from airssys.host.filesystem.about import born_at
 from airssys.host.filesystem.linux import created, openat2, openat2_works
 from airssys.host.filesystem.pin import (
     Pin,
@@ -121,3 +123,8 @@ def test_when_a_file_came_to_be_is_told_where_it_is_known(folder: Path) -> None:
 
     if born is not None:
         assert abs(born - (folder / "a.txt").stat().st_mtime_ns) < 10**9
+
+
+def test_other_systems_tell_it_with_all_else() -> None:
+    assert born_at(SimpleNamespace(st_birthtime=1.5)) == 1_500_000_000
+    assert born_at(SimpleNamespace()) is None

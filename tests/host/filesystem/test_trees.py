@@ -333,7 +333,7 @@ async def test_a_link_holds_what_can_be_a_path(folder: Path) -> None:
         for target in ("", "a\0b", "x" * 5000):
             linking = guest("filesystem#create-symlink", target, f"{folder}/new")
             assert await failing(linking) == "invalid-path"
-        assert [event.resource for event in guest.denied] == ["", "a\0b", "x" * 5000]
+        assert [event.resource for event in guest.denied] == ["", "a\0b", "x" * 256]
         for path, case in (("link", "already-exists"), ("new/", "not-a-directory")):
             linking = guest("filesystem#create-symlink", "x", f"{folder}/{path}")
             assert await failing(linking) == case
@@ -367,6 +367,14 @@ async def test_one_path_that_is_not_granted_spoils_the_lot(folder: Path) -> None
         assert await failing(call) == "not-found"
         call = guest("metadata#same-file", paths[0], f"{folder}/none")
         assert await failing(call) == "not-found"
+
+
+async def test_a_slash_at_the_end_asks_for_a_directory(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        looking = guest("filesystem#get-metadata", f"{folder}/link/")
+        assert await failing(looking) == "not-a-directory"
+        assert await guest("filesystem#exists", f"{folder}/a.txt/.") is False
+        assert await guest("filesystem#exists", f"{folder}/sub/") is True
 
 
 # --- times and the working directory ----------------------------------------------
