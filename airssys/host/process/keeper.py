@@ -26,7 +26,7 @@ from typing import Final, NoReturn
 from . import proc
 from .wire import LARGEST, pack, unpack
 
-__all__ = ("RLIMITS", "Keeper", "adopt", "prctl", "wake_up")
+__all__ = ("RLIMITS", "Keeper", "adopt", "fell", "lower", "prctl", "wake_up")
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_DUMPABLE: Final = 4

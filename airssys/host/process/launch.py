@@ -166,11 +166,11 @@ def _pin(
     path, fd, problem = os.path.normpath(shown), -1, ""
     try:
         fd = os.open(shown, flags | os.O_CLOEXEC)
+        pins.callback(os.close, fd)
+        path = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - text in, text out
     except OSError as error:
         problem = os.strerror(error.errno or 0)
     else:
-        pins.callback(os.close, fd)
-        path = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - text in, text out
         if not _is_at(path, fd):
             problem = "it has no name any more"
     # Two slashes at the start are kept by normpath, and mean the same as one.

@@ -86,7 +86,8 @@ def _watching(interface: HostInterface, families: Families) -> None:
         return families.watch(call, child, ends_only=False)
 
     @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["unregister-handler"])
-    def unregister_handler(_: Call, watch: Watch) -> None:
+    def unregister_handler(call: Call, watch: Watch) -> None:
+        families.own(call, watch.child)
         watch.drop()
 
     @offer(
