@@ -173,6 +173,9 @@ class Access:
         else:
             for action in actions:
                 self.demand(action, place.path, path)
+        if place.magic:
+            reason = "it goes through a link of a process"
+            raise self.refused(actions[0], place.path, path, reason)
         place.check()
         return place
 

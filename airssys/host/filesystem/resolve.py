@@ -46,6 +46,8 @@ class Place:
     """Whether the path ended in a slash, so that it must be a directory."""
     left: tuple[str, ...] = ()
     """Directories that were named only to be left again by ``..``."""
+    magic: bool = False
+    """Whether it goes through a link of a process in ``/proc``; a problem, too."""
 
     def check(self) -> None:
         """Raise the problem, if there is one.
@@ -109,11 +111,14 @@ class _Walk:
     folder: bool = False
     left: list[str] = field(factory=list)
     proc: int | None = None
+    """The device of ``/proc``, where the path goes through it."""
+    magic: bool = False
 
     @property
     def place(self) -> Place:
         left = tuple(dict.fromkeys(self.left))
-        return Place("/" + "/".join(self.at), self.problem, self.folder, left)
+        path = "/" + "/".join(self.at)
+        return Place(path, self.problem, self.folder, left, self.magic)
 
     def begin(self) -> None:
         self.proved, self.left, self.folder = len(self.at), [], False
@@ -164,8 +169,8 @@ class _Walk:
     def _follow(self, here: str, pending: list[str], found: os.stat_result) -> None:
         self.links += 1
         # A magic link leads to what a process holds, whatever its text says.
-        magic = found.st_dev == self.proc and len(self.at) > 2
-        if magic or self.links > _MOST_LINKS:
+        self.magic = found.st_dev == self.proc and len(self.at) > 2
+        if self.magic or self.links > _MOST_LINKS:
             self.problem = errno.ELOOP
             return
         try:
