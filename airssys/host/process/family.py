@@ -280,6 +280,7 @@ class Families:
         with anyio.CancelScope(shield=True):
             for child in tuple(self._running):
                 child.drop()
+            self._launcher.finish()
             # What hangs inside the kernel ends when that lets it: nobody waits for it.
             with anyio.move_on_after(_PATIENCE):
                 for child in tuple(self._running):

@@ -68,13 +68,17 @@ class Launcher:
             raise
         return mine
 
-    async def close(self) -> None:
-        """End the warden, which waits for its keepers."""
-        if self._requests is None or self._warden is None:
-            return
-        with anyio.CancelScope(shield=True), self._requests:
+    def finish(self) -> None:
+        """Tell the warden that all is to end."""
+        if self._requests is not None:
             with suppress(OSError):  # it has ended before
                 self._requests.shutdown(socket.SHUT_WR)
+
+    async def close(self) -> None:
+        """Wait for the end of the warden, which waits for its keepers."""
+        if self._requests is None or self._warden is None:
+            return
+        with self._requests:
             with anyio.move_on_after(_PATIENCE) as scope:
                 await anyio.wait_readable(self._requests)  # it has closed its end
             if scope.cancelled_caught:

@@ -17,6 +17,7 @@ import os
 import select
 import signal
 import socket
+import time
 from typing import Final, NoReturn
 
 from . import proc
@@ -27,6 +28,8 @@ __all__ = ("MOST_DESCRIPTORS", "main")
 
 MOST_DESCRIPTORS: Final = 8
 """Descriptors in one request."""
+_PATIENCE: Final = 1.0
+"""Seconds that keepers have when the host is gone."""
 
 
 def main() -> NoReturn:
@@ -47,7 +50,7 @@ def main() -> NoReturn:
                 os.read(woken, 4096)
                 _reap(keepers)
             elif not _serve(requests, keepers):
-                _finish(keepers)
+                _finish(keepers, woken)
                 os._exit(0)  # nothing is left that Python would have to put in order
 
 
@@ -79,8 +82,12 @@ def _serve(requests: socket.socket, keepers: set[int]) -> bool:
     return True
 
 
-def _reap(keepers: set[int]) -> None:
-    """Forget keepers that have ended, and end what they left behind."""
+def _reap(keepers: set[int]) -> bool:
+    """Forget keepers that have ended, and end what they left behind.
+
+    Returns:
+        Whether there are children still.
+    """
     left = False
     try:
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -88,19 +95,24 @@ def _reap(keepers: set[int]) -> None:
             left = left or pid not in keepers or os.WIFSIGNALED(status)
             keepers.discard(pid)
     except ChildProcessError:
-        return
-    if not left:
-        return
-    for each in proc.processes():
-        if each.ppid == os.getpid() and each.pid not in keepers:
-            os.kill(each.pid, signal.SIGKILL)
+        return False
+    if left:
+        for each in proc.processes():
+            if each.ppid == os.getpid() and each.pid not in keepers:
+                os.kill(each.pid, signal.SIGKILL)
+    return True
 
 
-def _finish(keepers: set[int]) -> None:
-    """Wait until all keepers are done."""
-    while True:
-        try:
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        _reap(keepers)
+def _finish(keepers: set[int], woken: int) -> None:
+    """Wait until all keepers are done; who takes too long was stopped by someone."""
+    poll = select.poll()
+    poll.register(woken, select.POLLIN)
+    late = time.monotonic() + _PATIENCE
+    while _reap(keepers):
+        rest = late - time.monotonic()
+        if poll.poll(max(0.0, rest) * 1000 if keepers else None):
+            os.read(woken, 4096)
+        elif rest <= 0:
+            for pid in keepers:
+                os.kill(pid, signal.SIGKILL)
+            keepers.clear()

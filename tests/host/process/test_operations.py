@@ -488,7 +488,7 @@ async def test_after_a_revocation_nothing_is_possible_with_the_own_children() ->
             assert event.operation == name
             assert "granted: nothing" in event.reason
 
-        assert state(child.pid) == "S"
+        await until(lambda: state(child.pid) == "S")  # it sleeps, and was not stopped
         assert {each.pid for each in descendants(os.getpid())} == before
         assert child.group == child.pid
         assert child.watches == [handler]

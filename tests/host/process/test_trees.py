@@ -151,6 +151,21 @@ async def test_a_keeper_that_is_killed_takes_its_tree_along() -> None:
         assert await guest.output(await guest.shell("echo goes on")) == "goes on\n"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_keeper_that_is_stopped_is_ended_in_time() -> None:
+    async with open_guest() as guest:
+        child, pids = await daemons(guest, "kill -STOP $PPID; sleep 60")
+        keeper = stat(child.pid)
+        assert keeper is not None
+        await until(
+            lambda: (found := stat(keeper.ppid)) is not None and found.state == "T"
+        )
+
+    assert gone([child.pid, *pids])
+    assert child.state == "error"
+
+
 async def test_a_warden_that_is_killed_is_started_again() -> None:
     async with open_guest() as guest:
         child = await guest.spawn(SLEEP, "60")
