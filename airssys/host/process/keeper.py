@@ -44,6 +44,8 @@ _SOON: Final = 0.02
 """Seconds between two looks at how many processes there can be at the most."""
 _WEIGH: Final = (0.05, 0.5)
 """Seconds between two sums of the memory they use: at first, and later on."""
+_REST: Final = 20
+"""Rest so many times as long as a look has taken: it costs a twentieth of a core."""
 _STDIO: Final = 3
 _SCRIPT: Final = 3
 """What a program finds open besides its streams: the script it is to run."""
@@ -97,6 +99,7 @@ class Keeper:
         self.newest = proc.newest_pid()
         self.weighed = time.monotonic()
         self.weighs = _WEIGH[0]
+        self.rested = 0.0
         self.report = -1
 
     # --- its life -----------------------------------------------------------------
@@ -249,21 +252,24 @@ class Keeper:
     def watch(self) -> None:
         """End the tree where it has more processes, or memory, than it may."""
         now = time.monotonic()
+        if now < self.rested:
+            return
         newest = proc.newest_pid()
         most = self.limits.get("processes", 0)
+        memory = self.limits.get("memory", 0)
         # No more processes can be there than were counted and came to be since.
         more = newest - self.newest
         many = most and (more < 0 or self.counted + more > most)
-        weigh = "memory" in self.limits and now >= self.weighed + self.weighs
-        if not many and not weigh:
+        if not many and not (memory and now >= self.weighed + self.weighs):
             return
         self.newest = newest
-        found = [each for each in proc.descendants(os.getpid()) if each.state != "Z"]
+        found = proc.descendants(os.getpid())  # zombies too: they use up numbers
         self.counted, self.weighed = len(found), now
         self.weighs = min(2 * self.weighs, _WEIGH[1])
+        self.rested = now + _REST * (time.monotonic() - now)
         if most and len(found) > most:
             self.exceeded = "processes"
-        elif weigh and sum(each.memory for each in found) > self.limits["memory"]:
+        elif memory and sum(each.memory for each in found) > memory:
             self.exceeded = "memory"
         if self.exceeded:
             self.kill()

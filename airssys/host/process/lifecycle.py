@@ -252,7 +252,10 @@ def _asking(interface: HostInterface, families: Families) -> None:
         name="[method]child.get-resource-usage",
     )
     async def get_resource_usage(call: Call, child: Child) -> Mapping[str, int]:
-        _, *numbers = await families.alive(call, child).ask("usage")
+        state, *numbers = await families.alive(call, child).ask("usage")
+        if _STATES.get(state) == "zombie":
+            # Its first thread has ended; the system tells nothing of the others.
+            raise failure("child-zombie", f"process {child.pid} is about to end")
         _, user, system, threads, _, memory, peak, count, total = map(int, numbers)
         return {
             "user_time_ms": user,

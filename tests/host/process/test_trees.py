@@ -12,11 +12,24 @@ from typing import Any, Final
 
 import anyio
 import pytest
+from attrs import evolve
 
+from airssys.core.capability import ProcessGrants
 from airssys.host.process.child import Child
 from airssys.host.process.proc import descendants, processes, stat
 
-from .guest import MARK, SH, SLEEP, TRUE, Guest, open_guest, running, until
+from .guest import (
+    FULL,
+    MARK,
+    SH,
+    SLEEP,
+    TRUE,
+    Guest,
+    open_guest,
+    real,
+    running,
+    until,
+)
 
 pytestmark = pytest.mark.guest
 
@@ -177,6 +190,30 @@ async def test_a_warden_that_is_killed_is_started_again() -> None:
         assert await guest.output(await guest.shell("echo again")) == "again\n"
         await guest.of(child, "kill")  # its keeper is still there
         assert (await guest.of(child, "wait")).exit_status.signal_number == 9
+
+
+ZOMBIE: Final = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+"""Ends the first thread of a program, but not the program."""
+
+
+async def test_a_program_that_is_not_quite_dead_is_a_zombie() -> None:
+    python = real(sys.executable)
+    granted = ProcessGrants(spawn=[python], signal=["own"])
+    async with open_guest(evolve(FULL, process=granted)) as guest:
+        child = await guest.spawn(python, "-I", "-S", "-c", ZOMBIE)
+        await until(
+            lambda: (found := stat(child.pid)) is not None and found.state == "Z"
+        )
+
+        assert (await guest.of(child, "get-status")).state == "zombie"
+        name = "lifecycle#[method]child.get-resource-usage"
+        await guest.fails("child-zombie", name, child)
+        await guest("signals#emergency-kill", child)
+        assert (await guest.of(child, "get-status")).state == "terminated"
 
 
 HOST: Final = """
