@@ -50,11 +50,11 @@ class Names:
     def begin(self, answers: tuple[tuple[str, ...], ...]) -> None:
         self.answers, self.asked = answers, []
 
-    async def lookup(self, name: str) -> Answer:
+    async def lookup(self, name: str, **_: object) -> Answer:
         self.asked.append(name)
         return Answer(self.answers[min(len(self.asked), len(self.answers)) - 1])
 
-    async def reverse(self, _: object) -> str:
+    async def reverse(self, _: object, **__: object) -> str:
         self.asked.append("reverse")
         return "inside.example.com"
 

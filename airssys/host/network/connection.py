@@ -66,7 +66,7 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
         asked = permits.name(call, name)
         permits.require(call, Network("resolve", asked))
         with told(f"looking up {asked}"):
-            answer = await permits.lookup(asked)
+            answer = await permits.lookup(call, asked)
         return {
             "hostname": asked,
             "addresses": [address_value(each) for each in answer.addresses],
@@ -80,7 +80,7 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
         asked = permits.name(call, name)
         permits.require(call, Network("resolve", asked))
         with told(f"looking up {asked}"):
-            answer = await permits.lookup(asked)
+            answer = await permits.lookup(call, asked)
         return {
             "address": address_value(answer.addresses[0]),
             "port": port,
@@ -94,11 +94,11 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
         denied=denied,
         wit=_TYPES["reverse-lookup"],
     )
-    async def reverse_lookup(_: Call, address: Variant) -> str:
+    async def reverse_lookup(call: Call, address: Variant) -> str:
         asked = address_of(address)
         with told(f"looking up {asked}"):
             with anyio.fail_after(permits.longest):
-                found = await permits.resolver.reverse(asked)
+                found = await permits.resolver.reverse(asked, asker=call.who)
             try:
                 return normal_name(found)
             except ValueError as error:

@@ -170,7 +170,7 @@ class Permits:
                 raise failure("invalid-address", f"{target.address} is not {family}")
             return [Way(target, target.outbound, target.host)]
         self._named(call, target)
-        answer = await self.lookup(target.name)
+        answer = await self.lookup(call, target.name)
         by_name = self._named(call, target)
         found: list[Way] = []
         refused: list[Denial] = []
@@ -217,7 +217,7 @@ class Permits:
 
     # Look up.
 
-    async def lookup(self, name: str) -> Answer:
+    async def lookup(self, call: Call, name: str) -> Answer:
         """Look a name up, under the deadline in force.
 
         Raises:
@@ -225,7 +225,7 @@ class Permits:
             OSError: Nobody could tell.
         """
         with anyio.fail_after(self.longest):
-            answer = await self.resolver.lookup(name)
+            answer = await self.resolver.lookup(name, asker=call.who)
         if not answer.addresses:
             raise failure("dns-resolution-failed", f"{name!r} has no address")
         return answer

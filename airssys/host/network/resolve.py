@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final, Protocol
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Address, ip_address
+from typing import Final, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.lowlevel
@@ -16,11 +18,15 @@ from ...core.addresses import Address
 
 __all__ = ("MOST_ADDRESSES", "Answer", "FixedResolver", "Resolver", "SystemResolver")
 
+_T = TypeVar("_T")
+
 MOST_ADDRESSES: Final = 64
 """Addresses of one name; what goes beyond is not looked at."""
-_THREADS: Final = 8
-"""Look-ups under way at one time. One that was given up keeps its thread until the
-system answers, which can take half a minute: others of the host's must not run out."""
+_THREADS: Final = 32
+"""Look-ups that are waited for at one time."""
+_EACH: Final = 2
+"""Of one asker at one time, with those it gave up: each keeps its thread until the
+system answers, which can take half a minute. Others must not have to wait for that."""
 
 
 def _addresses(given: Iterable[Address | str]) -> tuple[Address, ...]:
@@ -45,15 +51,19 @@ class Answer:
 class Resolver(Protocol):
     """**Protocol:** someone who knows names. It is cancelled when it takes too long."""
 
-    async def lookup(self, name: str) -> Answer:
+    async def lookup(self, name: str, *, asker: str) -> Answer:
         """Return the addresses of a name in normal form.
+
+        Args:
+            name: The name.
+            asker: The id of the actor that wants to know, to share fairly.
 
         Raises:
             OSError: There are none, or nobody could tell.
         """
         ...
 
-    async def reverse(self, address: Address) -> str:
+    async def reverse(self, address: Address, *, asker: str) -> str:
         """Return the name of an address.
 
         Raises:
@@ -69,28 +79,53 @@ class SystemResolver:
     Its rules hold: the hosts file, the search list for short names, its cache.
     """
 
-    _limiter: anyio.CapacityLimiter | None = field(default=None, init=False)
+    _all: anyio.CapacityLimiter | None = field(default=None, init=False)
+    _askers: WeakValueDictionary[str, set[object]] = field(
+        factory=WeakValueDictionary, init=False
+    )
+    """What is under way, waited for or not, by who has asked."""
 
-    async def lookup(self, name: str) -> Answer:
-        found = await anyio.to_thread.run_sync(
-            lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM),
-            abandon_on_cancel=True,
-            limiter=self._threads(),
+    async def lookup(self, name: str, *, asker: str = "") -> Answer:
+        found = await self._run(
+            asker, lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
         )
         return Answer(tuple(str(sockaddr[0]) for *_, sockaddr in found))
 
-    async def reverse(self, address: Address) -> str:
-        host, _ = await anyio.to_thread.run_sync(
-            lambda: socket.getnameinfo((str(address), 0), socket.NI_NAMEREQD),
-            abandon_on_cancel=True,
-            limiter=self._threads(),
+    async def reverse(self, address: Address, *, asker: str = "") -> str:
+        host, _ = await self._run(
+            asker, lambda: socket.getnameinfo((str(address), 0), socket.NI_NAMEREQD)
         )
         return host
 
-    def _threads(self) -> anyio.CapacityLimiter:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(_THREADS)
-        return self._limiter
+    async def _run(self, asker: str, look_up: Callable[[], _T]) -> _T:
+        under_way = self._askers.setdefault(asker, set())
+        if len(under_way) >= _EACH:
+            raise socket.gaierror(
+                socket.EAI_AGAIN, "earlier look-ups that were given up go on still"
+            )
+        if self._all is None:
+            self._all = anyio.CapacityLimiter(_THREADS)
+        # Whoever gets it first, the thread as it begins or the task as it gives up.
+        turn = threading.Lock()
+        under_way.add(turn)
+
+        def run() -> _T:
+            if not turn.acquire(blocking=False):
+                raise TimeoutError  # it was given up, so nobody hears of this
+            try:
+                return look_up()
+            finally:
+                under_way.discard(turn)
+
+        try:
+            async with self._all:
+                # Its own limiter: backends differ in whether what is given up counts.
+                return await anyio.to_thread.run_sync(
+                    run, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+                )
+        finally:
+            if turn.acquire(blocking=False):
+                under_way.discard(turn)
 
 
 def _table(
@@ -109,14 +144,14 @@ class FixedResolver:
     names: Mapping[str, Answer] = field(converter=_table)
     """By name in normal form; each an `Answer`, or addresses."""
 
-    async def lookup(self, name: str) -> Answer:
+    async def lookup(self, name: str, *, asker: str = "") -> Answer:  # noqa: ARG002
         await anyio.lowlevel.checkpoint()
         try:
             return self.names[name]
         except KeyError:
             raise _unknown(name) from None
 
-    async def reverse(self, address: IPv4Address | IPv6Address) -> str:
+    async def reverse(self, address: Address, *, asker: str = "") -> str:  # noqa: ARG002
         await anyio.lowlevel.checkpoint()
         for name, answer in self.names.items():
             if address in answer.addresses:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from ipaddress import ip_address
 from typing import Any
@@ -144,7 +145,7 @@ async def test_a_name_that_nobody_knows_is_told() -> None:
 
 async def test_a_look_up_ends_with_the_connect_timeout() -> None:
     class Slow(FixedResolver):
-        async def lookup(self, name: str) -> Answer:
+        async def lookup(self, name: str, **_: object) -> Answer:
             await anyio.sleep_forever()
             return await super().lookup(name)
 
@@ -157,9 +158,46 @@ async def test_a_look_up_ends_with_the_connect_timeout() -> None:
     assert case == "connection-timeout"
 
 
+async def test_who_gives_up_look_ups_takes_the_threads_of_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask, answered = socket.getaddrinfo, threading.Event()
+    waiting: list[str] = []
+
+    def slow(name: Any, *args: Any, **options: Any) -> Any:
+        if name.startswith("slow"):
+            waiting.append(name)
+            answered.wait()
+        return ask(LOOPBACK, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    resolver = SystemResolver()
+    async with on_network(names=resolver) as guest:
+        end = await guest.tcp()
+        await guest.options(end, connect_timeout=20)
+        try:
+            cases = [
+                await guest.case(CONNECT, end, named(f"slow{i}.example.com", 80))
+                for i in range(4)
+            ]
+            answer = await resolver.lookup("peer.example.com", asker="acme/other")
+        finally:
+            answered.set()
+        while True:
+            try:
+                await resolver.lookup("peer.example.com", asker="acme/guest")
+                break
+            except socket.gaierror:
+                await anyio.sleep(0.001)
+
+    assert cases == ["connection-timeout"] * 2 + ["dns-resolution-failed"] * 2
+    assert len(waiting) == 2
+    assert [str(one) for one in answer.addresses] == [LOOPBACK]
+
+
 async def test_a_grant_that_goes_during_the_look_up_is_gone() -> None:
     class Revoking(FixedResolver):
-        async def lookup(self, name: str) -> Answer:
+        async def lookup(self, name: str, **_: object) -> Answer:
             guest.standing.grants = Grants()
             return await super().lookup(name)
 
@@ -397,7 +435,7 @@ async def test_names_and_addresses_are_looked_up() -> None:
 
 async def test_an_address_that_is_called_what_is_no_name_has_none() -> None:
     class Odd(FixedResolver):
-        async def reverse(self, address: object) -> str:
+        async def reverse(self, address: object, **_: object) -> str:
             return f"not a name of {address}\r\n"
 
     async with on_network(ALL, names=Odd({})) as guest:
