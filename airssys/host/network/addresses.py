@@ -126,6 +126,8 @@ def target_of(endpoint: Variant) -> Target:
     if endpoint.case == "address":
         return peer_of(given)
     text, port = given
+    if len(text) > _LONGEST_TEXT:  # before it is split into millions of parts
+        raise ValueError(f"{text[:_LONGEST_NAME]!r}... is no host name")
     try:
         address = ip_address(text)
     except ValueError:

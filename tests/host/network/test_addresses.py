@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import tracemalloc
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
@@ -87,6 +88,22 @@ def test_an_address_in_place_of_a_name_is_an_address() -> None:
     assert target_of(given) == Peer(IPv6Address("2001:db8::1"), 443)
     with pytest.raises(ValueError, match="names a link"):
         target_of(Variant("name", ("fe80::1%lo", 443)))
+
+
+@pytest.mark.parametrize("mark", [".", ":", "a", "ü"])
+def test_a_name_of_any_length_costs_little(mark: str) -> None:
+    endpoint = Variant("name", (mark * 1_000_000, 443))
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="no host name") as caught:
+            target_of(endpoint)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 100_000
+    assert len(str(caught.value)) < 2000
 
 
 def oserror(number: int) -> OSError:
