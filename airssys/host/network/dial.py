@@ -82,16 +82,14 @@ async def connect_again(
         call: Who asks.
         socket: What to connect.
         endpoint: Where to.
-        retries: How often to try again at the most.
+        retries: How often to try again; never more than `MOST_RETRIES`.
         delay: Seconds between two tries.
 
     Raises:
         WitError: It may not, or the last try failed.
     """
-    if retries > MOST_RETRIES:
-        raise failure("invalid-argument", f"max-retries is at most {MOST_RETRIES}")
     with told("connecting again and again"), anyio.fail_after(permits.longest):
-        for left in range(retries, -1, -1):
+        for left in range(min(retries, MOST_RETRIES), -1, -1):
             try:
                 await connect(permits, call, socket, permits.target(call, endpoint))
             except WitError as error:
