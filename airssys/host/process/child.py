@@ -271,11 +271,11 @@ class Child:
         """
         ending = self.ending
         assert ending is not None, f"{self.program} runs"
+        self.told = True
         if self.joined:
             raise ended(self.pid)
         if ending.lost:
             raise failure("io-error", "its keeper was ended from outside")
-        self.told = True
         return {
             "pid": self.pid,
             "exit_status": ending.status,

@@ -207,12 +207,15 @@ class Families:
         Raises:
             WitError: It may not.
         """
-        own = self.of(call).children
-        targets = [each.program for each in own] or ["any program"]
-        if all(self.gate.judge(call, Process("spawn", each)) for each in targets) and (
-            own or not call.grants.patterns("process", "spawn")
-        ):
-            words = self.gate.allowed(call, Process("spawn", targets[0]))
+        started = [child.program for child in self.of(call).children]
+        if started:
+            needs = (Process("spawn", program) for program in started)
+            may = any(self.gate.judge(call, need) is None for need in needs)
+        else:
+            may = bool(call.grants.patterns("process", "spawn"))
+        if not may:
+            program = started[0] if started else "any program"
+            words = self.gate.allowed(call, Process("spawn", program))
             raise failure("permission-denied", words)
 
     async def send(self, call: Call, child: Child, signal: str) -> None:

@@ -19,14 +19,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from typing import Final, NoReturn
 
 from . import proc
+from .felling import fell
 from .wire import LARGEST, pack, unpack
 
-__all__ = ("RLIMITS", "Keeper", "adopt", "fell", "lower", "prctl", "wake_up")
+__all__ = ("RLIMITS", "Keeper", "adopt", "lower", "prctl", "wake_up")
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_DUMPABLE: Final = 4
@@ -362,46 +362,6 @@ def lower(pid: int, kind: int, most: int) -> None:
     """Lower a limit of a process, or leave it as it is."""
     soft, hard = resource.prlimit(pid, kind)
     resource.prlimit(pid, kind, (_least(most, soft), _least(most, hard)))
-
-
-def fell() -> None:
-    """End everything below this process, until nothing is left."""
-    pause = 0.001
-    while True:
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return  # whatever is left of a tree is a child of its root in the end
-        for each in proc.descendants(os.getpid()):
-            if each.state != "Z":
-                _end(each)
-        time.sleep(pause)
-        pause = min(pause * 2, _SOON)
-
-
-def _end(process: proc.Stat) -> None:
-    """End a process, but not one that has got its number meanwhile."""
-    with suppress(OSError):  # it has ended, or is another user's and must end by itself
-        fd = _pidfd_open(process.pid)
-        now = proc.stat(process.pid)
-        same = now is not None and now.started == process.started
-        if fd is None and same:
-            os.kill(process.pid, signal.SIGKILL)
-        elif fd is not None:
-            try:
-                if same:
-                    signal.pidfd_send_signal(fd, signal.SIGKILL)
-            finally:
-                os.close(fd)
-
-
-def _pidfd_open(pid: int) -> int | None:
-    """Hold on to a process; None where the system cannot do that (Linux before 5.3)."""
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return None
 
 
 def _least(one: int, other: int) -> int:

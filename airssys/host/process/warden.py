@@ -21,7 +21,8 @@ import time
 from typing import Final, NoReturn
 
 from . import proc
-from .keeper import Keeper, adopt, fell, wake_up
+from .felling import fell
+from .keeper import Keeper, adopt, wake_up
 from .wire import LARGEST
 
 __all__ = ("MOST_DESCRIPTORS", "main")
