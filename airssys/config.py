@@ -21,9 +21,10 @@ from .core.errors import ManifestError
 from .core.limits import MIB
 from .core.lines import Path as Place
 from .core.manifest import CEILING, LEAST_MEMORY
-from .core.pattern import Kind, Pattern
+from .core.pattern import Pattern
 from .core.rules import Bytes, Count, Folder, Id, Seconds
 from .core.schema import Problem, json_schema, parse_toml, refuse, structured
+from .core.spelling import Kind
 from .core.units import parse_size, show_size
 
 __all__ = (

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from attrs import evolve, field, fields, frozen
 
 from .errors import ManifestError
+from .needs import (
+    Capability,
+    Custom,
+    Denial,
+    Filesystem,
+    Messaging,
+    Network,
+    Process,
+    Storage,
+    without_version,
+    words,
+)
 from .pattern import (
-    LONGEST,
     AnyPattern,
-    Kind,
     Pattern,
     contains,
     covers,
@@ -29,6 +39,7 @@ from .sections import (
     StorageGrants,
     customs,
 )
+from .spelling import LONGEST, Kind
 from .units import show_moment
 
 __all__ = (
@@ -59,117 +70,6 @@ SECTIONS: Final = (
     "custom",
 )
 """Of grants, in the order they are told in."""
-
-
-# --- what is needed ---------------------------------------------------------------
-
-
-@frozen
-class Messaging:
-    """To send to or ask an actor, to take messages from one, or to use a topic."""
-
-    section: ClassVar[Literal["messaging"]] = "messaging"
-    action: Literal["send", "request", "publish", "subscribe", "receive"]
-    target: str
-    """An actor's id; a topic to publish to; a topic pattern to subscribe to."""
-
-    def __str__(self) -> str:
-        return _words(self.section, self.action, self.target)
-
-
-@frozen
-class Filesystem:
-    """To use a file or a folder."""
-
-    section: ClassVar[Literal["filesystem"]] = "filesystem"
-    action: Literal["read", "write", "delete", "list"]
-    target: str
-    """An absolute path in normal form: no symlink, no ``..``."""
-
-    def __str__(self) -> str:
-        return _words(self.section, self.action, self.target)
-
-
-@frozen
-class Network:
-    """To reach a host, to listen on a port, or to look a name up."""
-
-    section: ClassVar[Literal["network"]] = "network"
-    action: Literal["outbound", "inbound", "resolve"]
-    target: str
-    """``name:443``, ``1.2.3.4:443`` or ``[2001:db8::1]:443``; a port; a name."""
-
-    def __str__(self) -> str:
-        return _words(self.section, self.action, self.target)
-
-
-@frozen
-class Storage:
-    """To use a key of the component's own."""
-
-    section: ClassVar[Literal["storage"]] = "storage"
-    action: Literal["read", "write", "delete"]
-    target: str
-    """``component:self/`` and the key."""
-
-    def __str__(self) -> str:
-        return _words(self.section, self.action, self.target)
-
-
-@frozen
-class Process:
-    """To start a program, or to send signals to what was started."""
-
-    section: ClassVar[Literal["process"]] = "process"
-    action: Literal["spawn", "signal"]
-    target: str
-    """The program's absolute path in normal form; ``own`` for signals."""
-
-    def __str__(self) -> str:
-        return _words(self.section, self.action, self.target)
-
-
-def _without_version(name: str) -> str:
-    return name.partition("@")[0]
-
-
-@frozen
-class Custom:
-    """To do what the words of a host extension mean."""
-
-    section: ClassVar[Literal["custom"]] = "custom"
-    action: str = field(converter=_without_version, alias="name")
-    """The interface, such as ``acme:kv/store``; a version is dropped."""
-    target: str = field(converter=str, default="", alias="argument")
-    """What it is used on, as the host's ``needs=`` gives it."""
-
-    def __str__(self) -> str:
-        return _words(self.section, self.action, self.target)
-
-
-Capability: TypeAlias = Filesystem | Network | Storage | Messaging | Process | Custom
-"""What a host function can need."""
-
-
-@frozen
-class Denial:
-    """Why a capability is refused."""
-
-    needed: str
-    """The capability in words, such as ``send to 'acme/billing'``."""
-    granted: tuple[str, ...]
-    """The grants of the same kind, in the same words."""
-    ruled_out: str = ""
-    """Why not although a grant covers it, or whatever is granted."""
-
-    @property
-    def reason(self) -> str:
-        if self.ruled_out:
-            return self.ruled_out
-        return f"no grant covers it (granted: {', '.join(self.granted) or 'nothing'})"
-
-
-# --- what is granted --------------------------------------------------------------
 
 
 def _moments(moments: Mapping[str, float]) -> Mapping[str, float]:
@@ -281,7 +181,7 @@ class Grants:
         key = (capability.section, capability.action)
         granted = self._told.get(key)
         if granted is None:
-            granted = tuple(_words(*key, str(one)) for one in self.patterns(*key))
+            granted = tuple(words(*key, str(one)) for one in self.patterns(*key))
             if granted:
                 self._told[key] = granted
         ruled_out = ""
@@ -330,7 +230,7 @@ class Grants:
             interface: Its name.
             now: As for `check`.
         """
-        return _without_version(interface) in self.interfaces and not self._ended(
+        return without_version(interface) in self.interfaces and not self._ended(
             "custom", now
         )
 
@@ -358,7 +258,7 @@ class Grants:
             )
         changes: dict[str, Any]
         if section == "custom":
-            name = None if action is None else _without_version(action)
+            name = None if action is None else without_version(action)
             kept = (one for one in self.custom if name not in (None, one.name))
             changes = {"custom": tuple(kept)}
         else:
@@ -380,7 +280,7 @@ class Grants:
     def widened_by(self, other: Grants) -> tuple[str, ...]:
         """Say in words what the other grants allow beyond these."""
         beyond = [
-            _words(section, action, str(pattern))
+            words(section, action, str(pattern))
             for section, action, pattern in other
             if not covers(self.patterns(section, action), pattern)
         ]
@@ -394,7 +294,7 @@ class Grants:
         )
         if self.forbidden is not None:
             beyond.extend(
-                f"{_words(section, action, str(pattern))}, which is forbidden"
+                f"{words(section, action, str(pattern))}, which is forbidden"
                 for section, action, pattern in self.forbidden
                 if other._leaves_open(section, action, pattern)
             )
@@ -504,26 +404,3 @@ def _topics_check(
 
     # What is no pattern for its length alone is not worth keeping.
     return lambda text: len(text) <= LONGEST and compared(text)
-
-
-_PHRASES: Final[Mapping[tuple[str, str], str]] = {
-    ("filesystem", "list"): "list",
-    ("network", "outbound"): "connect to",
-    ("network", "inbound"): "listen on",
-    ("network", "resolve"): "resolve",
-    ("storage", "read"): "read key",
-    ("storage", "write"): "write key",
-    ("storage", "delete"): "delete key",
-    ("messaging", "send"): "send to",
-    ("messaging", "request"): "request from",
-    ("messaging", "publish"): "publish to",
-    ("messaging", "subscribe"): "subscribe to",
-    ("messaging", "receive"): "receive from",
-    ("process", "signal"): "signal",
-}
-
-
-def _words(section: str, action: str, target: str) -> str:
-    if section == "custom":
-        return f"use {action!r} on {target!r}" if target else f"use {action!r}"
-    return f"{_PHRASES.get((section, action), action)} {target!r}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .pattern import Kind, Pattern
+from .pattern import Pattern
+from .spelling import Kind
 
 __all__ = (
     "LONGEST_KEY",

@@ -10,7 +10,8 @@ from typing import Final, Protocol
 from attrs import define, field, frozen
 
 from .errors import AskCycle, QuotaExceeded
-from .pattern import Kind, Pattern
+from .pattern import Pattern
+from .spelling import Kind
 
 __all__ = (
     "HOST",

@@ -7,46 +7,33 @@ form already: no ``..``, no symlink, no doubled ``/``.
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Callable, Iterable
-from enum import Enum
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from attrs import frozen
 
 from .automaton import Machine, Token
 from .hosts import HostPattern, PortPattern, host_matcher, port_matcher
+from .spelling import (
+    LONGEST,
+    Kind,
+    check_glob,
+    check_topic_pattern,
+    front,
+    glob_alternatives,
+    topic_tokens,
+    without_braces,
+)
 
 __all__ = (
-    "LONGEST",
     "AnyPattern",
-    "Kind",
     "Pattern",
     "contains",
     "covers",
     "matcher",
     "overlaps",
 )
-
-_MOST_ALTERNATIVES: Final = 64
-LONGEST: Final = 1024
-"""Characters of a pattern."""
-_FEW: Final = 5
-"""Wildcards ``**`` that cannot make too many alternatives by themselves."""
-
-
-class Kind(Enum):
-    """What a pattern is matched against."""
-
-    TOPIC = "topic"
-    """Segments between dots: ``*`` is one segment, ``#`` any number of them."""
-    NAME = "name"
-    """Actor ids. A pattern without ``#`` means every instance of the name."""
-    KEY = "key"
-    """Keys, and the arguments of custom capabilities."""
-    PATH = "path"
-    """Absolute paths."""
 
 
 @frozen
@@ -77,17 +64,17 @@ class Pattern:
         if not text.isprintable():
             raise ValueError(f"{kind.value} pattern {text!r} must be printable")
         if kind is Kind.TOPIC:
-            _check_topic(text)
+            check_topic_pattern(text)
         else:
-            _check_glob(text, kind)
+            check_glob(text, kind)
         return cls(text, kind)
 
     @cached_property
     def alternatives(self) -> tuple[tuple[Token, ...], ...]:
         """What the text stands for: any one of these lines of tokens."""
         if self.kind is Kind.TOPIC:
-            return (_topic_tokens(self.text),)
-        return _glob_alternatives(self.text, self.kind)
+            return (topic_tokens(self.text),)
+        return glob_alternatives(self.text, self.kind)
 
     @property
     def fronts(self) -> tuple[tuple[str, str], ...]:
@@ -95,7 +82,7 @@ class Pattern:
 
         The literal part is a whole path, or empty: where ``/srv/img-*/x`` leads from.
         """
-        return tuple(map(_front, _without_braces(self.text, self.kind)))
+        return tuple(map(front, without_braces(self.text, self.kind)))
 
     @cached_property
     def _machine(self) -> Machine:
@@ -237,188 +224,6 @@ def _overlaps_one(one: AnyPattern, other: AnyPattern) -> bool:
 
 AnyPattern: TypeAlias = Pattern | HostPattern | PortPattern
 """Whatever a grant can hold."""
-
-
-# --- from text to tokens ----------------------------------------------------------
-
-
-_NAME_CHARACTERS: Final = frozenset(
-    string.ascii_lowercase + string.digits + "-/#*?[]{},!"
-)
-_BRACKETS: Final = frozenset("[]{}")
-_TOPIC_WORD: Final = frozenset("*# ")
-_NO_SYMBOL: Final[frozenset[str]] = frozenset()
-_SLASH: Final = frozenset("/")
-_ONE: Final = Token(_NO_SYMBOL, negated=True)
-_ALL: Final = Token(_NO_SYMBOL, negated=True, many=True)
-_ONE_INSIDE: Final = Token(_SLASH, negated=True)
-_ALL_INSIDE: Final = Token(_SLASH, negated=True, many=True)
-
-
-def _topic_tokens(text: str) -> tuple[Token, ...]:
-    tokens: list[Token] = []
-    for segment in text.split("."):
-        if segment == "#":
-            _add_star(tokens, _ALL)
-        else:
-            tokens.append(_ONE if segment == "*" else Token(frozenset((segment,))))
-    return tuple(tokens)
-
-
-def _add_star(tokens: list[Token], star: Token) -> None:
-    """Add a star unless one is there already, which then is the wider one."""
-    if not (tokens and tokens[-1].many):
-        tokens.append(star)
-
-
-def _check_topic(text: str) -> None:
-    for segment in text.split("."):
-        if segment not in {"*", "#"} and (
-            not segment or not _TOPIC_WORD.isdisjoint(segment)
-        ):
-            raise ValueError(
-                f"topic pattern {text!r} is not allowed: between its dots must be "
-                "words, '*' for one segment or '#' for any number"
-            )
-
-
-def _check_glob(text: str, kind: Kind) -> None:
-    if kind is Kind.PATH and not text.startswith("/"):
-        raise ValueError(f"path pattern {text!r} is not absolute: begin it with '/'")
-    if kind is Kind.NAME and not _NAME_CHARACTERS.issuperset(text):
-        unfit = min(set(text) - _NAME_CHARACTERS)
-        raise ValueError(
-            f"name pattern {text!r} must not hold {unfit!r}: names are lowercase "
-            "letters, digits and hyphens"
-        )
-    plain = [text]
-    if not _BRACKETS.isdisjoint(text):
-        plain = _without_braces(text, kind)
-    if len(plain) > 1 or "[" in text or "]" in text or text.count("**") > _FEW:
-        _glob_alternatives(text, kind)
-    if kind is not Kind.KEY:
-        for one in plain:
-            _check_segments(one, text, kind)
-
-
-def _check_segments(one: str, text: str, kind: Kind) -> None:
-    parts = one.split("/")
-    if ".." in parts or "." in parts:
-        raise ValueError(
-            f"{kind.value} pattern {text!r} must not hold '.' or '..' segments"
-        )
-    if "" in parts[1:] and one != "/":
-        raise ValueError(
-            f"{kind.value} pattern {text!r} must not hold '//' or end in '/'"
-        )
-
-
-def _glob_alternatives(text: str, kind: Kind) -> tuple[tuple[Token, ...], ...]:
-    plain = _without_braces(text, kind)
-    if kind is Kind.NAME:
-        plain += [f"{one}#*" for one in plain if "#" not in one and one[-1:] != "*"]
-    result: list[tuple[Token, ...]] = []
-    for alternative in plain:
-        shorter = _without_empty(alternative)
-        result.extend(_tokens(one, text, kind) for one in shorter)
-        # A name may come twice, with its instances and without.
-        if max(len(shorter), len(result) // 2) > _MOST_ALTERNATIVES:
-            raise _too_many(text, kind)
-    return tuple(dict.fromkeys(result))
-
-
-def _too_many(text: str, kind: Kind) -> ValueError:
-    return ValueError(
-        f"{kind.value} pattern {text!r} has too many alternatives "
-        f"(at most {_MOST_ALTERNATIVES})"
-    )
-
-
-def _without_braces(text: str, kind: Kind) -> list[str]:
-    """Write out every ``{a,b}``; they do not nest."""
-    result = [""]
-    rest = text
-    while rest:
-        before, brace, rest = rest.partition("{")
-        if "}" in before:
-            raise ValueError(f"{kind.value} pattern {text!r} has a '}}' without '{{'")
-        result = [one + before for one in result]
-        if brace:
-            inside, end, rest = rest.partition("}")
-            if not end or "{" in inside:
-                raise ValueError(
-                    f"{kind.value} pattern {text!r} has a '{{' that is not closed, "
-                    "or one inside another"
-                )
-            result = [one + choice for one in result for choice in inside.split(",")]
-            if len(result) > _MOST_ALTERNATIVES:
-                raise _too_many(text, kind)
-    return result
-
-
-def _front(text: str) -> tuple[str, str]:
-    wild = re.search(r"[*?\[]", text)
-    end = text.rfind("/", 0, wild.start()) if wild else len(text)
-    return text[:end], text[end:]
-
-
-def _without_empty(text: str) -> list[str]:
-    """Let each ``/**/`` also be a single ``/``."""
-    before, deep, rest = text.partition("/**/")
-    if not deep:
-        return [text]
-    tails = _without_empty(f"/{rest}")
-    return [before + middle + tail for tail in tails for middle in ("", "/**")][
-        : _MOST_ALTERNATIVES + 1
-    ]
-
-
-def _tokens(text: str, whole: str, kind: Kind) -> tuple[Token, ...]:
-    tokens: list[Token] = []
-    at = 0
-    while at < len(text):
-        char = text[at]
-        at += 1
-        if char == "*":
-            double = text.startswith("*", at)
-            at += double
-            _add_star(tokens, _ALL if double else _ALL_INSIDE)
-        elif char == "?":
-            tokens.append(_ONE_INSIDE)
-        elif char == "[":
-            end = text.find("]", at)
-            inside = text[at:end]
-            negated = inside.startswith("!")
-            symbols = _set_members(inside.removeprefix("!"))
-            if end < 0 or not symbols or "/" in symbols:
-                raise ValueError(
-                    f"{kind.value} pattern {whole!r} has a '[' that is not closed, or "
-                    "a set that is empty, runs backwards or holds '/'"
-                )
-            tokens.append(Token(symbols | _SLASH if negated else symbols, negated))
-            at = end + 1
-        elif char == "]":
-            raise ValueError(f"{kind.value} pattern {whole!r} has a ']' without '['")
-        else:
-            tokens.append(Token(frozenset((char,))))
-    return tuple(tokens)
-
-
-def _set_members(inside: str) -> frozenset[str]:
-    """Read what stands in ``[...]``; empty if a range runs backwards or is huge."""
-    members: set[str] = set()
-    at = 0
-    while at < len(inside):
-        if inside[at + 1 : at + 2] == "-" and at + 2 < len(inside):
-            first, last = ord(inside[at]), ord(inside[at + 2])
-            if not first <= last < first + LONGEST:
-                return _NO_SYMBOL
-            members.update(map(chr, range(first, last + 1)))
-            at += 3
-        else:
-            members.add(inside[at])
-            at += 1
-    return frozenset(members)
 
 
 def _expression(lines: Iterable[tuple[Token, ...]]) -> Callable[[str], object]:

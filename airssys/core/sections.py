@@ -10,7 +10,8 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 from attrs import field, frozen
 
 from .hosts import HostPattern, PortPattern
-from .pattern import AnyPattern, Kind, Pattern
+from .pattern import AnyPattern, Pattern
+from .spelling import Kind
 
 __all__ = (
     "INTERFACE",

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
 from .limits import SharedQuota
 from .lines import Path
 from .manifest import Manifest
-from .message import check_topic
 from .override import (
     CapabilitiesOverride,
     ResourcesOverride,
@@ -42,6 +41,7 @@ from .rules import (
     Whole,
 )
 from .schema import Problem, json_schema, read, refuse
+from .treecheck import NEVER_ENDS, check_tree
 
 __all__ = (
     "ActorNode",
@@ -253,7 +253,7 @@ def parse_tree(text: str, *, source: str = "tree.toml") -> Tree:
         ManifestError: The text breaks TOML or the schema; lists every problem, with
             its place and line.
     """
-    table = read(text, TreeTable, source=source, check=_check)
+    table = read(text, TreeTable, source=source, check=check_tree)
     root = _supervisor(table.name, table.supervisor, _nodes(table.child, ()))
     return Tree(root=root, messages=table.message, source=source, text=text)
 
@@ -310,106 +310,7 @@ def _supervisor(
     )
 
 
-# --- what no single value shows ---------------------------------------------------
-
-_KINDS: Final = ("component", "actor", "supervisor")
-_BELONGS: Final[Mapping[str, str]] = {
-    "resources": "component",
-    "capabilities": "component",
-    "config": "component",
-    "args": "actor",
-    "child": "supervisor",
-}
-
-
-def _check(table: Mapping[str, object]) -> Iterator[Problem]:
-    """Check the parsed table, in which anything may still be of a wrong type."""
-    ids: dict[object, Mapping[str, object]] = {
-        table.get("name", "root"): {"supervisor": True}
-    }
-    yield from _check_children(table, (), ids)
-    for index, message in enumerate(_tables(table, "message")):
-        yield from _check_message(message, ("message", index), ids)
-
-
-def _check_children(
-    parent: Mapping[str, object], path: Path, ids: dict[object, Mapping[str, object]]
-) -> Iterator[Problem]:
-    rules = parent.get("supervisor")
-    never = not isinstance(rules, dict) or rules.get("auto_shutdown") in {
-        None,
-        AutoShutdown.NEVER.value,
-    }
-    for index, child in enumerate(_tables(parent, "child")):
-        here = (*path, "child", index)
-        id_ = child.get("id")
-        if isinstance(id_, str) and ids.setdefault(id_, child) is not child:
-            yield Problem((*here, "id"), f"id {id_!r} is used twice")
-        yield from _check_kind(child, here)
-        if child.get("significant") is True:
-            yield from _check_significant(child, here, never=never)
-        yield from _check_children(child, here, ids)
-
-
-def _check_kind(child: Mapping[str, object], path: Path) -> Iterator[Problem]:
-    kinds = [kind for kind in _KINDS if kind in child]
-    if len(kinds) != 1:
-        got = " and ".join(kinds) or "none of them"
-        yield Problem(path, f"a child needs one of {', '.join(_KINDS)}, got {got}")
-        return
-    for key, kind in _BELONGS.items():
-        if key in child and kind not in kinds:
-            article = "an" if kind == "actor" else "a"
-            yield Problem((*path, key), f"{key!r} is only for {article} {kind}")
-
-
-def _check_significant(
-    child: Mapping[str, object], path: Path, *, never: bool
-) -> Iterator[Problem]:
-    place = (*path, "significant")
-    if never:
-        yield Problem(
-            place,
-            "no child can be significant: its supervisor's auto_shutdown is 'never'",
-        )
-    # What a component does without its own 'restart' is known with its manifest.
-    unsaid = None if "component" in child else Restart.PERMANENT.value
-    if child.get("restart", unsaid) == Restart.PERMANENT.value:
-        yield Problem(place, _NEVER_ENDS)
-
-
-_NEVER_ENDS: Final = (
-    "a permanent child cannot be significant, since it never ends by itself: "
-    "add restart = 'transient' or 'temporary'"
-)
-
-
-def _check_message(
-    message: Mapping[str, object],
-    path: Path,
-    ids: Mapping[object, Mapping[str, object]],
-) -> Iterator[Problem]:
-    to, topic = message.get("to"), message.get("topic")
-    if (to is None) == (topic is None):
-        yield Problem(path, "a message needs either 'to' or 'topic'")
-    actors = sorted(str(id_) for id_, child in ids.items() if "supervisor" not in child)
-    if isinstance(to, str) and to not in actors:
-        known = ", ".join(map(repr, actors)) or "none"
-        yield Problem((*path, "to"), f"no actor has the id {to!r} (there are: {known})")
-    if isinstance(topic, str):
-        try:
-            check_topic(topic)
-        except ValueError as error:
-            yield Problem((*path, "topic"), str(error))
-
-
-def _tables(table: Mapping[str, object], key: str) -> Iterator[dict[str, object]]:
-    found = table.get(key)
-    for one in found if isinstance(found, list) else ():
-        yield one if isinstance(one, dict) else {}
-
-
 def _never_ends(node: ComponentNode, manifest: Manifest) -> Iterator[Problem]:
     restart = node.restart or manifest.supervision.restart
     if node.significant and restart is Restart.PERMANENT:
-        yield Problem((*node.path, "significant"), _NEVER_ENDS)
+        yield Problem((*node.path, "significant"), NEVER_ENDS)

@@ -24,7 +24,8 @@ from ..core.errors import (
     WitError,
 )
 from ..core.message import check_topic
-from ..core.pattern import Kind, Pattern
+from ..core.pattern import Pattern
+from ..core.spelling import Kind
 from ..engine.types import Err, Ok, Variant
 from ..gate import Gate
 from ..signatures import SIGNATURES
@@ -84,9 +85,13 @@ def component_id(actor: str) -> Mapping[str, str]:
 
 
 def actor_id(record: _Id) -> str:
-    """Return the actor's id that a ``component-id`` record means, in normal form."""
+    """Return the actor's id that a ``component-id`` record means, in normal form.
+
+    One that is longer than any id is cut: then nobody has it.
+    """
     front = f"{record.namespace}/{record.name}" if record.namespace else record.name
-    return f"{front}#{record.instance}" if record.instance else str(front)
+    id_ = f"{front}#{record.instance}" if record.instance else str(front)
+    return id_[: LONGEST_ID + 1]
 
 
 def messaging(postbox: Postbox, gate: Gate) -> HostInterface:
@@ -112,8 +117,9 @@ def messaging(postbox: Postbox, gate: Gate) -> HostInterface:
         if standing is None:
             return
         receiver = evolve(call, component=target, actor=target, grants=standing)
-        if problem := gate.allowed(receiver, Messaging("receive", call.who)):
-            raise WitError(_denied(f"{target!r} {problem}"))
+        if gate.allowed(receiver, Messaging("receive", call.who)):
+            # Not in the gate's words: those list the receiver's grants.
+            raise WitError(_denied(f"{target!r} may not receive from {call.who!r}"))
 
     @offer(
         interface,
@@ -190,7 +196,8 @@ def messaging(postbox: Postbox, gate: Gate) -> HostInterface:
         call: Call, targets: list[_Id], payload: bytes
     ) -> list[Ok | Err]:
         outcomes: list[Ok | Err] = []
-        for target in map(actor_id, targets):
+        for target in map(actor_id, targets[:MOST_TARGETS]):
+            await anyio.lowlevel.checkpoint()
             problem = gate.allowed(call, Messaging("send", target))
             try:
                 if problem:
@@ -203,6 +210,11 @@ def messaging(postbox: Postbox, gate: Gate) -> HostInterface:
                 outcomes.append(Err(error.value))
             else:
                 outcomes.append(Ok())
+        beyond = len(targets) - len(outcomes)
+        if beyond:
+            reason = f"a broadcast has at most {MOST_TARGETS:_} targets"
+            gate.refused(call, f"send to {len(targets):_} targets", reason)
+            outcomes += [Err(Variant("invalid-message", reason))] * beyond
         return outcomes
 
     @offer(
@@ -223,7 +235,12 @@ def messaging(postbox: Postbox, gate: Gate) -> HostInterface:
         wit=_TYPES["subscribe"],
     )
     def subscribe(call: Call, pattern: str) -> None:
-        postbox.subscribe(pattern, sender=call.who)
+        with _told():
+            try:
+                postbox.subscribe(pattern, sender=call.who)
+            except QuotaExceeded as error:
+                gate.refused(call, "subscribe to another pattern", str(error))
+                raise WitError(_denied(str(error))) from error
 
     @offer(
         interface,
@@ -263,8 +280,9 @@ def _told() -> Iterator[None]:
 
 def _messaging_error(error: Exception) -> Variant:
     match error:
-        case NoSuchActor():
-            case = "component-not-found"
+        case NoSuchActor(target=target):
+            # Not in its own words: those offer ids that the guest need not know.
+            return Variant("component-not-found", f"there is no actor {target!r}")
         case MailboxFull():
             case = "mailbox-full"
         case ReplyTimeout():

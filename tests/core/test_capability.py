@@ -23,7 +23,8 @@ from airssys.core.capability import (
     StorageGrants,
 )
 from airssys.core.errors import ManifestError
-from airssys.core.pattern import Kind, Pattern
+from airssys.core.pattern import Pattern
+from airssys.core.spelling import Kind
 
 FULL = Grants(
     filesystem=FilesystemGrants(

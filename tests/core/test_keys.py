@@ -14,7 +14,8 @@ from airssys.core.keys import (
     target,
     under,
 )
-from airssys.core.pattern import Kind, Pattern
+from airssys.core.pattern import Pattern
+from airssys.core.spelling import Kind
 
 PRINTABLE = st.text(
     st.characters(codec="utf-8").filter(str.isprintable), min_size=1, max_size=20

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from airssys.core.hosts import HostPattern, PortPattern
 from airssys.core.pattern import (
     AnyPattern,
-    Kind,
     Pattern,
     contains,
     covers,
     matcher,
     overlaps,
 )
+from airssys.core.spelling import Kind
 
 
 def topic(text: str) -> Pattern:

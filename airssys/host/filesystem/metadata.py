@@ -12,7 +12,8 @@ from typing import Any, Final
 from ...abc import Call, HostInterface
 from ...core.capability import Filesystem
 from ...core.errors import WitError
-from ...core.pattern import Kind, Pattern
+from ...core.pattern import Pattern
+from ...core.spelling import Kind
 from ...signatures import SIGNATURES
 from ..guard import Inside, offer
 from .about import about, identity, is_there, nanoseconds, seen, touchable

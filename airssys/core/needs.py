@@ -1,0 +1,151 @@
+"""Say what host functions need: one class for each section of grants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final, Literal, TypeAlias
+
+from attrs import field, frozen
+
+__all__ = (
+    "Capability",
+    "Custom",
+    "Denial",
+    "Filesystem",
+    "Messaging",
+    "Network",
+    "Process",
+    "Storage",
+    "without_version",
+    "words",
+)
+
+
+@frozen
+class Messaging:
+    """To send to or ask an actor, to take messages from one, or to use a topic."""
+
+    section: ClassVar[Literal["messaging"]] = "messaging"
+    action: Literal["send", "request", "publish", "subscribe", "receive"]
+    target: str
+    """An actor's id; a topic to publish to; a topic pattern to subscribe to."""
+
+    def __str__(self) -> str:
+        return words(self.section, self.action, self.target)
+
+
+@frozen
+class Filesystem:
+    """To use a file or a folder."""
+
+    section: ClassVar[Literal["filesystem"]] = "filesystem"
+    action: Literal["read", "write", "delete", "list"]
+    target: str
+    """An absolute path in normal form: no symlink, no ``..``."""
+
+    def __str__(self) -> str:
+        return words(self.section, self.action, self.target)
+
+
+@frozen
+class Network:
+    """To reach a host, to listen on a port, or to look a name up."""
+
+    section: ClassVar[Literal["network"]] = "network"
+    action: Literal["outbound", "inbound", "resolve"]
+    target: str
+    """``name:443``, ``1.2.3.4:443`` or ``[2001:db8::1]:443``; a port; a name."""
+
+    def __str__(self) -> str:
+        return words(self.section, self.action, self.target)
+
+
+@frozen
+class Storage:
+    """To use a key of the component's own."""
+
+    section: ClassVar[Literal["storage"]] = "storage"
+    action: Literal["read", "write", "delete"]
+    target: str
+    """``component:self/`` and the key."""
+
+    def __str__(self) -> str:
+        return words(self.section, self.action, self.target)
+
+
+@frozen
+class Process:
+    """To start a program, or to send signals to what was started."""
+
+    section: ClassVar[Literal["process"]] = "process"
+    action: Literal["spawn", "signal"]
+    target: str
+    """The program's absolute path in normal form; ``own`` for signals."""
+
+    def __str__(self) -> str:
+        return words(self.section, self.action, self.target)
+
+
+def without_version(name: str) -> str:
+    """Return an interface's name without its version."""
+    return name.partition("@")[0]
+
+
+@frozen
+class Custom:
+    """To do what the words of a host extension mean."""
+
+    section: ClassVar[Literal["custom"]] = "custom"
+    action: str = field(converter=without_version, alias="name")
+    """The interface, such as ``acme:kv/store``; a version is dropped."""
+    target: str = field(converter=str, default="", alias="argument")
+    """What it is used on, as the host's ``needs=`` gives it."""
+
+    def __str__(self) -> str:
+        return words(self.section, self.action, self.target)
+
+
+Capability: TypeAlias = Filesystem | Network | Storage | Messaging | Process | Custom
+"""What a host function can need."""
+
+
+@frozen
+class Denial:
+    """Why a capability is refused."""
+
+    needed: str
+    """The capability in words, such as ``send to 'acme/billing'``."""
+    granted: tuple[str, ...]
+    """The grants of the same kind, in the same words."""
+    ruled_out: str = ""
+    """Why not although a grant covers it, or whatever is granted."""
+
+    @property
+    def reason(self) -> str:
+        if self.ruled_out:
+            return self.ruled_out
+        return f"no grant covers it (granted: {', '.join(self.granted) or 'nothing'})"
+
+
+_PHRASES: Final[Mapping[tuple[str, str], str]] = {
+    ("filesystem", "list"): "list",
+    ("network", "outbound"): "connect to",
+    ("network", "inbound"): "listen on",
+    ("network", "resolve"): "resolve",
+    ("storage", "read"): "read key",
+    ("storage", "write"): "write key",
+    ("storage", "delete"): "delete key",
+    ("messaging", "send"): "send to",
+    ("messaging", "request"): "request from",
+    ("messaging", "publish"): "publish to",
+    ("messaging", "subscribe"): "subscribe to",
+    ("messaging", "receive"): "receive from",
+    ("process", "signal"): "signal",
+}
+
+
+def words(section: str, action: str, target: str) -> str:
+    """Put a capability, or a grant of one, into words."""
+    if section == "custom":
+        return f"use {action!r} on {target!r}" if target else f"use {action!r}"
+    return f"{_PHRASES.get((section, action), action)} {target!r}"
