@@ -259,8 +259,12 @@ class Families:
             self.gate.granted(call, Process("spawn", found.program), shown)
             limits = self.settings.limits.lowered(options.limits)
             await family.room(self.settings.children)
-            with family.one_more():
-                child = await self._launch(call, options, found, pins)
+            try:
+                with family.one_more():
+                    child = await self._launch(call, options, found, pins)
+            except OSError as error:
+                words = f"the host: {error.strerror}"
+                raise failure("resource-exhausted", words) from error
         family.children.append(child)
         self._running.add(child)
         self.tasks.start_soon(self._run, family, child)

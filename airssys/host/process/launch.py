@@ -6,6 +6,7 @@ is checked is what runs: names and links can change meanwhile as they like.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -26,9 +27,9 @@ Judge = Callable[[Capability], Denial | None]
 _LONGEST: Final = 4095
 _MOST_ARGUMENTS: Final = 1024
 _MOST_BYTES: Final = 128 * 1024
-_EMPTY: Final = "/dev/null"
 _SCRIPT: Final = "/proc/self/fd/3"
 _SHEBANG: Final = re.compile(rb"#![ \t]*([^ \t\n]+)(?:[ \t]+([^\n]*?))?[ \t]*\n")
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _HEAD: Final = 256
 """Bytes of a script that can name its interpreter: Linux's limit."""
 
@@ -170,6 +171,8 @@ def _pin(
         path = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - text in, text out
     except OSError as error:
         problem = os.strerror(error.errno or 0)
+        if error.errno in _EXHAUSTED:
+            raise failure("resource-exhausted", f"the host: {problem}") from error
     else:
         if not _is_at(path, fd):
             problem = "it has no name any more"

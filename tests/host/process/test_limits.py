@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -169,3 +172,39 @@ async def test_children_and_handlers_count_towards_the_quota_of_handles() -> Non
         await guest.relay.drop(child)
         budget.hold("handles", 2)  # all of them are free again
         await until(lambda: not running(guest.mark))
+
+
+async def test_a_host_without_descriptors_says_so() -> None:
+    async with open_guest() as guest:
+        await guest.of(await guest.spawn(TRUE), "join")  # a thread and the warden run
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        name = "lifecycle#spawn-with-environment"
+
+        for free in range(9):  # it takes nine
+            with few_descriptors(free):
+                words = await guest.fails("resource-exhausted", name, TRUE, [], [])
+            assert words == "the host: Too many open files"
+            if free == 0:
+                assert guest.denied[-1].needed == f"spawn {TRUE!r}"
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == most
+        await guest.of(await guest.spawn(TRUE), "join")
+
+
+@contextmanager
+def few_descriptors(free: int) -> Iterator[None]:
+    """Let so many more descriptors be opened, and no others."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + free, hard))
+    held = []
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open("/dev/null", os.O_RDONLY))
+        for _ in range(free):
+            os.close(held.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in held:
+            os.close(fd)
