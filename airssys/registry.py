@@ -142,20 +142,22 @@ class Registry:
         """Return an actor's entry.
 
         Raises:
-            NoSuchActor: Nobody has the id; offers ids that are near.
+            NoSuchActor: Nobody has the id.
         """
         entry = self._entries.get(id)
         if entry is None:
-            near = difflib.get_close_matches(id, self._entries, _NEAR)
-            raise NoSuchActor(id, tuple(near or sorted(self._entries)[:_NEAR]))
+            raise NoSuchActor(id)
         return entry
 
     def ref(self, id: str, *, sender: str = HOST) -> ActorRef:  # noqa: A002
         """Return a reference to an actor, in the name of a sender.
 
         Raises:
-            NoSuchActor: Nobody has the id, or the sender's.
+            NoSuchActor: Nobody has the id, or the sender's; offers ids that are near.
         """
+        if id not in self._entries:
+            near = difflib.get_close_matches(id, self._entries, _NEAR)
+            raise NoSuchActor(id, tuple(near or sorted(self._entries)[:_NEAR]))
         return ActorRef(self.entry(id).mailbox, sender, self.payload(sender))
 
     def payload(self, sender: str) -> int:
@@ -262,6 +264,7 @@ class Registry:
 
         Raises:
             NoSuchActor: The sender is gone.
+            QuotaExceeded: The sender has too many.
             ValueError: It is no topic pattern.
         """
         self.entry(sender)

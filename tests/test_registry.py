@@ -87,6 +87,15 @@ async def test_an_unknown_id_offers_those_that_are_near(registry: Registry) -> N
         Registry().ref("a")
 
 
+def test_guests_make_nobody_look_for_ids_that_are_near(registry: Registry) -> None:
+    registry.register("counter")
+
+    with pytest.raises(NoSuchActor) as caught:
+        registry.standing("conter")
+
+    assert caught.value.near == ()
+
+
 async def test_messages_go_to_the_actor_in_the_name_of_the_sender(
     registry: Registry,
 ) -> None:

@@ -15,6 +15,7 @@ from .spelling import Kind
 
 __all__ = (
     "HOST",
+    "MOST_PATTERNS",
     "MOST_REQUESTS",
     "Answer",
     "AskGraph",
@@ -30,6 +31,8 @@ HOST: Final = "host"
 """The sender of a message that the host's own program sent; no actor has this id."""
 MOST_REQUESTS: Final = 1000
 """Requests of one actor that may wait for their answers at a time."""
+MOST_PATTERNS: Final = 256
+"""Subscriptions of one actor: each is looked at for each topic."""
 _LONGEST_TOPIC: Final = 255
 _ROUTES_KEPT: Final = 1024
 
@@ -299,10 +302,16 @@ class Routes:
         """Add a subscription; a second one of the same pattern changes nothing.
 
         Raises:
+            QuotaExceeded: The subscriber has too many.
             ValueError: The text is no topic pattern.
         """
         parsed = Pattern.parse(pattern, Kind.TOPIC)
-        self._patterns.setdefault(subscriber, {})[pattern] = parsed
+        patterns = self._patterns.setdefault(subscriber, {})
+        if pattern not in patterns and len(patterns) >= MOST_PATTERNS:
+            raise QuotaExceeded(
+                f"actor {subscriber!r}", "subscriptions", str(MOST_PATTERNS)
+            )
+        patterns[pattern] = parsed
         self._found.clear()
 
     def unsubscribe(self, subscriber: str, pattern: str) -> bool:

@@ -8,10 +8,12 @@ from typing import Final
 
 from attrs import Attribute, field, frozen
 
-__all__ = ("ActorId", "ComponentName", "Digest", "Version")
+__all__ = ("LONGEST_ID", "ActorId", "ComponentName", "Digest", "Version")
 
 _WORD: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _LONGEST_WORD: Final = 64
+LONGEST_ID: Final = 3 * _LONGEST_WORD + 2
+"""Characters of an actor's id: namespace, name and instance, and what parts them."""
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 # The expression of semver.org, without groups for the separators.
 _SEMVER: Final = re.compile(

@@ -59,6 +59,12 @@ class Directory(Protocol):
         ...
 
 
+_LONGEST_MESSAGE: Final = 16_384
+"""Characters of a log line, and of a key or a value beside it."""
+_LONGEST_FIELD: Final = 1024
+_MOST_FIELDS: Final = 64
+
+
 def timestamp(nanoseconds: int) -> dict[str, int]:
     """Return a ``timestamp`` record for nanoseconds since 1970."""
     seconds, rest = divmod(nanoseconds, _NANOSECONDS)
@@ -92,8 +98,12 @@ def host_services(
     ) -> None:
         if instrument is not None:
             actor, now = call.actor or call.component, anyio.current_time()
-            fields = tuple((key, value) for key, value in context)
-            instrument.event(Logged(now, actor, level, message, fields))
+            fields = tuple(
+                (_cut(key, _LONGEST_FIELD), _cut(value, _LONGEST_FIELD))
+                for key, value in context[:_MOST_FIELDS]
+            )
+            line = _cut(message, _LONGEST_MESSAGE)
+            instrument.event(Logged(now, actor, level, line, fields))
 
     @offer(
         interface,
@@ -175,6 +185,12 @@ def host_services(
         }
 
     return interface
+
+
+def _cut(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}... (and {len(text) - longest:_} characters)"
 
 
 def _may_know(call: Call, id_: str) -> bool:

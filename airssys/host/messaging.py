@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
 import anyio
+import anyio.lowlevel
 from attrs import evolve
 
 from ..abc import Call, HostInterface, Standing
@@ -24,6 +25,7 @@ from ..core.errors import (
     WitError,
 )
 from ..core.message import check_topic
+from ..core.names import LONGEST_ID
 from ..core.pattern import Pattern
 from ..core.spelling import Kind
 from ..engine.types import Err, Ok, Variant
@@ -31,10 +33,19 @@ from ..gate import Gate
 from ..signatures import SIGNATURES
 from .guard import Free, Inside, Requires, offer
 
-__all__ = ("MESSAGING", "Postbox", "actor_id", "component_id", "messaging")
+__all__ = (
+    "MESSAGING",
+    "MOST_TARGETS",
+    "Postbox",
+    "actor_id",
+    "component_id",
+    "messaging",
+)
 
 MESSAGING: Final = "airssys:core/messaging@1.0.0"
 _TYPES: Final = SIGNATURES[MESSAGING]
+MOST_TARGETS: Final = 1000
+"""Of one broadcast; the others get nothing."""
 
 _Id: TypeAlias = Any
 """A ``component-id`` record as it is lifted."""

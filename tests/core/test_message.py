@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from airssys.core.errors import AskCycle, QuotaExceeded
 from airssys.core.message import (
     HOST,
+    MOST_PATTERNS,
     AskGraph,
     Message,
     PendingRequests,
@@ -259,6 +260,18 @@ def test_each_subscriber_is_found_once_in_the_order_of_subscribing() -> None:
     assert routes.subscribers("orders") == ("b",)
     assert routes.patterns("b") == ("orders.#", "orders.created")
     assert routes.patterns("nobody") == ()
+
+
+def test_nobody_subscribes_without_end() -> None:
+    routes = Routes()
+    for number in range(MOST_PATTERNS):
+        routes.subscribe("a", f"x.{number}")
+
+    routes.subscribe("a", "x.0")
+    routes.subscribe("b", "x.0")
+    with pytest.raises(QuotaExceeded, match="subscriptions"):
+        routes.subscribe("a", "y")
+    assert routes.subscribers("y") == ()
 
 
 def test_who_unsubscribes_or_is_forgotten_gets_nothing_more() -> None:

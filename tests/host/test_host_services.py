@@ -62,6 +62,18 @@ async def test_a_log_line_carries_the_name_of_the_guest() -> None:
     assert outside.recorder.of(Logged)[0].actor == "acme/a"
 
 
+async def test_what_a_guest_logs_is_cut_where_it_is_too_long() -> None:
+    guest = Guest()
+
+    await guest.call("log", "info", "m" * 20_000, [("k" * 2000, "v" * 2000)] * 100)
+
+    (event,) = guest.recorder.of(Logged)
+    assert event.message == f"{'m' * 16_384}... (and 3_616 characters)"
+    assert len(event.fields) == 64
+    assert event.fields[0][0] == f"{'k' * 1024}... (and 976 characters)"
+    assert len(event.fields[0][1]) == len(event.fields[0][0])
+
+
 async def test_a_log_line_that_nobody_wants_is_dropped() -> None:
     interface = host_services(Registry())
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from airssys.abc import Call, HostInterface, Standing
@@ -13,10 +14,16 @@ from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import AskRefused, WitError
 from airssys.core.event import Denied
 from airssys.core.limits import Quota
-from airssys.core.message import Overflow
+from airssys.core.message import MOST_PATTERNS, Overflow
 from airssys.engine.types import Err, Ok, Record, Variant
 from airssys.gate import Gate
-from airssys.host.messaging import MESSAGING, actor_id, component_id, messaging
+from airssys.host.messaging import (
+    MESSAGING,
+    MOST_TARGETS,
+    actor_id,
+    component_id,
+    messaging,
+)
 from airssys.post_office import PostOffice
 from airssys.registry import Registry
 from airssys.testing import Recorder, virtual_time
@@ -192,6 +199,86 @@ async def test_a_component_gets_only_what_it_may_receive() -> None:
 
     assert [event.component for event in guest.recorder.of(Denied)] == ["deaf"] * 3
     assert deaf.statistics().queued == 0
+
+
+async def test_a_guest_learns_of_no_actor_and_of_no_grants_of_others() -> None:
+    guest = Guest()
+    guest.registry.register("secret-a")
+    some = Grants(messaging=MessagingGrants(receive=["acme/friend"]))
+    guest.registry.register("deaf", standing=Standing(some))
+
+    nobody = await guest.error("send", ident("secret-b"), b"")
+    asked = await guest.error("request", ident("secret-b"), b"", 10)
+    deaf = await guest.error("send", ident("deaf"), b"")
+
+    assert nobody.value == asked.value == "there is no actor 'secret-b'"
+    assert deaf.value == "'deaf' may not receive from 'acme/a'"
+    (event,) = guest.recorder.of(Denied)
+    assert "receive from 'acme/friend'" in event.reason
+
+
+async def test_an_id_of_any_length_is_nobodys() -> None:
+    guest = Guest()
+
+    error = await guest.error("send", ident("a" * 1_000_000), b"")
+
+    assert error.case == "component-not-found"
+    assert len(str(error.value)) < 300
+
+
+async def test_a_broadcast_has_so_many_targets_and_no_more() -> None:
+    guest = Guest(Grants())
+    targets = [ident("b")] * (MOST_TARGETS + 2)
+
+    told = await guest.call("broadcast", targets, b"")
+
+    cases = [error.value.case for error in told]
+    assert cases == ["denied"] * MOST_TARGETS + ["invalid-message"] * 2
+    last = guest.recorder.of(Denied)[-1]
+    assert (len(guest.recorder.of(Denied)), last.needed) == (
+        MOST_TARGETS + 1,
+        f"send to {MOST_TARGETS + 2:_} targets",
+    )
+
+
+async def test_a_broadcast_leaves_others_their_turn() -> None:
+    guest = Guest(Grants())
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        await guest.call("broadcast", [ident("b")] * 100, b"")
+        tasks.cancel_scope.cancel()
+
+    assert turns >= 50
+
+
+async def test_a_guest_has_so_many_subscriptions_and_no_more() -> None:
+    guest = Guest()
+    for number in range(MOST_PATTERNS):
+        await guest.call("subscribe", f"orders.{number}")
+
+    error = await guest.error("subscribe", "orders.more")
+    await guest.call("subscribe", "orders.1")
+    await guest.call("unsubscribe", "orders.2")
+    await guest.call("subscribe", "orders.more")
+
+    assert error.case == "denied"
+    (event,) = guest.recorder.of(Denied)
+    assert event.needed == "subscribe to another pattern"
+
+
+async def test_a_subscription_of_nobody_is_an_error_of_the_guests() -> None:
+    guest = Guest()
+    guest.registry.remove("acme/a")
+
+    assert (await guest.error("subscribe", "orders")).case == "component-not-found"
 
 
 async def test_why_a_message_went_nowhere_is_told_by_its_case() -> None:
