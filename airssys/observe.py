@@ -26,7 +26,7 @@ from .core.event import (
     SupervisorGaveUp,
 )
 
-__all__ = ("FanOut", "LogSink", "Tally", "line")
+__all__ = ("FanOut", "LogSink", "Tally", "line", "printable")
 
 _LEVELS: Final = {
     "trace": 5,
@@ -71,7 +71,8 @@ class LogSink:
     """An instrument that writes events to the standard library's logging.
 
     Each line begins with the name of the actor or child; the record carries it as
-    ``actor`` too. Single deliveries are logged at the level of traces, 5.
+    ``actor`` too, and is one line: what is not printable is escaped. Single deliveries
+    are logged at the level of traces, 5.
     """
 
     logger: logging.Logger = field(factory=lambda: logging.getLogger("airssys"))
@@ -81,7 +82,21 @@ class LogSink:
         level, actor, text = line(event)
         number = _LEVELS[level]
         if self.logger.isEnabledFor(number):
+            actor, text = printable(actor), printable(text)
             self.logger.log(number, "[%s] %s", actor, text, extra={"actor": actor})
+
+
+def printable(text: str) -> str:
+    """Return text with everything escaped that could steer a terminal, or end a line.
+
+    What guests say is part of many a text: no line must be of their making.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode()
+        for one in text
+    )
 
 
 def line(event: Event) -> tuple[str, str, str]:

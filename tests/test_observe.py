@@ -117,6 +117,26 @@ def test_the_log_names_the_actor(caplog: pytest.LogCaptureFixture) -> None:
     assert record.__dict__["actor"] == "acme/a"
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        Logged(0, "acme/a", "info", "x\n[acme/b] paid", (("k\n[acme/b] paid", "v"),)),
+        ChildExited(0, "top", "acme/a", "crash", "x\r\n[acme/b] paid"),
+        HealthChecked(0, "top", "acme/a", False, 1, "x\u2028[acme/b] paid\x1b[2J"),  # noqa: FBT003
+        Denied(0, "acme/a", "f", "read 'x\n[acme/b] paid'", "no\n", "y\n"),
+    ],
+)
+def test_no_guest_begins_a_line_of_the_log(
+    event: Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(5, "airssys"):
+        LogSink().event(event)
+
+    (record,) = caplog.records
+    assert record.getMessage().isprintable()
+    assert len(record.getMessage().splitlines()) == 1
+
+
 def test_traces_are_below_debug(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(5, "airssys"):
         LogSink().event(Delivered(0, "acme/a", "b", 1))

@@ -21,8 +21,8 @@ from ..audit import Record, Report, verify
 from ..audit.log import read_key
 from ..audit.verify import lines_of
 from ..core.units import parse_duration
+from ..observe import printable
 from .failure import BadInput, Status
-from .screen import printable
 
 __all__ = ("check", "show")
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..child import ChildState, ChildStatus
-from .screen import printable
+from ..observe import printable
 
 __all__ = ("view",)
 

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from ..config import LogLevel
 from ..core.event import CallCut, ChildExited, ChildRestarting, DeadLettered, Event
-from ..observe import line
+from ..observe import line, printable
 
-__all__ = ("LogBridge", "Screen", "printable")
+__all__ = ("LogBridge", "Screen")
 
 _LEVELS: Final = tuple(level.value for level in LogLevel)
 _LEVEL_STYLES: Final = {
@@ -39,16 +39,6 @@ _CUTS: Final = {
     "cancelled": "it was stopped",
     "host": "a host function failed",
 }
-
-
-def printable(text: str) -> str:
-    """Return text with everything escaped that could steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode()
-        for one in text
-    )
 
 
 @define(eq=False)
