@@ -88,8 +88,11 @@ _NAMES: Final = (*RLIMITS, "processes")
 class Keeper:
     """One program and all that it has started."""
 
-    def __init__(self, control: socket.socket, descriptors: Sequence[int]) -> None:
+    def __init__(
+        self, control: socket.socket, descriptors: Sequence[int], woken: int
+    ) -> None:
         self.control = control
+        self.woken = woken
         self.descriptors = descriptors
         self.pid = 0
         self.ended = False
@@ -106,7 +109,7 @@ class Keeper:
 
     def run(self) -> None:
         """Start the program, and return when nothing is left of it."""
-        woken = wake_up()
+        woken = self.woken
         request = unpack(self.control.recv(LARGEST))
         if request[0] != "start":  # the host has gone, or given up
             return

@@ -25,7 +25,7 @@ from .felling import fell
 from .keeper import Keeper, adopt, wake_up
 from .wire import LARGEST
 
-__all__ = ("MOST_DESCRIPTORS", "main")
+__all__ = ("MOST_DESCRIPTORS", "Warden", "main")
 
 MOST_DESCRIPTORS: Final = 8
 """Descriptors in one request."""
@@ -36,12 +36,14 @@ _PATIENCE: Final = 1.0
 def main() -> NoReturn:
     """Serve the socket that is the standard input, until the other end is closed."""
     requests = socket.socket(fileno=os.dup(0))
+    # What a keeper reads is the host's affair alone, and so is its end.
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     adopt()
     woken = wake_up()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
     gc.disable()
-    keepers: set[int] = set()
+    warden = Warden(requests)
     poll = select.poll()
     for fd in (woken, requests.fileno()):
         poll.register(fd, select.POLLIN)
@@ -49,38 +51,79 @@ def main() -> NoReturn:
         for fd, _ in poll.poll():
             if fd == woken:
                 os.read(woken, 4096)
-                _reap(keepers)
-            elif not _serve(requests, keepers):
-                _finish(keepers, woken)
+                _reap(warden.keepers)
+            elif not warden.serve():
+                _finish(warden.keepers, woken)
                 os._exit(0)  # nothing is left that Python would have to put in order
+        warden.prepare()
 
 
-def _serve(requests: socket.socket, keepers: set[int]) -> bool:
-    """Start one keeper; tell whether the host is still there."""
-    _, received, _, _ = socket.recv_fds(
-        requests, LARGEST, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-    )
-    if not received:
-        return False
-    control, *descriptors = received
-    try:
-        pid = os.fork()
-    except OSError:  # the host finds its socket closed
-        pid = -1
-    if not pid:
+class Warden:
+    """The keepers there are, and a spare one: a program need not wait for its fork."""
+
+    def __init__(self, requests: socket.socket) -> None:
+        self.requests = requests
+        self.keepers: set[int] = set()
+        self.spare: socket.socket | None = None
+
+    def prepare(self) -> None:
+        """Fork a keeper that waits for its program, if there is none."""
+        if self.spare is not None:
+            return
+        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            requests.close()
-            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-            adopt()
-            Keeper(socket.socket(fileno=control), descriptors).run()
-        finally:
-            fell()
-            os._exit(0)
-    if pid > 0:
-        keepers.add(pid)
-    for fd in received:
-        os.close(fd)
-    return True
+            pid = os.fork()
+        except OSError:  # the host finds the socket of its keeper closed
+            mine.close()
+            its.close()
+            return
+        if not pid:
+            try:
+                self.requests.close()
+                mine.close()
+                _keep(its)
+            finally:
+                fell()
+                os._exit(0)
+        its.close()
+        self.keepers.add(pid)
+        self.spare = mine
+
+    def serve(self) -> bool:
+        """Give a program to a keeper; tell whether the host is still there."""
+        _, received, _, _ = socket.recv_fds(
+            self.requests, LARGEST, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
+        # Twice, as a spare keeper can have been ended by someone.
+        for _ in range(2 if received else 0):
+            self.prepare()
+            spare, self.spare = self.spare, None
+            if spare is None:
+                break
+            with spare:
+                try:
+                    socket.send_fds(spare, [b"keep"], received)
+                except OSError:
+                    continue
+            break
+        for fd in received:
+            os.close(fd)
+        if not received and self.spare is not None:
+            self.spare.close()
+        return bool(received)
+
+
+def _keep(given: socket.socket) -> None:
+    """Be a keeper: wait for a program, and keep it."""
+    adopt()
+    woken = wake_up()
+    with given:
+        _, received, _, _ = socket.recv_fds(
+            given, LARGEST, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
+    if received:
+        control, *descriptors = received
+        Keeper(socket.socket(fileno=control), descriptors, woken).run()
 
 
 def _reap(keepers: set[int]) -> bool:

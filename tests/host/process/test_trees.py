@@ -164,6 +164,18 @@ async def test_a_keeper_that_is_killed_takes_its_tree_along() -> None:
         assert await guest.output(await guest.shell("echo goes on")) == "goes on\n"
 
 
+async def test_a_spare_keeper_that_is_killed_is_replaced() -> None:
+    async with open_guest() as guest:
+        assert await guest.output(await guest.shell("echo one")) == "one\n"
+        (warden,) = [each.pid for each in processes() if each.ppid == os.getpid()]
+        await until(lambda: len(descendants(warden)) == 1)
+        (spare,) = descendants(warden)
+
+        os.kill(spare.pid, signal.SIGKILL)
+
+        assert await guest.output(await guest.shell("echo two")) == "two\n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_a_keeper_that_is_stopped_is_ended_in_time() -> None:
