@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -14,11 +15,13 @@ from typing import Any
 
 import anyio
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airssys.audit import AuditLog, Report, log, open_audit, verify
 from airssys.audit.files import archives, head_of
+from airssys.audit.flood import MOST, PERIOD, Flood
 from airssys.audit.journal import Journal
 from airssys.audit.record import LONGEST, Entry, Record, Seal, canonical
 from airssys.core.errors import AuditError
@@ -241,7 +244,7 @@ def sound() -> Iterator[Path]:
         yield path
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(edits(), st.integers(0, 3))
 def test_any_single_edit_is_found(
     sound: Path, edit: Callable[[bytes], bytes], which: int
@@ -263,8 +266,10 @@ def test_any_single_edit_is_found(
 def test_a_log_cut_at_any_byte_is_found(tmp_path: Path) -> None:
     path = write(tmp_path / "audit.jsonl", 1)
     content = path.read_bytes()
+    ends = [at for at, byte in enumerate(content) if byte == ord("\n")]
+    near = {end + beside for end in ends for beside in (-1, 0, 1)}
 
-    for length in range(len(content)):
+    for length in sorted(near.union(range(0, len(content), 11)) - {len(content)}):
         path.write_bytes(content[:length])
         problem = verify(path).problem
         assert problem is not None, length
@@ -647,6 +652,7 @@ def whole(path: Path) -> list[Record]:
 
 KILLED = """
 import sys
+from itertools import count
 from pathlib import Path
 import anyio
 from airssys.audit import open_audit
@@ -654,8 +660,8 @@ from airssys.core.event import Denied
 
 async def main():
     async with open_audit(Path(sys.argv[1]), rotate=300_000) as audit:
-        event = Denied(0.0, "acme/a", "fs#open", "read 'x'", "no", "y" * 900)
-        while True:
+        for turn in count():
+            event = Denied(9.0 * turn, "acme/a", "open", "read 'x'", "no", "y" * 900)
             for _ in range(200):
                 audit.event(event)
             await audit.flush()
@@ -719,7 +725,7 @@ async def test_what_happens_in_one_order_is_written_in_that_order(
 
     async with open_audit(path) as audit:
         for number in range(3000):
-            audit.event(denial(str(number)))
+            audit.event(evolve(denial(str(number)), component=f"a{number % 3}"))
 
     assert [record["resource"] for record in records(path)[1:-1]] == [
         str(number) for number in range(3000)
@@ -863,6 +869,45 @@ async def test_more_than_can_wait_is_counted_in_the_log(
     assert lost["resource"] == "7"
     assert results(path).count("denied") == 1 + 3
     assert verify(path).problem is None
+
+
+async def test_a_guest_that_tries_without_end_pushes_out_nobody_else(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    loud, quiet = denial(), evolve(denial(), component="acme/quiet")
+
+    async with open_audit(path) as audit:
+        for _ in range(MOST + 5):
+            audit.event(loud)
+        audit.event(quiet)
+        await audit.flush()
+        audit.event(loud)
+        for number in range(MOST + 1):
+            audit.event(evolve(loud, at=loud.at + PERIOD, resource=str(number)))
+        audit.event(evolve(loud, at=loud.at + 2 * PERIOD))
+        assert audit.lost == 0
+
+    found = records(path)
+    lost = [
+        (one["component"], one["resource"]) for one in found if one["result"] == "lost"
+    ]
+    denied = Counter(one["component"] for one in found if one["result"] == "denied")
+    assert lost == [("acme/a", "5"), ("acme/a", "1"), ("acme/a", "1")]
+    assert denied == {"acme/a": 2 * MOST + 1, "acme/quiet": 1}
+    assert verify(path).problem is None
+
+
+def test_who_is_quiet_is_forgotten_and_who_was_loud_is_not() -> None:
+    flood = Flood()
+    for _ in range(MOST + 1):
+        flood.admit("loud", 0.0)
+    for number in range(10_000):
+        assert flood.admit(f"a{number}", PERIOD * (1 + number // 1000)) == (True, 0)
+
+    assert len(flood._periods) < 6000
+    assert flood.admit("loud", 1000.0) == (True, 1)
+    assert list(flood.rest()) == []
 
 
 async def test_a_record_that_cannot_be_harms_no_other(

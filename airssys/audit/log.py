@@ -26,6 +26,7 @@ from ..config import HostConfig
 from ..core.errors import AuditError
 from ..core.event import Denied, Event, Granted, QuotaNeared, Revoked
 from ..core.limits import MIB
+from .flood import MOST, PERIOD, Flood
 from .journal import Journal
 from .record import ALERT, DENIED, GRANTED, LOST, REVOKED, Entry, Seal
 
@@ -59,6 +60,7 @@ class AuditLog:
     _strict: bool = field(kw_only=True)
     _clock: Callable[[], float] = field(kw_only=True)
     _queue: SimpleQueue[_Waiting] = field(factory=SimpleQueue, init=False)
+    _flood: Flood = field(factory=Flood, init=False)
     _told: int = field(default=0, init=False)
     """How many of the lost the log says so far."""
     _closing: threading.Event = field(factory=threading.Event, init=False)
@@ -83,11 +85,29 @@ class AuditLog:
         if type(event) not in self._kinds:
             return
         assert isinstance(event, _Told)
+        if type(event) is Denied:
+            admitted, before = self._flood.admit(event.component, event.at)
+            if before:
+                self._put_flood(event.component, before)
+            if not admitted:
+                return
         if self._queue.qsize() >= _QUEUE or self._closing.is_set():
             self.lost += 1
             return
         now = self._clock()
         self._queue.put(_entry(now, event) if _long(event) else (now, event))
+
+    def _put_flood(self, component: str, count: int) -> None:
+        """Say how many denials of a component were not written."""
+        reason = f"{count} denials were not written: over {MOST:_} in {PERIOD:.0f} s"
+        entry = Entry(
+            self._clock(), LOST, component, resource=str(count), reason=reason
+        )
+        self._queue.put(entry)
+
+    def _put_floods(self) -> None:
+        for component, count in self._flood.rest():
+            self._put_flood(component, count)
 
     async def flush(self) -> None:
         """Wait until all that has happened so far is in the file.
@@ -97,6 +117,7 @@ class AuditLog:
         if self._closing.is_set():
             await anyio.lowlevel.checkpoint()
             return
+        self._put_floods()
         done = threading.Event()
         self._queue.put(done)
         await anyio.to_thread.run_sync(done.wait, abandon_on_cancel=True)
@@ -109,6 +130,7 @@ class AuditLog:
 
     async def close(self) -> None:
         """Write all that waits, and end."""
+        self._put_floods()
         # From here on nothing more is put into the queue: the thread ends with it.
         self._closing.set()
         self._queue.put(None)
