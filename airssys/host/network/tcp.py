@@ -85,7 +85,8 @@ class TcpSocket(OwnedSocket):
                 await writable(self.raw)
                 self._check_connected()
         except BaseException:
-            self.renew()
+            with suppress(OSError):  # why it failed counts
+                self.renew()
             raise
         self.begin()
 
@@ -101,12 +102,21 @@ class TcpSocket(OwnedSocket):
         self.established = int(time.time())
 
     def renew(self) -> None:
-        """Take a fresh socket of the system's: one that failed is not used again."""
+        """Take a fresh socket of the system's: one that failed is not used again.
+
+        Raises:
+            OSError: There is none, or its address is taken. It is of no use then.
+        """
         self.raw.close()
         self.state = "error"
-        self.raw = opened(self.family, "tcp-stream", self.options)
-        if self.bound_to is not None:
-            self.raw.bind(system_name(self.bound_to))
+        fresh = opened(self.family, "tcp-stream", self.options)
+        try:
+            if self.bound_to is not None:
+                fresh.bind(system_name(self.bound_to))
+        except BaseException:
+            fresh.close()
+            raise
+        self.raw = fresh
 
     async def begin_tls(
         self, context: ssl.SSLContext, hostname: str, *, verified: bool

@@ -19,8 +19,10 @@ from airssys.gate import Gate
 from airssys.host.network import Answer, FixedResolver, SystemResolver
 from airssys.host.network.addresses import Named, Peer
 from airssys.host.network.dial import connect
-from airssys.host.network.owned import Way
+from airssys.host.network.options import SocketOptions
+from airssys.host.network.owned import Way, opened
 from airssys.host.network.permits import Permits
+from airssys.host.network.tcp import TcpSocket
 from airssys.testing import Recorder
 
 from ...operations import operation
@@ -452,3 +454,20 @@ async def test_the_system_knows_loopback() -> None:
 
     assert ip_address("127.0.0.1") in answer.addresses
     assert name
+
+
+async def test_a_socket_whose_address_is_gone_tells_why_it_could_not_connect() -> None:
+    with listening() as (_, port):
+        pass
+    options = SocketOptions()
+    raw = opened("ipv4", "tcp-stream", options)
+    end = TcpSocket(raw, "ipv4", lambda: None, options)
+    # An address of documentation, which no machine has.
+    end.bound_to = Peer(ip_address("192.0.2.1"), 0)
+
+    with pytest.raises(ConnectionRefusedError):
+        await end.open_to(Peer(ip_address(LOOPBACK), port))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        await end.open_to(Peer(ip_address(LOOPBACK), port))
+    assert end.state == "error"
+    end.close()
