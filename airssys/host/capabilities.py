@@ -37,6 +37,8 @@ _KINDS: Final[Mapping[str, Callable[..., Capability]]] = {
     kind.section: kind
     for kind in (Filesystem, Network, Storage, Messaging, Process, Custom)
 }
+_LONGEST: Final = 4096
+"""Characters of a path that Linux opens; all else that can be granted is shorter."""
 _BILLION: Final = 1_000_000_000
 
 
@@ -94,6 +96,8 @@ def _need(grants: Grants, section: str, action: str, target: str) -> Capability:
     Raises:
         ValueError: There is no such action, or the target has another form.
     """
+    if max(len(action), len(target)) > _LONGEST:
+        raise ValueError(f"actions and targets have at most {_LONGEST:_} characters")
     if section != "custom":
         actions = [each.name for each in fields(type(getattr(grants, section)))]
         if action not in actions:

@@ -171,6 +171,16 @@ async def test_what_is_not_granted_does_not(
         assert (await error(guest, section, action, target)).case == case
 
 
+@pytest.mark.parametrize("section", ["filesystem", "network", "storage", "custom"])
+async def test_a_question_of_any_length_is_answered_in_few_words(section: str) -> None:
+    async with reader(GRANTS) as guest:
+        long = await error(guest, section, "read", "/a" * 5000)
+        action = await error(guest, section, "read" * 5000, "/a")
+
+    assert {long.case, action.case} == {"invalid-argument"}
+    assert len(str(long.value)) + len(str(action.value)) < 500
+
+
 def test_all_functions_are_offered_with_their_types() -> None:
     functions = capabilities(Gate()).functions
 
