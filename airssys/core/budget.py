@@ -247,6 +247,10 @@ class Budget:
         for store in self.stores[holding]:
             store.add(-amount)
 
+    def held(self, holding: Holding) -> int:
+        """Return how much its own actor holds."""
+        return self._held.get(holding, 0)
+
     def limit(self, holding: Holding) -> int | None:
         """Return how much may be held; None where nothing limits it."""
         return min((store.limit for store in self.stores[holding]), default=None)

@@ -232,6 +232,9 @@ class _Shelf:
         Raises:
             QuotaExceeded: There is not so much left; nothing more is held.
         """
+        for each, amount in list(self.held.items()):
+            # A budget that was closed holds nothing any more, though it may be around.
+            self.held[each] = min(amount, each.held("storage"))
         owed = used - sum(self.held.values())
         if owed < 0:
             self.release(budget, -owed)

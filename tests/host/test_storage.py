@@ -323,6 +323,20 @@ async def test_actors_of_one_component_do_not_store_more_together() -> None:
     assert [each.stores["storage"][0].used for each in (first, second)] == [0, most]
 
 
+async def test_supervisors_count_on_what_an_ended_actor_left() -> None:
+    host = Host()
+    shared = Budget("shop", SharedQuota(storage=1000))
+    first, second = limited(1000, shared), limited(1000, shared)
+    async with host.guest(budget=first) as guest:
+        await guest("storage#set", "a", b"0123456789")
+    first.close()
+    assert shared.stores["storage"][0].used == 0
+    async with host.guest(budget=second) as guest:
+        await guest("storage#set", "b", b"")
+
+    assert shared.stores["storage"][0].used == cost("a", 10) + cost("b", 0)
+
+
 async def test_what_an_ended_actor_left_counts_towards_the_next_ones_quota() -> None:
     host = Host()
     await host.store.set("acme/a", "old", b"0123456789")
