@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 import anyio
-import anyio.abc
 import anyio.to_thread
+from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
 from ...abc import Call, Standing
@@ -150,7 +150,7 @@ class Families:
 
     gate: Gate
     settings: Settings
-    tasks: anyio.abc.TaskGroup
+    tasks: TaskGroup
     _launcher: Launcher = field(factory=Launcher, init=False)
     _families: WeakKeyDictionary[Standing, Family] = field(
         factory=WeakKeyDictionary, init=False

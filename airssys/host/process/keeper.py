@@ -91,19 +91,19 @@ class Keeper:
     def __init__(
         self, control: socket.socket, descriptors: Sequence[int], woken: int
     ) -> None:
-        self.control = control
-        self.woken = woken
-        self.descriptors = descriptors
-        self.pid = 0
-        self.ended = False
-        self.exceeded = ""
+        self.control: socket.socket = control
+        self.woken: int = woken
+        self.descriptors: Sequence[int] = descriptors
+        self.pid: int = 0
+        self.ended: bool = False
+        self.exceeded: str = ""
         self.limits: dict[str, int] = {}
-        self.counted = 0
-        self.newest = proc.newest_pid()
-        self.weighed = time.monotonic()
-        self.weighs = _WEIGH[0]
-        self.rested = 0.0
-        self.report = -1
+        self.counted: int = 0
+        self.newest: int = proc.newest_pid()
+        self.weighed: float = time.monotonic()
+        self.weighs: float = _WEIGH[0]
+        self.rested: float = 0.0
+        self.report: int = -1
 
     # --- its life -----------------------------------------------------------------
 

@@ -62,7 +62,7 @@ class Warden:
     """The keepers there are, and a spare one: a program need not wait for its fork."""
 
     def __init__(self, requests: socket.socket) -> None:
-        self.requests = requests
+        self.requests: socket.socket = requests
         self.keepers: set[int] = set()
         self.spare: socket.socket | None = None
 
