@@ -13,6 +13,7 @@ from attrs import evolve
 
 from ...abc import Call, HostInterface
 from ...core.capability import Network
+from ...core.errors import WitError
 from ...engine.types import Variant
 from ...signatures import SIGNATURES
 from ..guard import Free, Inside, Requires, hold, offer
@@ -237,7 +238,11 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
         call: Call, pool: ConnectionPool, endpoint: Variant
     ) -> TcpSocket:
         target = permits.target(call, endpoint)
-        permits.require_any(call, f"connect to {str(target)!r}", ("outbound",))
+        try:
+            permits.require_target(call, target)
+        except WitError:
+            pool.abandon(target)
+            raise
         pool.check_open()
         kept = pool.reuse(target)
         if kept is not None:

@@ -202,6 +202,18 @@ class Permits:
             "invalid-address", f"{target.name!r} has no {family or 'usable'} address"
         )
 
+    def require_target(self, call: Call, target: Target) -> None:
+        """Let a call go on that may connect to this now, as far as that shows so far.
+
+        Raises:
+            WitError: It may not; there is an event of it.
+        """
+        if isinstance(target, Named):
+            self._named(call, target)
+        elif problem := self.gate.judge(call, target.outbound):
+            self.gate.report(call, problem)
+            raise WitError(denied(self.gate.words(problem)))
+
     def _named(self, call: Call, target: Named) -> bool:
         """Tell whether a name is granted; else it may be looked up, or nothing goes."""
         problem = self.gate.judge(call, target.outbound)

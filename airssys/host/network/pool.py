@@ -46,12 +46,20 @@ class ConnectionPool:
     def reuse(self, target: Target) -> TcpSocket | None:
         """Return a kept connection that leads there and still stands."""
         self.tidy()
-        for socket in [one for one, to in self.kept.items() if to == target]:
+        for socket in self._leading_to(target):
             if socket.quiet():
                 self.lent[socket] = self.kept.pop(socket)
                 return socket
             socket.close()
         return None
+
+    def abandon(self, target: Target) -> None:
+        """Close what is kept and leads there: it may not be used any more."""
+        for socket in self._leading_to(target):
+            socket.close()
+
+    def _leading_to(self, target: Target) -> list[TcpSocket]:
+        return [socket for socket, to in self.kept.items() if to == target]
 
     def make_room(self) -> None:
         """Close a kept connection where there is no room for another.

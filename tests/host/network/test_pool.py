@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import socket
 
+from attrs import evolve
+
 from airssys.core.limits import Quota
 
 from ...operations import operation
@@ -148,6 +150,25 @@ async def test_a_kept_connection_needs_its_grant_still() -> None:
             assert (case, len(guest.denied)) == ("permission-denied", 1)
             assert first.closed
         server.accept()[0].close()
+
+
+async def test_a_kept_connection_is_used_by_no_name_that_is_not_granted_still() -> None:
+    with listening() as (server, port):
+        by_address = grants(outbound=[f"127.0.0.1:{port}"])
+        by_name = evolve(by_address.network, resolve=["peer.example.com"])
+        async with on_network(evolve(by_address, network=by_name)) as guest:
+            here = named("peer.example.com", port)
+            pool = await guest("connection#create-pool", 2, 1000)
+            first = await guest(f"{POOL}pool-acquire", pool, here)
+            await guest(f"{POOL}pool-release", pool, first)
+            guest.standing.grants = by_address
+            case = await guest.case(f"{POOL}pool-acquire", pool, here)
+
+            assert len(guest.denied) == 1
+            assert first.closed
+        server.accept()[0].close()
+
+    assert case == "permission-denied"
 
 
 async def test_pools_and_their_connections_are_handles() -> None:
