@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
@@ -849,6 +850,21 @@ async def test_a_strict_log_that_works_is_like_any_other(tmp_path: Path) -> None
 
     assert verify(path).problem is None
     assert results(path).count("denied") == 5
+
+
+async def test_who_waits_for_a_log_takes_no_thread_of_others(tmp_path: Path) -> None:
+    shared = anyio.to_thread.current_default_thread_limiter()
+
+    async with (
+        open_audit(tmp_path / "audit.jsonl") as audit,
+        open_audit(tmp_path / "strict.jsonl", strict=True),
+        anyio.create_task_group() as tasks,
+    ):
+        with stuck(audit):
+            tasks.start_soon(audit.flush)
+            await anyio.wait_all_tasks_blocked()
+            assert shared.borrowed_tokens == 0
+            tasks.cancel_scope.cancel()
 
 
 async def test_more_than_can_wait_is_counted_in_the_log(

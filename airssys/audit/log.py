@@ -120,7 +120,7 @@ class AuditLog:
         self._put_floods()
         done = threading.Event()
         self._queue.put(done)
-        await anyio.to_thread.run_sync(done.wait, abandon_on_cancel=True)
+        await _wait(done)
 
     # --- the thread ---------------------------------------------------------------
 
@@ -217,9 +217,15 @@ class AuditLog:
         Raises:
             AuditError: It did.
         """
-        await anyio.to_thread.run_sync(self._failed.wait, abandon_on_cancel=True)
+        await _wait(self._failed)
         if self._failure:
             raise AuditError(str(self.path), self._failure)
+
+
+async def _wait(done: threading.Event) -> None:
+    # A thread of its own: those that others share may all be waiting for a disk.
+    limiter = anyio.CapacityLimiter(1)
+    await anyio.to_thread.run_sync(done.wait, abandon_on_cancel=True, limiter=limiter)
 
 
 def _long(event: _Told) -> bool:
