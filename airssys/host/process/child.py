@@ -23,6 +23,9 @@ __all__ = ("MOST_EVENTS", "Child", "Ending", "Watch", "now")
 MOST_EVENTS: Final = 64
 """Events that a watch keeps; then the oldest go."""
 _BY_SIGNAL: Final = 128
+_PATIENCE: Final = 5.0
+"""Seconds that a keeper has for an answer; a program can have stopped it."""
+_SILENT: Final = "its keeper does not answer"
 
 
 def now() -> int:
@@ -299,10 +302,13 @@ class Child:
         number = str(next(self._numbers))
         asked = self._answers[number] = _Asked()
         try:
-            await self._send(pack(kind, number, *fields))
-            await asked.done.wait()
+            with anyio.move_on_after(_PATIENCE):
+                await self._send(pack(kind, number, *fields))
+                await asked.done.wait()
         finally:
             self._answers.pop(number, None)
+        if not asked.done.is_set():
+            raise failure("io-error", f"process {self.pid}: {_SILENT}")
         if asked.answer is None:
             raise ended(self.pid)
         if asked.failed:
@@ -328,8 +334,11 @@ class Child:
         Raises:
             WitError: It does not.
         """
-        await self._send(message)
-        await self.ready.wait()
+        with anyio.move_on_after(_PATIENCE):
+            await self._send(message)
+            await self.ready.wait()
+        if not self.ready.is_set():
+            raise failure("spawn-failed", f"{command!r}: {_SILENT}")
         if self.pid == 0:
             raise not_started(command, *(self.problem or (0, "keep")))
 

@@ -29,8 +29,7 @@ def fell() -> None:
         except ChildProcessError:
             return  # whatever is left of a tree is a child of its root in the end
         for each in proc.descendants(os.getpid()):
-            if each.state != "Z":
-                _end(each)
+            _end(each)  # a zombie too: some of its threads can still run
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST)
 

@@ -172,6 +172,7 @@ async def test_a_spare_keeper_that_is_killed_is_replaced() -> None:
         (spare,) = descendants(warden)
 
         os.kill(spare.pid, signal.SIGKILL)
+        await until(lambda: (now := stat(spare.pid)) is None or now.state == "Z")
 
         assert await guest.output(await guest.shell("echo two")) == "two\n"
 
@@ -180,9 +181,11 @@ async def test_a_spare_keeper_that_is_killed_is_replaced() -> None:
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_a_keeper_that_is_stopped_is_ended_in_time() -> None:
     async with open_guest() as guest:
-        child, pids = await daemons(guest, "kill -STOP $PPID; sleep 60")
+        script = "read line; kill -STOP $PPID; sleep 60"
+        child, pids = await daemons(guest, script)
         keeper = stat(child.pid)
         assert keeper is not None
+        await guest.of(child, "close-stdin")
         await until(
             lambda: (found := stat(keeper.ppid)) is not None and found.state == "T"
         )
