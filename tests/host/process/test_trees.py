@@ -179,7 +179,9 @@ async def test_a_spare_keeper_that_is_killed_is_replaced() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_a_keeper_that_is_stopped_is_ended_in_time() -> None:
+async def test_a_keeper_that_is_stopped_is_ended_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with open_guest() as guest:
         script = "read line; kill -STOP $PPID; sleep 60"
         child, pids = await daemons(guest, script)
@@ -189,6 +191,11 @@ async def test_a_keeper_that_is_stopped_is_ended_in_time() -> None:
         await until(
             lambda: (found := stat(keeper.ppid)) is not None and found.state == "T"
         )
+
+        monkeypatch.setattr("airssys.host.process.child._PATIENCE", 0.05)
+        name = "lifecycle#[method]child.get-status"
+        words = await guest.fails("io-error", name, child)
+        assert words.endswith("its keeper does not answer")
 
     assert gone([child.pid, *pids])
     assert child.state == "error"
