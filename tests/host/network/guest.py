@@ -187,9 +187,9 @@ class Offered:
 
 
 @cache
-def _usual(longest: float) -> Offered:
+def _usual(tls: Tls | None, longest: float) -> Offered:
     """Offer the interfaces once: linking a guest with new ones takes 30 ms."""
-    return Offered.over(FixedResolver(NAMES), None, longest)
+    return Offered.over(FixedResolver(NAMES), tls, longest)
 
 
 @asynccontextmanager
@@ -203,8 +203,8 @@ async def on_network(
     over: Offered | None = None,
 ) -> AsyncIterator[Guest]:
     """Run a guest that may do what it was granted; by default much on loopback."""
-    if over is None and names is NAMES and tls is None:
-        over = _usual(longest)
+    if over is None and names is NAMES:
+        over = _usual(tls, longest)
     elif over is None:
         resolver = FixedResolver(names) if isinstance(names, Mapping) else names
         over = Offered.over(resolver, tls, longest)

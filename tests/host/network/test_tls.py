@@ -38,9 +38,10 @@ def secret(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trusting(authority: trustme.CA) -> Tls:
-    context = ssl.create_default_context()
+    # Not ssl.create_default_context(), which reads all authorities of the system.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     return Tls(context)
 
