@@ -253,6 +253,16 @@ LINKS: Final = [
         ("filesystem#exists", "@/own"),
         before=(("filesystem#create-symlink", "^/outside/../granted/a.txt", "@/own"),),
     ),
+    Attempt(
+        "a working directory of links to see whether something is there",
+        ("filesystem#exists", "../granted/a.txt"),
+        before=(
+            ("filesystem#create-directory", "@/own", TEN),
+            ("metadata#set-working-directory", "@/own"),
+            ("filesystem#remove-directory", "@/own"),
+            ("filesystem#create-symlink", "^/outside", "@/own"),
+        ),
+    ),
 ]
 
 MOVES: Final = [

@@ -21,6 +21,9 @@ LONGEST: Final = 4095
 """Bytes of a path: what Linux takes."""
 _MOST_LINKS: Final = 40
 """Symbolic links in one path: Linux's limit."""
+_MOST_NAMES: Final = 2048
+"""Names that are looked up for one path, those in links with it: more than any path
+has. Each takes as long as what is before it, which the kernel walks again."""
 _MAGIC: Final = "/proc"
 
 
@@ -95,7 +98,7 @@ def resolve(path: str, *, start: str = "/", follow: bool = True) -> Place:
     walk = _Walk()
     if not path.startswith("/"):
         walk.go(start, follow=True, ends=False)
-        walk.begin()
+        walk.begin(start)
     walk.go(path, follow=follow)
     return walk.place
 
@@ -106,6 +109,7 @@ class _Walk:
     proved: int = 0
     """So many of the names in `at` are no news to who asks: leaving them tells
     nothing."""
+    names: int = 0
     links: int = 0
     problem: int = 0
     folder: bool = False
@@ -120,8 +124,11 @@ class _Walk:
         path = "/" + "/".join(self.at)
         return Place(path, self.problem, self.folder, left, self.magic)
 
-    def begin(self) -> None:
-        self.proved, self.left, self.folder = len(self.at), [], False
+    def begin(self, start: str) -> None:
+        """Go on from the start. To leave it tells nothing, unless it is a link now."""
+        self.folder = False
+        if self.place.path == start:
+            self.proved, self.left = len(self.at), []
 
     def go(self, path: str, *, follow: bool, ends: bool = True) -> None:
         pending = self._pending(path)
@@ -147,6 +154,10 @@ class _Walk:
         self, name: str, pending: list[str], *, last: bool, follow: bool
     ) -> None:
         self.at.append(name)
+        self.names += 1
+        if self.names > _MOST_NAMES:
+            self.problem = errno.ENAMETOOLONG
+            return
         parent = "/".join(("", *self.at[:-1]))
         here = f"{parent}/{name}"
         try:

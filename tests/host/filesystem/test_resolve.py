@@ -118,6 +118,12 @@ def test_a_relative_path_begins_at_the_start(tree: Path) -> None:
     assert resolve("bin").path == os.path.realpath("/bin")
 
 
+def test_a_start_that_is_a_link_by_now_is_left_like_any_other_directory(
+    tree: Path,
+) -> None:
+    assert resolve("../link", start=f"{tree}/absolute").left == (f"{tree}/sub",)
+
+
 def test_as_many_links_as_the_kernel_follows(folder: Path) -> None:
     (folder / "0").symlink_to("a.txt")
     for number in range(1, 41):
@@ -125,6 +131,15 @@ def test_as_many_links_as_the_kernel_follows(folder: Path) -> None:
 
     assert resolve(f"{folder}/39").path == f"{folder}/a.txt"
     assert resolve(f"{folder}/40").problem == errno.ELOOP
+
+
+def test_links_do_not_make_a_path_of_any_length(folder: Path) -> None:
+    (folder / "0").symlink_to("a.txt")
+    for number in range(1, 6):
+        (folder / str(number)).symlink_to("sub/../" * 500 + str(number - 1))
+
+    assert resolve(f"{folder}/4").path == f"{folder}/a.txt"
+    assert resolve(f"{folder}/5").problem == errno.ENAMETOOLONG
 
 
 @pytest.mark.skipif(not Path("/proc/self/root").exists(), reason="needs /proc")
