@@ -46,11 +46,14 @@ def spelled(parent: str, name: str, found: os.stat_result) -> str:
 def _others(name: str) -> list[str]:
     swapped = name.translate(_SWAPPED)
     if name.isascii():
-        return [] if swapped == name else [swapped]
+        # Without a letter: some ignore a dot at the end.
+        return [swapped if swapped != name else f"{name}."]
     composed = unicodedata.normalize("NFC", name)
     decomposed = unicodedata.normalize("NFD", name)
     others = dict.fromkeys((swapped, name.swapcase(), composed, decomposed))
-    return [other for other in others if other != name]
+    # Those that ignore case in all of Unicode ignore what has no width, too.
+    more = (f"{name}.", f"{name}\N{ZERO WIDTH SPACE}")
+    return [other for other in (*others, *more) if other != name]
 
 
 def on_disk(parent: str, name: str, found: os.stat_result) -> str:

@@ -29,6 +29,17 @@ def test_a_name_of_another_spelling_is_that_of_the_disk(
     assert on_disk(str(folder), written, found) == "a.txt"
 
 
+@pytest.mark.parametrize(
+    ("written", "stands"), [("1~1", "1~1."), ("\u4e2d", "\u4e2d\N{ZERO WIDTH SPACE}")]
+)
+def test_a_name_without_letters_can_have_another_spelling_too(
+    folder: Path, written: str, stands: str
+) -> None:
+    (folder / "a.txt").rename(folder / stands)
+
+    assert spelled(str(folder), written, (folder / stands).lstat()) == stands
+
+
 def test_a_name_that_could_be_one_of_two_is_refused(folder: Path) -> None:
     os.link(folder / "a.txt", folder / "b.txt")
 
