@@ -47,7 +47,14 @@ _LISTING: Final = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
-_CHANGED: Final = {errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EXDEV, errno.EAGAIN}
+_CHANGED: Final = {
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.ENOENT,
+    errno.EXDEV,
+    errno.EAGAIN,
+    errno.EINTR,
+}
 
 
 def pin_at_once(path: str) -> int:

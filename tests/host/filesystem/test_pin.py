@@ -72,6 +72,14 @@ def test_other_failures_are_the_systems_own(pin: Pin, folder: Path) -> None:
     assert caught.value.errno == errno.ENAMETOOLONG
 
 
+def test_an_opening_that_a_signal_ends_is_tried_again(folder: Path) -> None:
+    def interrupted(_: str) -> int:
+        raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
+
+    with pytest.raises(Moved), pinned(interrupted, f"{folder}/a.txt"):
+        pytest.fail("opened")
+
+
 def test_a_name_that_is_a_link_by_now_is_not_looked_at(folder: Path) -> None:
     with pinned(pin_by_walk, f"{folder}/link") as (directory, name):
         with pytest.raises(Moved):
