@@ -19,6 +19,7 @@ from .resolve import Moved, Place
 from .tree import kind_of
 
 __all__ = (
+    "NINE",
     "Timestamp",
     "about",
     "born_at",
@@ -30,10 +31,10 @@ __all__ = (
     "touchable",
 )
 
+NINE: Final = 0o777
+"""The permission bits that a guest may set."""
 _OPENED: Final = Path("/proc/self/fd")
 _SECOND: Final = 10**9
-_PERMISSIONS: Final = 0o777
-_ANY: Final = 0o7777
 
 
 class Timestamp(Protocol):
@@ -59,7 +60,7 @@ def about(access: Access, path: str) -> dict[str, object]:
         "path": path,
         "file_type": kind_of(found.st_mode),
         "size": found.st_size,
-        "permissions": {"mode": found.st_mode & _ANY},
+        "permissions": {"mode": stat.S_IMODE(found.st_mode)},
         "accessed_time": _timestamp(found.st_atime_ns),
         "modified_time": _timestamp(found.st_mtime_ns),
         "created_time": None if born is None else _timestamp(born),
@@ -118,7 +119,7 @@ def permissions_of(mode: int) -> int:
     Raises:
         WitError: It is more than the nine bits.
     """
-    if mode & ~_PERMISSIONS:
+    if mode & ~NINE:
         raise failure("invalid-argument", f"{mode:#o} has more than the nine bits")
     return mode
 
@@ -145,11 +146,13 @@ def nanoseconds(moment: Timestamp) -> int:
 
 
 @contextmanager
-def touchable(access: Access, place: Place, shown: str) -> Iterator[str | int]:
+def touchable(
+    access: Access, place: Place, shown: str
+) -> Iterator[tuple[str | int, os.stat_result]]:
     """Hold a regular file or directory to change what is known of it.
 
     Yields:
-        What `os.chmod` and `os.utime` take for it.
+        What `os.chmod` and `os.utime` take for it, and what is known of it.
 
     Raises:
         WitError: It may not be changed.
@@ -170,6 +173,6 @@ def touchable(access: Access, place: Place, shown: str) -> Iterator[str | int]:
             check_changeable(access, found, shown, place)
             # What is opened for its path alone can be changed through that link only;
             # to open it for reading would ask for more than is needed.
-            yield str(_OPENED / str(opened)) if path_only else opened
+            yield (f"{_OPENED}/{opened}" if path_only else opened), found
         finally:
             os.close(opened)

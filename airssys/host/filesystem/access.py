@@ -7,7 +7,7 @@ on the event loop's thread afterwards, a denial as well as a grant.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, Literal, TypeAlias, TypeVar
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from attrs import define, field
 
 from ...abc import Call, Standing
-from ...core.capability import Denial, Filesystem
+from ...core.capability import Denial, Filesystem, Grants
 from ...core.errors import WitError
 from ...core.pattern import Pattern
 from ...gate import Gate
@@ -82,10 +82,21 @@ class Disk:
             raise failure("io-error", "the host's system has no safe way to open files")
         access = Access(self, call)
         try:
-            return await self.workers.run(partial(access.settle, work), undo)
+            return await self.workers.run(
+                partial(access.settle, work), undo, owner=call.standing
+            )
         finally:
             access.gone = True
             access.tell()
+
+    async def use(self, call: Call, work: Callable[[], _T]) -> _T:
+        """Do something with an open file in a thread, as `run` does.
+
+        Raises:
+            WitError: Too many of the caller's cancelled calls are still at it.
+            OSError: The system could not.
+        """
+        return await self.workers.run(work, owner=call.standing)
 
 
 @define(eq=False)
@@ -96,8 +107,13 @@ class Access:
     call: Call
     gone: bool = field(default=False, init=False)
     """Whether the caller was cancelled: then nothing more is begun."""
+    _grants: Grants = field(init=False)
+    """What the caller was granted when the work began."""
     _asked: list[str] = field(factory=list, init=False)
     _news: list[Callable[[], None]] = field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._grants = self.call.grants
 
     @property
     def limits(self) -> FileLimits:
@@ -110,8 +126,8 @@ class Access:
             WitError: What to tell the guest.
         """
         for _ in range(_TRIES):
-            self._asked.clear()
-            self._news.clear()
+            self._asked, self._news = [], []
+            self._grants = self.call.grants
             try:
                 return work(self)
             except Moved:
@@ -123,17 +139,36 @@ class Access:
 
     def tell(self) -> None:
         """Tell what was found so far, on the event loop's thread."""
-        while self._news:
-            self._news.pop(0)()
+        # The thread of a cancelled call may still add to it.
+        news, self._news = self._news, []
+        for tell in news:
+            tell()
 
     def go_on(self) -> None:
-        """Stop the work where its caller is gone.
+        """Stop the work where its caller is gone, or has other grants by now.
 
         Raises:
-            WitError: It is.
+            WitError: It is gone.
+            Moved: All is to be checked again.
         """
         if self.gone:
             raise failure("io-error", "the call was cancelled")
+        if self.call.grants is not self._grants:
+            raise Moved
+
+    def each(self, paths: Sequence[str]) -> Iterator[str]:
+        """Go through the paths of a call; an error names the one it is about.
+
+        Raises:
+            WitError: There are more than the limit.
+        """
+        most = self.limits.paths
+        if len(paths) > most:
+            words = f"{len(paths)} paths at once (at most {most})"
+            raise failure("resource-exhausted", words)
+        for path in paths:
+            self._asked = []
+            yield path
 
     @property
     def _shown(self) -> str:
@@ -263,8 +298,8 @@ class Access:
         Raises:
             Moved: The place is another one meanwhile.
         """
-        self.go_on()
         with pinned(self.disk.pin, place.path) as (directory, name):
+            self.go_on()
             yield directory, name
 
     @contextmanager

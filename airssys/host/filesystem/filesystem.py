@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -16,10 +16,10 @@ from ...core.errors import QuotaExceeded, WitError
 from ...gate import Gate
 from ...signatures import SIGNATURES
 from ..guard import Free, Inside, hold, offer
-from .about import about, is_there, permissions_of, touchable
+from .about import NINE, about, is_there, permissions_of, touchable
 from .access import Access, Action, Disk
 from .errors import denied, failure, from_os
-from .open_file import OpenFile, open_file, open_or_make, open_regular
+from .open_file import OpenFile, drop, open_file, open_or_make, open_regular
 from .pin import open_folder
 from .resolve import InvalidPath, check_path
 from .tree import branch, clear, told
@@ -31,6 +31,7 @@ _TYPES: Final = SIGNATURES[FILESYSTEM]
 _MOST: Final = 2**63 - 1
 _COPIED: Final = 256 * 1024
 """Bytes that a copy moves at a time; a cancelled one stops between two."""
+_OWN: Final = 0o600
 _TOLD: Final[tuple[Action, ...]] = ("read", "list")
 _OPENED: Final = "on the path it was opened by"
 _RESOLVED: Final = "on the path as it is resolved"
@@ -39,7 +40,7 @@ _RESOLVED: Final = "on the path as it is resolved"
 def filesystem_interface(disk: Disk) -> HostInterface:
     """Return the interface for all components of a system."""
     interface = HostInterface(FILESYSTEM)
-    hold(interface, "file", OpenFile, drop=OpenFile.drop)
+    hold(interface, "file", OpenFile, drop=partial(drop, disk.workers))
     _offer_files(interface, disk)
     _offer_names(interface, disk)
     _offer_rest(interface, disk)
@@ -70,7 +71,7 @@ def _offer_files(interface: HostInterface, disk: Disk) -> None:
         work = partial(open_file, path=path, options=options)
         with _handle(call, disk.gate) as kept:
             kept.append(await disk.run(call, work, OpenFile.close))
-            kept[0].budget = call.budget
+            kept[0].budget, kept[0].owner = call.budget, call.standing
         return kept[0]
 
     @offer(
@@ -87,7 +88,7 @@ def _offer_files(interface: HostInterface, disk: Disk) -> None:
         with _told(file):
             data = file.read_at_once(size)
             if data is None:
-                data = await disk.workers.run(partial(file.read, size))
+                data = await disk.use(call, partial(file.read, size))
         return {"data": data, "bytes_read": len(data)}
 
     @offer(
@@ -102,7 +103,7 @@ def _offer_files(interface: HostInterface, disk: Disk) -> None:
             raise failure("invalid-argument", f"{file.shown!r} is open for reading")
         taken = data[: disk.limits.transfer]
         with _told(file):
-            written = await disk.workers.run(partial(file.write, taken))
+            written = await disk.use(call, partial(file.write, taken))
         return {"bytes_written": written}
 
     @offer(
@@ -134,14 +135,14 @@ def _offer_files(interface: HostInterface, disk: Disk) -> None:
         needs=Free("gives up a file of the caller's own"),
         wit=_TYPES["[static]file.close"],
     )
-    async def close(_call: Call, file: OpenFile) -> None:
+    async def close(call: Call, file: OpenFile) -> None:
         file.give_back()
         try:
             with _told(file):
-                await disk.workers.run(file.close)
+                await disk.use(call, file.close)
         finally:
             # Cancelled before the thread began: nobody else has it any more.
-            file.drop()
+            drop(disk.workers, file)
 
 
 @contextmanager
@@ -347,7 +348,10 @@ def _copy(access: Access, source: str, destination: str) -> None:
         taken = open_regular(access, directory, name, source, read, os.O_RDONLY)
         opened.callback(os.close, taken)
         directory, name = opened.enter_context(access.held(write))
-        given, fresh = open_or_make(access, directory, name, destination, write)
+        # What it has to say who may read it comes at the end: nobody until then.
+        given, fresh = open_or_make(
+            access, directory, name, destination, write, mode=_OWN
+        )
         opened.callback(os.close, given)
         found = os.fstat(taken)
         if os.path.samestat(found, os.fstat(given)):
@@ -355,12 +359,20 @@ def _copy(access: Access, source: str, destination: str) -> None:
         # Where it fails half way nothing is left of a new file.
         with ExitStack() as undo:
             if fresh:
-                undo.callback(os.unlink, name, dir_fd=directory)
+                undo.callback(_take_back, directory, name, os.fstat(given))
             os.ftruncate(given, 0)
             _pour(access, taken, given)
             if fresh:
-                os.fchmod(given, stat.S_IMODE(found.st_mode) & 0o777)
+                os.fchmod(given, found.st_mode & NINE)
             undo.pop_all()
+
+
+def _take_back(directory: int, name: str, made: os.stat_result) -> None:
+    with suppress(OSError):
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        # Somebody may have put another file there, which is not ours to remove.
+        if os.path.samestat(found, made):
+            os.unlink(name, dir_fd=directory)
 
 
 def _pour(access: Access, source: int, destination: int) -> None:
@@ -379,5 +391,7 @@ def _pour(access: Access, source: int, destination: int) -> None:
 def _set_permissions(access: Access, path: str, mode: int) -> None:
     place = access.ask(path, "write")
     permissions_of(mode)
-    with touchable(access, place, path) as target:
-        os.chmod(target, mode)  # noqa: PTH101 - of a descriptor
+    with touchable(access, place, path) as (target, found):
+        # The sticky bit of a directory keeps others from its names: it stays.
+        more = stat.S_IMODE(found.st_mode) & ~NINE
+        os.chmod(target, more | mode)  # noqa: PTH101 - of a descriptor

@@ -19,7 +19,9 @@ class FileLimits:
     """Bytes of one read or write; more is a short one."""
     entries: int = field(default=10_000, validator=_POSITIVE)
     """Entries of a listing, or of a tree."""
-    depth: int = field(default=64, validator=_POSITIVE)
+    names: int = field(default=4 * MIB, validator=_POSITIVE)
+    """Characters of the names in a listing or a tree, each with what is before it."""
+    depth: int = field(default=64, validator=[_POSITIVE, validators.le(256)])
     """Levels of a tree. Each holds a descriptor while a call is in it."""
     paths: int = field(default=1_000, validator=_POSITIVE)
     """Paths in one call."""

@@ -20,7 +20,7 @@ from .about import about, identity, is_there, nanoseconds, seen, touchable
 from .access import Access, Disk
 from .errors import denied, failure
 from .resolve import Place
-from .tree import Entry, entries, told, walk
+from .tree import Counted, Entry, told, walk
 
 __all__ = ("METADATA", "metadata_interface")
 
@@ -84,7 +84,7 @@ def _offer_trees(interface: HostInterface, disk: Disk) -> None:
 def _list_directory(access: Access, path: str) -> dict[str, object]:
     place = access.ask(path, "list")
     with access.inside(place) as opened:
-        found = entries(opened, access.limits.entries)
+        found = Counted(access.limits).entries(opened)
     listed = [{"name": name, "entry_type": kind} for name, kind in found if told(name)]
     return {
         "directory_path": path,
@@ -130,7 +130,7 @@ def _found(
     with access.inside(place) as opened:
         return sorted(
             before + entry.name
-            for entry in walk(access, opened, place.path)
+            for entry in walk(access, opened, place.path, before=len(before))
             if told(entry.name) and wanted(entry)
         )
 
@@ -171,7 +171,7 @@ def _offer_paths(interface: HostInterface, disk: Disk) -> None:
         call: Call, paths: Sequence[str]
     ) -> list[dict[str, object]]:
         def work(access: Access) -> list[dict[str, object]]:
-            return [about(access, path) for path in _few(access, paths)]
+            return [about(access, path) for path in access.each(paths)]
 
         return await disk.run(call, work)
 
@@ -188,7 +188,7 @@ def _offer_paths(interface: HostInterface, disk: Disk) -> None:
         def work(access: Access) -> None:
             place = access.ask(path, "write")
             times = nanoseconds(accessed), nanoseconds(modified)
-            with touchable(access, place, path) as target:
+            with touchable(access, place, path) as (target, _):
                 os.utime(target, ns=times)
 
         await disk.run(call, work)
@@ -205,16 +205,7 @@ def _canonical_path(access: Access, path: str) -> str:
 
 def _are_there(access: Access, paths: Sequence[str]) -> list[bool]:
     # All of them, so that what is not granted is denied wherever it stands.
-    return [is_there(access, path) for path in _few(access, paths)]
-
-
-def _few(access: Access, paths: Sequence[str]) -> Sequence[str]:
-    most = access.limits.paths
-    if len(paths) > most:
-        raise failure(
-            "resource-exhausted", f"{len(paths)} paths at once (at most {most})"
-        )
-    return paths
+    return [is_there(access, path) for path in access.each(paths)]
 
 
 # --- the working directory --------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from threading import Lock
 from typing import Final, Protocol
 
@@ -18,12 +19,14 @@ from .errors import failure
 from .limits import FileLimits
 from .pin import look
 from .resolve import Moved, Place
+from .workers import Workers
 
 __all__ = (
     "Mode",
     "OpenFile",
     "OpenOptions",
     "check_changeable",
+    "drop",
     "open_file",
     "open_or_make",
     "open_regular",
@@ -32,6 +35,7 @@ __all__ = (
 _QUICK: Final = 64 * 1024
 """Bytes that are read on the event loop's thread where the system has them at hand."""
 _MOST: Final = 2**63 - 1
+_NEW: Final = 0o666
 _WRITING: Final = os.O_WRONLY | os.O_RDWR
 _SAFE: Final = (
     getattr(os, "O_NOFOLLOW", 0)
@@ -86,36 +90,31 @@ class OpenFile:
     position: int = 0
     budget: Budget | None = field(default=None, init=False)
     """What it is counted in, until it is given back."""
+    owner: object = field(default=None, init=False)
+    """Who has opened it."""
     _lock: Lock = field(factory=Lock, init=False)
     _users: int = field(default=0, init=False)
-    _closed: bool = field(default=False, init=False)
+    closed: bool = field(default=False, init=False)
 
     def read_at_once(self, size: int) -> bytes | None:
         """Read where that takes no wait; None where it would, or cannot be told.
 
         Linux tells of what it has in memory; elsewhere it is always None.
         """
-        if size == 0:
-            return b""
+        nowait = getattr(os, "RWF_NOWAIT", None)
+        if nowait is None:
+            return None
+        room = bytearray(min(size, _QUICK))
         with self.used() as descriptor:
-            whole = os.fstat(descriptor).st_size
-            left = whole - self.position
-            if left <= 0:
-                # The files of /proc have no size; what they hold is made on demand.
-                return b"" if whole else None
-            size = min(size, left)
-            nowait = getattr(os, "RWF_NOWAIT", None)
-            if nowait is None or size > _QUICK:
-                return None
-            room = bytearray(size)
             try:
                 got = os.preadv(descriptor, [room], self.position, nowait)
             except OSError:
                 return None
-        if got < size:
-            return None
+            # What can read so knows the size without a wait, too.
+            if got < size and self.position + got < os.fstat(descriptor).st_size:
+                return None
         self.position += got
-        return bytes(room)
+        return bytes(room[:got])
 
     def read(self, size: int) -> bytes:
         """Read from the position on. It may block.
@@ -156,9 +155,9 @@ class OpenFile:
             OSError: The system tells of an error of an earlier write.
         """
         with self._lock:
-            if self._closed:
+            if self.closed:
                 return
-            self._closed = True
+            self.closed = True
             unused = self._users == 0
         if unused:
             os.close(self.descriptor)
@@ -169,16 +168,10 @@ class OpenFile:
         if budget is not None:
             budget.release("handles", 1)
 
-    def drop(self) -> None:
-        """Close it, where nobody is there to hear of an error."""
-        self.give_back()
-        with suppress(OSError):
-            self.close()
-
     @contextmanager
     def used(self) -> Iterator[int]:
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             self._users += 1
         try:
@@ -189,9 +182,25 @@ class OpenFile:
     def _leave(self) -> None:
         with self._lock:
             self._users -= 1
-            last = self._closed and self._users == 0
+            last = self.closed and self._users == 0
         if last:
             os.close(self.descriptor)
+
+
+def drop(workers: Workers, file: OpenFile) -> None:
+    """Close a file that its guest has given up, in a thread, without a wait.
+
+    To close the last name of a large file, or one on the network, takes long.
+    """
+    file.give_back()
+    if not file.closed:
+        workers.later(partial(_close, file), file.owner)
+
+
+def _close(file: OpenFile) -> None:
+    # Nobody is there to hear of an error.
+    with suppress(OSError):
+        file.close()
 
 
 def open_file(access: Access, path: str, options: OpenOptions) -> OpenFile:
@@ -239,6 +248,7 @@ def open_or_make(
     shown: str,
     place: Place,
     flags: int = os.O_WRONLY,
+    mode: int = _NEW,
 ) -> tuple[int, bool]:
     """Open a regular file, or make it; tells whether it is a new one.
 
@@ -249,6 +259,7 @@ def open_or_make(
         shown: The path that the guest gave.
         place: Where that leads.
         flags: How to open it.
+        mode: The permissions of a new one, less the host's umask.
 
     Raises:
         WitError: It may not be opened.
@@ -260,16 +271,16 @@ def open_or_make(
     except FileNotFoundError:
         pass
     try:
-        return _made(directory, name, flags, place), True
+        return _made(directory, name, flags, place, mode), True
     except FileExistsError as error:
         raise Moved(place.path) from error
 
 
-def _made(directory: int, name: str, flags: int, place: Place) -> int:
+def _made(directory: int, name: str, flags: int, place: Place, mode: int = _NEW) -> int:
     if place.folder:
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     flags |= os.O_CREAT | os.O_EXCL | _SAFE
-    return os.open(name, flags, 0o666, dir_fd=directory)
+    return os.open(name, flags, mode, dir_fd=directory)
 
 
 def open_regular(

@@ -12,9 +12,10 @@ from attrs import define, field, frozen
 from ...core.errors import WitError
 from .access import Access
 from .errors import failure
+from .limits import FileLimits
 from .pin import open_folder
 
-__all__ = ("Branch", "Entry", "branch", "clear", "entries", "kind_of", "told", "walk")
+__all__ = ("Branch", "Counted", "Entry", "branch", "clear", "kind_of", "told", "walk")
 
 _KINDS: Final = {
     stat.S_IFREG: "regular",
@@ -57,24 +58,36 @@ def told(name: str) -> bool:
     return True
 
 
-def entries(directory: int, most: int) -> list[tuple[str, str]]:
-    """Return names and types in a directory, sorted.
+@define
+class Counted:
+    """The entries of a listing or a tree, which are so many at the most."""
 
-    Args:
-        directory: Its descriptor.
-        most: So many are the limit.
+    limits: FileLimits
+    count: int = field(default=0, init=False)
+    size: int = field(default=0, init=False)
 
-    Raises:
-        WitError: There are more.
-        OSError: The system could not.
-    """
-    found: list[tuple[str, str]] = []
-    with os.scandir(directory) as listing:
-        for entry in listing:
-            if len(found) >= most:
-                raise _too_many(most)
-            found.append((entry.name, _kind(entry)))
-    return sorted(found)
+    def entries(self, directory: int, before: int = 0) -> list[tuple[str, str]]:
+        """Return names and types in a directory, sorted.
+
+        Args:
+            directory: Its descriptor.
+            before: Characters that come before each name when it is told.
+
+        Raises:
+            WitError: There are more than the limits allow.
+            OSError: The system could not.
+        """
+        found: list[tuple[str, str]] = []
+        with os.scandir(directory) as listing:
+            for entry in listing:
+                self.count += 1
+                self.size += before + len(entry.name)
+                if self.count > self.limits.entries:
+                    raise _too_much(f"{self.limits.entries} entries")
+                if self.size > self.limits.names:
+                    raise _too_much(f"{self.limits.names} characters of names")
+                found.append((entry.name, _kind(entry)))
+        return sorted(found)
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
@@ -91,35 +104,16 @@ def _kind(entry: os.DirEntry[str]) -> str:
         return "unknown"
 
 
-def _too_many(most: int) -> WitError:
-    return failure("resource-exhausted", f"there are more than {most} entries")
-
-
-def _too_deep(most: int) -> WitError:
-    return failure("resource-exhausted", f"there are more than {most} levels")
-
-
-@define
-class _Counted:
-    """So many entries are left."""
-
-    most: int
-    left: int = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.left = self.most
-
-    def entries(self, directory: int) -> list[tuple[str, str]]:
-        try:
-            found = entries(directory, self.left)
-        except WitError as error:
-            raise _too_many(self.most) from error
-        self.left -= len(found)
-        return found
+def _too_much(limit: str) -> WitError:
+    return failure("resource-exhausted", f"there are more than {limit}")
 
 
 def walk(
-    access: Access, directory: int, path: str, depth: int | None = None
+    access: Access,
+    directory: int,
+    path: str,
+    depth: int | None = None,
+    before: int = 0,
 ) -> Iterator[Entry]:
     """Go through what is below a directory, into what the caller may list.
 
@@ -128,13 +122,14 @@ def walk(
         directory: Its descriptor.
         path: Its canonical path.
         depth: So many levels; None: all, and those beyond the limit are an error.
+        before: Characters that come before each name when it is told.
 
     Raises:
         WitError: There is more than the limits allow.
         OSError: The system could not list the directory itself.
     """
-    counted = _Counted(access.limits.entries)
-    yield from _walk(access, directory, path, "", depth, access.limits.depth, counted)
+    counted = Counted(access.limits)
+    yield from _walk(access, directory, path, "", depth, counted, before)
 
 
 def _walk(
@@ -143,14 +138,14 @@ def _walk(
     path: str,
     prefix: str,
     depth: int | None,
-    levels: int,
-    counted: _Counted,
+    counted: Counted,
+    before: int,
 ) -> Iterator[Entry]:
     if depth == 0:
         return
-    if levels == 0:
-        raise _too_deep(access.limits.depth)
-    for name, kind in counted.entries(directory):
+    if prefix.count("/") == access.limits.depth:
+        raise _too_much(f"{access.limits.depth} levels")
+    for name, kind in counted.entries(directory, before + len(prefix)):
         access.go_on()
         yield Entry(prefix + name, kind, directory)
         below = f"{path.rstrip('/')}/{name}"
@@ -164,7 +159,7 @@ def _walk(
         try:
             deeper = None if depth is None else depth - 1
             yield from _walk(
-                access, opened, below, f"{prefix}{name}/", deeper, levels - 1, counted
+                access, opened, below, f"{prefix}{name}/", deeper, counted, before
             )
         finally:
             os.close(opened)
@@ -196,8 +191,7 @@ def branch(access: Access, directory: int, check: Callable[[str], object]) -> Br
         WitError: Something is not granted, or there is more than the limits allow.
         OSError: The system could not list it.
     """
-    counted = _Counted(access.limits.entries)
-    return _branch(access, directory, check, "", access.limits.depth, counted)
+    return _branch(access, directory, check, "", Counted(access.limits))
 
 
 def _branch(
@@ -205,13 +199,12 @@ def _branch(
     directory: int,
     check: Callable[[str], object],
     prefix: str,
-    levels: int,
-    counted: _Counted,
+    counted: Counted,
 ) -> Branch:
-    if levels == 0:
-        raise _too_deep(access.limits.depth)
+    if prefix.count("/") == access.limits.depth:
+        raise _too_much(f"{access.limits.depth} levels")
     found: dict[str, Branch | None] = {}
-    for name, kind in counted.entries(directory):
+    for name, kind in counted.entries(directory, len(prefix)):
         access.go_on()
         below = f"{prefix}/{name}"
         check(below)
@@ -219,7 +212,7 @@ def _branch(
         if kind == "directory":
             opened = open_folder(directory, name)
             try:
-                found[name] = _branch(access, opened, check, below, levels - 1, counted)
+                found[name] = _branch(access, opened, check, below, counted)
             finally:
                 os.close(opened)
     now = os.fstat(directory)

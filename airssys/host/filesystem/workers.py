@@ -6,7 +6,11 @@ interrupted. Its outcome is undone, and there are only so many of such threads.
 
 from __future__ import annotations
 
+import math
+from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
@@ -22,6 +26,7 @@ _T = TypeVar("_T")
 
 _THREADS: Final = 16
 _FORGOTTEN: Final = 64
+_OWN: Final = 8
 
 
 @define(eq=False)
@@ -70,19 +75,44 @@ class _Outcome(Generic[_T]):
 
 @define(eq=False)
 class Workers:
-    """Threads for calls that can block, shared by all components of a system."""
+    """Threads for calls that can block, shared by all components of a system.
+
+    What one of them leaves behind on a disk that hangs takes no thread from the others.
+    """
 
     most: int = _FORGOTTEN
     """So many threads of cancelled calls may still be at work; then nothing starts."""
-    _limiter: anyio.CapacityLimiter = field(
+    own: int = _OWN
+    """So many of them may be one caller's; then nothing of its own starts."""
+    _turns: anyio.CapacityLimiter = field(
         factory=lambda: anyio.CapacityLimiter(_THREADS), init=False
     )
+    """Those that wait for the end of a call. A thread that goes on when its caller is
+    gone has none any more, as it would have with a limiter of anyio's on trio."""
+    _threads: anyio.CapacityLimiter = field(
+        factory=lambda: anyio.CapacityLimiter(math.inf), init=False
+    )
+    _later: ThreadPoolExecutor = field(
+        factory=lambda: ThreadPoolExecutor(_FORGOTTEN, "airssys later"), init=False
+    )
     _lock: Lock = field(factory=Lock, init=False)
-    left_behind: int = field(default=0, init=False)
-    """Threads of cancelled calls that are still at work."""
+    _left: Counter[object] = field(factory=Counter, init=False)
+    _waiting: dict[object, deque[Callable[[], object]]] = field(
+        factory=dict, init=False
+    )
+    """What is to be done later, for each caller whose thread is at it."""
+
+    @property
+    def left_behind(self) -> int:
+        """Threads of cancelled calls that are still at work."""
+        return self._left.total()
 
     async def run(
-        self, work: Callable[[], _T], undo: Callable[[_T], object] | None = None
+        self,
+        work: Callable[[], _T],
+        undo: Callable[[_T], object] | None = None,
+        *,
+        owner: object = None,
     ) -> _T:
         """Run something in a thread; a cancelled caller does not wait for its end.
 
@@ -90,26 +120,73 @@ class Workers:
             work: What can block. It may raise.
             undo: Called with the outcome, in the thread or here, where the caller was
                 cancelled and nobody is there to take it.
+            owner: Whose work it is.
 
         Raises:
             WitError: Too many cancelled calls are still at it.
         """
-        if self.left_behind >= self.most:
-            raise failure(
-                "resource-exhausted",
-                f"{self.left_behind} calls wait for the disk since they were cancelled",
-            )
+        if self._left:
+            self._check(owner)
+        if owner in self._waiting:
+            # Else a caller could open files faster than they are closed.
+            work = partial(self._after_all, owner, work)
         outcome = _Outcome(work, undo)
         try:
+            self._turns.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._turns.acquire()
+        try:
             await anyio.to_thread.run_sync(
-                outcome.run, abandon_on_cancel=True, limiter=self._limiter
+                outcome.run, abandon_on_cancel=True, limiter=self._threads
             )
             return outcome.results.pop()
         finally:
-            if outcome.forget(self._returned):
-                with self._lock:
-                    self.left_behind += 1
+            self._turns.release()
+            if outcome.forget(partial(self._count, owner, -1)):
+                self._count(owner, 1)
 
-    def _returned(self) -> None:
+    def later(self, work: Callable[[], object], owner: object = None) -> None:
+        """Run something in a thread, without a wait; one at a time for each caller.
+
+        Args:
+            work: What can block, such as to close a file. It must not raise.
+            owner: Whose work it is. The next that it has run begins after it.
+        """
         with self._lock:
-            self.left_behind -= 1
+            waiting = self._waiting.get(owner)
+            if waiting is None:
+                self._waiting[owner] = deque((work,))
+            else:
+                waiting.append(work)
+        if waiting is None:
+            self._later.submit(self._catch_up, owner, ends=True)
+
+    def _after_all(self, owner: object, work: Callable[[], _T]) -> _T:
+        self._catch_up(owner, ends=False)
+        return work()
+
+    def _catch_up(self, owner: object, *, ends: bool) -> None:
+        """Do what a caller left for later; tell at the end that no thread is at it."""
+        while True:
+            with self._lock:
+                waiting = self._waiting.get(owner)
+                if not waiting:
+                    if ends:
+                        del self._waiting[owner]
+                    return
+                work = waiting.popleft()
+            work()
+
+    def _check(self, owner: object) -> None:
+        with self._lock:
+            left, own = self.left_behind, self._left[owner]
+        if left >= self.most or own >= self.own:
+            waiting = own if own >= self.own else left
+            words = f"{waiting} calls wait for the disk since they were cancelled"
+            raise failure("resource-exhausted", words)
+
+    def _count(self, owner: object, change: int) -> None:
+        with self._lock:
+            self._left[owner] += change
+            if not self._left[owner]:
+                del self._left[owner]

@@ -10,6 +10,7 @@ import pytest
 
 from airssys.core.capability import Grants
 from airssys.engine.types import Record
+from airssys.host.filesystem.pin import best_pin
 
 from ...operations import operation as shows
 from .guest import (
@@ -379,6 +380,34 @@ async def test_an_open_file_is_of_no_use_when_its_grant_is_gone(
         )
         assert [event.operation for event in guest.denied] == [operation]
         await guest("filesystem#[static]file.close", file)
+    assert snapshot(folder.parent) == before
+
+
+USED: Final = [name for name in PATHS if not name.endswith("get-working-directory")]
+"""Those that open a directory between the check and the use."""
+
+
+@pytest.mark.parametrize("operation", USED)
+async def test_a_grant_that_goes_between_check_and_use_is_gone(
+    operation: str, folder: Path
+) -> None:
+    (folder / "empty").mkdir()
+    open_folder = best_pin()
+
+    def late(path: str) -> int:
+        guest.revoke()
+        return open_folder(path)
+
+    before = snapshot(folder.parent)
+    async with running(everything(folder), pin=late) as guest:
+        args = PATHS[operation](str(folder))
+        if operation.endswith("find-files"):
+            args = (str(folder), "*")
+        if operation.endswith("create-directory"):
+            args = (f"{folder}/new", {"mode": 0o700})
+
+        assert await failing(guest(operation, *args)) == "permission-denied"
+        assert [event.operation for event in guest.denied] == [operation]
     assert snapshot(folder.parent) == before
 
 

@@ -12,6 +12,7 @@ import pytest
 from airssys.abc import Call
 from airssys.core.errors import WitError
 from airssys.core.event import Granted
+from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.filesystem import FileLimits
 from airssys.host.filesystem.access import Access, Disk
@@ -107,6 +108,28 @@ async def test_a_listing_has_a_limit_and_tells_nothing_beyond_it(folder: Path) -
         assert guest.denied == []
 
 
+async def test_the_names_of_a_tree_have_a_limit_each_with_what_is_before_it(
+    folder: Path,
+) -> None:
+    deep(folder, 3)
+    names = len("a.txt" + "link" + "sub" + "sub/b.txt" + "d" + "d/d" + "d/d/d")
+    before = 7 * len(f"{folder}/")
+
+    async with running(everything(folder), limits=FileLimits(names=names)) as guest:
+        assert len(await guest("metadata#list-recursive", str(folder), 9)) == 7
+        finding = guest("metadata#find-files", str(folder), "*")
+        assert await failing(finding) == "resource-exhausted"
+        (folder / "x").touch()
+        listing = guest("metadata#list-recursive", str(folder), 9)
+        assert await failing(listing) == "resource-exhausted"
+        await guest("metadata#list-directory", str(folder))
+    limits = FileLimits(names=names + 1 + before + len(f"{folder}/"))
+    async with running(everything(folder), limits=limits) as guest:
+        assert len(await guest("metadata#find-files", str(folder), "*")) == 8
+    with pytest.raises(ValueError, match="depth"):
+        FileLimits(depth=257)
+
+
 async def test_a_tree_has_a_limit_of_levels(folder: Path) -> None:
     deep(folder, 4)
 
@@ -177,8 +200,12 @@ async def test_nothing_is_removed_where_one_entry_may_not_be(folder: Path) -> No
     assert snapshot(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [("remove-directory-recursive", "sub"), ("delete-file", "a.txt")],
+)
 async def test_a_removal_whose_caller_is_gone_removes_nothing_more(
-    folder: Path,
+    function: str, name: str, folder: Path
 ) -> None:
     began, may_end, ended = Event(), Event(), Event()
     pin = best_pin()
@@ -193,9 +220,7 @@ async def test_a_removal_whose_caller_is_gone_removes_nothing_more(
     async with running(everything(folder), pin=slow) as guest:
         with anyio.fail_after(5):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(
-                    guest, "filesystem#remove-directory-recursive", f"{folder}/sub"
-                )
+                tasks.start_soon(guest, f"filesystem#{function}", f"{folder}/{name}")
                 await anyio.to_thread.run_sync(began.wait, 10)
                 tasks.cancel_scope.cancel()
         open_then = descriptors()
@@ -328,6 +353,31 @@ async def test_a_copy_goes_over_the_content_of_what_is_there(folder: Path) -> No
     assert names(folder) == ["a.txt", "link", "sub"]
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_copy_is_nobody_elses_until_it_is_done(
+    folder: Path, *, replaced: bool
+) -> None:
+    (folder / "large").touch(0o644)
+    os.truncate(folder / "large", 2**34)  # it has no blocks, and is never copied whole
+    copy = folder / "copy"
+    before = descriptors()
+
+    async with running(everything(folder)) as guest:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(
+                guest, "filesystem#copy", f"{folder}/large", f"{folder}/copy"
+            )
+            await until(copy.exists)
+            assert copy.stat().st_mode & 0o777 == 0o600
+            if replaced:
+                (folder / "a.txt").rename(copy)
+            tasks.cancel_scope.cancel()
+        await until(lambda: descriptors() <= before + 3)
+        # What was begun is taken back, but no file of somebody else's.
+        await until(lambda: copy.exists() is replaced)
+    assert not replaced or copy.read_bytes() == b"alpha"
+
+
 async def test_a_link_holds_what_can_be_a_path(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         for target in ("", "a\0b", "x" * 5000):
@@ -354,6 +404,16 @@ async def test_so_many_paths_go_into_one_call(folder: Path) -> None:
         assert await guest("metadata#batch-metadata", []) == []
         assert await guest("metadata#all-exist", []) is True
         assert await guest("metadata#any-exist", []) is False
+
+
+async def test_an_error_names_the_path_it_is_about(folder: Path) -> None:
+    paths = [f"{folder}/a.txt", f"{folder}/none"]
+
+    async with running(everything(folder)) as guest:
+        with pytest.raises(WitError) as caught:
+            await guest("metadata#batch-metadata", paths)
+    words = f"'{folder}/none': No such file or directory"
+    assert caught.value.value == Variant("not-found", words)
 
 
 async def test_one_path_that_is_not_granted_spoils_the_lot(folder: Path) -> None:

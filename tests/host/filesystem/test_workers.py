@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from threading import Event
 
 import anyio
@@ -25,10 +26,11 @@ class Slow:
         self.may_end.wait(10)
         return "done"
 
-    async def run_cancelled(self, workers: Workers) -> None:
+    async def run_cancelled(self, workers: Workers, owner: object = None) -> None:
         """Begin the work, and give up waiting for it."""
+        work = partial(workers.run, self, self.undone.append, owner=owner)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(workers.run, self, self.undone.append)
+            tasks.start_soon(work)
             await anyio.to_thread.run_sync(self.began.wait, 10)
             tasks.cancel_scope.cancel()
 
@@ -86,6 +88,55 @@ async def test_only_so_many_calls_are_left_behind() -> None:
     await until(lambda: all(slow.undone for slow in left))
     await until(lambda: workers.left_behind == 0)
     assert await workers.run(lambda: 42) == 42
+
+
+async def test_what_one_caller_leaves_behind_takes_nothing_from_the_others() -> None:
+    workers = Workers(most=40, own=20)
+    left = [Slow() for _ in range(20)]
+    for slow in left:
+        await slow.run_cancelled(workers, "greedy")
+
+    with anyio.fail_after(5):
+        assert await workers.run(lambda: 42, owner="other") == 42
+        with pytest.raises(WitError, match="20 calls wait"):
+            await workers.run(lambda: 42, owner="greedy")
+
+    for slow in left:
+        slow.may_end.set()
+    await until(lambda: workers.left_behind == 0)
+    assert await workers.run(lambda: 42, owner="greedy") == 42
+
+
+async def test_so_many_calls_run_at_once_and_the_others_wait() -> None:
+    workers, calls = Workers(), [Slow() for _ in range(17)]
+
+    async with anyio.create_task_group() as tasks:
+        for slow in calls:
+            tasks.start_soon(workers.run, slow)
+        await until(lambda: sum(slow.began.is_set() for slow in calls) == 16)
+        (late,) = [slow for slow in calls if not slow.began.is_set()]
+        for slow in calls:
+            slow.may_end.set()
+
+    assert late.began.is_set()
+
+
+async def test_what_is_left_for_later_is_done_in_order_before_what_comes_next() -> None:
+    workers, first, order = Workers(), Slow(), [0]
+    workers.later(first, "a")
+    for number in (1, 2):
+        workers.later(partial(order.append, number), "a")
+    workers.later(partial(order.append, 9), "b")
+    # What hangs holds up its own caller's only.
+    await until(lambda: order == [0, 9])
+
+    assert await workers.run(lambda: [*order], owner="a") == [0, 9, 1, 2]
+
+    assert not first.may_end.is_set()
+    first.may_end.set()
+    await until(lambda: not workers._waiting)
+    workers.later(partial(order.append, 3), "a")
+    await until(lambda: order == [0, 9, 1, 2, 3])
 
 
 async def test_work_without_undo_is_let_be_when_its_caller_goes() -> None:
