@@ -914,15 +914,36 @@ async def test_a_guest_that_tries_without_end_pushes_out_nobody_else(
     assert verify(path).problem is None
 
 
+async def test_no_sender_uses_up_the_records_of_its_receiver(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    sent = denial(needed="receive from 'acme/loud'")
+
+    async with open_audit(path) as audit:
+        for _ in range(MOST + 1):
+            audit.event(sent)
+        audit.event(denial("its own"))
+
+    *_, own, lost, _ = records(path)
+    assert own["resource"] == "its own"
+    assert (lost["result"], lost["component"], lost["needed"]) == (
+        "lost",
+        "acme/a",
+        "receive from 'acme/loud'",
+    )
+
+
 def test_who_is_quiet_is_forgotten_and_who_was_loud_is_not() -> None:
     flood = Flood()
     for _ in range(MOST + 1):
-        flood.admit("loud", 0.0)
+        flood.admit(("loud", ""), 0.0)
     for number in range(10_000):
-        assert flood.admit(f"a{number}", PERIOD * (1 + number // 1000)) == (True, 0)
+        assert flood.admit((f"a{number}", ""), PERIOD * (1 + number // 1000)) == (
+            True,
+            0,
+        )
 
     assert len(flood._periods) < 6000
-    assert flood.admit("loud", 1000.0) == (True, 1)
+    assert flood.admit(("loud", ""), 1000.0) == (True, 1)
     assert list(flood.rest()) == []
 
 

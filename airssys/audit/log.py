@@ -26,7 +26,7 @@ from ..config import HostConfig
 from ..core.errors import AuditError
 from ..core.event import Denied, Event, Granted, QuotaNeared, Revoked
 from ..core.limits import MIB
-from .flood import MOST, PERIOD, Flood
+from .flood import MOST, PERIOD, Flood, Source, source_of
 from .journal import Journal
 from .record import ALERT, DENIED, GRANTED, LOST, REVOKED, Entry, Seal
 
@@ -86,9 +86,10 @@ class AuditLog:
             return
         assert isinstance(event, _Told)
         if type(event) is Denied:
-            admitted, before = self._flood.admit(event.component, event.at)
+            source = source_of(event.component, event.needed)
+            admitted, before = self._flood.admit(source, event.at)
             if before:
-                self._put_flood(event.component, before)
+                self._put_flood(source, before)
             if not admitted:
                 return
         if self._queue.qsize() >= _QUEUE or self._closing.is_set():
@@ -97,17 +98,23 @@ class AuditLog:
         now = self._clock()
         self._queue.put(_entry(now, event) if _long(event) else (now, event))
 
-    def _put_flood(self, component: str, count: int) -> None:
-        """Say how many denials of a component were not written."""
+    def _put_flood(self, source: Source, count: int) -> None:
+        """Say how many denials were not written."""
+        component, needed = source
         reason = f"{count} denials were not written: over {MOST:_} in {PERIOD:.0f} s"
         entry = Entry(
-            self._clock(), LOST, component, resource=str(count), reason=reason
+            self._clock(),
+            LOST,
+            component,
+            needed=needed,
+            resource=str(count),
+            reason=reason,
         )
         self._queue.put(entry)
 
     def _put_floods(self) -> None:
-        for component, count in self._flood.rest():
-            self._put_flood(component, count)
+        for source, count in self._flood.rest():
+            self._put_flood(source, count)
 
     async def flush(self) -> None:
         """Wait until all that has happened so far is in the file.
