@@ -88,6 +88,8 @@ class OpenFile:
     mode: Mode
     limits: FileLimits
     position: int = 0
+    at_hand: bool = field(default=False, init=False)
+    """Whether it was read without a wait, so that it is on a disk of this system."""
     budget: Budget | None = field(default=None, init=False)
     """What it is counted in, until it is given back."""
     owner: object = field(default=None, init=False)
@@ -114,6 +116,7 @@ class OpenFile:
             if got < size and self.position + got < os.fstat(descriptor).st_size:
                 return None
         self.position += got
+        self.at_hand = True
         return bytes(room[:got])
 
     def read(self, size: int) -> bytes:
@@ -188,13 +191,19 @@ class OpenFile:
 
 
 def drop(workers: Workers, file: OpenFile) -> None:
-    """Close a file that its guest has given up, in a thread, without a wait.
+    """Close a file that its guest has given up, without a wait.
 
-    To close the last name of a large file, or one on the network, takes long.
+    To close one on the network can take long, and so can one that was written to or
+    has no name any more: that is done in a thread.
     """
     file.give_back()
-    if not file.closed:
-        workers.later(partial(_close, file), file.owner)
+    if file.closed:
+        return
+    closing = partial(_close, file)
+    if file.at_hand and not file.mode.writes and os.fstat(file.descriptor).st_nlink:
+        closing()
+    else:
+        workers.later(closing, file.owner)
 
 
 def _close(file: OpenFile) -> None:

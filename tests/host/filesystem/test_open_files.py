@@ -365,6 +365,20 @@ async def test_a_guest_that_ends_leaves_no_file_open(folder: Path) -> None:
     await until(lambda: not is_open(file.descriptor))
 
 
+@pytest.mark.parametrize("mode", ["read", "read-write"])
+async def test_a_file_is_closed_whether_it_is_at_hand_or_not(
+    mode: str, folder: Path
+) -> None:
+    async with running(everything(folder)) as guest:
+        for removed in (False, True):
+            file = await guest.open(folder / "a.txt", mode)
+            await guest.read(file)
+            if removed:
+                (folder / "a.txt").unlink()
+            await guest.relay.drop(file)
+            await until(lambda: file.closed)  # noqa: B023 - of this turn
+
+
 def test_a_closed_file_cannot_be_used_again(folder: Path) -> None:
     file = opened(os.open(folder / "a.txt", os.O_RDONLY))
     file.close()
