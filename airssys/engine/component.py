@@ -29,7 +29,7 @@ from .fiber import Pace, Slicing, Threads
 from .instance import Instance
 from .layout import Unsupported
 from .link import Link, link
-from .signature import ExportSignature
+from .signature import ExportSignature, ImportSignature
 from .types import (
     Extern,
     FuncType,
@@ -229,6 +229,8 @@ class Component:
         self._functions: dict[str, tuple[ExportSignature, int]] = {}
         self._indices: list[Any] = []
         self._links: dict[tuple[object, ...], tuple[Link, object]] = {}
+        self._signatures: dict[str, ImportSignature] = {}
+        """How imported functions cross, which is the same for all who offer them."""
 
     def __repr__(self) -> str:
         return f"<Component {self.name!r}: {', '.join(self.exports) or 'no exports'}>"
@@ -348,6 +350,7 @@ class Component:
                 self.imports,
                 imports,
                 lane=self._lane_imports,
+                signatures=self._signatures,
             )
             if len(self._links) >= _LINKS:
                 del self._links[next(iter(self._links))]

@@ -95,6 +95,7 @@ def link(
     offered: Sequence[HostInterface],
     *,
     lane: AbstractSet[str] = frozenset(),
+    signatures: dict[str, ImportSignature] | None = None,
 ) -> Link:
     """Link what a component imports with host interfaces.
 
@@ -105,6 +106,8 @@ def link(
         offered: The interfaces to take it from. One called ``a#b`` offers the instance
             ``b`` within the instance ``a``.
         lane: Functions whose bytes cross in one piece, by their names as imports.
+        signatures: How functions cross whose values have no classes of their own: used
+            again where they are there, else kept there. By their names as imports.
 
     Raises:
         UnknownImport: Something is missing, or takes another number of parameters, or
@@ -112,7 +115,8 @@ def link(
             lists every problem.
     """
     linker = Linker(engine)
-    linking = _Linking(imports, offered, lane)
+    kept = {} if signatures is None else signatures
+    linking = _Linking(imports, offered, lane, kept)
     with linker.root() as root:
         linking.instance(root, "", imports)
     if linking.problems:
@@ -128,6 +132,7 @@ class _Linking:
     imports: Mapping[str, Extern]
     offered: Sequence[HostInterface]
     lane: AbstractSet[str]
+    signatures: dict[str, ImportSignature]
     functions: list[Linked] = Factory(list)
     resources: dict[ResourceType, Hosted] = Factory(dict)
     problems: list[str] = Factory(list)
@@ -145,10 +150,9 @@ class _Linking:
         for inner, extern in externs.items():
             match extern:
                 case FuncType():
-                    lane = _full(inner, name) in self.lane
-                    self.function(
-                        place, inner, extern, offer, evolve(shapes, lane=lane)
-                    )
+                    path = _full(inner, name)
+                    crossing = evolve(shapes, lane=path in self.lane)
+                    self.function(place, inner, extern, offer, crossing, path)
                 case ResourceType():
                     self.resource(place, inner, extern, offer)
                 case InstanceType() if offer is not None and inner in offer.functions:
@@ -174,6 +178,7 @@ class _Linking:
         type_: FuncType,
         offer: HostInterface | None,
         shapes: Shapes,
+        path: str,
     ) -> None:
         full = _full(name, offer.name if offer is not None else "")
         function = None if offer is None else offer.functions.get(name)
@@ -183,13 +188,18 @@ class _Linking:
         if problem := _unfit(type_, function):
             self.problems.append(f"{full!r} {problem}")
             return
-        try:
-            signature = ImportSignature(full, type_, shapes)
-        except Unsupported as unsupported:
-            self.problems.append(
-                f"{full!r} has a {unsupported} in its type: {shortened(type_)}"
-            )
-            return
+        general = offer is not None and offer.shapes is None
+        signature = self.signatures.get(path) if general else None
+        if signature is None or signature.name != full:
+            try:
+                signature = ImportSignature(full, type_, shapes)
+            except Unsupported as unsupported:
+                self.problems.append(
+                    f"{full!r} has a {unsupported} in its type: {shortened(type_)}"
+                )
+                return
+            if general:
+                self.signatures[path] = signature
         text = name.encode()
         _ffi.linker_add_func_async(
             _ffi.address(place.ptr()),
