@@ -89,14 +89,27 @@ class Disk:
             access.gone = True
             access.tell()
 
-    async def use(self, call: Call, work: Callable[[], _T]) -> _T:
+    async def use(
+        self, call: Call, check: Callable[[], object], work: Callable[[], _T]
+    ) -> _T:
         """Do something with an open file in a thread, as `run` does.
 
+        Args:
+            call: Who asks.
+            check: Was passed a moment ago, and raises where the caller may not. It is
+                called again where the grants changed in the wait for a thread.
+            work: What can block. It may raise.
+
         Raises:
-            WitError: Too many of the caller's cancelled calls are still at it.
+            WitError: What to tell the guest.
             OSError: The system could not.
         """
-        return await self.workers.run(work, owner=call.standing)
+        while True:
+            begin = partial(_unless_changed, call, call.grants, work)
+            try:
+                return await self.workers.run(begin, owner=call.standing)
+            except Moved:
+                check()
 
 
 @define(eq=False)
@@ -317,6 +330,12 @@ class Access:
             yield opened
         finally:
             os.close(opened)
+
+
+def _unless_changed(call: Call, grants: Grants, work: Callable[[], _T]) -> _T:
+    if call.grants is not grants:
+        raise Moved
+    return work()
 
 
 def _fixed(pattern: Pattern) -> str:

@@ -88,7 +88,8 @@ def _offer_files(interface: HostInterface, disk: Disk) -> None:
         with _told(file):
             data = file.read_at_once(size)
             if data is None:
-                data = await disk.use(call, partial(file.read, size))
+                again = partial(check, call, file, "read")
+                data = await disk.use(call, again, partial(file.read, size))
         return {"data": data, "bytes_read": len(data)}
 
     @offer(
@@ -102,8 +103,9 @@ def _offer_files(interface: HostInterface, disk: Disk) -> None:
         if not file.mode.writes:
             raise failure("invalid-argument", f"{file.shown!r} is open for reading")
         taken = data[: disk.limits.transfer]
+        again = partial(check, call, file, "write")
         with _told(file):
-            written = await disk.use(call, partial(file.write, taken))
+            written = await disk.use(call, again, partial(file.write, taken))
         return {"bytes_written": written}
 
     @offer(
@@ -139,7 +141,7 @@ def _offer_files(interface: HostInterface, disk: Disk) -> None:
         file.give_back()
         try:
             with _told(file):
-                await disk.use(call, file.close)
+                await disk.workers.run(file.close, owner=call.standing)
         finally:
             # Cancelled before the thread began: nobody else has it any more.
             drop(disk.workers, file)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Lock
+from threading import Lock, Thread
 from typing import Final, Generic, TypeVar
 
 import anyio
@@ -92,9 +91,6 @@ class Workers:
     _threads: anyio.CapacityLimiter = field(
         factory=lambda: anyio.CapacityLimiter(math.inf), init=False
     )
-    _later: ThreadPoolExecutor = field(
-        factory=lambda: ThreadPoolExecutor(_FORGOTTEN, "airssys later"), init=False
-    )
     _lock: Lock = field(factory=Lock, init=False)
     _left: Counter[object] = field(factory=Counter, init=False)
     _waiting: dict[object, deque[Callable[[], object]]] = field(
@@ -159,7 +155,9 @@ class Workers:
             else:
                 waiting.append(work)
         if waiting is None:
-            self._later.submit(self._catch_up, owner, ends=True)
+            # A daemon: a disk that hangs does not keep the process from its end.
+            catch_up = partial(self._catch_up, owner, ends=True)
+            Thread(target=catch_up, name="airssys later", daemon=True).start()
 
     def _after_all(self, owner: object, work: Callable[[], _T]) -> _T:
         self._catch_up(owner, ends=False)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,8 +15,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from airssys.abc import Call
+from airssys.abc import Call, Standing
 from airssys.core.budget import Budget
+from airssys.core.capability import Grants
 from airssys.core.event import Granted
 from airssys.core.limits import Quota
 from airssys.gate import Gate
@@ -391,6 +393,53 @@ def test_a_closed_file_cannot_be_used_again(folder: Path) -> None:
 def opened(descriptor: int) -> OpenFile:
     mode = Mode(("read",), os.O_RDONLY, reads=True)
     return OpenFile(descriptor, "/pipe", "/pipe", mode, FileLimits())
+
+
+async def test_a_grant_that_goes_while_a_write_waits_for_its_turn_is_gone(
+    folder: Path,
+) -> None:
+    gate = Gate(recorder := Recorder())
+    disk, may_end, busy = Disk(gate), Event(), [Event() for _ in range(16)]
+    standing = Standing(everything(folder))
+    asked = {"mode": "write", "create": False, "create_new": False, "truncate": False}
+    cases: list[str] = []
+
+    def hold_up(event: Event) -> None:
+        event.set()
+        may_end.wait(10)
+
+    async with relay(
+        filesystem(gate, disk=disk), grants=standing, guard=gate, recorder=recorder
+    ) as guest:
+
+        async def write() -> None:
+            cases.append(
+                await failing(guest("filesystem#[method]file.write", file, b"late"))
+            )
+
+        file = await guest("filesystem#open", f"{folder}/a.txt", asked)
+        async with anyio.create_task_group() as tasks:
+            for event in busy:
+                tasks.start_soon(disk.workers.run, partial(hold_up, event))
+            await until(lambda: all(event.is_set() for event in busy))
+            tasks.start_soon(write)
+            await anyio.wait_all_tasks_blocked()
+            standing.grants = Grants()
+            may_end.set()
+        assert cases == ["permission-denied"]
+        assert len(guest.denied) == 1
+    assert (folder / "a.txt").read_bytes() == b"alpha"
+
+
+async def test_a_file_of_another_guest_is_of_no_use_without_a_grant(
+    folder: Path,
+) -> None:
+    async with running(everything(folder)) as one:
+        file = await one.open(folder / "a.txt", "read-write")
+        async with running(everything(folder / "sub")) as other:
+            assert await failing(other.read(file)) == "permission-denied"
+            assert await failing(other.write(file, b"x")) == "permission-denied"
+        assert await one.read(file) == b"alpha"
 
 
 # --- cancelling -------------------------------------------------------------------
