@@ -75,7 +75,7 @@ def opened(granted: Path, pin: Pin, path: str) -> OpenFile | None:
 
 
 @pytest.mark.parametrize("pin", PINS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(wanted=entries, asked=st.lists(texts, min_size=1, max_size=5))
 def test_what_is_opened_is_inside_and_what_is_inside_is_opened(
     pin: Pin,

@@ -387,6 +387,7 @@ USED: Final = [name for name in PATHS if not name.endswith("get-working-director
 """Those that open a directory between the check and the use."""
 
 
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # decided in a thread
 @pytest.mark.parametrize("operation", USED)
 async def test_a_grant_that_goes_between_check_and_use_is_gone(
     operation: str, folder: Path
@@ -411,6 +412,7 @@ async def test_a_grant_that_goes_between_check_and_use_is_gone(
     assert snapshot(folder.parent) == before
 
 
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # decided in a thread
 @pytest.mark.parametrize("operation", PATHS)
 async def test_what_is_not_granted_is_denied_whether_it_exists_or_not(
     operation: str, folder: Path
