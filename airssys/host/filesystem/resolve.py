@@ -158,17 +158,16 @@ class _Walk:
         if self.names > _MOST_NAMES:
             self.problem = errno.ENAMETOOLONG
             return
-        parent = "/".join(("", *self.at[:-1]))
-        here = f"{parent}/{name}"
+        here = "/" + "/".join(self.at)
         try:
             found = os.lstat(here)
-            name = spelled(parent, name, found)
+            self.at[-1] = spelled(here[: -len(name) - 1], name, found)
         except OSError as error:
             if not (last and error.errno == errno.ENOENT):
                 self.problem = error.errno or errno.EIO
             return
-        self.at[-1] = name
-        here = f"{parent}/{name}"
+        if self.at[-1] != name:
+            here = "/" + "/".join(self.at)
         if here == _MAGIC:
             self.proc = found.st_dev
         if stat.S_ISLNK(found.st_mode):
