@@ -8,7 +8,7 @@ from rich.console import Console
 
 from airssys.child import ChildState, ChildStatus
 from airssys.cli.live import view
-from airssys.cli.screen import LogBridge, Screen, printable
+from airssys.cli.screen import LogBridge, Screen
 from airssys.core.event import (
     CallCut,
     ChildExited,
@@ -19,6 +19,7 @@ from airssys.core.event import (
     Logged,
 )
 from airssys.core.restart import Crashed, Restart, Stopped
+from airssys.observe import printable
 
 LIFECYCLE = "airssys:core/component-lifecycle@1.0.0#handle-message"
 

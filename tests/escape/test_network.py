@@ -54,8 +54,8 @@ class Names:
         self.asked.append(name)
         return Answer(self.answers[min(len(self.asked), len(self.answers)) - 1])
 
-    async def reverse(self, _: object, **__: object) -> str:
-        self.asked.append("reverse")
+    async def reverse(self, address: object, **_: object) -> str:
+        self.asked.append(f"reverse {address}")
         return "inside.example.com"
 
 

@@ -63,7 +63,8 @@ async def connect(
                 if last:
                     raise
             else:
-                socket.need, socket.name, socket.way = way.need, way.by, way
+                socket.name = way.by
+                socket.lead(way)
                 return
 
 

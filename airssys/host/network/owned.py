@@ -100,6 +100,14 @@ class OwnedSocket:
     """How it was connected."""
     closed: bool = field(default=False, init=False)
 
+    def lead(self, way: Way) -> None:
+        """Note how it is connected, and under which grant."""
+        self.need, self.way = way.need, way
+
+    def become(self, raw: socket.socket) -> None:
+        """Go on with another socket of the system's in place of its own."""
+        self.raw = raw
+
     async def ready(
         self, attempt: Callable[[], _T], wait: Waiting, *, patient: bool = False
     ) -> _T:

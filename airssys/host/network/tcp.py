@@ -116,7 +116,7 @@ class TcpSocket(OwnedSocket):
         except BaseException:
             fresh.close()
             raise
-        self.raw = fresh
+        self.become(fresh)
 
     async def begin_tls(
         self, context: ssl.SSLContext, hostname: str, *, verified: bool
@@ -134,7 +134,7 @@ class TcpSocket(OwnedSocket):
                 # A stream that breaks off is no stream that ended (RFC 8446, 6.1).
                 suppress_ragged_eofs=False,
             )
-            self.raw = secured
+            self.become(secured)
             await self.ready(secured.do_handshake, readable, patient=True)
         except BaseException:
             self.close()

@@ -33,7 +33,8 @@ class UdpSocket(OwnedSocket):
     def choose(self, way: Way) -> None:
         """Send to this peer, and receive from it only."""
         self.raw.connect(system_name(way.peer))
-        self.peer, self.need, self.way = way.peer, way.need, way
+        self.peer = way.peer
+        self.lead(way)
 
     async def send(self, share: Share, piece: bytes, to: Peer | None) -> int:
         """Send a datagram, all of it or nothing, to the chosen peer or to another."""
