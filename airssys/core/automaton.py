@@ -23,9 +23,6 @@ class Token:
     negated: bool = False
     many: bool = False
 
-    def accepts(self, symbol: str) -> bool:
-        return (symbol in self.symbols) is not self.negated
-
 
 @frozen(eq=False)
 class Machine:
@@ -47,25 +44,29 @@ class Machine:
 
     @classmethod
     def build(cls, alternatives: Sequence[tuple[Token, ...]]) -> Machine:
-        names = {
-            name for line in alternatives for token in line for name in token.symbols
-        }
-        edges = dict.fromkeys(names, (0, 0))
+        added: dict[str, tuple[int, int]] = {}
+        taken: dict[str, tuple[int, int]] = {}
         others = (0, 0)
         stars = start = ends = 0
         state = 1
         for line in alternatives:
             start |= state
             for token in line:
-                add = (0, state) if token.many else (state, 0)
+                edge = (0, state) if token.many else (state, 0)
                 stars |= state if token.many else 0
-                others = _with_edge(others, add) if token.negated else others
-                for name in names if token.negated else token.symbols:
-                    if token.accepts(name):
-                        edges[name] = _with_edge(edges[name], add)
+                others = _with_edge(others, edge) if token.negated else others
+                named = taken if token.negated else added
+                for name in token.symbols:
+                    named[name] = _with_edge(named.get(name, _NO_EDGE), edge)
                 state <<= 1
             ends |= state
             state <<= 1
+        # Not token by token: they may be thousands, and so may the names.
+        edges = {}
+        for name in added.keys() | taken.keys():
+            moves, keeps = taken.get(name, _NO_EDGE)
+            left = others[0] & ~moves, others[1] & ~keeps
+            edges[name] = _with_edge(left, added.get(name, _NO_EDGE))
         return cls(edges, others, stars, start | (start & stars) << 1, ends)
 
     def step(self, states: int, symbol: str) -> int:
@@ -162,6 +163,9 @@ class Machine:
                 for symbol in symbols
             }.values()
         )
+
+
+_NO_EDGE: Final = (0, 0)
 
 
 def _with_edge(edge: tuple[int, int], more: tuple[int, int]) -> tuple[int, int]:

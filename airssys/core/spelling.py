@@ -23,6 +23,8 @@ __all__ = (
 _MOST_ALTERNATIVES: Final = 64
 LONGEST: Final = 1024
 """Characters of a pattern."""
+_MOST_SYMBOLS: Final = 16 * LONGEST
+"""Characters that all alternatives name, those in sets one by one."""
 _FEW: Final = 5
 """Wildcards ``**`` that cannot make too many alternatives by themselves."""
 
@@ -95,7 +97,14 @@ def check_glob(text: str, kind: Kind) -> None:
     plain = [text]
     if not _BRACKETS.isdisjoint(text):
         plain = without_braces(text, kind)
-    if len(plain) > 1 or "[" in text or "]" in text or text.count("**") > _FEW:
+    deep = text.count("**")
+    if (
+        len(plain) > 1
+        or "[" in text
+        or "]" in text
+        or deep > _FEW
+        or 2 * (len(text) + 2) << deep > _MOST_SYMBOLS
+    ):
         glob_alternatives(text, kind)
     if kind is not Kind.KEY:
         for one in plain:
@@ -120,9 +129,18 @@ def glob_alternatives(text: str, kind: Kind) -> tuple[tuple[Token, ...], ...]:
     if kind is Kind.NAME:
         plain += [f"{one}#*" for one in plain if "#" not in one and one[-1:] != "*"]
     result: list[tuple[Token, ...]] = []
+    room = _MOST_SYMBOLS
     for alternative in plain:
         shorter = _without_empty(alternative)
-        result.extend(_tokens(one, text, kind) for one in shorter)
+        for one in shorter:
+            line = _tokens(one, text, kind)
+            room -= sum(max(1, len(token.symbols)) for token in line)
+            if room < 0:
+                raise ValueError(
+                    f"{kind.value} pattern {text!r} is too large: its sets and "
+                    f"alternatives are more than {_MOST_SYMBOLS} characters"
+                )
+            result.append(line)
         # A name may come twice, with its instances and without.
         if max(len(shorter), len(result) // 2) > _MOST_ALTERNATIVES:
             raise _too_many(text, kind)

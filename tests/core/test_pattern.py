@@ -145,6 +145,18 @@ def test_matching_is_not_exponential(pattern: str) -> None:
     assert time.perf_counter() - start < 1
 
 
+def test_sets_of_thousands_of_characters_do_not_hold_up_the_host() -> None:
+    # Of each character for each negated set: this took minutes, and half a gigabyte.
+    sets = "[\u4e00-\u51ff]" * 15 + "*[!\u4e00]*" * 100
+    start = time.perf_counter()
+
+    one, other = key(sets), key("**")
+
+    assert other.covers(one)
+    assert not one.matches("a" * 5000)
+    assert time.perf_counter() - start < 1
+
+
 # --- refusing ---------------------------------------------------------------------
 
 
@@ -181,6 +193,8 @@ def test_matching_is_not_exponential(pattern: str) -> None:
         (Kind.KEY, "{a,b}" * 7, "too many alternatives"),
         (Kind.KEY, "{a,b}" * 6 + "/**/x/**/y", "too many alternatives"),
         (Kind.PATH, "/**/a" * 20, "too many alternatives"),
+        (Kind.PATH, "/**/a" * 5 + "x" * 900, "is too large"),
+        (Kind.KEY, "{[\u4e00-\u5000],[\u5000-\u5200],b}" * 3, "is too large"),
     ],
 )
 def test_what_is_no_pattern_is_refused_and_says_why(
