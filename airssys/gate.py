@@ -11,6 +11,7 @@ import anyio
 from attrs import define, field
 
 from .abc import Call, HostFunction, Instrument
+from .core.budget import Budget
 from .core.capability import Capability, Denial
 from .core.errors import CapabilityDenied, WitError
 from .core.event import Denied, Granted
@@ -51,6 +52,15 @@ class Gate:
             WitError: No grant covers what it needs.
             CapabilityDenied: The same, where the function cannot tell the guest.
         """
+        return self._pass(function, call, args, call.standing.budget)
+
+    def _pass(
+        self,
+        function: HostFunction,
+        call: Call,
+        args: Sequence[Any],
+        budget: Budget | None,
+    ) -> object:
         standing, need, denial, problem = call.standing, None, None, None
         if function.needs is not None:
             try:
@@ -63,11 +73,10 @@ class Gate:
             denial = self._taken_back(call)
         # What is denied counts as well, or nothing would hold up who tries again and
         # again.
-        budget = standing.budget
         if budget is not None:
             wait = budget.take("host_calls", 1, anyio.current_time())
             if wait:
-                return self._later(wait, function, call, args)
+                return self._later(wait, budget, function, call, args)
         if denial is not None:
             self.report(call, denial)
             if function.denied is not None:
@@ -91,11 +100,24 @@ class Gate:
         return Denial(f"use {interface!r}", call.grants.interfaces)
 
     async def _later(
-        self, wait: float, function: HostFunction, call: Call, args: Sequence[Any]
+        self,
+        wait: float,
+        budget: Budget,
+        function: HostFunction,
+        call: Call,
+        args: Sequence[Any],
     ) -> object:
-        """Wait for the quota, then begin again: meanwhile a grant may be gone."""
-        await anyio.sleep(wait)
-        outcome = self(function, call, args)
+        """Wait for the quota, then check again: meanwhile a grant may be gone."""
+        # On credit, so that of all who share a quota whoever came first goes first.
+        budget.charge("host_calls", 1, anyio.current_time())
+        waited = False
+        try:
+            await anyio.sleep(wait)
+            waited = True
+        finally:
+            if not waited:  # nor must those behind, for a call that never comes
+                budget.refund("host_calls", 1, anyio.current_time())
+        outcome = self._pass(function, call, args, None)
         return await outcome if isawaitable(outcome) else outcome
 
     def judge(self, call: Call, need: Capability) -> Denial | None:

@@ -10,7 +10,7 @@ from airssys.core.budget import Budget
 from airssys.core.capability import Custom, Grants, Messaging, MessagingGrants
 from airssys.core.errors import CapabilityDenied, WitError
 from airssys.core.event import Denied, Granted
-from airssys.core.limits import Quota
+from airssys.core.limits import Quota, SharedQuota
 from airssys.engine.component import Engine
 from airssys.gate import Gate
 from airssys.testing import Recorder, virtual_time
@@ -230,6 +230,78 @@ async def test_what_is_denied_counts_as_well(
 
 def _malformed(_: str) -> Custom:
     raise WitError("no key at all")
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
+async def test_who_share_a_quota_of_host_calls_wait_in_line(kv: HostInterface) -> None:
+    went: list[tuple[str, float]] = []
+    start = anyio.current_time()
+
+    @kv.function
+    def note(call: Call) -> None:
+        went.append((call.actor, anyio.current_time() - start))
+
+    shared = Budget("root", SharedQuota(host_calls=1))
+    gate = Gate()
+
+    async def use(actor: str, after: float) -> None:
+        await anyio.sleep(after)
+        standing = Standing(budget=Budget(actor, Quota(), shared))
+        who = Call("acme/a", actor, "acme:kv/store@1.0.0#note", standing)
+        for _ in range(2):
+            waiting: Any = gate(kv.functions["note"], who, [])
+            if waiting is not None:
+                await waiting
+
+    async with anyio.create_task_group() as nursery:
+        for number in range(4):
+            nursery.start_soon(use, f"a#{number}", number / 100)
+
+    # The first takes what is there and stands in line again before the others come.
+    order = [0, 0, 1, 2, 3, 1, 2, 3]
+    assert [actor for actor, _ in went] == [f"a#{number}" for number in order]
+    assert [time for _, time in went] == pytest.approx(list(range(8)))
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
+async def test_who_waits_long_for_a_crowd_is_not_lost(kv: HostInterface) -> None:
+    went = []
+
+    @kv.function
+    def note(_: Call) -> None:
+        went.append(anyio.current_time())
+
+    crowd = Standing(budget=Budget("root", SharedQuota(host_calls=1)))
+
+    async def use() -> None:
+        waiting: Any = Gate()(kv.functions["note"], call(crowd), [])
+        if waiting is not None:
+            await waiting
+
+    async with anyio.create_task_group() as nursery:
+        for _ in range(1500):
+            nursery.start_soon(use)
+
+    assert len(went) == 1500
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
+async def test_who_is_cut_off_while_it_waits_leaves_no_debt_to_the_others(
+    kv: HostInterface,
+) -> None:
+    @kv.function
+    def note(_: Call) -> None: ...
+
+    gate, shared = Gate(), Standing(budget=Budget("root", SharedQuota(host_calls=1)))
+    start = anyio.current_time()
+    gate(kv.functions["note"], call(shared), [])
+    for _ in range(20):
+        with anyio.move_on_after(0.01):
+            await gate(kv.functions["note"], call(shared), [])  # type: ignore[misc]
+
+    waiting: Any = gate(kv.functions["note"], call(shared), [])
+    await waiting
+    assert anyio.current_time() - start == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])

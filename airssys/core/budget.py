@@ -196,6 +196,12 @@ class Budget:
             bucket.wait(amount, now)
             bucket.charge(amount)
 
+    def refund(self, rate: Rate, amount: float, now: float) -> None:
+        """Give back what was charged for something that is not done after all."""
+        for bucket in self.rates[rate]:
+            bucket.wait(0, now)
+            bucket.tokens = min(bucket.tokens + amount, bucket.rate)
+
     def debt(self, rate: Rate, now: float) -> float:
         """Return the seconds until what was charged is paid."""
         return max((bucket.wait(0, now) for bucket in self.rates[rate]), default=0.0)

@@ -248,6 +248,18 @@ def test_a_budget_may_have_nobody_to_tell() -> None:
     assert lonely.take("messages", 1, 0.0) == 1.0
 
 
+def test_what_is_given_back_is_never_more_than_a_second_s_worth() -> None:
+    one = budget(parent=shared(messages=10), messages=20)
+    one.charge("messages", 15, 0.0)
+    assert one.debt("messages", 0.0) == 0.5
+
+    one.refund("messages", 10, 0.0)
+    assert one.debt("messages", 0.0) == 0.0
+    one.refund("messages", 100, 0.0)
+    assert one.take("messages", 10, 0.0) == 0.0
+    assert one.take("messages", 1, 0.0) == 0.1
+
+
 @given(
     tries=st.lists(
         st.tuples(st.integers(0, 1), st.floats(0, 0.5), st.integers(1, 9)), max_size=60
