@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from math import isnan
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -75,6 +76,8 @@ SECTIONS: Final = (
 def _moments(moments: Mapping[str, float]) -> Mapping[str, float]:
     if unknown := sorted(set(moments) - set(SECTIONS)):
         raise ValueError(f"{unknown[0]!r} is no section of grants")
+    if nowhen := [section for section, end in moments.items() if isnan(end)]:
+        raise ValueError(f"when {nowhen[0]!r} expires must be a number")
     return MappingProxyType(dict(moments))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import starmap
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -92,6 +93,8 @@ def _hosts(items: Iterable[str | HostPattern]) -> tuple[HostPattern, ...]:
 
 
 def _ports(items: Iterable[str | int | PortPattern]) -> tuple[PortPattern, ...]:
+    if isinstance(items, str):
+        raise ValueError(f"{items!r} must be in a list")  # noqa: TRY004 - as above
     return tuple(
         item if isinstance(item, PortPattern) else PortPattern.parse(item)
         for item in items
@@ -172,5 +175,6 @@ def customs(
 ) -> tuple[CustomGrant, ...]:
     """Read custom grants: ready made, or the patterns of each interface."""
     if isinstance(items, Mapping):
-        return tuple(CustomGrant(name, tuple(allow)) for name, allow in items.items())
+        # Not made a tuple here: of a string that would be its characters.
+        return tuple(starmap(CustomGrant, items.items()))
     return tuple(items)

@@ -520,3 +520,24 @@ def test_only_what_there_is_can_be_revoked(
 def test_an_interface_can_be_revoked_by_its_name() -> None:
     assert ENDING.without("custom", "n:p/i@1.0.0").interfaces == ("n:p/j",)
     assert ENDING.without("custom").interfaces == ()
+
+
+def test_the_end_of_a_grant_is_a_number() -> None:
+    with pytest.raises(ValueError, match="when 'network' expires must be a number"):
+        Grants(expires={"network": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Grants(custom={"acme:kv/store": "bucket-*"}),
+        lambda: NetworkGrants(inbound="8181"),
+        lambda: NetworkGrants(outbound="*.org:443"),
+    ],
+    ids=["custom", "ports", "hosts"],
+)
+def test_a_string_in_place_of_a_list_does_not_grant_each_of_its_characters(
+    make: Callable[[], object],
+) -> None:
+    with pytest.raises(ValueError, match="must be in a list"):
+        make()
