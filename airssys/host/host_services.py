@@ -161,7 +161,8 @@ def host_services(
         wit=_TYPES["list-components"],
     )
     def list_components(call: Call) -> list[Mapping[str, str]]:
-        return [component_id(id_) for id_ in directory.ids if _may_know(call, id_)]
+        now = wall_clock() / _NANOSECONDS
+        return [component_id(id_) for id_ in directory.ids if _may_know(call, id_, now)]
 
     @offer(
         interface,
@@ -169,9 +170,9 @@ def host_services(
         wit=_TYPES["get-component-metadata"],
     )
     def get_component_metadata(call: Call, id: Any) -> dict[str, object]:  # noqa: A002 - a record
-        wanted = actor_id(id)
+        wanted, now = actor_id(id), wall_clock() / _NANOSECONDS
         try:
-            known = directory.entry(wanted) if _may_know(call, wanted) else None
+            known = directory.entry(wanted) if _may_know(call, wanted, now) else None
         except NoSuchActor:
             known = None
         if known is None:
@@ -193,10 +194,10 @@ def _cut(text: str, longest: int) -> str:
     return f"{text[:longest]}... (and {len(text) - longest:_} characters)"
 
 
-def _may_know(call: Call, id_: str) -> bool:
+def _may_know(call: Call, id_: str, now: float) -> bool:
     grants = call.grants
     return (
         id_ == call.actor
-        or grants.check(Messaging("send", id_)) is None
-        or grants.check(Messaging("request", id_)) is None
+        or grants.check(Messaging("send", id_), now) is None
+        or grants.check(Messaging("request", id_), now) is None
     )

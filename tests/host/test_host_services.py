@@ -133,6 +133,24 @@ async def test_a_guest_sees_itself_and_whom_it_may_reach() -> None:
     assert await Guest().call("list-components") == [component_id("a")]
 
 
+async def test_a_guest_sees_whom_it_may_reach_until_its_grants_expire() -> None:
+    sending = MessagingGrants(send=["b"])
+    now = NOW / 1e9
+    early, late = (
+        Guest(Grants(messaging=sending, expires={"messaging": end}))
+        for end in (now + 1, now)
+    )
+    for guest in (early, late):
+        guest.registry.register("b")
+    wanted = Record(**component_id("b"))
+
+    assert await early.call("list-components") == list(map(component_id, "ab"))
+    assert (await early.call("get-component-metadata", wanted))["metadata"] is None
+    assert await late.call("list-components") == [component_id("a")]
+    with pytest.raises(WitError, match="none for the caller"):
+        await late.call("get-component-metadata", wanted)
+
+
 async def test_a_guest_reads_about_an_actor_it_may_reach() -> None:
     guest = Guest(Grants(messaging=MessagingGrants(send=["b", "nobody"])))
     entry = guest.registry.register("b")
