@@ -207,12 +207,17 @@ class HostResource:
     """Called with an object when the guest has no handle of it any more."""
 
 
+def _answers_at_once(_: object, __: object, needs: Needs | None) -> None:
+    if inspect.iscoroutinefunction(needs):
+        raise TypeError("needs= is an async def: what is needed must be known at once")
+
+
 @frozen
 class _Marked:
     """What `HostInterface.method` says of a method, until its class is offered."""
 
     name: str | None = None
-    needs: Needs | None = None
+    needs: Needs | None = field(default=None, validator=_answers_at_once)
     wit: str | None = None
     denied: Callable[[str], object] | None = None
 
@@ -285,7 +290,8 @@ class HostInterface:
         Raises:
             ValueError: The interface already has a function of that name, or ``wit``
                 is no function's type.
-            TypeError: The body takes no `Call`, or needs more than WIT parameters.
+            TypeError: The body takes no `Call`, or needs more than WIT parameters;
+                ``needs`` is an ``async def``.
         """
         if body is None:
 

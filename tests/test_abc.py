@@ -97,3 +97,16 @@ def test_a_type_that_is_none_is_refused_where_the_function_is_offered(
     kv.function(lambda _call: None, name="get", wit="func()")
 
     assert kv.functions["get"].wit == "func()"
+
+
+def test_what_a_function_needs_cannot_be_waited_for() -> None:
+    kv = HostInterface("acme:kv/store@1.0.0")
+
+    async def needs(key: str) -> None: ...
+
+    with pytest.raises(TypeError, match="needs= is an async def"):
+
+        @kv.function(needs=needs)  # type: ignore[arg-type]
+        def get(call: Call, key: str) -> None: ...
+
+    assert not kv.functions
