@@ -26,7 +26,7 @@ from .core.event import (
     SupervisorGaveUp,
 )
 
-__all__ = ("FanOut", "LogSink", "Tally", "line", "printable")
+__all__ = ("FanOut", "LogSink", "Tally", "line", "printable", "printable_lines")
 
 _LEVELS: Final = {
     "trace": 5,
@@ -97,6 +97,11 @@ def printable(text: str) -> str:
         one if one.isprintable() else one.encode("unicode_escape").decode()
         for one in text
     )
+
+
+def printable_lines(text: str) -> str:
+    """Return text as `printable` does, but with its lines left apart."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def line(event: Event) -> tuple[str, str, str]:

@@ -113,10 +113,12 @@ def _refuse(error: CycloptsError, given: Sequence[str]) -> int:
 
 
 def _tell(error: BaseException) -> int:
+    from ..observe import printable_lines  # noqa: PLC0415 - not for --help
     from .failure import explain  # noqa: PLC0415 - not for --help
 
     text, status = explain(error)
-    _print(text)
+    # A guest's names and words, and those of files, are in it.
+    _print(printable_lines(text))
     return status
 
 

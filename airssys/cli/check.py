@@ -20,6 +20,7 @@ from ..core.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import show_moment
 from ..engine.component import Engine
 from ..engine.types import InstanceType
+from ..observe import printable, printable_lines
 from ..signatures import SIGNATURES
 from ..system import engine_for
 from ..trees import find_function
@@ -52,10 +53,10 @@ async def _check(checks: _Checks, paths: tuple[Path, ...]) -> int:
     for path in paths:
         problems = 0
         async for found in checks.findings(path):
-            print(found)
+            print(printable_lines(str(found)))
             problems += not found.warning
         if not problems:
-            print(f"{path}: no problems")
+            print(printable(f"{path}: no problems"))
         failed = failed or problems > 0
     return Status.FAILED if failed else Status.DONE
 

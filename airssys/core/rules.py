@@ -74,7 +74,7 @@ Fraction: TypeAlias = Annotated[float, "fraction"]
 Function: TypeAlias = Annotated[str, "function"]
 """A Python function as ``module:function``."""
 Folder: TypeAlias = Annotated[str, "folder"]
-"""Text that is not empty."""
+"""A path: text that is not empty and can be shown as it is."""
 Moment: TypeAlias = Annotated[float, "moment"]
 """Seconds since 1970, written as a date and time with its offset."""
 Anything: TypeAlias = Annotated[object, "anything"]
@@ -178,7 +178,8 @@ def _world(text: str) -> str:
 
 
 def _wasm(text: str) -> str:
-    if not re.fullmatch(_WASM, text) or ".." in text.split("/"):
+    inside = ".." not in text.split("/") and text.isprintable()
+    if not inside or not re.fullmatch(_WASM, text):
         raise ValueError(
             f"{text!r} is not allowed: name a .wasm or .wat file beside this one"
         )
@@ -202,8 +203,8 @@ def _function(text: str) -> str:
 
 
 def _folder(text: str) -> str:
-    if not text or "\0" in text:
-        raise ValueError(f"{text!r} is no path")
+    if not text or not text.isprintable():
+        raise ValueError(f"{text!r} is no path: use printable characters")
     return text
 
 

@@ -140,9 +140,14 @@ def read(
 
 def _place(path: Path) -> str:
     place = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in path
+        f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path
     )
     return place.removeprefix(".") or "top level"
+
+
+def _key(part: str) -> str:
+    """Return a key as it is shown; none may steer a terminal, or forge a line."""
+    return part if part.isprintable() else repr(part)
 
 
 def _line(path: Path, lines: Mapping[Path, int]) -> int:

@@ -311,3 +311,18 @@ def test_nothing_to_check_is_wrong_usage(airssys: Command) -> None:
     ran = airssys("check")
 
     assert (ran.status, ran.err) == (2, "airssys: give at least one file to check\n")
+
+
+def test_what_a_file_calls_itself_neither_steers_a_terminal_nor_forges_lines(
+    airssys: Command, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "a", "x.wat", more='["\\u001b[2J\\nall: fine"]\n')
+    tree = tmp_path / "tree.toml"
+    tree.write_text('[[child]]\nid = "a"\ncomponent = "a\\u001b[2J\\nall: fine"\n')
+
+    for ran in (airssys("check", folder, tree), airssys("tree", tree)):
+        shown = ran.out + ran.err
+        assert ran.status
+        assert "\x1b" not in shown
+        assert "\\x1b[2J\\nall: fine" in shown
+        assert not any(line.startswith("all: fine") for line in shown.splitlines())

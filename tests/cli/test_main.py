@@ -195,6 +195,15 @@ def test_whatever_is_raised_ends_with_a_status(
     assert main([]) == status
 
 
+def test_what_a_guest_says_as_it_fails_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("airssys.cli._app", lambda: Raises(InitFailed("c", "\x1b[2Jx")))
+
+    assert main([]) == Status.FAILED
+    assert capsys.readouterr().err.endswith("did not start: \\x1b[2Jx\n")
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), ExceptionGroup("", [ValueError()])])
 def test_a_traceback_is_shown_on_demand(
     monkeypatch: pytest.MonkeyPatch, error: Exception
