@@ -94,10 +94,13 @@ class Watch:
         return self._events.popleft()
 
     def drop(self) -> None:
-        """Hear no more."""
+        """Hear no more; whoever waits for news is told that there are none."""
         if self in self.child.watches:
             self.child.watches.remove(self)
             self.release()
+            self._events.clear()
+            self._over = True
+            self._news.set()
 
 
 @define(eq=False)
@@ -232,8 +235,8 @@ class Child:
     def end_soon(self) -> None:
         """Have the keeper end it all; nothing where it has ended."""
         with suppress(OSError):
-            # Closed, it does the same: the keeper finds itself without a host.
-            self.control.send(pack("kill"))
+            # The keeper finds itself without a host. A message could find no room.
+            self.control.shutdown(socket.SHUT_WR)
 
     def forget(self) -> None:
         """Keep no output of it any more."""

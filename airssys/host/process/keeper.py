@@ -19,6 +19,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from typing import Final, NoReturn
 
@@ -118,8 +119,8 @@ class Keeper:
         except OSError as error:
             self.tell("failed", error.errno or 0, "fork")
             return
-        poll = select.poll()
-        for fd in (woken, self.control.fileno(), self.report):
+        poll, control = select.poll(), self.control.fileno()
+        for fd in (woken, control, self.report):
             poll.register(fd, select.POLLIN)
         while not self.ended:
             ready = dict(poll.poll(self.pause()))
@@ -129,8 +130,9 @@ class Keeper:
             if woken in ready:
                 _empty(woken)
                 self.reap()
-            if self.control.fileno() in ready and not self.ended:
-                self.answer()
+            asked = control in ready and not self.ended
+            if asked and not self.answer():
+                poll.unregister(control)
             if not self.ended:
                 self.watch()
 
@@ -158,9 +160,9 @@ class Keeper:
         stage = "prepare"
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+            # The host can have been started with some of them ignored.
+            for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
                 signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.setsid()
             os.umask(0o077)
@@ -284,17 +286,17 @@ class Keeper:
 
     # --- what the host asks -------------------------------------------------------
 
-    def answer(self) -> None:
-        """Carry out what the host asks; without a host, end it all."""
+    def answer(self) -> bool:
+        """Carry out what the host asks; where it asks no more, end it all.
+
+        Returns:
+            Whether the host can ask for more.
+        """
         request = self.control.recv(LARGEST)
         if not request:
             self.kill()
-            return
-        kind, *rest = unpack(request)
-        if kind == "kill":
-            self.kill()
-            return
-        number, *fields = rest
+            return False
+        kind, number, *fields = unpack(request)
         asked: _Answer = getattr(self, f"_{kind}")
         try:
             answer = asked(fields)
@@ -302,6 +304,7 @@ class Keeper:
             self.tell("error", number, error.errno or 0)
         else:
             self.tell("reply", number, *answer)
+        return True
 
     def _signal(self, fields: Sequence[str]) -> Sequence[str | int]:
         os.kill(self.pid, int(fields[0]))
@@ -351,10 +354,8 @@ class Keeper:
 
     def tell(self, *fields: str | int) -> None:
         """Tell the host something; nobody, where there is no host."""
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.control.send(pack(*fields))
-        except (BrokenPipeError, ConnectionResetError):
-            self.exceeded = self.exceeded or "host"
 
 
 def _limits_of(fields: Sequence[str | int]) -> dict[str, int]:

@@ -8,6 +8,7 @@ users of child processes in the host's program are not disturbed.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -36,7 +37,9 @@ main()
 _LIBRARIES: Final = "LD_LIBRARY_PATH"
 """What some Pythons need to start; programs do not get it from the warden."""
 _PATIENCE: Final = 5.0
-"""Seconds the warden has for its own end, before it is killed."""
+"""Seconds the warden has to take a request, and for its own end; then it is killed."""
+_SOON: Final = 0.002
+"""Seconds between two looks whether the warden has ended."""
 
 
 @define(eq=False)
@@ -46,6 +49,7 @@ class Launcher:
     _warden: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _requests: socket.socket | None = field(default=None, init=False)
     _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
+    _closed: bool = field(default=False, init=False)
 
     async def keeper(self, descriptors: Sequence[int]) -> socket.socket:
         """Have a keeper started; returns the host's end of its socket.
@@ -54,7 +58,7 @@ class Launcher:
             descriptors: Of the directory, the program, its three streams, its script.
 
         Raises:
-            WitError: No warden can be started here.
+            WitError: No warden can be started here, or it does not answer.
         """
         mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -69,8 +73,10 @@ class Launcher:
         return mine
 
     def finish(self) -> None:
-        """Tell the warden that all is to end."""
-        if self._requests is not None:
+        """Tell the warden that all is to end; nothing is started any more."""
+        self._closed = True
+        if self._requests is not None and self._warden is not None:
+            self._warden.send_signal(signal.SIGCONT)
             with suppress(OSError):  # it has ended before
                 self._requests.shutdown(socket.SHUT_WR)
 
@@ -83,11 +89,18 @@ class Launcher:
                 await anyio.wait_readable(self._requests)  # it has closed its end
             if scope.cancelled_caught:
                 self._warden.kill()
-            await anyio.to_thread.run_sync(self._warden.wait)
+            # Not in a thread: others can have taken all there are.
+            with anyio.move_on_after(_PATIENCE):
+                while self._warden.poll() is None:  # noqa: ASYNC110 - nobody tells
+                    await anyio.sleep(_SOON)
 
     async def _started(self) -> socket.socket:
+        if self._closed:
+            raise failure("spawn-failed", "the host ends its programs")
         if self._requests is not None and self._warden is not None:
             if self._warden.poll() is None:
+                # A program can have stopped it.
+                self._warden.send_signal(signal.SIGCONT)
                 return self._requests
             self._requests.close()
         with anyio.CancelScope(shield=True):
@@ -120,13 +133,15 @@ def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
 
 
 async def _send(requests: socket.socket, descriptors: Sequence[int]) -> None:
-    while True:
-        try:
-            socket.send_fds(requests, [b"keeper"], list(descriptors))
-        except BlockingIOError:
-            await anyio.wait_writable(requests)
-        except OSError as error:
-            words = f"the warden has ended: {error.strerror}"
-            raise failure("spawn-failed", words) from error
-        else:
-            return
+    with anyio.move_on_after(_PATIENCE):
+        while True:
+            try:
+                socket.send_fds(requests, [b"keeper"], list(descriptors))
+            except BlockingIOError:
+                await anyio.wait_writable(requests)
+            except OSError as error:
+                words = f"the warden has ended: {error.strerror}"
+                raise failure("spawn-failed", words) from error
+            else:
+                return
+    raise failure("spawn-failed", "the warden does not answer")

@@ -78,13 +78,17 @@ class Warden:
             its.close()
             return
         if not pid:
+            code = 1
             try:
                 self.requests.close()
                 mine.close()
                 _keep(its)
             finally:
-                fell()
-                os._exit(0)
+                try:
+                    fell()
+                    code = 0
+                finally:
+                    os._exit(code)  # what a keeper cannot end, the warden does
         its.close()
         self.keepers.add(pid)
         self.spare = mine
@@ -129,18 +133,23 @@ def _keep(given: socket.socket) -> None:
 def _reap(keepers: set[int]) -> bool:
     """Forget keepers that have ended, and end what they left behind.
 
+    A keeper that was stopped, as its own program can do it, goes on at once.
+
     Returns:
         Whether there are children still.
     """
     left = False
     try:
-        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            pid, status = ended
-            left = left or pid not in keepers or os.WIFSIGNALED(status)
-            keepers.discard(pid)
+        while (news := os.waitpid(-1, os.WNOHANG | os.WUNTRACED))[0]:
+            pid, status = news
+            if os.WIFSTOPPED(status):
+                os.kill(pid, signal.SIGCONT)
+            else:
+                left = left or pid not in keepers or status != 0
+                keepers.discard(pid)
     except ChildProcessError:
         return False
-    if left:
+    if left or not keepers:
         for each in proc.processes():
             if each.ppid == os.getpid() and each.pid not in keepers:
                 os.kill(each.pid, signal.SIGKILL)
@@ -148,7 +157,7 @@ def _reap(keepers: set[int]) -> bool:
 
 
 def _finish(keepers: set[int], woken: int) -> None:
-    """Wait until all keepers are done; who takes too long was stopped by someone."""
+    """Wait until all keepers are done, and end those that take too long."""
     poll = select.poll()
     poll.register(woken, select.POLLIN)
     late = time.monotonic() + _PATIENCE

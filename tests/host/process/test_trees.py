@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from .guest import (
     open_guest,
     real,
     running,
+    state,
     until,
 )
 
@@ -58,6 +60,15 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def lineage(child: Child) -> tuple[int, int]:
+    """Return the keeper of a child, and the warden."""
+    own = stat(child.pid)
+    assert own is not None
+    keeper = stat(own.ppid)
+    assert keeper is not None
+    return keeper.pid, keeper.ppid
 
 
 def gone(pids: list[int]) -> bool:
@@ -177,28 +188,67 @@ async def test_a_spare_keeper_that_is_killed_is_replaced() -> None:
         assert await guest.output(await guest.shell("echo two")) == "two\n"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_a_keeper_that_is_stopped_is_ended_in_time(
+async def test_a_keeper_that_is_stopped_goes_on() -> None:
+    async with open_guest(children=1) as guest:
+        script = "kill -STOP $PPID; echo stopped; sleep 60"
+        child = await guest.shell(script)
+        assert await guest.line(child) == "stopped"
+
+        assert (await guest.of(child, "get-status")).state == "running"
+        await guest.relay.drop(child)
+        with anyio.fail_after(4):
+            assert await guest.output(await guest.shell("echo room")) == "room\n"
+
+
+async def test_a_warden_that_is_stopped_goes_on() -> None:
+    async with open_guest() as guest:
+        child, pids = await daemons(guest, "sleep 60")
+        keeper, warden = lineage(child)
+
+        os.kill(warden, signal.SIGSTOP)
+        await until(lambda: state(warden) == "T")
+        assert await guest.output(await guest.shell("echo one")) == "one\n"
+
+        os.kill(warden, signal.SIGSTOP)
+        await until(lambda: state(warden) == "T")
+        os.kill(keeper, signal.SIGSTOP)
+
+    assert gone([child.pid, *pids])
+
+
+async def test_a_keeper_that_does_not_answer_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with open_guest() as guest:
-        script = "read line; kill -STOP $PPID; sleep 60"
-        child, pids = await daemons(guest, script)
-        keeper = stat(child.pid)
-        assert keeper is not None
-        await guest.of(child, "close-stdin")
-        await until(
-            lambda: (found := stat(keeper.ppid)) is not None and found.state == "T"
-        )
+    async with open_guest(children=1) as guest:
+        child = await guest.spawn(SLEEP, "60")
+        keeper, warden = lineage(child)
+        for pid in (warden, keeper):
+            os.kill(pid, signal.SIGSTOP)
+        await until(lambda: state(warden) == state(keeper) == "T")
+        for module in ("child", "family"):
+            monkeypatch.setattr(f"airssys.host.process.{module}._PATIENCE", 0.02)
 
-        monkeypatch.setattr("airssys.host.process.child._PATIENCE", 0.05)
         name = "lifecycle#[method]child.get-status"
         words = await guest.fails("io-error", name, child)
         assert words.endswith("its keeper does not answer")
+        await guest.relay.drop(child)
+        name = "lifecycle#spawn-with-environment"
+        await guest.fails("too-many-processes", name, TRUE, [], [])
+        monkeypatch.undo()
 
-    assert gone([child.pid, *pids])
-    assert child.state == "error"
+    assert gone([child.pid])
+
+
+async def test_a_keeper_that_can_open_nothing_leaves_nothing() -> None:
+    async with open_guest() as guest:
+        child, pids = await daemons(guest, "read line")
+        keeper, _ = lineage(child)
+
+        resource.prlimit(keeper, resource.RLIMIT_NOFILE, (0, 0))
+        await guest.of(child, "close-stdin")
+
+        await guest.fails("io-error", "lifecycle#[method]child.wait", child)
+        await until(lambda: gone([child.pid, *pids]))
 
 
 async def test_a_warden_that_is_killed_is_started_again() -> None:
