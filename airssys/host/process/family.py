@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -32,7 +33,7 @@ __all__ = ("Families", "Family", "Settings", "SpawnRecord", "seconds")
 
 _FOREVER: Final = 1e9
 _PATIENCE: Final = 5.0
-"""Seconds that children have to end when all is closed."""
+"""Seconds that children have to end when all is closed, or room is needed."""
 
 
 class SpawnRecord(Protocol):
@@ -110,24 +111,31 @@ class Family:
         Raises:
             WitError: There are too many.
         """
-        while True:
-            self.children = [each for each in self.children if not each.closed]
-            if len(self.children) + self.starting < most:
-                return
-            if not any(each.dropped for each in self.children):
-                raise failure(
-                    "too-many-processes", f"there are {most} children already"
-                )
-            await self._ended.wait()
+        with anyio.move_on_after(_PATIENCE):
+            while True:
+                self.children = [each for each in self.children if not each.closed]
+                if len(self.children) + self.starting < most:
+                    return
+                if not any(each.dropped for each in self.children):
+                    break
+                await self._ended.wait()
+        raise failure("too-many-processes", f"there are {most} children already")
 
-    async def any_ended(self) -> Child:
+    async def any_ended(self, may: Callable[[str], bool]) -> Child:
         """Wait until a child has ended that no wait has told of.
+
+        Args:
+            may: Tells whether the caller may hear of a program.
 
         Raises:
             WitError: There is none to wait for.
         """
         while True:
-            waited = [c for c in self.children if not (c.told or c.dropped)]
+            waited = [
+                child
+                for child in self.children
+                if not (child.told or child.dropped) and may(child.program)
+            ]
             for child in waited:
                 if child.done.is_set():
                     return child
@@ -207,16 +215,27 @@ class Families:
         Raises:
             WitError: It may not.
         """
-        started = [child.program for child in self.of(call).children]
-        if started:
-            needs = (Process("spawn", program) for program in started)
-            may = any(self.gate.judge(call, need) is None for need in needs)
-        else:
-            may = bool(call.grants.patterns("process", "spawn"))
-        if not may:
-            program = started[0] if started else "any program"
+        programs = [child.program for child in self.of(call).children]
+        # A pattern covers itself, as long as it has not expired and is not forbidden.
+        patterns = call.grants.patterns("process", "spawn")
+        programs = programs or [str(pattern) for pattern in patterns]
+        if not any(self.may(call, program) for program in programs):
+            program = programs[0] if programs else "any program"
             words = self.gate.allowed(call, Process("spawn", program))
             raise failure("permission-denied", words)
+
+    def may(self, call: Call, program: str) -> bool:
+        """Tell whether the caller may start a program, without an event."""
+        return self.gate.judge(call, Process("spawn", program)) is None
+
+    async def any_ended(self, call: Call) -> Child:
+        """Wait until a child of the caller's own has ended, of a granted program.
+
+        Raises:
+            WitError: There is none to wait for, or nothing is granted.
+        """
+        self.any_program(call)
+        return await self.of(call).any_ended(partial(self.may, call))
 
     async def send(self, call: Call, child: Child, signal: str) -> None:
         """Send a signal to a child of the caller's own.
@@ -245,20 +264,12 @@ class Families:
         """
         family, shown = self.of(call), options.command
         with ExitStack() as pins:
-            try:
+            with self._refusing(call, shown):
                 found = await self._plan(call, options, pins)
-            except Refused as refused:
-                self.gate.report(call, refused.denial, refused.shown)
-                words = self.gate.words(refused.denial, refused.shown)
-                raise failure("permission-denied", words) from refused
-            except WitError as error:
-                problem: Any = error.value
-                if problem.case not in {"not-found", "permission-denied"}:
-                    self.gate.refused(call, f"spawn {shown!r}", problem.value)
-                raise
             self.gate.granted(call, Process("spawn", found.program), shown)
             limits = self.settings.limits.lowered(options.limits)
-            await family.room(self.settings.children)
+            with self._refusing(call, shown):
+                await family.room(self.settings.children)
             try:
                 with family.one_more():
                     child = await self._launch(call, options, found, pins)
@@ -276,6 +287,9 @@ class Families:
             *(f"{name}={value}" for name, value in found.environment.items()),
         )
         try:
+            with self._refusing(call, shown):
+                # A grant can be gone meanwhile.
+                Refused.check(found.needs, partial(self.gate.judge, call))
             await child.start(message, shown)
         except BaseException:
             child.drop()
@@ -296,6 +310,21 @@ class Families:
 
     # --- how ----------------------------------------------------------------------
 
+    @contextmanager
+    def _refusing(self, call: Call, shown: str) -> Iterator[None]:
+        """Tell the guest, and the audit, once, what a spawn was refused for."""
+        try:
+            yield
+        except Refused as refused:
+            self.gate.report(call, refused.denial, refused.shown)
+            words = self.gate.words(refused.denial, refused.shown)
+            raise failure("permission-denied", words) from refused
+        except WitError as error:
+            problem: Any = error.value
+            if problem.case not in {"not-found", "permission-denied"}:
+                self.gate.refused(call, f"spawn {shown!r}", problem.value)
+            raise
+
     async def _plan(self, call: Call, options: SpawnRecord, pins: ExitStack) -> Plan:
         if sys.platform != "linux":
             raise failure("spawn-failed", "programs are started on Linux only")
@@ -313,7 +342,7 @@ class Families:
             options.command, options.arguments, options.working_directory, environment
         )
         return await anyio.to_thread.run_sync(
-            plan, wanted, lambda need: self.gate.judge(call, need),
+            plan, wanted, partial(self.gate.judge, call),
             settings.interpreters, pins,
         )  # fmt: skip
 

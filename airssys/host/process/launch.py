@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -28,7 +28,7 @@ _LONGEST: Final = 4095
 _MOST_ARGUMENTS: Final = 1024
 _MOST_BYTES: Final = 128 * 1024
 _SCRIPT: Final = "/proc/self/fd/3"
-_SHEBANG: Final = re.compile(rb"#![ \t]*([^ \t\n]+)(?:[ \t]+([^\n]*?))?[ \t]*\n")
+_SHEBANG: Final = re.compile(rb"#![ \t]*([^ \t\n\0]+)(?:[ \t]+([^\n\0]*?))?[ \t]*\n")
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _HEAD: Final = 256
 """Bytes of a script that can name its interpreter: Linux's limit."""
@@ -55,6 +55,8 @@ class Plan:
     directory: int
     executable: int
     script: int | None = None
+    needs: Sequence[tuple[Capability, str]] = ()
+    """What was checked, and the guest's words for it where these are others."""
 
 
 class Refused(Exception):
@@ -65,11 +67,20 @@ class Refused(Exception):
         self.denial = denial
         self.shown = shown
 
+    @classmethod
+    def check(cls, needs: Iterable[tuple[Capability, str]], judge: Judge) -> None:
+        """Raise it where a grant is missing."""
+        for need, shown in needs:
+            denial = judge(need)
+            if denial is not None:
+                raise cls(denial, shown)
+
 
 @frozen
 class _Pinned:
     path: str
     fd: int
+    needs: Sequence[tuple[Capability, str]]
 
 
 def plan(
@@ -103,7 +114,8 @@ def plan(
     environment = wanted.environment
     if not head.startswith(b"#!"):
         argv = (found.path, *wanted.arguments)
-        return Plan(found.path, argv, environment, at.fd, found.fd)
+        needs = (*found.needs, *at.needs)
+        return Plan(found.path, argv, environment, at.fd, found.fd, needs=needs)
     shebang = _SHEBANG.match(head)
     if shebang is None:
         raise failure("exec-format-error", f"{wanted.command!r} names no interpreter")
@@ -119,7 +131,8 @@ def plan(
     if _head(runs.fd).startswith(b"#!"):
         raise failure("exec-format-error", f"{interpreter!r} is a script itself")
     argv = (runs.path, *filter(None, [argument]), _SCRIPT, *wanted.arguments)
-    return Plan(found.path, argv, environment, at.fd, runs.fd, found.fd)
+    needs = (*found.needs, *at.needs, *runs.needs)
+    return Plan(found.path, argv, environment, at.fd, runs.fd, found.fd, needs)
 
 
 def _check_text(wanted: Wanted) -> None:
@@ -179,12 +192,11 @@ def _pin(
     # Two slashes at the start are kept by normpath, and mean the same as one.
     path = f"/{path.lstrip('/')}"
     needed = need(path)
-    denial = None if needed is None else judge(needed)
-    if denial is not None:
-        raise Refused(denial, "" if shown == path else shown)
+    needs = () if needed is None else ((needed, "" if shown == path else shown),)
+    Refused.check(needs, judge)
     if problem:
         raise failure("not-found", f"{shown!r}: {problem}")
-    return _Pinned(path, fd)
+    return _Pinned(path, fd, needs)
 
 
 def _is_at(path: str, fd: int) -> bool:
@@ -199,7 +211,9 @@ def _is_at(path: str, fd: int) -> bool:
 def _head(fd: int) -> bytes:
     """Return how a program begins; nothing where it cannot be read, only run."""
     try:
-        copy = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+        # Nobody who holds a lease on the file makes this wait.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        copy = os.open(f"/proc/self/fd/{fd}", flags)
     except OSError:
         return b""
     try:

@@ -12,9 +12,10 @@ from typing import Final
 import anyio
 
 from ...abc import Call, HostInterface
+from ...core.capability import Process
 from ...core.errors import WitError
 from ...signatures import SIGNATURES
-from ..guard import Free, Requires, hold, offer
+from ..guard import Free, Inside, Requires, hold, offer
 from .child import Child, Watch
 from .errors import denied, failure
 from .family import Families, seconds
@@ -25,6 +26,9 @@ __all__ = ("SIGNALS", "signals")
 SIGNALS: Final = "airssys:ext-process/signals@1.0.0"
 _TYPES: Final = SIGNATURES[SIGNALS]
 _SIGNAL: Final = Requires("process.signal", lambda *_: "own")
+_GIVEN_UP: Final = Inside(
+    ("process.signal",), "own; the handler is gone all the same, as the guest has none"
+)
 _NAMES: Final = Free("names and numbers of signals are the same everywhere")
 _ALONE: Final = {
     "send-term": "SIGTERM",
@@ -85,10 +89,13 @@ def _watching(interface: HostInterface, families: Families) -> None:
     def on_status_change(call: Call, child: Child) -> Watch:
         return families.watch(call, child, ends_only=False)
 
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["unregister-handler"])
+    @offer(interface, needs=_GIVEN_UP, wit=_TYPES["unregister-handler"])
     def unregister_handler(call: Call, watch: Watch) -> None:
-        families.own(call, watch.child)
         watch.drop()
+        words = families.gate.allowed(call, Process("signal", "own"))
+        if words:
+            raise failure("permission-denied", words)
+        families.own(call, watch.child)
 
     @offer(
         interface,

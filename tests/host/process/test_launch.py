@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import signal
+import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
 import pytest
 from attrs import evolve
 
-from airssys.core.capability import ProcessGrants
+from airssys.core.capability import Grants, ProcessGrants
 from airssys.core.event import Granted
 from airssys.host.process import Settings
 from airssys.host.process.environment import is_loading
+from airssys.host.process.launch import _head
+from airssys.host.process.launcher import Launcher
 from airssys.host.process.proc import newest_pid, peak_memory, stat
 
 from .guest import ENV, FULL, MARK, SH, TRUE, Guest, open_guest
@@ -83,6 +89,50 @@ async def test_what_is_no_program_of_this_machine_is_told_so(tmp_path: Path) -> 
         for path in (odd, elf, unending):
             await guest.fails("exec-format-error", SPAWN, path, [], [])
         assert await guest("lifecycle#get-children") == []
+
+
+async def test_nothing_in_an_interpreter_line_becomes_an_argument_more(
+    tmp_path: Path,
+) -> None:
+    # Arguments are passed on with NUL between them: one more, and the last of them
+    # would be a variable.
+    script = made(tmp_path, b"#!/bin/sh -u\0x\nenv\n")
+    odd = made(tmp_path, b"#!/bin/sh\0x\nenv\n", "odd")
+    async with open_guest(evolve(FULL, process=may_run(script, odd))) as guest:
+        for path in (script, odd):
+            arguments = ["LD_PRELOAD=/x.so"]
+            await guest.fails("exec-format-error", SPAWN, path, arguments, [])
+
+
+async def test_a_grant_that_is_gone_before_the_start_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_guest() as guest:
+        keeper = Launcher.keeper
+
+        async def revoked(launcher: Launcher, given: Sequence[int]) -> socket.socket:
+            guest.standing.grants = Grants()
+            return await keeper(launcher, given)
+
+        monkeypatch.setattr(Launcher, "keeper", revoked)
+        await guest.fails("permission-denied", SPAWN, TRUE, [], [])
+
+        (event,) = guest.denied
+        assert event.needed == f"spawn {TRUE!r}"
+
+
+async def test_the_host_does_not_wait_for_who_holds_a_lease_on_a_program(
+    tmp_path: Path,
+) -> None:
+    script = made(tmp_path, "#!/bin/sh\n")
+    held = os.open(script, os.O_RDONLY)
+    try:
+        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        signal.signal(signal.SIGIO, signal.SIG_IGN)  # the lease is to be given back
+        assert _head(held) == b""
+    finally:
+        os.close(held)
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
 
 
 async def test_a_program_that_can_only_be_run_is_run(tmp_path: Path) -> None:
