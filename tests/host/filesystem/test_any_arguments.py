@@ -157,7 +157,7 @@ def unlock(folder: Path) -> None:
     """Let whoever runs this enter, and so remove, what a guest took from them."""
     folder.chmod(0o700)
     for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
+        if not path.is_symlink() and path.is_dir():  # a link can be too long to follow
             unlock(path)
 
 
