@@ -26,11 +26,18 @@ from airssys.core.capability import FilesystemGrants, Grants, ProcessGrants
 from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
 from airssys.gate import Gate
-from airssys.host.process import Settings, open_processes
+from airssys.host.process import Settings
 from airssys.host.process.child import Child
 from airssys.host.process.proc import descendants, stat
 from airssys.testing import Recorder
-from tests.host.process.guest import NO_WISH, OPTIONS, real, running, until
+from tests.host.process.guest import (
+    NO_WISH,
+    OPTIONS,
+    open_shared,
+    real,
+    running,
+    until,
+)
 from tests.relay import Relay, relay
 
 pytestmark = pytest.mark.guest
@@ -109,7 +116,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
     gate = Gate(recorder, grants=True)
     settings = Settings(environment={"PATH": "/usr/bin:/bin", MARK: mark}, children=8)
     async with (
-        open_processes(gate, settings) as interfaces,
+        open_shared(gate, settings) as interfaces,
         relay(
             interfaces, grants=Standing(grants), recorder=recorder, guard=gate
         ) as guest,

@@ -159,7 +159,7 @@ class Families:
     gate: Gate
     settings: Settings
     tasks: TaskGroup
-    _launcher: Launcher = field(factory=Launcher, init=False)
+    _launcher: Launcher = field(factory=Launcher)
     _families: WeakKeyDictionary[Standing, Family] = field(
         factory=WeakKeyDictionary, init=False
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import socket
+import subprocess
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
 from attrs import define
 
-from airssys.abc import Call, Standing
+from airssys.abc import Call, HostInterface, Standing
 from airssys.core.budget import Budget
 from airssys.core.capability import FilesystemGrants, Grants, ProcessGrants
 from airssys.core.errors import WitError
@@ -22,7 +26,11 @@ from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.process import Settings, open_processes
 from airssys.host.process.child import Child
+from airssys.host.process.family import Families
+from airssys.host.process.launcher import Launcher, _start
+from airssys.host.process.lifecycle import lifecycle
 from airssys.host.process.proc import descendants, stat
+from airssys.host.process.signals import signals
 from airssys.testing import Recorder
 from tests.relay import Relay, relay
 
@@ -37,6 +45,7 @@ __all__ = (
     "TRUE",
     "Guest",
     "open_guest",
+    "open_shared",
     "real",
     "running",
     "state",
@@ -157,23 +166,73 @@ async def until(found: Any, *, tries: int = 500) -> None:
     raise AssertionError("it does not come to be")
 
 
+@cache
+def _warden() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start the warden of all tests that need none of their own."""
+    warden, requests = _start()
+
+    def end() -> None:
+        requests.close()
+        warden.wait(10)
+
+    atexit.register(end)
+    return warden, requests
+
+
+@define(eq=False)
+class _Shared(Launcher):
+    """A way to the warden of all tests, which stays."""
+
+    def __attrs_post_init__(self) -> None:
+        self._warden, self._requests = _warden()
+
+    def finish(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@asynccontextmanager
+async def open_shared(
+    gate: Gate, settings: Settings
+) -> AsyncIterator[tuple[HostInterface, HostInterface]]:
+    """Open the interfaces as `open_processes` does, without a warden of their own."""
+    async with anyio.create_task_group() as tasks:
+        families = Families(gate, settings, tasks, _Shared())
+        try:
+            yield lifecycle(families), signals(families)
+        finally:
+            await families.close()
+            tasks.cancel_scope.cancel()
+
+
 @asynccontextmanager
 async def open_guest(
     grants: Grants = FULL,
     *,
     budget: Budget | None = None,
     told: bool = False,
+    alone: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Guest]:
-    """Run a guest; whatever it has started must be gone when this is left."""
+    """Run a guest; whatever it has started must be gone when this is left.
+
+    Args:
+        grants: What it may do.
+        budget: Its quota.
+        told: Whether what is granted is an event.
+        alone: Whether it has a warden of its own, which ends with it.
+        settings: More of `Settings`.
+    """
     mark = uuid.uuid4().hex
-    before = {each.pid for each in descendants(os.getpid())}
+    before = set()
+    if alone:
+        before = {each.pid for each in descendants(os.getpid())}
     recorder, standing = Recorder(), Standing(grants, budget)
     gate = Gate(recorder, grants=told)
     inherited = {"PATH": "/usr/bin:/bin", MARK: mark}
     known = Settings(**{"environment": inherited, **settings})
     async with (
-        open_processes(gate, known) as interfaces,
+        (open_processes if alone else open_shared)(gate, known) as interfaces,
         relay(interfaces, grants=standing, recorder=recorder, guard=gate) as guest,
     ):
         yield Guest(guest, standing, mark)
@@ -181,8 +240,11 @@ async def open_guest(
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert not left
-    after = [each for each in descendants(os.getpid()) if each.pid not in before]
-    assert after == []
+    if alone:
+        after = [each for each in descendants(os.getpid()) if each.pid not in before]
+        assert after == []
+    else:  # a keeper that is done can be seen for a moment; then only a spare one is
+        await until(lambda: len(descendants(_warden()[0].pid)) <= 1)
 
 
 def state(pid: int) -> str:

@@ -210,7 +210,7 @@ async def test_without_a_python_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    async with open_guest() as guest:
+    async with open_guest(alone=True) as guest:
         words = await guest.fails("spawn-failed", SPAWN, TRUE, [], [])
 
         assert "'/nowhere/python' cannot be started" in words

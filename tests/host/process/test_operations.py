@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 
 from airssys.core.capability import FilesystemGrants, Grants
-from airssys.host.process.proc import descendants
+from airssys.host.process.proc import descendants, stat
 from airssys.signatures import SIGNATURES
 from tests.operations import operation
 
@@ -477,7 +477,8 @@ async def test_after_a_revocation_nothing_is_possible_with_the_own_children() ->
     async with open_guest() as guest:
         child = await guest.spawn(SLEEP, "60", inherit_stdin=True)
         handler = await guest("signals#on-status-change", child)
-        before = {each.pid for each in descendants(os.getpid())}
+        own = stat(child.pid)
+        assert own is not None
         full, guest.standing.grants = guest.standing.grants, Grants()
 
         meant = {CHILD: child, PID: child.pid, HANDLER: handler}
@@ -491,7 +492,7 @@ async def test_after_a_revocation_nothing_is_possible_with_the_own_children() ->
             assert "granted: nothing" in event.reason
 
         await until(lambda: state(child.pid) == "S")  # it sleeps, and was not stopped
-        assert {each.pid for each in descendants(os.getpid())} == before
+        assert [each.pid for each in descendants(own.ppid)] == [child.pid]
         assert child.group == child.pid
         assert child.watches == []  # the guest gave its handler up all the same
         guest.standing.grants = full
@@ -510,7 +511,7 @@ def test_each_function_that_needs_something_is_tried_without_it() -> None:
 
 
 async def test_with_nothing_granted_not_even_the_warden_is_started() -> None:
-    async with open_guest(Grants()) as guest:
+    async with open_guest(Grants(), alone=True) as guest:
         with anyio.fail_after(5):
             words = await guest.fails(
                 "permission-denied", "lifecycle#spawn-with-environment", SLEEP, [], []

@@ -17,7 +17,7 @@ from attrs import evolve
 
 from airssys.core.capability import ProcessGrants
 from airssys.host.process.child import Child
-from airssys.host.process.proc import descendants, processes, stat
+from airssys.host.process.proc import descendants, stat
 
 from .guest import (
     FULL,
@@ -124,7 +124,7 @@ async def test_children_end_with_a_call_that_is_cut() -> None:
 
 
 async def test_children_end_when_the_interfaces_are_closed() -> None:
-    async with open_guest() as guest:
+    async with open_guest(alone=True) as guest:
         child, pids = await daemons(guest, "sleep 60")
 
     assert child.done.is_set()
@@ -133,7 +133,7 @@ async def test_children_end_when_the_interfaces_are_closed() -> None:
 
 async def test_children_end_when_the_host_is_cancelled() -> None:
     with anyio.move_on_after(10) as scope:
-        async with open_guest() as guest:
+        async with open_guest(alone=True) as guest:
             child, pids = await daemons(guest, "sleep 60")
             scope.cancel()
             await anyio.sleep_forever()
@@ -176,9 +176,10 @@ async def test_a_keeper_that_is_killed_takes_its_tree_along() -> None:
 
 
 async def test_a_spare_keeper_that_is_killed_is_replaced() -> None:
-    async with open_guest() as guest:
-        assert await guest.output(await guest.shell("echo one")) == "one\n"
-        (warden,) = [each.pid for each in processes() if each.ppid == os.getpid()]
+    async with open_guest(alone=True) as guest:
+        child = await guest.shell("echo one; read line", inherit_stdin=True)
+        _, warden = lineage(child)
+        await guest("signals#emergency-kill", child)
         await until(lambda: len(descendants(warden)) == 1)
         (spare,) = descendants(warden)
 
@@ -201,7 +202,7 @@ async def test_a_keeper_that_is_stopped_goes_on() -> None:
 
 
 async def test_a_warden_that_is_stopped_goes_on() -> None:
-    async with open_guest() as guest:
+    async with open_guest(alone=True) as guest:
         child, pids = await daemons(guest, "sleep 60")
         keeper, warden = lineage(child)
 
@@ -219,7 +220,7 @@ async def test_a_warden_that_is_stopped_goes_on() -> None:
 async def test_a_keeper_that_does_not_answer_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with open_guest(children=1) as guest:
+    async with open_guest(alone=True, children=1) as guest:
         child = await guest.spawn(SLEEP, "60")
         keeper, warden = lineage(child)
         for pid in (warden, keeper):
@@ -252,9 +253,9 @@ async def test_a_keeper_that_can_open_nothing_leaves_nothing() -> None:
 
 
 async def test_a_warden_that_is_killed_is_started_again() -> None:
-    async with open_guest() as guest:
+    async with open_guest(alone=True) as guest:
         child = await guest.spawn(SLEEP, "60")
-        (warden,) = [each.pid for each in processes() if each.ppid == os.getpid()]
+        _, warden = lineage(child)
 
         os.kill(warden, signal.SIGKILL)
         await until(lambda: (found := stat(warden)) is None or found.state == "Z")
