@@ -30,6 +30,7 @@ from . import (
     lateness,
     live,
     messages,
+    operations,
     parallel,
 )
 from .measure import Effort, Row
@@ -48,6 +49,7 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "actors": actors.rows,
     "messages": messages.rows,
     "checks": checks.rows,
+    "operations": operations.rows,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 PACKAGES: Final = ("airssys", "wasmtime", "anyio", "trio", "pykka", "pyperf")
