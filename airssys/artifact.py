@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 from attrs import evolve, frozen
 
+from .config import read_text
 from .core.errors import InvalidComponent, ManifestError, TrustError
 from .core.functype import compared
 from .core.manifest import CEILING, Manifest, parse_manifest
@@ -59,9 +60,7 @@ async def load_manifest(
     if await file.is_dir():
         file /= _FILE
     try:
-        text = await file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ManifestError(str(file), ("it is not UTF-8 text",)) from None
+        text = await anyio.to_thread.run_sync(read_text, file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ManifestError(str(file), (f"it cannot be read: {reason}",)) from error
@@ -86,7 +85,7 @@ async def load(
     file, manifest = await load_manifest(path, ceiling=ceiling)
     code = file.parent / manifest.wasm
     try:
-        source = await anyio.Path(code).read_bytes()
+        source = await anyio.to_thread.run_sync(_read_bytes, code)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ManifestError(
@@ -103,6 +102,13 @@ async def load(
     if world is not None:
         _check_world(component, str(world), manifest)
     return Artifact(manifest, component, file)
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Read a file, but nothing that may have no end."""
+    if path.exists() and not path.is_file():
+        raise OSError(None, "it is no regular file")
+    return path.read_bytes()
 
 
 def check_actor(component: Component) -> None:

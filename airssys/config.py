@@ -23,7 +23,14 @@ from .core.lines import Path as Place
 from .core.manifest import CEILING, LEAST_MEMORY
 from .core.pattern import Pattern
 from .core.rules import Bytes, Count, Folder, Id, Seconds
-from .core.schema import Problem, json_schema, parse_toml, refuse, structured
+from .core.schema import (
+    LONGEST_FILE,
+    Problem,
+    json_schema,
+    parse_toml,
+    refuse,
+    structured,
+)
 from .core.spelling import Kind
 from .core.units import parse_size, show_size
 
@@ -35,6 +42,7 @@ __all__ = (
     "Slices",
     "host_schema",
     "load_config",
+    "read_text",
 )
 
 _STRICT_CEILING: Final = 4 * MIB
@@ -158,10 +166,7 @@ def load_config(
     text, source = "", "environment"
     if path:
         source = os.fspath(path)
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise ManifestError(source, ("it is not UTF-8 text",)) from None
+        text = read_text(path)
     table = parse_toml(text, source=source)
     if path:
         _resolve(table, "cache", Path(path).parent)
@@ -180,6 +185,22 @@ def load_config(
         return evolve(config, forbidden=_resolved(config.forbidden))
     except ValueError as error:
         raise ManifestError(source, (f"{error} @ forbidden",)) from None
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a file that people write, no further than such a file can be long.
+
+    Raises:
+        ManifestError: It is no UTF-8 text.
+        OSError: It cannot be read.
+    """
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            # One more, so that whoever parses it sees that it is too long: what was
+            # handed over may be a link to something without an end.
+            return file.read(LONGEST_FILE + 1)
+    except UnicodeDecodeError:
+        raise ManifestError(os.fspath(path), ("it is not UTF-8 text",)) from None
 
 
 def host_schema() -> dict[str, object]:

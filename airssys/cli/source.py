@@ -6,11 +6,11 @@ import tomllib
 from enum import Enum
 from pathlib import Path
 
-from ..core.errors import ManifestError
+from ..config import read_text
 from ..core.tree import Tree, parse_tree
 from .failure import BadInput
 
-__all__ = ("Kind", "kind_of", "read_text", "read_tree")
+__all__ = ("Kind", "kind_of", "read_tree")
 
 _MANIFEST = "Component.toml"
 _CODE = {".wasm", ".wat"}
@@ -65,19 +65,6 @@ def _kind_of_table(text: str) -> Kind:
     if keys & _MANIFEST_KEYS:
         return Kind.COMPONENT
     return Kind.HOST
-
-
-def read_text(path: Path) -> str:
-    """Read a text file.
-
-    Raises:
-        ManifestError: It is no UTF-8.
-        OSError: It cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ManifestError(str(path), ("it is not UTF-8 text",)) from None
 
 
 def read_tree(path: Path) -> Tree:

@@ -31,10 +31,19 @@ from .errors import ManifestError
 from .lines import Path, find_lines
 from .rules import RULES, Rule, expected
 
-__all__ = ("Problem", "json_schema", "parse_toml", "read", "refuse", "structured")
+__all__ = (
+    "LONGEST_FILE",
+    "Problem",
+    "json_schema",
+    "parse_toml",
+    "read",
+    "refuse",
+    "structured",
+)
 
 _T = TypeVar("_T")
-_LONGEST: Final = 256 * 1024
+LONGEST_FILE: Final = 256 * 1024
+"""Characters of a file."""
 _MOST_DOTS: Final = 1000
 _DEEPEST: Final = 64
 _TOO_DEEP: Final = "it is nested too deeply"
@@ -54,8 +63,8 @@ def parse_toml(text: str, *, source: str) -> dict[str, object]:
     Raises:
         ManifestError: The text breaks TOML's syntax; says the line and column.
     """
-    if len(text) > _LONGEST:
-        raise ManifestError(source, (f"it has more than {_LONGEST} characters",))
+    if len(text) > LONGEST_FILE:
+        raise ManifestError(source, (f"it has more than {LONGEST_FILE} characters",))
     # tomllib takes quadratic time for a dotted key: 7 s for one of 20,000 parts.
     if text.count(".") > _MOST_DOTS and any(
         line.count(".") > _MOST_DOTS for line in text.split("\n")

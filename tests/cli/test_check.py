@@ -326,3 +326,18 @@ def test_what_a_file_calls_itself_neither_steers_a_terminal_nor_forges_lines(
         assert "\x1b" not in shown
         assert "\\x1b[2J\\nall: fine" in shown
         assert not any(line.startswith("all: fine") for line in shown.splitlines())
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no such device")
+def test_a_file_without_an_end_is_refused(airssys: Command, tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", "x.wat")
+    (folder / "x.wat").symlink_to("/dev/zero")
+    manifest, tree = tmp_path / "Component.toml", tmp_path / "tree.toml"
+    for endless in (manifest, tree):
+        endless.symlink_to("/dev/zero")
+
+    ran = airssys("check", folder, manifest, tree)
+
+    assert ran.status
+    assert "'x.wat' cannot be read: it is no regular file" in ran.out
+    assert ran.out.count("it has more than 262144 characters") == 2
