@@ -264,28 +264,6 @@ async def test_who_share_a_quota_of_host_calls_wait_in_line(kv: HostInterface) -
 
 
 @pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
-async def test_who_waits_long_for_a_crowd_is_not_lost(kv: HostInterface) -> None:
-    went = []
-
-    @kv.function
-    def note(_: Call) -> None:
-        went.append(anyio.current_time())
-
-    crowd = Standing(budget=Budget("root", SharedQuota(host_calls=1)))
-
-    async def use() -> None:
-        waiting: Any = Gate()(kv.functions["note"], call(crowd), [])
-        if waiting is not None:
-            await waiting
-
-    async with anyio.create_task_group() as nursery:
-        for _ in range(1500):
-            nursery.start_soon(use)
-
-    assert len(went) == 1500
-
-
-@pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
 async def test_who_is_cut_off_while_it_waits_leaves_no_debt_to_the_others(
     kv: HostInterface,
 ) -> None:
