@@ -20,6 +20,7 @@ from airssys.core.capability import (
     Grants,
     MessagingGrants,
     NetworkGrants,
+    ProcessGrants,
     StorageGrants,
 )
 from airssys.core.errors import QuotaExceeded, WitError
@@ -45,10 +46,11 @@ from airssys.testing import Recorder
 from ..engine.made import values
 from ..fuzz.made import SCALARS
 from ..relay import Relay, relay
+from .process.guest import SLEEP
 
 pytestmark = pytest.mark.guest
 
-PACKAGES: Final = ("airssys:core/", "airssys:ext-network/")
+PACKAGES: Final = ("airssys:core/", "airssys:ext-network/", "airssys:ext-process/")
 """Whose functions are tried."""
 OWN: Final = "component:self"
 ALL: Final = Grants(
@@ -60,6 +62,7 @@ ALL: Final = Grants(
         inbound=["*"],
         resolve=["*.example.com", "127.0.0.0/8"],
     ),
+    process=ProcessGrants(spawn=[SLEEP], signal=["own"]),
     storage=StorageGrants(
         read=[f"{OWN}/**"], write=[f"{OWN}/**"], delete=[f"{OWN}/**"]
     ),
@@ -79,6 +82,7 @@ TEXTS: Final = st.sampled_from(
             "orders.new",
             "orders.#",
         ),
+        *(SLEEP, "/bin/../bin/sleep", "/", "60", "LD_PRELOAD", "SIGTERM", "rtmin"),
         *("acme", "b", "read", "outbound", "peer.example.com:9", "acme:kv/store"),
     )
 )
@@ -255,6 +259,8 @@ async def _some(guest: Relay) -> list[Any]:
         for kind in ("tcp-stream", "udp-datagram")
     ]
     made.append(await guest("connection#create-pool", 2, 10))
+    child = await guest("lifecycle#spawn-with-environment", SLEEP, ["60"], [])
+    made += (child, await guest("signals#on-status-change", child))
     return made
 
 

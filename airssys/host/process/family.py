@@ -232,9 +232,8 @@ class Families:
         """Wait until a child of the caller's own has ended, of a granted program.
 
         Raises:
-            WitError: There is none to wait for, or nothing is granted.
+            WitError: There is none to wait for.
         """
-        self.any_program(call)
         return await self.of(call).any_ended(partial(self.may, call))
 
     async def send(self, call: Call, child: Child, signal: str) -> None:

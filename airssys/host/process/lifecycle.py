@@ -154,12 +154,14 @@ def _waiting(interface: HostInterface, families: Families) -> None:
 
     @offer(interface, needs=_ANY, wit=_TYPES["wait-any-child"])
     async def wait_any_child(call: Call) -> Mapping[str, object]:
+        families.any_program(call)
         return (await families.any_ended(call)).result()
 
     @offer(interface, needs=_ANY, wit=_TYPES["wait-any-child-with-timeout"])
     async def wait_any_child_with_timeout(
         call: Call, timeout_seconds: float
     ) -> Mapping[str, object]:
+        families.any_program(call)
         with anyio.move_on_after(seconds(timeout_seconds)):
             return (await families.any_ended(call)).result()
         raise failure("timeout", "no child has ended")

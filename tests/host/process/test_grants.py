@@ -29,9 +29,10 @@ async def test_a_guest_hears_of_the_children_that_it_may_still_run() -> None:
         await guest.relay.drop(asleep)
 
 
-async def test_a_grant_that_has_expired_tells_of_no_process() -> None:
+async def test_a_grant_that_has_expired_tells_of_no_child() -> None:
     async with open_guest(evolve(FULL, expires={"process": 1.0})) as guest:
-        await guest.fails("permission-denied", "lifecycle#get-current-id")
+        name = "lifecycle#wait-any-child-with-timeout"
+        await guest.fails("permission-denied", name, -1.0)
 
         (event,) = guest.denied
         assert "expired" in event.reason
