@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as _json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -11,18 +12,21 @@ import anyio
 from attrs import evolve
 from cyclopts import Parameter
 
-from ..abc import Standing
+from ..abc import Instrument, Standing
 from ..artifact import load
+from ..audit import audit_for
 from ..config import HostConfig, load_config
+from ..core.budget import Budget
 from ..core.capability import Grants
 from ..core.errors import WaveError, WitError
-from ..core.limits import Limits
+from ..core.limits import Limits, Quota
 from ..core.units import parse_duration, parse_size
 from ..engine.component import Component
 from ..engine.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
 from ..engine.wave import parse_wave, render_wave
 from ..gate import Gate
 from ..interfaces import open_interfaces
+from ..observe import FanOut
 from ..registry import Registry
 from ..system import engine_for
 from .failure import BadInput, Status
@@ -30,7 +34,7 @@ from .json_values import from_json, to_json
 from .screen import Screen
 from .source import Kind, kind_of
 
-__all__ = ("call", "open_component")
+__all__ = ("call", "call_under", "open_component")
 
 _T = TypeVar("_T")
 _ACTOR: Final = "call"
@@ -59,7 +63,7 @@ def call(
 
     Args:
         component: A .wasm or .wat file, or a component's folder or Component.toml,
-            whose limits and capabilities then hold.
+            whose limits, quotas and capabilities then hold.
         export: The function. Where only one function has that name, its interface can
             be left out.
         args: One for each parameter; options at the end may be left out.
@@ -67,7 +71,7 @@ def call(
         fuel: What the call may use, about one unit for each instruction.
         timeout: How long the call may take, such as 5s or 500ms.
         memory: What the instance may use, such as 4MiB.
-        config: The host file.
+        config: The host file. The audit log that it asks for is written.
     """
     limits = {
         "fuel": fuel,
@@ -77,8 +81,30 @@ def call(
     given = {name: value for name, value in limits.items() if value is not None}
     if fuel is not None and fuel <= 0:
         raise BadInput(f"--fuel: {fuel} must be more than 0")
+    return call_under(load_config(config), component, export, args, given, json=json)
+
+
+def call_under(
+    settings: HostConfig,
+    component: Path,
+    export: str,
+    args: Sequence[str],
+    limits: Mapping[str, Any],
+    *,
+    json: bool = False,
+) -> int:
+    """Call an exported function under a host's settings, and print its result.
+
+    Args:
+        settings: The host's.
+        component: As for `call`; likewise ``export``, ``args`` and ``json``.
+        export: The function.
+        args: One for each parameter.
+        limits: What holds instead of the component's own, by the name in `Limits`.
+        json: Whether arguments and result are JSON.
+    """
     text, status = anyio.run(
-        _call, component, export, args, json, given, load_config(config), backend="trio"
+        _call, component, export, args, json, limits, settings, backend="trio"
     )
     if text:
         print(text)
@@ -87,8 +113,8 @@ def call(
 
 async def open_component(
     path: Path, settings: HostConfig
-) -> tuple[Component, Limits, Grants, dict[str, str]]:
-    """Load a component with its limits, grants and configuration.
+) -> tuple[Component, Limits, Grants, dict[str, str], Quota]:
+    """Load a component with its limits, grants, configuration and quota.
 
     Raises:
         BadInput: The path holds no component.
@@ -97,7 +123,7 @@ async def open_component(
     engine = engine_for(settings)
     match kind_of(path):
         case Kind.CODE:
-            return await engine.load(path), Limits(), Grants(), {}
+            return await engine.load(path), Limits(), Grants(), {}, Quota()
         case Kind.COMPONENT:
             artifact = await load(path, engine=engine, ceiling=settings.ceiling)
             manifest = artifact.manifest
@@ -106,6 +132,7 @@ async def open_component(
                 manifest.limits,
                 settings.admit(manifest.grants, source=str(artifact.path)),
                 dict(manifest.config),
+                manifest.quota,
             )
         case Kind.TREE | Kind.HOST:
             raise BadInput(f"{path}: it is no component")
@@ -116,10 +143,10 @@ async def _call(
     name: str,
     texts: Sequence[str],
     json: bool,  # noqa: FBT001
-    given: dict[str, Any],
+    given: Mapping[str, Any],
     settings: HostConfig,
 ) -> tuple[str, Status]:
-    component, limits, grants, values = await open_component(path, settings)
+    component, limits, grants, values, quota = await open_component(path, settings)
     export = _full_name(component, name)
     type_ = component.functions().get(export)
     if type_ is None:
@@ -127,12 +154,17 @@ async def _call(
         raise AssertionError
     arguments = _arguments(export, type_, texts, json=json)
     registry = Registry()
-    standing = Standing(grants)
+    standing = Standing(grants, Budget(_ACTOR, quota))
     registry.register(_ACTOR, standing=standing, config=values)
-    screen = Screen()
-    gate = Gate(screen)
     fallible = isinstance(type_.result, Result)
-    async with open_interfaces(registry, gate) as offered:
+    async with AsyncExitStack() as stack:
+        instruments: list[Instrument] = [Screen()]
+        audit = await stack.enter_async_context(audit_for(settings))
+        if audit is not None:
+            instruments.append(audit)
+        grants_too = audit is not None and audit.grants
+        gate = Gate(FanOut(instruments), grants=grants_too)
+        offered = await stack.enter_async_context(open_interfaces(registry, gate))
         with await component.instantiate(
             offered,
             limits=evolve(limits, **given),

@@ -41,7 +41,7 @@ def inspect(
     """
     settings = load_config(config)
     opened = anyio.run(open_component, component, settings, backend="trio")
-    loaded, limits, grants, _ = opened
+    loaded, limits, grants, *_ = opened
     under_manifest = kind_of(component) is Kind.COMPONENT
     granted = Grants().widened_by(grants)
     if json:

@@ -24,7 +24,7 @@ from ..core.restart import AutoShutdown, Restart
 from ..core.tree import SupervisorNode
 from ..system import System, open_system
 from ..trees import root_rules
-from .call import call
+from .call import call_under
 from .failure import BadInput, Status
 from .live import view
 from .screen import LogBridge, Screen
@@ -79,16 +79,13 @@ def run(
                 f"{path}: say which function to call (airssys inspect {path} lists "
                 "them), or run a folder with a Component.toml"
             )
-        return call(path, export, *args, config=config)
+        return call_under(_settings(config, audit), path, export, args, {})
     if export is not None:
         raise BadInput(f"{path}: only a .wasm or .wat file takes a function to call")
     if kind is Kind.HOST:
         raise BadInput(f"{path}: it is no tree file; give a host file with --config")
 
-    settings = load_config(config)
-    if audit is not None:
-        place = str(audit.absolute())
-        settings = evolve(settings, audit=evolve(settings.audit, file=place))
+    settings = _settings(config, audit)
     out = Console(highlight=False, markup=False)
     screen = Screen((log_level or settings.log).value)
     watch = watch and out.is_terminal
@@ -107,6 +104,15 @@ def run(
                 out.print()
             out.print(show.summary, style="bold", soft_wrap=True)
     return show.status
+
+
+def _settings(config: Path | None, audit: Path | None) -> HostConfig:
+    """Return the host's settings, with the audit log that is asked for."""
+    settings = load_config(config)
+    if audit is None:
+        return settings
+    file = str(audit.absolute())
+    return evolve(settings, audit=evolve(settings.audit, file=file))
 
 
 @frozen

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .conftest import EXAMPLES
+
 if TYPE_CHECKING:
     from .conftest import Command
 
 pytestmark = pytest.mark.guest
+
+CLERK = EXAMPLES / "clerk" / "clerk.wasm"
 
 
 @pytest.mark.parametrize(
@@ -182,6 +186,29 @@ def test_a_guest_s_own_log_lines_are_shown(airssys: Command, quickstart: Path) -
 
     assert (ran.status, ran.out) == (0, "ok\n")
     assert "call      waiting for orders" in ran.err
+
+
+@pytest.mark.parametrize("command", ["call", "run"])
+def test_what_a_called_guest_is_refused_is_written_to_the_audit_log(
+    airssys: Command, tmp_path: Path, command: str
+) -> None:
+    log, host = tmp_path / "audit.jsonl", tmp_path / "host.toml"
+    host.write_text('[audit]\nfile = "audit.jsonl"\n' if command == "call" else "")
+    options = ["--audit", log] if command == "run" else []
+
+    order = list(f"read {tmp_path}/x".encode())
+    message = (
+        '{sender: {namespace: "", name: "x", instance: ""}, '
+        f"payload: {order}, timestamp: {{seconds: 0, nanoseconds: 0}}}}"
+    )
+
+    ran = airssys(command, *options, "--config", host, CLERK, "handle-message", message)
+
+    assert ran.status == 0
+    assert "no grant covers it" in ran.err
+    assert airssys("audit", "verify", log).status == 0
+    shown = airssys("audit", "show", "--json", log).out
+    assert shown.count(f"read '{tmp_path}/x'") == 1
 
 
 @pytest.mark.parametrize(
