@@ -15,9 +15,10 @@ import anyio
 
 from ...abc import HostInterface
 from ...gate import Gate
-from .family import Families, Settings
+from .family import Families
 from .lifecycle import LIFECYCLE, lifecycle
 from .limits import ProcessLimits
+from .settings import Settings
 from .signals import SIGNALS, signals
 
 __all__ = ("LIFECYCLE", "SIGNALS", "ProcessLimits", "Settings", "open_processes")

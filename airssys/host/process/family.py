@@ -4,82 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ...abc import Call, Standing
 from ...core.capability import Process
 from ...core.errors import QuotaExceeded, WitError
 from ...gate import Gate
 from .child import Child, Watch
-from .environment import INHERITED, variables
+from .environment import variables
 from .errors import denied, failure
 from .launch import Plan, Refused, Wanted, plan
 from .launcher import Launcher
-from .limits import LimitsRecord, ProcessLimits
 from .numbers import NUMBERS
-from .streams import Feed, Output, Overflow
+from .settings import Settings, SpawnRecord
+from .streams import Feed, Output
 from .wire import pack
 
-__all__ = ("Families", "Family", "Settings", "SpawnRecord", "seconds")
+__all__ = ("Families", "Family", "seconds")
 
 _FOREVER: Final = 1e9
+_SHOWN: Final = 300
+"""Characters of a command that the audit is told."""
 _PATIENCE: Final = 5.0
 """Seconds that children have to end when all is closed, or room is needed."""
-
-
-class SpawnRecord(Protocol):
-    """**Protocol:** WIT's ``spawn-options``."""
-
-    @property
-    def command(self) -> str: ...
-    @property
-    def arguments(self) -> Sequence[str]: ...
-    @property
-    def environment(self) -> Sequence[tuple[str, str]]: ...
-    @property
-    def working_directory(self) -> str | None: ...
-    @property
-    def inherit_environment(self) -> bool: ...
-    @property
-    def capture_stdout(self) -> bool: ...
-    @property
-    def capture_stderr(self) -> bool: ...
-    @property
-    def inherit_stdin(self) -> bool: ...
-    @property
-    def overflow(self) -> Overflow: ...
-    @property
-    def limits(self) -> LimitsRecord: ...
-
-
-def _canonical(paths: Iterable[str]) -> frozenset[str]:
-    return frozenset(map(os.path.realpath, paths))
-
-
-@frozen(kw_only=True)
-class Settings:
-    """What the host settles for the children of all components."""
-
-    environment: Mapping[str, str] = INHERITED
-    """What ``inherit-environment`` gives a program."""
-    variables: Collection[str] = ()
-    """Variables that guests may set although they change what programs load."""
-    interpreters: Collection[str] = field(default=("/bin/sh",), converter=_canonical)
-    """Programs that may run a script which is granted, without a grant of their own."""
-    limits: ProcessLimits = field(factory=ProcessLimits)
-    children: int = 16
-    """Children one component may have at a time, ended ones that it holds as well."""
-    capture: int = 1024 * 1024
-    """Bytes of each output that are kept until the guest reads them."""
 
 
 @define(eq=False)
@@ -261,7 +217,7 @@ class Families:
         Raises:
             WitError: It is not granted, or cannot be started.
         """
-        family, shown = self.of(call), options.command
+        family, shown = self.of(call), options.command[:_SHOWN]
         with ExitStack() as pins:
             with self._refusing(call, shown):
                 found = await self._plan(call, options, pins)
@@ -278,14 +234,14 @@ class Families:
         family.children.append(child)
         self._running.add(child)
         self.tasks.start_soon(self._run, family, child)
-        message = pack(
-            "start",
-            *limits,
-            len(found.argv),
-            *found.argv,
-            *(f"{name}={value}" for name, value in found.environment.items()),
-        )
         try:
+            message = pack(
+                "start",
+                *limits,
+                len(found.argv),
+                *found.argv,
+                *(f"{name}={value}" for name, value in found.environment.items()),
+            )
             with self._refusing(call, shown):
                 # A grant can be gone meanwhile.
                 Refused.check(found.needs, partial(self.gate.judge, call))

@@ -25,6 +25,8 @@ Judge = Callable[[Capability], Denial | None]
 """Tells why a capability is refused; in any thread."""
 
 _LONGEST: Final = 4095
+_SHOWN: Final = 300
+"""Characters of what cannot be a path that the guest and the audit are told."""
 _MOST_ARGUMENTS: Final = 1024
 _MOST_BYTES: Final = 128 * 1024
 _SCRIPT: Final = "/proc/self/fd/3"
@@ -139,6 +141,11 @@ def _check_text(wanted: Wanted) -> None:
     if len(wanted.arguments) > _MOST_ARGUMENTS:
         raise failure("invalid-argument", f"more than {_MOST_ARGUMENTS} arguments")
     texts = (*wanted.arguments, *wanted.environment, *wanted.environment.values())
+    try:
+        os.fsencode("".join((wanted.command, wanted.directory or "", *texts)))
+    except UnicodeEncodeError as error:
+        words = f"the host's system has no character {error.object[error.start]!a}"
+        raise failure("invalid-argument", words) from error
     if any("\0" in argument for argument in wanted.arguments):
         raise failure("invalid-argument", "an argument has a NUL character")
     if sum(len(os.fsencode(text)) + 1 for text in texts) > _MOST_BYTES:
@@ -174,9 +181,11 @@ def _pin(
 ) -> _Pinned:
     """Open what a path means at this moment, and check what was opened."""
     if not shown.startswith("/"):
-        raise failure("invalid-argument", f"{shown!r} is not an absolute path")
+        words = f"{shown[:_SHOWN]!r} is not an absolute path"
+        raise failure("invalid-argument", words)
     if "\0" in shown or len(os.fsencode(shown)) > _LONGEST:
-        raise failure("invalid-argument", f"{shown!r} cannot be a path")
+        words = f"{shown[:_SHOWN]!r} has a NUL, or is too long for a path"
+        raise failure("invalid-argument", words)
     path, fd, problem = os.path.normpath(shown), -1, ""
     try:
         fd = os.open(shown, flags | os.O_CLOEXEC)

@@ -17,8 +17,9 @@ from ...signatures import SIGNATURES
 from ..guard import Inside, Requires, hold, offer
 from .child import Child, now
 from .errors import denied, failure
-from .family import Families, SpawnRecord, seconds
+from .family import Families, seconds
 from .limits import LimitsRecord, ProcessLimits
+from .settings import SpawnRecord
 from .streams import Overflow
 
 __all__ = ("LIFECYCLE", "lifecycle")

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -16,10 +17,11 @@ import pytest
 from attrs import evolve
 
 from airssys.core.capability import Grants, ProcessGrants
+from airssys.core.errors import WitError
 from airssys.core.event import Granted
 from airssys.host.process import Settings
 from airssys.host.process.environment import is_loading
-from airssys.host.process.launch import _head
+from airssys.host.process.launch import Wanted, _head, plan
 from airssys.host.process.launcher import Launcher
 from airssys.host.process.proc import newest_pid, peak_memory, stat
 
@@ -151,6 +153,23 @@ async def test_a_program_that_is_not_there_is_not_found_where_it_is_granted(
         assert guest.denied == []
         await guest.fails("invalid-argument", SPAWN, f"/{'x' * 5000}", [], [])
         await guest.fails("invalid-argument", SPAWN, TRUE, [], [("A", ""), ("A", "")])
+
+
+async def test_the_audit_is_not_told_more_than_it_has_room_for() -> None:
+    long = "x" * 100_000
+    async with open_guest() as guest:
+        await guest.fails("invalid-argument", SPAWN, long, [], [])
+        await guest.fails("invalid-argument", SPAWN, f"/{long}", [], [])
+        await guest.fails("invalid-argument", SPAWN, TRUE, [], [(f"LD_{long}", "")])
+
+        assert len(guest.denied) == 3
+        assert all(len(str(event)) < 2000 for event in guest.denied)
+
+
+def test_what_the_system_has_no_character_for_is_no_argument() -> None:
+    wanted = Wanted(TRUE, ["\ud800"], None, {})
+    with ExitStack() as pins, pytest.raises(WitError, match="no character"):
+        plan(wanted, lambda _: None, (), pins)
 
 
 async def test_a_variable_that_changes_what_is_loaded_is_for_the_host_to_allow() -> (
