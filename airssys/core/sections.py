@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from .hosts import HostPattern, PortPattern
 from .pattern import AnyPattern, Pattern
-from .spelling import Kind
+from .spelling import LONGEST, Kind
 
 __all__ = (
     "INTERFACE",
@@ -28,6 +28,9 @@ __all__ = (
 )
 
 _P = TypeVar("_P")
+_WILD: Final = frozenset("*?[{")
+_MOST_TOGETHER: Final = 64 * LONGEST
+"""Characters of all patterns of a list: at worst 0.2 s for the longest path."""
 
 NamePattern: TypeAlias = Annotated[Pattern, "name"]
 TopicPattern: TypeAlias = Annotated[Pattern, "topic"]
@@ -64,20 +67,37 @@ def _listed(parse: Callable[[str], _P], items: Iterable[str | _P]) -> tuple[_P, 
     return tuple(parse(item) if isinstance(item, str) else item for item in items)
 
 
+def _matched(
+    parse: Callable[[str], Pattern], items: Iterable[str | Pattern]
+) -> tuple[Pattern, ...]:
+    """Read patterns that are matched all at once, which must not take too long."""
+    patterns = _listed(parse, items)
+    size = 0
+    for pattern in patterns:
+        if not _WILD.isdisjoint(pattern.text):  # others are looked up
+            size += sum(map(len, pattern.alternatives))
+        if size > _MOST_TOGETHER:
+            raise ValueError(
+                "these patterns are too large together: written out, those with "
+                f"wildcards are more than {_MOST_TOGETHER} characters"
+            )
+    return patterns
+
+
 def _names(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(partial(Pattern.parse, kind=Kind.NAME), items)
+    return _matched(partial(Pattern.parse, kind=Kind.NAME), items)
 
 
 def _topics(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(partial(Pattern.parse, kind=Kind.TOPIC), items)
+    return _matched(partial(Pattern.parse, kind=Kind.TOPIC), items)
 
 
 def _keys(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(partial(Pattern.parse, kind=Kind.KEY), items)
+    return _matched(partial(Pattern.parse, kind=Kind.KEY), items)
 
 
 def _paths(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(partial(Pattern.parse, kind=Kind.PATH), items)
+    return _matched(partial(Pattern.parse, kind=Kind.PATH), items)
 
 
 def _whoses(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:

@@ -10,6 +10,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airssys.core.admission import HostSections
 from airssys.core.capability import (
     SECTIONS,
     Capability,
@@ -27,6 +28,7 @@ from airssys.core.capability import (
     StorageGrants,
 )
 from airssys.core.errors import ManifestError
+from airssys.core.schema import read
 
 PATHS: Final = ["/a", "/a/*", "/a/**", "/**", "/a/{b,c}", "/a/b", "/*/b"]
 NAMES: Final = ["a/x", "a/*", "**", "a/{x,y}", "a/x#1", "*/x"]
@@ -541,3 +543,19 @@ def test_a_string_in_place_of_a_list_does_not_grant_each_of_its_characters(
 ) -> None:
     with pytest.raises(ValueError, match="must be in a list"):
         make()
+
+
+def test_patterns_that_are_too_large_together_are_refused() -> None:
+    deep = "/**/b" * 5
+    plain = [f"/srv/img/{number}" for number in range(5000)]
+
+    FilesystemGrants(read=plain)  # each is only looked up
+    with pytest.raises(ValueError, match="too large together"):
+        FilesystemGrants(read=[f"/{number}{deep}/*" for number in range(200)])
+    with pytest.raises(ManifestError, match="too large together") as refused:
+        read_sections([f"/{number}{deep}/*" for number in range(200)])
+    assert "@ filesystem" in str(refused.value)
+
+
+def read_sections(paths: list[str]) -> None:
+    read(f"filesystem = {{ read = {paths!r} }}", HostSections, source="host.toml")
