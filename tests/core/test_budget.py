@@ -233,6 +233,7 @@ def test_the_shared_quota_warns_in_its_own_name() -> None:
 
     one.hold("handles", 8)
     one.take("network", 96, 0.0)
+    assert (one.held("handles"), above.held("handles")) == (8, 0)
 
     assert told == [
         ("a", "handles", "warning"),
