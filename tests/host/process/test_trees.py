@@ -155,8 +155,8 @@ async def _spawn_uncalled(guest: Guest) -> None:
     call would end."""
     spawn: Any = guest.relay._offered[0].functions["spawn-with-environment"].body
     call = guest.call("airssys:ext-process/lifecycle@1.0.0#spawn-with-environment")
-    await spawn(call, SLEEP, ["60"], [(MARK, guest.mark)])
-    await anyio.sleep_forever()
+    child = await spawn(call, SLEEP, ["60"], [(MARK, guest.mark)])
+    child.drop()  # it was quicker than the cut, and so is the guest's
 
 
 async def test_a_keeper_that_is_killed_takes_its_tree_along() -> None:
