@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from operator import methodcaller
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
-from attrs import Factory, define, field, frozen
+from attrs import define, field, frozen
 
 from .bodies import (
     counted,
@@ -19,7 +19,7 @@ from .bodies import (
     undroppable,
 )
 from .core.budget import Budget
-from .core.capability import Capability, Grants
+from .core.capability import NO_GRANTS, Capability, Grants
 from .core.event import Event
 from .core.functype import nameless
 
@@ -120,7 +120,7 @@ class Standing:
     from the next check on, within a host call that is under way as well.
     """
 
-    grants: Grants = Factory(Grants)
+    grants: Grants = NO_GRANTS
     budget: Budget | None = None
     """What is left of its quota; None: it may use as much as it likes."""
     correlation: str = ""

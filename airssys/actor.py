@@ -290,7 +290,7 @@ class _Guest:
         but for stops and health checks.
         """
         mailbox, budget = self.mailbox, self.budget
-        if budget is not None:
+        if budget is not None and budget.rates["cpu"]:
             debt = budget.debt("cpu", anyio.current_time())
             if debt:
                 with anyio.move_on_after(debt):

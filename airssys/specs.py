@@ -17,7 +17,7 @@ from .actor import run_actor, run_component
 from .artifact import Artifact
 from .config import HostConfig
 from .core.budget import Budget
-from .core.capability import Grants
+from .core.capability import NO_GRANTS, Grants
 from .core.event import QuotaNeared
 from .core.limits import Limits, Quota, SharedQuota
 from .core.message import Overflow
@@ -40,7 +40,7 @@ class Plan:
 
     component: Component
     limits: Limits
-    grants: Grants = field(factory=Grants)
+    grants: Grants = NO_GRANTS
     config: dict[str, str] = field(factory=dict)
     capacity: int = CAPACITY
     overflow: Overflow = Overflow.WAIT

@@ -19,7 +19,7 @@ from .bodies import dashed
 from .child import ChildStatus
 from .config import HostConfig, load_config
 from .core.budget import Budget
-from .core.capability import Grants
+from .core.capability import NO_GRANTS, Grants
 from .core.event import Revoked
 from .core.limits import Limits, SharedQuota
 from .core.message import Overflow
@@ -230,7 +230,7 @@ class System:
             _refuse_options("a component", args=args or None)
             if not self._specs.knows(what):
                 check_actor(what)
-            plan = Plan(what, limits or Limits(), grants or Grants())
+            plan = Plan(what, limits or Limits(), grants or NO_GRANTS)
             spec = self._specs.component(
                 id or what.name,
                 plan.adjusted(config, mailbox, overflow),

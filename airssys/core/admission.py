@@ -64,16 +64,20 @@ def admit(
     Raises:
         ManifestError: Grants are above the ceiling; lists every one that is.
     """
-    most = ceiling.grants()
-    problems = [
-        f"may not {words}: the host's ceiling does not cover it @ capabilities.{name}"
-        for name, section in ceiling
-        if section is not None
-        for words in most.widened_by(_only(grants, name))
-    ]
-    if problems:
-        raise ManifestError(source, tuple(problems))
-    return grants.forbidding(forbidden.grants())
+    nothing = HostSections()
+    if ceiling != nothing:
+        most = ceiling.grants()
+        problems = [
+            f"may not {words}: the host's ceiling does not cover it "
+            f"@ capabilities.{name}"
+            for name, section in ceiling
+            if section is not None
+            for words in most.widened_by(_only(grants, name))
+        ]
+        if problems:
+            raise ManifestError(source, tuple(problems))
+    # Most hosts say neither, and each start of an actor comes by.
+    return grants if forbidden == nothing else grants.forbidding(forbidden.grants())
 
 
 def _only(grants: Grants, section: str) -> Grants:

@@ -44,6 +44,7 @@ from .spelling import LONGEST, Kind
 from .units import show_moment
 
 __all__ = (
+    "NO_GRANTS",
     "SECTIONS",
     "Capability",
     "Custom",
@@ -348,7 +349,7 @@ class Grants:
 
     def forbidding(self, forbidden: Grants | None) -> Grants:
         """Return these grants with more that is forbidden."""
-        if forbidden in (None, Grants()):
+        if forbidden in (None, NO_GRANTS):
             return self
         return evolve(self, forbidden=_both(self.forbidden, forbidden))
 
@@ -362,6 +363,10 @@ class Grants:
         for grant in self.custom:
             for pattern in grant.allow:
                 yield "custom", grant.name, pattern
+
+
+NO_GRANTS: Final = Grants()
+"""Nothing at all; making it anew takes some 15 µs."""
 
 
 def _both(one: Grants | None, other: Grants | None) -> Grants | None:
