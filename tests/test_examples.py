@@ -67,7 +67,7 @@ def test_an_asyncio_program_embeds_components_beside_its_own_tasks() -> None:
         "2262 primes below 20000",
         "5133 primes below 50000",
         "9592 primes below 100000",
-        "10 reports, the last: job 100000 found 9439 up to 98304",
+        "10 reports, the furthest: job 100000 found 9439 up to 98304",
         "asyncio.timeout ended a guest that goes on for ever",
         "task.cancel() ended another",
     ]
