@@ -1298,12 +1298,12 @@ async def test_a_guest_over_its_quota_of_computing_gets_slower_and_stays_well(
     async with open_() as system:
         guests = [await system.spawn(free), await system.spawn(slow)]
         rounds = 1_000_000
-        took = 0.0
-        while took < 0.03:
+        computed = 0.0
+        while computed < 0.03:  # of processor time, however busy the machine is
             rounds *= 2
-            before = time.perf_counter()
+            computed = -time.process_time()
             await guests[0].ask(f"burn {rounds}")
-            took = time.perf_counter() - before
+            computed += time.process_time()
 
         before = time.perf_counter()
         for _ in range(10):
