@@ -16,10 +16,10 @@ from .core.capability import Capability, Denial
 from .core.errors import CapabilityDenied, WitError
 from .core.event import Denied, Granted
 
-__all__ = ("Gate",)
+__all__ = ("SHOWN", "Gate")
 
-_SHOWN: Final = 300
-"""Characters of what a guest made up that an event has."""
+SHOWN: Final = 300
+"""Characters of what a guest made up that an event or an error has."""
 
 
 @define(eq=False)
@@ -86,7 +86,7 @@ class Gate:
             )
         if problem is not None:
             # No grant could cover what is asked for: it has not even the form.
-            self.refused(call, f"call {function.name!r} so", str(problem)[:_SHOWN])
+            self.refused(call, f"call {function.name!r} so", str(problem)[:SHOWN])
             raise problem
         if need is not None and self.grants:
             self.granted(call, need)

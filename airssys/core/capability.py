@@ -366,7 +366,7 @@ class Grants:
 
 
 NO_GRANTS: Final = Grants()
-"""Nothing at all; making it anew takes some 15 µs."""
+"""Nothing at all; making it anew takes some 20 µs."""
 
 
 def _both(one: Grants | None, other: Grants | None) -> Grants | None:

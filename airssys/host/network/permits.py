@@ -13,7 +13,7 @@ from ...core.addresses import is_special
 from ...core.capability import Capability, Denial, Network
 from ...core.errors import WitError
 from ...engine.types import Variant
-from ...gate import Gate
+from ...gate import SHOWN, Gate
 from .addresses import Family, Named, Peer, Target, normal_name, target_of
 from .errors import denied, failure
 from .owned import OwnedSocket, Way
@@ -23,8 +23,6 @@ __all__ = ("Permits",)
 
 _ALL_PORTS: Final = "0"
 """The port of which the system picks which: only a grant of all ports covers it."""
-_SHOWN: Final = 300
-"""Characters of a guest's own words that go into an event."""
 
 
 @frozen
@@ -147,7 +145,7 @@ class Permits:
 
     def _refuse_form(self, call: Call, verb: str, given: str, why: object) -> None:
         # A guest must not break the lines of whoever writes this down.
-        shown = given[:_SHOWN].encode("unicode_escape").decode("ascii")
+        shown = given[:SHOWN].encode("unicode_escape").decode("ascii")
         self.gate.refused(call, f"{verb} '{shown}'", str(why), shown)
 
     async def ways(

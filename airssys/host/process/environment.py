@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
+from ...gate import SHOWN
 from .errors import failure
 
 __all__ = ("INHERITED", "is_loading", "variables")
@@ -13,8 +14,6 @@ __all__ = ("INHERITED", "is_loading", "variables")
 INHERITED: Final[Mapping[str, str]] = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 """What ``inherit-environment`` gives, unless the host names other variables."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
-_SHOWN: Final = 300
-"""Characters of what is no name that the guest and the audit are told."""
 _MOST: Final = 256
 _PREFIXES: Final = (
     *("LD_", "DYLD_", "GLIBC_", "MALLOC_", "BASH_", "OPENSSL_", "GIT_", "JAVA_"),
@@ -68,7 +67,7 @@ def variables(
 
 def _check(name: str, value: str) -> None:
     if not _NAME.fullmatch(name):
-        words = f"{name[:_SHOWN]!r} is no name of a variable"
+        words = f"{name[:SHOWN]!r} is no name of a variable"
         raise failure("invalid-argument", words)
     if "\0" in value:
         raise failure("invalid-argument", f"variable {name!r} has a NUL character")

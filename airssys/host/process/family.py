@@ -18,7 +18,7 @@ from attrs import define, field
 from ...abc import Call, Standing
 from ...core.capability import Process
 from ...core.errors import QuotaExceeded, WitError
-from ...gate import Gate
+from ...gate import SHOWN, Gate
 from .child import Child, Watch
 from .environment import variables
 from .errors import denied, failure
@@ -32,8 +32,6 @@ from .wire import pack
 __all__ = ("Families", "Family", "seconds")
 
 _FOREVER: Final = 1e9
-_SHOWN: Final = 300
-"""Characters of a command that the audit is told."""
 _PATIENCE: Final = 5.0
 """Seconds that children have to end when all is closed, or room is needed."""
 
@@ -217,7 +215,7 @@ class Families:
         Raises:
             WitError: It is not granted, or cannot be started.
         """
-        family, shown = self.of(call), options.command[:_SHOWN]
+        family, shown = self.of(call), options.command[:SHOWN]
         with ExitStack() as pins:
             with self._refusing(call, shown):
                 found = await self._plan(call, options, pins)

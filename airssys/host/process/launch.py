@@ -17,6 +17,7 @@ from typing import Final
 from attrs import frozen
 
 from ...core.capability import Capability, Denial, Filesystem, Process
+from ...gate import SHOWN
 from .errors import failure
 
 __all__ = ("Judge", "Plan", "Refused", "Wanted", "plan")
@@ -25,8 +26,6 @@ Judge = Callable[[Capability], Denial | None]
 """Tells why a capability is refused; in any thread."""
 
 _LONGEST: Final = 4095
-_SHOWN: Final = 300
-"""Characters of what cannot be a path that the guest and the audit are told."""
 _MOST_ARGUMENTS: Final = 1024
 _MOST_BYTES: Final = 128 * 1024
 _SCRIPT: Final = "/proc/self/fd/3"
@@ -181,10 +180,10 @@ def _pin(
 ) -> _Pinned:
     """Open what a path means at this moment, and check what was opened."""
     if not shown.startswith("/"):
-        words = f"{shown[:_SHOWN]!r} is not an absolute path"
+        words = f"{shown[:SHOWN]!r} is not an absolute path"
         raise failure("invalid-argument", words)
     if "\0" in shown or len(os.fsencode(shown)) > _LONGEST:
-        words = f"{shown[:_SHOWN]!r} has a NUL, or is too long for a path"
+        words = f"{shown[:SHOWN]!r} has a NUL, or is too long for a path"
         raise failure("invalid-argument", words)
     path, fd, problem = os.path.normpath(shown), -1, ""
     try:
