@@ -1509,3 +1509,25 @@ component = "acme-two"
     assert ("pair", "messages") in {
         (event.owner, event.quota) for event in recorder.of(QuotaNeared)
     }
+
+
+async def test_what_a_manifest_grants_until_a_moment_ends_then(
+    open_: Open, recorder: Recorder, tmp_path: Path
+) -> None:
+    messaging = 'messaging = { send = ["b"], receive = ["**"] }'
+    for name, year in (("late", 2020), ("early", 2999)):
+        ends = f"expires = {{ messaging = {year}-01-01T00:00:00Z }}"
+        write_component(tmp_path, f"acme/{name}", capabilities=f"{messaging}\n{ends}")
+
+    async with open_() as system:
+        await system.spawn(silent, id="b")
+        late = await system.spawn(tmp_path / "acme-late")
+        early = await system.spawn(tmp_path / "acme-early")
+
+        assert await early.ask("send b 1") == b"ok"
+        told = (await late.ask("send b 1")).decode()
+
+    ended = "the grant expired at 2020-01-01T00:00:00Z"
+    assert told == f"error denied: may not send to 'b': {ended}"
+    (event,) = recorder.of(Denied)
+    assert (event.component, event.reason) == ("acme/late", ended)
