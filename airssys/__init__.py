@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .abc import Call, HostInterface
     from .actor import Actor
     from .config import HostConfig
-    from .core.capability import Custom, Grants
     from .core.errors import AirssysError, RestartsExhausted, WitError
+    from .core.grants.grants import Custom, Grants
     from .core.limits import Limits, Usage
     from .core.restart import (
         AutoShutdown,
@@ -76,10 +76,10 @@ _HOMES = {
     "Call": ".abc",
     "ChildSpec": ".core.restart",
     "Component": ".engine.component",
-    "Custom": ".core.capability",
+    "Custom": ".core.grants.grants",
     "Engine": ".engine.component",
     "Err": ".engine.types",
-    "Grants": ".core.capability",
+    "Grants": ".core.grants.grants",
     "HealthCheck": ".core.restart",
     "HostConfig": ".config",
     "HostInterface": ".abc",

@@ -19,9 +19,9 @@ from .bodies import (
     undroppable,
 )
 from .core.budget import Budget
-from .core.capability import NO_GRANTS, Capability, Grants
 from .core.event import Event
 from .core.functype import nameless
+from .core.grants.grants import NO_GRANTS, Capability, Grants
 
 __all__ = (
     "Call",

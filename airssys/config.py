@@ -15,13 +15,14 @@ from typing import Final
 
 from attrs import evolve, field, fields, frozen
 
-from .core.admission import HostSections, admit
-from .core.capability import Grants
 from .core.errors import ManifestError
+from .core.grants.admission import HostSections, admit
+from .core.grants.grants import Grants
+from .core.grants.pattern import Pattern
+from .core.grants.spelling import Kind
 from .core.limits import MIB
 from .core.lines import Path as Place
 from .core.manifest import CEILING, LEAST_MEMORY
-from .core.pattern import Pattern
 from .core.rules import Bytes, Count, Folder, Id, Seconds
 from .core.schema import (
     LONGEST_FILE,
@@ -31,7 +32,6 @@ from .core.schema import (
     refuse,
     structured,
 )
-from .core.spelling import Kind
 from .core.units import parse_size, show_size
 
 __all__ = (

@@ -12,9 +12,9 @@ from attrs import define, field
 
 from .abc import Call, HostFunction, Instrument
 from .core.budget import Budget
-from .core.capability import Capability, Denial
 from .core.errors import CapabilityDenied, WitError
 from .core.event import Denied, Granted
+from .core.grants.grants import Capability, Denial
 
 __all__ = ("SHOWN", "Gate")
 

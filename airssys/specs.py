@@ -17,8 +17,8 @@ from .actor import run_actor, run_component
 from .artifact import Artifact
 from .config import HostConfig
 from .core.budget import Budget
-from .core.capability import NO_GRANTS, Grants
 from .core.event import QuotaNeared
+from .core.grants.grants import NO_GRANTS, Grants
 from .core.limits import Limits, Quota, SharedQuota
 from .core.message import Overflow
 from .core.restart import ChildSpec, HealthCheck, Restart

@@ -19,8 +19,8 @@ from .bodies import dashed
 from .child import ChildStatus
 from .config import HostConfig, load_config
 from .core.budget import Budget
-from .core.capability import NO_GRANTS, Grants
 from .core.event import Revoked
+from .core.grants.grants import NO_GRANTS, Grants
 from .core.limits import Limits, SharedQuota
 from .core.message import Overflow
 from .core.restart import (

@@ -15,7 +15,8 @@ from attrs import evolve
 from airssys.abc import Call, HostInterface, Standing
 from airssys.audit.log import AuditLog, open_audit
 from airssys.core.budget import Budget
-from airssys.core.capability import (
+from airssys.core.errors import WitError
+from airssys.core.grants.grants import (
     Capability,
     Custom,
     Filesystem,
@@ -30,7 +31,6 @@ from airssys.core.capability import (
     Storage,
     StorageGrants,
 )
-from airssys.core.errors import WitError
 from airssys.core.limits import Quota
 from airssys.core.manifest import parse_manifest
 from airssys.gate import Gate

@@ -17,7 +17,7 @@ import anyio
 import anyio.abc
 
 from airssys.abc import Standing
-from airssys.core.capability import (
+from airssys.core.grants.grants import (
     FilesystemGrants,
     Grants,
     NetworkGrants,

@@ -20,8 +20,8 @@ from attrs import define, field, frozen
 
 from airssys.abc import Guard, HostInterface, Standing
 from airssys.bindgen.parse import parse_world
-from airssys.core.capability import Grants
 from airssys.core.event import Denied
+from airssys.core.grants.grants import Grants
 from airssys.engine.component import Component, Engine
 from airssys.engine.instance import Instance
 from airssys.engine.lane.abi import flat, offsets, parts

@@ -24,7 +24,6 @@ from airssys.actor import (
 )
 from airssys.control import Callback
 from airssys.core.budget import Budget
-from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import (
     ActorStopped,
     AskCycle,
@@ -40,6 +39,7 @@ from airssys.core.errors import (
     WitError,
 )
 from airssys.core.event import CallCut, DeadLettered, Denied, Logged
+from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.core.limits import Limits, Quota, Usage
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance

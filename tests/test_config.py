@@ -16,8 +16,9 @@ from airssys.config import (
     host_schema,
     load_config,
 )
-from airssys.core.admission import HostSections
-from airssys.core.capability import (
+from airssys.core.errors import ManifestError
+from airssys.core.grants.admission import HostSections
+from airssys.core.grants.grants import (
     Filesystem,
     FilesystemGrants,
     Grants,
@@ -26,7 +27,6 @@ from airssys.core.capability import (
     Process,
     ProcessGrants,
 )
-from airssys.core.errors import ManifestError
 
 MIB = 2**20
 

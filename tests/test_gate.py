@@ -7,9 +7,9 @@ import pytest
 
 from airssys.abc import Call, HostInterface, Standing
 from airssys.core.budget import Budget
-from airssys.core.capability import Custom, Grants, Messaging, MessagingGrants
 from airssys.core.errors import CapabilityDenied, WitError
 from airssys.core.event import Denied, Granted
+from airssys.core.grants.grants import Custom, Grants, Messaging, MessagingGrants
 from airssys.core.limits import Quota, SharedQuota
 from airssys.engine.component import Engine
 from airssys.gate import Gate

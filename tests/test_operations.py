@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from airssys.abc import Call, HostInterface
-from airssys.core.capability import Grants, Storage, StorageGrants
 from airssys.core.errors import WitError
+from airssys.core.grants.grants import Grants, Storage, StorageGrants
 
 from .offers import offered
 from .operations import (

@@ -13,7 +13,6 @@ import pytest
 
 import airssys
 from airssys.config import load_config
-from airssys.core.capability import FilesystemGrants, MessagingGrants
 from airssys.core.errors import (
     ActorStopped,
     AskCycle,
@@ -43,6 +42,7 @@ from airssys.core.event import (
     QuotaNeared,
     Revoked,
 )
+from airssys.core.grants.grants import FilesystemGrants, MessagingGrants
 from airssys.core.limits import SharedQuota
 from airssys.core.message import Overflow
 from airssys.core.restart import Crashed, unwrap

@@ -17,8 +17,8 @@ from ..artifact import load
 from ..audit import audit_for
 from ..config import HostConfig, load_config
 from ..core.budget import Budget
-from ..core.capability import Grants
 from ..core.errors import WaveError, WitError
+from ..core.grants.grants import Grants
 from ..core.limits import Limits, Quota
 from ..core.units import parse_duration, parse_size
 from ..engine.component import Component

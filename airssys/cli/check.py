@@ -12,10 +12,10 @@ from attrs import frozen
 
 from ..artifact import Artifact, check_actor, load
 from ..config import HostConfig, load_config
-from ..core.capability import Grants
 from ..core.errors import AirssysError, InvalidComponent, ManifestError
+from ..core.grants.grants import Grants
+from ..core.grants.pattern import Pattern
 from ..core.manifest import Manifest
-from ..core.pattern import Pattern
 from ..core.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import show_moment
 from ..engine.component import Engine

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from ..config import load_config
-from ..core.capability import Grants
+from ..core.grants.grants import Grants
 from ..core.limits import Limits
 from ..core.units import show_duration, show_size
 from ..engine.component import Component

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .pattern import Pattern
-from .spelling import Kind
+from .grants.pattern import Pattern
+from .grants.spelling import Kind
 
 __all__ = (
     "LONGEST_KEY",

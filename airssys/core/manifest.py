@@ -8,7 +8,15 @@ from typing import Final
 
 from attrs import field, fields, frozen
 
-from .capability import Grants
+from .grants.grants import Grants
+from .grants.sections import (
+    CustomGrant,
+    FilesystemGrants,
+    MessagingGrants,
+    NetworkGrants,
+    ProcessGrants,
+    StorageGrants,
+)
 from .limits import KIB, MIB, Limits, Quota
 from .message import Overflow
 from .names import ComponentName, Digest, Version
@@ -27,14 +35,6 @@ from .rules import (
     World,
 )
 from .schema import Problem, json_schema, read
-from .sections import (
-    CustomGrant,
-    FilesystemGrants,
-    MessagingGrants,
-    NetworkGrants,
-    ProcessGrants,
-    StorageGrants,
-)
 from .units import parse_size, show_size
 
 __all__ = (

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from attrs import define, field, frozen
 
 from .errors import AskCycle, QuotaExceeded
-from .pattern import Pattern
-from .spelling import Kind
+from .grants.pattern import Pattern
+from .grants.spelling import Kind
 
 __all__ = (
     "HOST",

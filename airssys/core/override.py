@@ -7,13 +7,8 @@ from typing import Any
 
 from attrs import evolve, field, fields, frozen
 
-from .capability import Grants
-from .lines import Path
-from .manifest import LEAST_MEMORY, Capabilities, Expires, Manifest
-from .message import Overflow
-from .rules import Bytes, BytesRate, Count, CountRate, Seconds, Share
-from .schema import Problem
-from .sections import (
+from .grants.grants import Grants
+from .grants.sections import (
     CustomGrant,
     FilesystemGrants,
     MessagingGrants,
@@ -21,6 +16,11 @@ from .sections import (
     ProcessGrants,
     StorageGrants,
 )
+from .lines import Path
+from .manifest import LEAST_MEMORY, Capabilities, Expires, Manifest
+from .message import Overflow
+from .rules import Bytes, BytesRate, Count, CountRate, Seconds, Share
+from .schema import Problem
 from .units import (
     show_count_rate,
     show_duration,

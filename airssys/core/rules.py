@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
 
+from .grants.sections import INTERFACE, PATTERN_KINDS, check_interface
 from .names import ActorId, ComponentName, Digest, Version
-from .sections import INTERFACE, PATTERN_KINDS, check_interface
 from .units import (
     parse_count_rate,
     parse_duration,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..abc import Guard, HostInterface, Standing
-from ..core.capability import Grants
+from ..core.grants.grants import Grants
 from ..core.limits import Limits
 from .instance import Instance
 from .link import agreement

@@ -16,8 +16,8 @@ import wasmtime
 from attrs import evolve, frozen
 
 from ..abc import Call, Guard, HostInterface, Standing
-from ..core.capability import Grants
 from ..core.errors import InvalidComponent, MissingExport
+from ..core.grants.grants import Grants
 from ..core.limits import KIB, MIB, Limits
 from ..gate import Gate
 from . import _ffi

@@ -10,7 +10,8 @@ from attrs import fields
 
 from ..abc import Call, HostInterface
 from ..core import keys
-from ..core.capability import (
+from ..core.errors import WitError
+from ..core.grants.grants import (
     Capability,
     Custom,
     Filesystem,
@@ -20,8 +21,7 @@ from ..core.capability import (
     Process,
     Storage,
 )
-from ..core.errors import WitError
-from ..core.pattern import AnyPattern, contains
+from ..core.grants.pattern import AnyPattern, contains
 from ..engine.types import Variant
 from ..gate import Gate
 from ..signatures import SIGNATURES

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from attrs import evolve, field, frozen
 
 from ..abc import HostFunction, HostInterface, HostResource
-from ..core.capability import (
+from ..core.grants.grants import (
     Capability,
     Filesystem,
     Messaging,

@@ -14,9 +14,9 @@ from typing import Any, Final, Protocol
 import anyio
 
 from ..abc import Call, HostInterface, Instrument
-from ..core.capability import Messaging
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.event import Logged
+from ..core.grants.grants import Messaging
 from ..engine.types import Variant
 from ..signatures import SIGNATURES
 from .guard import Free, offer

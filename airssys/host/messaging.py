@@ -12,7 +12,6 @@ import anyio.lowlevel
 from attrs import evolve
 
 from ..abc import Call, HostInterface, Standing
-from ..core.capability import Messaging
 from ..core.errors import (
     ActorStopped,
     AskCycle,
@@ -24,10 +23,11 @@ from ..core.errors import (
     ReplyTimeout,
     WitError,
 )
+from ..core.grants.grants import Messaging
+from ..core.grants.pattern import Pattern
+from ..core.grants.spelling import Kind
 from ..core.message import check_topic
 from ..core.names import LONGEST_ID
-from ..core.pattern import Pattern
-from ..core.spelling import Kind
 from ..engine.types import Err, Ok, Variant
 from ..gate import Gate
 from ..signatures import SIGNATURES

@@ -9,7 +9,7 @@ from typing import Final, cast
 from ..abc import Call, HostInterface
 from ..core import keys
 from ..core.errors import WitError
-from ..core.pattern import overlaps
+from ..core.grants.pattern import overlaps
 from ..engine.types import Variant
 from ..gate import Gate
 from ..signatures import SIGNATURES

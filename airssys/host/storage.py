@@ -13,9 +13,9 @@ from attrs import define, field
 from ..abc import Call, HostInterface, Storage
 from ..core import keys
 from ..core.budget import Budget
-from ..core.capability import Storage as Needed
 from ..core.errors import QuotaExceeded, StorageError, WitError
-from ..core.pattern import overlaps
+from ..core.grants.grants import Storage as Needed
+from ..core.grants.pattern import overlaps
 from ..engine.types import Variant
 from ..gate import Gate
 from ..signatures import SIGNATURES

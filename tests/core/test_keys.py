@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airssys.core.grants.pattern import Pattern
+from airssys.core.grants.spelling import Kind
 from airssys.core.keys import (
     LONGEST_KEY,
     OWN,
@@ -14,8 +16,6 @@ from airssys.core.keys import (
     target,
     under,
 )
-from airssys.core.pattern import Pattern
-from airssys.core.spelling import Kind
 
 PRINTABLE = st.text(
     st.characters(codec="utf-8").filter(str.isprintable), min_size=1, max_size=20

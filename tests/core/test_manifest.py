@@ -10,8 +10,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.core.capability import Custom, Messaging, Network
 from airssys.core.errors import ManifestError
+from airssys.core.grants.grants import Custom, Messaging, Network
 from airssys.core.limits import KIB, MIB, Limits, Quota
 from airssys.core.manifest import (
     HealthRule,

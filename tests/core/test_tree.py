@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from airssys.core.capability import Custom, Messaging
 from airssys.core.errors import ManifestError
+from airssys.core.grants.grants import Custom, Messaging
 from airssys.core.limits import SharedQuota
 from airssys.core.manifest import Manifest, parse_manifest
 from airssys.core.message import Overflow

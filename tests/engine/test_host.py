@@ -14,8 +14,8 @@ import anyio.lowlevel
 import pytest
 
 from airssys.abc import Call, HostFunction, HostInterface
-from airssys.core.capability import Custom, Grants
 from airssys.core.errors import CapabilityDenied, GuestTrapped, InstanceClosed, WitError
+from airssys.core.grants.grants import Custom, Grants
 from airssys.engine.resource import Resources
 from airssys.gate import Gate
 

@@ -8,7 +8,6 @@ import anyio.lowlevel
 import pytest
 
 from airssys.abc import Call, HostInterface
-from airssys.core.capability import Custom, Grants
 from airssys.core.errors import (
     CapabilityDenied,
     GuestTrapped,
@@ -19,6 +18,7 @@ from airssys.core.errors import (
     ValueMismatch,
     WitError,
 )
+from airssys.core.grants.grants import Custom, Grants
 from airssys.core.limits import Limits
 from airssys.engine.resource import Handle
 from airssys.engine.types import Own, ResourceType

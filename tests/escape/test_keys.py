@@ -10,8 +10,8 @@ import pytest
 
 from airssys.abc import Standing
 from airssys.core.budget import Budget
-from airssys.core.capability import Grants, StorageGrants
 from airssys.core.errors import WitError
+from airssys.core.grants.grants import Grants, StorageGrants
 from airssys.core.keys import PER_KEY
 from airssys.core.limits import KIB, MIB, Quota
 from airssys.engine.types import Variant

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeAlias
 import pytest
 from attrs import define, evolve, field, frozen
 
-from airssys.core.capability import Grants
 from airssys.core.errors import WitError
 from airssys.core.event import Denied
+from airssys.core.grants.grants import Grants
 from airssys.core.limits import Quota
 from airssys.engine.types import Variant
 from airssys.host.network import Answer

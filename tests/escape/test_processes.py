@@ -22,9 +22,9 @@ import pytest
 from attrs import define, field, frozen
 
 from airssys.abc import Standing
-from airssys.core.capability import FilesystemGrants, Grants, ProcessGrants
 from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
+from airssys.core.grants.grants import FilesystemGrants, Grants, ProcessGrants
 from airssys.gate import Gate
 from airssys.host.process import Settings
 from airssys.host.process.child import Child

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airssys.abc import Standing
-from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import WitError
+from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.messaging import MESSAGING, messaging

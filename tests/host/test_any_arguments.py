@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from airssys.abc import HostFunction, HostInterface, HostResource, Standing
 from airssys.bindgen.parse import parse_world
 from airssys.core.budget import Budget
-from airssys.core.capability import (
+from airssys.core.errors import QuotaExceeded, WitError
+from airssys.core.grants.grants import (
     Grants,
     MessagingGrants,
     NetworkGrants,
     ProcessGrants,
     StorageGrants,
 )
-from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.limits import Quota
 from airssys.engine.types import (
     Borrow,

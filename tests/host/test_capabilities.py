@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from airssys.abc import Standing
-from airssys.core.capability import (
+from airssys.core.errors import WitError
+from airssys.core.grants.grants import (
     FilesystemGrants,
     Grants,
     MessagingGrants,
@@ -15,7 +16,6 @@ from airssys.core.capability import (
     ProcessGrants,
     StorageGrants,
 )
-from airssys.core.errors import WitError
 from airssys.engine.types import Record, Variant
 from airssys.gate import Gate
 from airssys.host.capabilities import CAPABILITIES, capabilities

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from airssys.abc import Call, HostInterface
-from airssys.core.capability import Filesystem, Storage
+from airssys.core.grants.grants import Filesystem, Storage
 from airssys.host.guard import Free, Inside, Requires, hold, offer
 
 READS = Requires("storage.read", lambda key: f"component:self/{key}")

@@ -7,9 +7,9 @@ import anyio
 import pytest
 
 from airssys.abc import Call, Standing
-from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.event import Logged
+from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.engine.types import Record, Variant
 from airssys.gate import Gate
 from airssys.host.host_services import HOST_SERVICES, host_services

@@ -10,9 +10,9 @@ import pytest
 from airssys.abc import Call, HostInterface, Standing
 from airssys.control import Callback
 from airssys.core.budget import Budget
-from airssys.core.capability import Grants, MessagingGrants
 from airssys.core.errors import AskRefused, WitError
 from airssys.core.event import Denied
+from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.core.limits import Quota
 from airssys.core.message import MOST_PATTERNS, Overflow
 from airssys.engine.types import Err, Ok, Record, Variant

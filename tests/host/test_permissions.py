@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airssys.abc import Standing
-from airssys.core.capability import (
+from airssys.core.grants.grants import (
     FilesystemGrants,
     Grants,
     NetworkGrants,

@@ -10,8 +10,8 @@ from attrs import define, evolve, field
 
 from airssys.abc import Standing
 from airssys.core.budget import Budget
-from airssys.core.capability import Grants, StorageGrants
 from airssys.core.errors import StorageError, WitError
+from airssys.core.grants.grants import Grants, StorageGrants
 from airssys.core.keys import LONGEST_KEY, PER_KEY, cost
 from airssys.core.limits import Quota, SharedQuota
 from airssys.engine.types import Variant

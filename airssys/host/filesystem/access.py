@@ -16,9 +16,9 @@ from weakref import WeakKeyDictionary
 from attrs import define, field
 
 from ...abc import Call, Standing
-from ...core.capability import Denial, Filesystem, Grants
 from ...core.errors import WitError
-from ...core.pattern import Pattern
+from ...core.grants.grants import Denial, Filesystem, Grants
+from ...core.grants.pattern import Pattern
 from ...gate import Gate
 from .errors import denied, failure, from_os
 from .limits import FileLimits

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, Final
 
 from ...abc import Call, HostInterface
-from ...core.capability import Filesystem
 from ...core.errors import QuotaExceeded, WitError
+from ...core.grants.grants import Filesystem
 from ...gate import Gate
 from ...signatures import SIGNATURES
 from ..guard import Free, Inside, hold, offer

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any, Final
 
 from ...abc import Call, HostInterface
-from ...core.capability import Filesystem
 from ...core.errors import WitError
-from ...core.pattern import Pattern
-from ...core.spelling import Kind
+from ...core.grants.grants import Filesystem
+from ...core.grants.pattern import Pattern
+from ...core.grants.spelling import Kind
 from ...signatures import SIGNATURES
 from ..guard import Inside, offer
 from .about import about, identity, is_there, nanoseconds, seen, touchable

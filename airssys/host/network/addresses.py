@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, TypeAlias
 import idna
 from attrs import frozen
 
-from ...core.addresses import Address
-from ...core.capability import Network
+from ...core.grants.addresses import Address
+from ...core.grants.grants import Network
 from ...engine.types import Variant
 
 __all__ = (

@@ -12,8 +12,8 @@ import anyio
 from attrs import evolve
 
 from ...abc import Call, HostInterface
-from ...core.capability import Network
 from ...core.errors import WitError
+from ...core.grants.grants import Network
 from ...engine.types import Variant
 from ...signatures import SIGNATURES
 from ..guard import Free, Inside, Requires, hold, offer

@@ -9,9 +9,9 @@ import anyio
 from attrs import frozen
 
 from ...abc import Call
-from ...core.addresses import is_special
-from ...core.capability import Capability, Denial, Network
 from ...core.errors import WitError
+from ...core.grants.addresses import is_special
+from ...core.grants.grants import Capability, Denial, Network
 from ...engine.types import Variant
 from ...gate import SHOWN, Gate
 from .addresses import Family, Named, Peer, Target, normal_name, target_of

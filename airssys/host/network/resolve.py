@@ -14,7 +14,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import define, field, frozen
 
-from ...core.addresses import Address
+from ...core.grants.addresses import Address
 
 __all__ = ("MOST_ADDRESSES", "Answer", "FixedResolver", "Resolver", "SystemResolver")
 

@@ -16,8 +16,8 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 
 from ...abc import Call, Standing
-from ...core.capability import Process
 from ...core.errors import QuotaExceeded, WitError
+from ...core.grants.grants import Process
 from ...gate import SHOWN, Gate
 from .child import Child, Watch
 from .environment import variables

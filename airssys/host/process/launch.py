@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ...core.capability import Capability, Denial, Filesystem, Process
+from ...core.grants.grants import Capability, Denial, Filesystem, Process
 from ...gate import SHOWN
 from .errors import failure
 

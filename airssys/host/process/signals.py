@@ -12,8 +12,8 @@ from typing import Final
 import anyio
 
 from ...abc import Call, HostInterface
-from ...core.capability import Process
 from ...core.errors import WitError
+from ...core.grants.grants import Process
 from ...signatures import SIGNATURES
 from ..guard import Free, Inside, Requires, hold, offer
 from .child import Child, Watch

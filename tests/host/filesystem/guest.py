@@ -16,8 +16,8 @@ from attrs import define
 
 from airssys.abc import HostInterface, Standing
 from airssys.core.budget import Budget
-from airssys.core.capability import FilesystemGrants, Grants
 from airssys.core.errors import WitError
+from airssys.core.grants.grants import FilesystemGrants, Grants
 from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.filesystem import FileLimits, filesystem

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from airssys.abc import HostFunction
 from airssys.bindgen.parse import parse_world
 from airssys.core.budget import Budget
-from airssys.core.capability import Grants
 from airssys.core.errors import WitError
+from airssys.core.grants.grants import Grants
 from airssys.core.limits import Quota
 from airssys.engine.types import (
     Borrow,

@@ -17,8 +17,8 @@ import pytest
 
 from airssys.abc import Call, Standing
 from airssys.core.budget import Budget
-from airssys.core.capability import Grants
 from airssys.core.event import Granted
+from airssys.core.grants.grants import Grants
 from airssys.core.limits import Quota
 from airssys.gate import Gate
 from airssys.host.filesystem import Disk, FileLimits, filesystem

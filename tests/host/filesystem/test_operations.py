@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from airssys.core.capability import Grants
+from airssys.core.grants.grants import Grants
 from airssys.engine.types import Record
 from airssys.host.filesystem.pin import best_pin
 

@@ -14,8 +14,8 @@ from attrs import define, field, frozen
 
 from airssys.abc import HostInterface, Standing
 from airssys.core.budget import Budget
-from airssys.core.capability import Grants, NetworkGrants
 from airssys.core.errors import WitError
+from airssys.core.grants.grants import Grants, NetworkGrants
 from airssys.core.limits import Quota
 from airssys.engine.types import Record, Variant
 from airssys.gate import Gate

@@ -11,9 +11,9 @@ import pytest
 from attrs import evolve
 
 from airssys.abc import Call
-from airssys.core.capability import Grants, Network
 from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
+from airssys.core.grants.grants import Grants, Network
 from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.network import Answer, FixedResolver, SystemResolver

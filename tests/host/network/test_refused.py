@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from airssys.core.capability import Grants
 from airssys.core.errors import WitError
 from airssys.core.event import Denied
+from airssys.core.grants.grants import Grants
 from airssys.engine.types import Variant
 
 from ...operations import operation

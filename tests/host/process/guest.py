@@ -19,9 +19,9 @@ from attrs import define
 
 from airssys.abc import Call, HostInterface, Standing
 from airssys.core.budget import Budget
-from airssys.core.capability import FilesystemGrants, Grants, ProcessGrants
 from airssys.core.errors import WitError
 from airssys.core.event import Denied
+from airssys.core.grants.grants import FilesystemGrants, Grants, ProcessGrants
 from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.process import Settings, open_processes

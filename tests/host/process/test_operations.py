@@ -12,7 +12,7 @@ import anyio
 import pytest
 from attrs import evolve
 
-from airssys.core.capability import FilesystemGrants, Grants
+from airssys.core.grants.grants import FilesystemGrants, Grants
 from airssys.host.process.proc import descendants, stat
 from airssys.signatures import SIGNATURES
 from tests.operations import operation

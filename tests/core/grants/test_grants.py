@@ -10,8 +10,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.core.admission import HostSections
-from airssys.core.capability import (
+from airssys.core.errors import ManifestError
+from airssys.core.grants.admission import HostSections
+from airssys.core.grants.grants import (
     SECTIONS,
     Capability,
     Custom,
@@ -27,7 +28,6 @@ from airssys.core.capability import (
     Storage,
     StorageGrants,
 )
-from airssys.core.errors import ManifestError
 from airssys.core.schema import read
 
 PATHS: Final = ["/a", "/a/*", "/a/**", "/**", "/a/{b,c}", "/a/b", "/*/b"]

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.core.addresses import carried, carries, is_special, lies_in_special, within
+from airssys.core.grants.addresses import (
+    carried,
+    carries,
+    is_special,
+    lies_in_special,
+    within,
+)
 
 
 @pytest.mark.parametrize(

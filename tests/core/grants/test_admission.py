@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from airssys.core.admission import HostSections, admit
-from airssys.core.capability import (
+from airssys.core.errors import ManifestError
+from airssys.core.grants.admission import HostSections, admit
+from airssys.core.grants.grants import (
     FilesystemGrants,
     Grants,
     Messaging,
@@ -11,8 +12,7 @@ from airssys.core.capability import (
     Network,
     NetworkGrants,
 )
-from airssys.core.errors import ManifestError
-from airssys.core.sections import CustomGrant
+from airssys.core.grants.sections import CustomGrant
 
 NOTHING = HostSections()
 WANTED = Grants(

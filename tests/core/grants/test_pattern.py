@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.core.hosts import HostPattern, PortPattern
-from airssys.core.pattern import (
+from airssys.core.grants.hosts import HostPattern, PortPattern
+from airssys.core.grants.pattern import (
     AnyPattern,
     Pattern,
     contains,
@@ -17,7 +17,7 @@ from airssys.core.pattern import (
     matcher,
     overlaps,
 )
-from airssys.core.spelling import Kind
+from airssys.core.grants.spelling import Kind
 
 
 def topic(text: str) -> Pattern:

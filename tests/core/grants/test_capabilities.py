@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from airssys.core.capability import (
+from airssys.core.errors import ManifestError
+from airssys.core.grants.grants import (
     Capability,
     Custom,
     CustomGrant,
@@ -22,9 +23,8 @@ from airssys.core.capability import (
     Storage,
     StorageGrants,
 )
-from airssys.core.errors import ManifestError
-from airssys.core.pattern import Pattern
-from airssys.core.spelling import Kind
+from airssys.core.grants.pattern import Pattern
+from airssys.core.grants.spelling import Kind
 
 FULL = Grants(
     filesystem=FilesystemGrants(

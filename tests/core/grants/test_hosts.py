@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.core.hosts import HostPattern, PortPattern, host_matcher, port_matcher
-from airssys.core.pattern import covers
+from airssys.core.grants.hosts import (
+    HostPattern,
+    PortPattern,
+    host_matcher,
+    port_matcher,
+)
+from airssys.core.grants.pattern import covers
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import fields, frozen
 
-from .capability import SECTIONS, Grants
-from .errors import ManifestError
+from ..errors import ManifestError
+from .grants import SECTIONS, Grants
 from .sections import (
     CustomGrant,
     FilesystemGrants,

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from attrs import evolve, field, fields, frozen
 
-from .errors import ManifestError
-from .needs import (
+from ..errors import ManifestError
+from ..units import show_moment
+from .capabilities import (
     Capability,
     Custom,
     Denial,
@@ -41,7 +42,6 @@ from .sections import (
     customs,
 )
 from .spelling import LONGEST, Kind
-from .units import show_moment
 
 __all__ = (
     "NO_GRANTS",
