@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from .config import read_text
 from .core.errors import InvalidComponent, ManifestError, TrustError
 from .core.functype import compared
-from .core.manifest import CEILING, Manifest, parse_manifest
+from .core.manifests.manifest import CEILING, Manifest, parse_manifest
 from .core.names import Digest
 from .engine.component import Component, Engine
 from .engine.types import InstanceType

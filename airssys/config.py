@@ -21,10 +21,10 @@ from .core.grants.grants import Grants
 from .core.grants.pattern import Pattern
 from .core.grants.spelling import Kind
 from .core.limits import MIB
-from .core.lines import Path as Place
-from .core.manifest import CEILING, LEAST_MEMORY
-from .core.rules import Bytes, Count, Folder, Id, Seconds
-from .core.schema import (
+from .core.manifests.manifest import CEILING, LEAST_MEMORY
+from .core.toml.lines import Path as Place
+from .core.toml.rules import Bytes, Count, Folder, Id, Seconds
+from .core.toml.schema import (
     LONGEST_FILE,
     Problem,
     json_schema,

@@ -22,6 +22,7 @@ from .core.budget import Budget
 from .core.event import Revoked
 from .core.grants.grants import NO_GRANTS, Grants
 from .core.limits import Limits, SharedQuota
+from .core.manifests.tree import Tree
 from .core.message import Overflow
 from .core.restart import (
     AutoShutdown,
@@ -31,7 +32,6 @@ from .core.restart import (
     Restart,
     Strategy,
 )
-from .core.tree import Tree
 from .engine.component import Component, Engine
 from .engine.fiber import Slicing
 from .gate import Gate

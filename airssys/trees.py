@@ -19,9 +19,7 @@ from .artifact import Artifact
 from .core.budget import Budget
 from .core.errors import DeliveryError, ManifestError
 from .core.event import DeadLettered
-from .core.message import HOST
-from .core.restart import ChildSpec
-from .core.tree import (
+from .core.manifests.tree import (
     ActorNode,
     ComponentNode,
     FirstMessage,
@@ -29,6 +27,8 @@ from .core.tree import (
     SupervisorNode,
     Tree,
 )
+from .core.message import HOST
+from .core.restart import ChildSpec
 from .registry import Registry
 from .specs import ActorSpecs, Plan, Rules, give_up, grace
 from .supervisor import supervise

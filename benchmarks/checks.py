@@ -32,7 +32,7 @@ from airssys.core.grants.grants import (
     StorageGrants,
 )
 from airssys.core.limits import Quota
-from airssys.core.manifest import parse_manifest
+from airssys.core.manifests.manifest import parse_manifest
 from airssys.gate import Gate
 
 from .measure import BACKENDS, Effort, Goal, Row, Timed, blocking, compare, run_on

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from airssys.config import load_config
-from airssys.core.manifest import parse_manifest
-from airssys.core.tree import parse_tree
+from airssys.core.manifests.manifest import parse_manifest
+from airssys.core.manifests.tree import parse_tree
 
 PAGE = Path(__file__).parents[1] / "docs" / "component-toml.md"
 

@@ -11,7 +11,7 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 import airssys
-from airssys.core.manifest import parse_manifest
+from airssys.core.manifests.manifest import parse_manifest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(

@@ -44,9 +44,9 @@ from airssys.core.event import (
 )
 from airssys.core.grants.grants import FilesystemGrants, MessagingGrants
 from airssys.core.limits import SharedQuota
+from airssys.core.manifests.tree import parse_tree
 from airssys.core.message import Overflow
 from airssys.core.restart import Crashed, unwrap
-from airssys.core.tree import parse_tree
 from airssys.system import System
 from airssys.testing import Recorder
 from airssys.trees import root_rules

@@ -15,8 +15,8 @@ from ..config import HostConfig, load_config
 from ..core.errors import AirssysError, InvalidComponent, ManifestError
 from ..core.grants.grants import Grants
 from ..core.grants.pattern import Pattern
-from ..core.manifest import Manifest
-from ..core.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
+from ..core.manifests.manifest import Manifest
+from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import show_moment
 from ..engine.component import Engine
 from ..engine.types import InstanceType

@@ -6,8 +6,8 @@ import json
 from typing import Final, Literal
 
 from ..config import host_schema
-from ..core.manifest import manifest_schema
-from ..core.tree import tree_schema
+from ..core.manifests.manifest import manifest_schema
+from ..core.manifests.tree import tree_schema
 
 __all__ = ("schema",)
 

@@ -20,8 +20,8 @@ from ..artifact import load_manifest
 from ..config import HostConfig, LogLevel, load_config
 from ..core.errors import NoSuchActor
 from ..core.event import ChildExited, Event
+from ..core.manifests.tree import SupervisorNode
 from ..core.restart import AutoShutdown, Restart
-from ..core.tree import SupervisorNode
 from ..system import System, open_system
 from ..trees import root_rules
 from .call import call_under

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from ..config import read_text
-from ..core.tree import Tree, parse_tree
+from ..core.manifests.tree import Tree, parse_tree
 from .failure import BadInput
 
 __all__ = ("Kind", "kind_of", "read_tree")

@@ -16,8 +16,8 @@ from rich.tree import Tree as Picture
 from ..artifact import load_manifest
 from ..config import HostConfig, load_config
 from ..core.limits import SharedQuota
+from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.restart import AutoShutdown, Backoff
-from ..core.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import (
     show_count_rate,
     show_duration,

@@ -11,7 +11,7 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from airssys.core.errors import ManifestError
-from airssys.core.manifest import parse_manifest
+from airssys.core.manifests.manifest import parse_manifest
 
 from .journal import Journal
 from .values import RUNS

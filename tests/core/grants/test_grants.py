@@ -28,7 +28,7 @@ from airssys.core.grants.grants import (
     Storage,
     StorageGrants,
 )
-from airssys.core.schema import read
+from airssys.core.toml.schema import read
 
 PATHS: Final = ["/a", "/a/*", "/a/**", "/**", "/a/{b,c}", "/a/b", "/*/b"]
 NAMES: Final = ["a/x", "a/*", "**", "a/{x,y}", "a/x#1", "*/x"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airssys.core.errors import ManifestError
 from airssys.core.grants.grants import Custom, Messaging, Network
 from airssys.core.limits import KIB, MIB, Limits, Quota
-from airssys.core.manifest import (
+from airssys.core.manifests.manifest import (
     HealthRule,
     Manifest,
     manifest_schema,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from .lines import Path
-from .message import check_topic
-from .restart import AutoShutdown, Restart
-from .schema import Problem
+from ..message import check_topic
+from ..restart import AutoShutdown, Restart
+from ..toml.lines import Path
+from ..toml.schema import Problem
 
 __all__ = ("NEVER_ENDS", "check_tree")
 

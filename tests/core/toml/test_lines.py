@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.core.lines import Path, find_lines
+from airssys.core.toml.lines import Path, find_lines
 
 HARD = '''\
 # a = 1

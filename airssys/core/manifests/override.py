@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import evolve, field, fields, frozen
 
-from .grants.grants import Grants
-from .grants.sections import (
+from ..grants.grants import Grants
+from ..grants.sections import (
     CustomGrant,
     FilesystemGrants,
     MessagingGrants,
@@ -16,12 +16,11 @@ from .grants.sections import (
     ProcessGrants,
     StorageGrants,
 )
-from .lines import Path
-from .manifest import LEAST_MEMORY, Capabilities, Expires, Manifest
-from .message import Overflow
-from .rules import Bytes, BytesRate, Count, CountRate, Seconds, Share
-from .schema import Problem
-from .units import (
+from ..message import Overflow
+from ..toml.lines import Path
+from ..toml.rules import Bytes, BytesRate, Count, CountRate, Seconds, Share
+from ..toml.schema import Problem
+from ..units import (
     show_count_rate,
     show_duration,
     show_moment,
@@ -29,6 +28,7 @@ from .units import (
     show_size,
     show_size_rate,
 )
+from .manifest import LEAST_MEMORY, Capabilities, Expires, Manifest
 
 __all__ = (
     "CapabilitiesOverride",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from airssys.core.schema import Problem, refuse
+from airssys.core.toml.schema import Problem, refuse
 
 
 def test_a_place_without_a_line_has_that_of_what_is_around_it() -> None:

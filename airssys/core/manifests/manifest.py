@@ -8,8 +8,8 @@ from typing import Final
 
 from attrs import field, fields, frozen
 
-from .grants.grants import Grants
-from .grants.sections import (
+from ..grants.grants import Grants
+from ..grants.sections import (
     CustomGrant,
     FilesystemGrants,
     MessagingGrants,
@@ -17,11 +17,11 @@ from .grants.sections import (
     ProcessGrants,
     StorageGrants,
 )
-from .limits import KIB, MIB, Limits, Quota
-from .message import Overflow
-from .names import ComponentName, Digest, Version
-from .restart import Restart
-from .rules import (
+from ..limits import KIB, MIB, Limits, Quota
+from ..message import Overflow
+from ..names import ComponentName, Digest, Version
+from ..restart import Restart
+from ..toml.rules import (
     Bytes,
     BytesRate,
     Count,
@@ -34,8 +34,8 @@ from .rules import (
     Wasm,
     World,
 )
-from .schema import Problem, json_schema, read
-from .units import parse_size, show_size
+from ..toml.schema import Problem, json_schema, read
+from ..units import parse_size, show_size
 
 __all__ = (
     "CEILING",

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from .grants.sections import INTERFACE, PATTERN_KINDS, check_interface
-from .names import ActorId, ComponentName, Digest, Version
-from .units import (
+from ..grants.sections import INTERFACE, PATTERN_KINDS, check_interface
+from ..names import ActorId, ComponentName, Digest, Version
+from ..units import (
     parse_count_rate,
     parse_duration,
     parse_moment,

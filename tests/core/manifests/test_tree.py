@@ -10,10 +10,8 @@ import pytest
 from airssys.core.errors import ManifestError
 from airssys.core.grants.grants import Custom, Messaging
 from airssys.core.limits import SharedQuota
-from airssys.core.manifest import Manifest, parse_manifest
-from airssys.core.message import Overflow
-from airssys.core.restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
-from airssys.core.tree import (
+from airssys.core.manifests.manifest import Manifest, parse_manifest
+from airssys.core.manifests.tree import (
     ActorNode,
     ComponentNode,
     FirstMessage,
@@ -22,6 +20,8 @@ from airssys.core.tree import (
     parse_tree,
     tree_schema,
 )
+from airssys.core.message import Overflow
+from airssys.core.restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
 
 TREE = """\
 name = "demo"

@@ -27,7 +27,7 @@ from cattrs import (
 )
 from cattrs.gen import make_dict_structure_fn
 
-from .errors import ManifestError
+from ..errors import ManifestError
 from .lines import Path, find_lines
 from .rules import RULES, Rule, expected
 

@@ -11,19 +11,10 @@ from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
-from .limits import SharedQuota
-from .lines import Path
-from .manifest import Manifest
-from .override import (
-    CapabilitiesOverride,
-    ResourcesOverride,
-    given,
-    narrowed,
-    raised,
-    widened,
-)
-from .restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
-from .rules import (
+from ..limits import SharedQuota
+from ..restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
+from ..toml.lines import Path
+from ..toml.rules import (
     Anything,
     Bytes,
     BytesRate,
@@ -40,7 +31,16 @@ from .rules import (
     Wait,
     Whole,
 )
-from .schema import Problem, json_schema, read, refuse
+from ..toml.schema import Problem, json_schema, read, refuse
+from .manifest import Manifest
+from .override import (
+    CapabilitiesOverride,
+    ResourcesOverride,
+    given,
+    narrowed,
+    raised,
+    widened,
+)
 from .treecheck import NEVER_ENDS, check_tree
 
 __all__ = (
