@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     )
     from .engine.component import Component, Engine
     from .engine.instance import Instance
-    from .engine.types import Err, Ok, Record, Some, Variant
     from .reference import ActorRef
     from .supervisor import open_supervisor, supervise
     from .system import open_system
+    from .witmodel.types import Err, Ok, Record, Some, Variant
 
 __all__ = (
     "Actor",
@@ -78,7 +78,7 @@ _HOMES = {
     "Component": ".engine.component",
     "Custom": ".core.grants.grants",
     "Engine": ".engine.component",
-    "Err": ".engine.types",
+    "Err": ".witmodel.types",
     "Grants": ".core.grants.grants",
     "HealthCheck": ".core.restart",
     "HostConfig": ".config",
@@ -86,14 +86,14 @@ _HOMES = {
     "Instance": ".engine.instance",
     "Intensity": ".core.restart",
     "Limits": ".core.limits",
-    "Ok": ".engine.types",
-    "Record": ".engine.types",
+    "Ok": ".witmodel.types",
+    "Record": ".witmodel.types",
     "Restart": ".core.restart",
     "RestartsExhausted": ".core.errors",
-    "Some": ".engine.types",
+    "Some": ".witmodel.types",
     "Strategy": ".core.restart",
     "Usage": ".core.limits",
-    "Variant": ".engine.types",
+    "Variant": ".witmodel.types",
     "WitError": ".core.errors",
     "open_supervisor": ".supervisor",
     "open_system": ".system",

@@ -20,8 +20,8 @@ from .bodies import (
 )
 from .core.budget import Budget
 from .core.event import Event
-from .core.functype import nameless
 from .core.grants.grants import NO_GRANTS, Capability, Grants
+from .witmodel.functype import nameless
 
 __all__ = (
     "Call",

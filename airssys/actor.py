@@ -36,12 +36,11 @@ from .core.event import CallCut, Logged
 from .core.limits import Limits, Usage
 from .core.message import Message
 from .engine.meter import Metered
-from .engine.types import Err, Ok, Variant
-from .host.host_services import timestamp
-from .host.messaging import component_id
 from .mailbox import Inbox, Mailbox
 from .reference import ASK_TIMEOUT, ActorRef
 from .registry import Entry, Registry
+from .witmodel.records import component_id, timestamp
+from .witmodel.types import Err, Ok, Variant
 
 __all__ = (
     "HANDLE_CALLBACK",

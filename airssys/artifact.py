@@ -14,12 +14,12 @@ from attrs import evolve, frozen
 
 from .config import read_text
 from .core.errors import InvalidComponent, ManifestError, TrustError
-from .core.functype import compared
 from .core.manifests.manifest import CEILING, Manifest, parse_manifest
 from .core.names import Digest
 from .engine.component import Component, Engine
-from .engine.types import InstanceType
-from .signatures import SIGNATURES
+from .witmodel.functype import compared
+from .witmodel.signatures import SIGNATURES
+from .witmodel.types import InstanceType
 
 __all__ = ("LIFECYCLE", "WORLDS", "Artifact", "check_actor", "load", "load_manifest")
 

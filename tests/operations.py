@@ -17,7 +17,7 @@ import anyio
 from attrs import frozen
 
 from airssys.abc import HostFunction, HostInterface
-from airssys.signatures import SIGNATURES
+from airssys.witmodel.signatures import SIGNATURES
 
 from .relay import watching
 

@@ -19,13 +19,15 @@ from typing import Any, Final, cast
 from attrs import define, field, frozen
 
 from airssys.abc import Guard, HostInterface, Standing
-from airssys.bindgen.parse import parse_world
 from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
 from airssys.engine.component import Component, Engine
 from airssys.engine.instance import Instance
 from airssys.engine.lane.abi import flat, offsets, parts
-from airssys.engine.types import (
+from airssys.gate import Gate
+from airssys.testing import Recorder
+from airssys.witmodel.parse import parse_world
+from airssys.witmodel.types import (
     Borrow,
     FuncType,
     InstanceType,
@@ -34,8 +36,6 @@ from airssys.engine.types import (
     ResourceType,
     WitType,
 )
-from airssys.gate import Gate
-from airssys.testing import Recorder
 
 from .engine.guests import MEMORY
 from .engine.made import Texts

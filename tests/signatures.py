@@ -19,7 +19,7 @@ import anyio
 from attrs import frozen
 
 from airssys.engine.component import Component, Engine
-from airssys.engine.types import Extern, InstanceType, ResourceType
+from airssys.witmodel.types import Extern, InstanceType, ResourceType
 
 __all__ = (
     "CORE_DEPS",
@@ -65,9 +65,9 @@ class Package:
 
     @property
     def module(self) -> Path:
-        """The module of ``airssys.signatures`` that has its types."""
+        """The module of ``airssys.witmodel.signatures`` that has its types."""
         name = self.name.removeprefix("ext-")
-        return PROJECT / "airssys" / "signatures" / f"{name}.py"
+        return PROJECT / "airssys" / "witmodel" / "signatures" / f"{name}.py"
 
 
 def packages() -> list[Package]:

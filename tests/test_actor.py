@@ -43,7 +43,6 @@ from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.core.limits import Limits, Quota, Usage
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance
-from airssys.engine.types import Err, Ok, Record, Variant
 from airssys.gate import Gate
 from airssys.host.host_services import host_services
 from airssys.host.messaging import messaging
@@ -51,6 +50,7 @@ from airssys.post_office import PostOffice
 from airssys.reference import ActorRef
 from airssys.registry import Entry, Registry
 from airssys.testing import Recorder, ScriptedInstance, after, virtual_time
+from airssys.witmodel.types import Err, Ok, Record, Variant
 
 TRAP = GuestTrapped("acme/a", HANDLE_MESSAGE, "unreachable", "wasm trap")
 QUIET: dict[str, Any] = {

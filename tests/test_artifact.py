@@ -12,7 +12,7 @@ from airssys.artifact import LIFECYCLE, WORLDS, check_actor, load, load_manifest
 from airssys.core.errors import InvalidComponent, ManifestError, TrustError
 from airssys.core.limits import KIB, MIB
 from airssys.engine.component import Engine
-from airssys.signatures import SIGNATURES
+from airssys.witmodel.signatures import SIGNATURES
 
 from .actors import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
 

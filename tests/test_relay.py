@@ -8,7 +8,7 @@ from attrs import define, field
 from airssys.abc import Call, HostInterface
 from airssys.core.errors import CapabilityDenied, ValueMismatch, WitError
 from airssys.core.grants.grants import Custom, Grants
-from airssys.engine.types import Ok, Record, Variant
+from airssys.witmodel.types import Ok, Record, Variant
 
 from .relay import relay
 

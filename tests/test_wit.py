@@ -15,7 +15,7 @@ from wasmtime.component import (
     FuncType,
 )
 
-from airssys.signatures import SIGNATURES
+from airssys.witmodel.signatures import SIGNATURES
 
 PROJECT = Path(__file__).parent.parent
 WIT = PROJECT / "wit" / "core"

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from ..engine.types import (
+from ..witmodel.types import (
     Borrow,
     Enum,
     Flags,

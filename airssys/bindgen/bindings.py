@@ -11,9 +11,10 @@ from attrs import field, frozen
 
 from ..abc import Call, HostFunction, HostInterface, HostResource
 from ..core.errors import InvalidComponent
-from ..core.functype import compared
 from ..engine.link import agreement
-from ..engine.types import (
+from ..witmodel.functype import compared
+from ..witmodel.parse import World, parse_world
+from ..witmodel.types import (
     Enum,
     Extern,
     Flags,
@@ -27,7 +28,6 @@ from ..engine.types import (
     shortened,
 )
 from .names import members
-from .parse import World, parse_world
 
 __all__ = ("Answer", "Bindings")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ..engine.types import (
+from ..witmodel.types import (
     Enum,
     Flags,
     RecordType,

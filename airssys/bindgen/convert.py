@@ -18,7 +18,7 @@ import attrs
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from ..engine.types import Err, Flags, Ok, RecordType, Some, TypeDef, VariantType
+from ..witmodel.types import Err, Flags, Ok, RecordType, Some, TypeDef, VariantType
 from .bindings import Bindings
 
 __all__ = ("converter",)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attrs import frozen
 
-from ..engine.types import FuncType, Result, WitType
+from ..witmodel.types import FuncType, Result, WitType
 from .annotate import Annotations
 from .layout import assigned, docstring, indented, listed
 from .names import members, parameters, split_function

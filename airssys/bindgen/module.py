@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ..engine.types import (
+from ..witmodel.text import render_wit
+from ..witmodel.types import (
     Extern,
     FuncType,
     InstanceType,
@@ -15,7 +16,6 @@ from ..engine.types import (
     VariantType,
     snake,
 )
-from ..engine.wit import render_wit
 from .annotate import Annotations
 from .classes import case_names, declared, listing_of
 from .interfaces import Writer

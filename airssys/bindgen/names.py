@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from ..engine.types import attribute
+from ..witmodel.types import attribute
 
 __all__ = (
     "Function",

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from attrs import define, field, frozen
 
-from ..engine.types import (
+from ..witmodel.parse import World
+from ..witmodel.types import (
     Borrow,
     Enum,
     Extern,
@@ -24,7 +25,6 @@ from ..engine.types import (
 )
 from .annotate import parts_of
 from .names import Interface, allocate, camel, split_function
-from .parse import World
 
 __all__ = (
     "Alias",

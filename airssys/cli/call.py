@@ -22,13 +22,13 @@ from ..core.grants.grants import Grants
 from ..core.limits import Limits, Quota
 from ..core.units import parse_duration, parse_size
 from ..engine.component import Component
-from ..engine.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
-from ..engine.wave import parse_wave, render_wave
 from ..gate import Gate
 from ..interfaces import open_interfaces
 from ..observe import FanOut
 from ..registry import Registry
 from ..system import engine_for
+from ..witmodel.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
+from ..witmodel.wave import parse_wave, render_wave
 from .failure import BadInput, Status
 from .json_values import from_json, to_json
 from .screen import Screen

@@ -19,11 +19,11 @@ from ..core.manifests.manifest import Manifest
 from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import show_moment
 from ..engine.component import Engine
-from ..engine.types import InstanceType
 from ..observe import printable, printable_lines
-from ..signatures import SIGNATURES
 from ..system import engine_for
 from ..trees import find_function
+from ..witmodel.signatures import SIGNATURES
+from ..witmodel.types import InstanceType
 from .failure import BadInput, Status, explain
 from .source import Kind, kind_of, read_tree
 

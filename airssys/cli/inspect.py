@@ -17,8 +17,8 @@ from ..core.grants.grants import Grants
 from ..core.limits import Limits
 from ..core.units import show_duration, show_size
 from ..engine.component import Component
-from ..engine.types import Extern, InstanceType
-from ..engine.wit import render_wit
+from ..witmodel.text import render_wit
+from ..witmodel.types import Extern, InstanceType
 from .call import open_component
 from .source import Kind, kind_of
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Final
 
-from ..engine.types import (
+from ..witmodel.types import (
     Borrow,
     Enum,
     Err,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from ..abc import Guard, HostInterface, Standing
 from ..core.grants.grants import Grants
 from ..core.limits import Limits
+from ..witmodel.types import Extern, Shapes
 from .instance import Instance
 from .link import agreement
 from .signature import ExportSignature
-from .types import Extern, Shapes
 
 if TYPE_CHECKING:
     from .component import Component

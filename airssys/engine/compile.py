@@ -13,11 +13,11 @@ from attrs import define, frozen
 from wasmtime.component import Component as Code
 
 from ..core.errors import InvalidComponent
+from ..witmodel.types import Extern
 from . import _ffi
 from .cache import Cache
 from .lane import Plan, may_need_lane, plan, rewritten, skeleton
 from .read import TypeReader
-from .types import Extern
 
 __all__ = ("FORM", "MAGIC", "Compiled", "Compiler")
 

@@ -20,6 +20,15 @@ from ..core.errors import InvalidComponent, MissingExport
 from ..core.grants.grants import Grants
 from ..core.limits import KIB, MIB, Limits
 from ..gate import Gate
+from ..witmodel.types import (
+    Extern,
+    FuncType,
+    InstanceType,
+    Own,
+    ResourceType,
+    Shapes,
+    shortened,
+)
 from . import _ffi
 from .bound import Bindable, Bound
 from .cache import Cache, default_folder
@@ -30,15 +39,6 @@ from .instance import Instance
 from .layout import Unsupported
 from .link import Link, link
 from .signature import ExportSignature, ImportSignature
-from .types import (
-    Extern,
-    FuncType,
-    InstanceType,
-    Own,
-    ResourceType,
-    Shapes,
-    shortened,
-)
 
 __all__ = ("Component", "Engine")
 

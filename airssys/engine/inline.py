@@ -16,6 +16,18 @@ from operator import attrgetter
 from struct import Struct
 from typing import Any, Final
 
+from ..witmodel.types import (
+    Enum,
+    List,
+    Option,
+    RecordType,
+    Scalar,
+    Shapes,
+    Tuple,
+    WitType,
+    attribute,
+    snake,
+)
 from ._ffi import VAL, address_of_bytes
 from .lane.octets import encode_octets
 from .layout import (
@@ -29,18 +41,6 @@ from .layout import (
     write_head,
 )
 from .lower import lowering
-from .types import (
-    Enum,
-    List,
-    Option,
-    RecordType,
-    Scalar,
-    Shapes,
-    Tuple,
-    WitType,
-    attribute,
-    snake,
-)
 
 __all__ = ("UNUSUAL", "Inlined", "inline")
 

@@ -7,8 +7,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from attrs import frozen
 
+from ..witmodel.types import Borrow, Own
 from .layout import KINDS, write_head
-from .types import Borrow, Own
 
 __all__ = ("Handles", "Kept", "Lowering", "Write")
 

@@ -16,8 +16,8 @@ from typing import Final
 from attrs import frozen
 
 from ..core.errors import ValueMismatch
+from ..witmodel.types import Scalar, WitType
 from ._ffi import address_of_bytes
-from .types import Scalar, WitType
 
 __all__ = (
     "ENTRY",

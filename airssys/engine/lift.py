@@ -13,10 +13,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final, Protocol, TypeAlias
 
-from ._ffi import VAL
-from .lane.octets import decode_octets
-from .layout import ENTRY, NAME, NUMBERS, PAIR, Unsupported, numbers
-from .types import (
+from ..witmodel.types import (
     Borrow,
     Enum,
     Err,
@@ -39,6 +36,9 @@ from .types import (
     WitType,
     snake,
 )
+from ._ffi import VAL
+from .lane.octets import decode_octets
+from .layout import ENTRY, NAME, NUMBERS, PAIR, Unsupported, numbers
 
 __all__ = ("Handles", "Lift", "lifting")
 

@@ -12,12 +12,8 @@ from wasmtime.component import Linker
 
 from ..abc import Call, HostFunction, HostInterface
 from ..core.errors import UnknownImport
-from ..core.functype import compared
-from . import _ffi
-from .layout import Unsupported
-from .resource import Hosted
-from .signature import ImportSignature
-from .types import (
+from ..witmodel.functype import compared
+from ..witmodel.types import (
     Extern,
     FuncType,
     InstanceType,
@@ -27,6 +23,10 @@ from .types import (
     TypeDef,
     shortened,
 )
+from . import _ffi
+from .layout import Unsupported
+from .resource import Hosted
+from .signature import ImportSignature
 
 __all__ = ("Link", "Linked", "agreement", "link")
 

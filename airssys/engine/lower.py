@@ -13,6 +13,29 @@ from operator import attrgetter
 from struct import Struct
 from typing import Any, Final
 
+from ..witmodel.types import (
+    Borrow,
+    Enum,
+    Err,
+    Flags,
+    List,
+    Map,
+    Ok,
+    Opaque,
+    Option,
+    Own,
+    RecordType,
+    Result,
+    Scalar,
+    Shapes,
+    Some,
+    Tuple,
+    Variant,
+    VariantType,
+    WitType,
+    attribute,
+    snake,
+)
 from ._ffi import VAL
 from .atoms import (
     lower_bool,
@@ -37,29 +60,6 @@ from .layout import (
     write_head,
 )
 from .sequences import elements, lower_list, lower_map, shown_key
-from .types import (
-    Borrow,
-    Enum,
-    Err,
-    Flags,
-    List,
-    Map,
-    Ok,
-    Opaque,
-    Option,
-    Own,
-    RecordType,
-    Result,
-    Scalar,
-    Shapes,
-    Some,
-    Tuple,
-    Variant,
-    VariantType,
-    WitType,
-    attribute,
-    snake,
-)
 
 __all__ = ("lowering",)
 

@@ -15,8 +15,7 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
-from . import _ffi
-from .types import (
+from ..witmodel.types import (
     Borrow,
     Enum,
     Extern,
@@ -37,6 +36,7 @@ from .types import (
     VariantType,
     WitType,
 )
+from . import _ffi
 
 __all__ = ("TypeReader",)
 

@@ -15,10 +15,10 @@ from attrs import define, frozen
 from ..abc import HostResource
 from ..bodies import dashed
 from ..core.errors import InstanceClosed
+from ..witmodel.types import Borrow, Own, ResourceType
 from . import _ffi
 from .kept import Kept
 from .layout import Mismatch
-from .types import Borrow, Own, ResourceType
 
 if TYPE_CHECKING:
     from .link import Link

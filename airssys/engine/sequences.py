@@ -7,10 +7,10 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..witmodel.types import Map, Scalar, WitType
 from ._ffi import VAL
 from .kept import Kept, Lowering
 from .layout import KINDS, NUMBERS, PAIR, Mismatch, numbers, pin, write_head
-from .types import Map, Scalar, WitType
 
 __all__ = ("elements", "lower_list", "lower_map", "shown_key")
 

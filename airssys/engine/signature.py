@@ -9,6 +9,7 @@ from struct import Struct
 from typing import Any, Final
 
 from ..core.errors import ValueMismatch, WitError
+from ..witmodel.types import Err, FuncType, Ok, Result, Scalar, Shapes, WitType
 from . import _ffi
 from ._ffi import VAL
 from .inline import UNUSUAL, inline
@@ -17,7 +18,6 @@ from .layout import NUMBERS, Fixed, Mismatch, numbers, pin
 from .lift import Handles, Lift, lifting
 from .lower import lowering
 from .resource import Resources
-from .types import Err, FuncType, Ok, Result, Scalar, Shapes, WitType
 
 __all__ = ("ExportSignature", "Frame", "ImportSignature")
 

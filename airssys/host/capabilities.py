@@ -22,11 +22,11 @@ from ..core.grants.grants import (
     Storage,
 )
 from ..core.grants.pattern import AnyPattern, contains
-from ..engine.types import Variant
 from ..gate import Gate
-from ..signatures import SIGNATURES
+from ..witmodel.records import SECOND, timestamp
+from ..witmodel.signatures import SIGNATURES
+from ..witmodel.types import Variant
 from .guard import Free, offer
-from .host_services import timestamp
 
 __all__ = ("CAPABILITIES", "capabilities")
 
@@ -39,7 +39,6 @@ _KINDS: Final[Mapping[str, Callable[..., Capability]]] = {
 }
 _LONGEST: Final = 4096
 """Characters of a path that Linux opens; all else that can be granted is shorter."""
-_BILLION: Final = 1_000_000_000
 
 
 def capabilities(gate: Gate) -> HostInterface:
@@ -87,7 +86,7 @@ def _in_force(grants: Grants) -> Iterator[tuple[str, str, AnyPattern]]:
 
 
 def _moment(seconds: float | None) -> dict[str, int] | None:
-    return None if seconds is None else timestamp(round(seconds * _BILLION))
+    return None if seconds is None else timestamp(round(seconds * SECOND))
 
 
 def _need(grants: Grants, section: str, action: str, target: str) -> Capability:

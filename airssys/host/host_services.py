@@ -17,10 +17,10 @@ from ..abc import Call, HostInterface, Instrument
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.event import Logged
 from ..core.grants.grants import Messaging
-from ..engine.types import Variant
-from ..signatures import SIGNATURES
+from ..witmodel.records import SECOND, actor_id, component_id, timestamp
+from ..witmodel.signatures import SIGNATURES
+from ..witmodel.types import Variant
 from .guard import Free, offer
-from .messaging import actor_id, component_id
 
 __all__ = (
     "HOST_SERVICES",
@@ -28,14 +28,12 @@ __all__ = (
     "Described",
     "Directory",
     "host_services",
-    "timestamp",
 )
 
 HOST_SERVICES: Final = "airssys:core/host-services@1.0.0"
 _TYPES: Final = SIGNATURES[HOST_SERVICES]
 MOST_RANDOM: Final = 65_536
 """Random bytes that one call may ask for."""
-_NANOSECONDS: Final = 1_000_000_000
 
 
 class Described(Protocol):
@@ -63,12 +61,6 @@ _LONGEST_MESSAGE: Final = 16_384
 """Characters of a log line, and of a key or a value beside it."""
 _LONGEST_FIELD: Final = 1024
 _MOST_FIELDS: Final = 64
-
-
-def timestamp(nanoseconds: int) -> dict[str, int]:
-    """Return a ``timestamp`` record for nanoseconds since 1970."""
-    seconds, rest = divmod(nanoseconds, _NANOSECONDS)
-    return {"seconds": seconds, "nanoseconds": rest}
 
 
 def host_services(
@@ -161,7 +153,7 @@ def host_services(
         wit=_TYPES["list-components"],
     )
     def list_components(call: Call) -> list[Mapping[str, str]]:
-        now = wall_clock() / _NANOSECONDS
+        now = wall_clock() / SECOND
         return [component_id(id_) for id_ in directory.ids if _may_know(call, id_, now)]
 
     @offer(
@@ -170,7 +162,7 @@ def host_services(
         wit=_TYPES["get-component-metadata"],
     )
     def get_component_metadata(call: Call, id: Any) -> dict[str, object]:  # noqa: A002 - a record
-        wanted, now = actor_id(id), wall_clock() / _NANOSECONDS
+        wanted, now = actor_id(id), wall_clock() / SECOND
         try:
             known = directory.entry(wanted) if _may_know(call, wanted, now) else None
         except NoSuchActor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
 import anyio
@@ -27,18 +26,16 @@ from ..core.grants.grants import Messaging
 from ..core.grants.pattern import Pattern
 from ..core.grants.spelling import Kind
 from ..core.message import check_topic
-from ..core.names import LONGEST_ID
-from ..engine.types import Err, Ok, Variant
 from ..gate import Gate
-from ..signatures import SIGNATURES
+from ..witmodel.records import actor_id, component_id
+from ..witmodel.signatures import SIGNATURES
+from ..witmodel.types import Err, Ok, Variant
 from .guard import Free, Inside, Requires, offer
 
 __all__ = (
     "MESSAGING",
     "MOST_TARGETS",
     "Postbox",
-    "actor_id",
-    "component_id",
     "messaging",
 )
 
@@ -85,24 +82,6 @@ class Postbox(Protocol):
     def standing(self, id: str, /) -> Standing | None:  # noqa: A002
         """Return what a component may do; None for a Python actor, which is trusted."""
         ...
-
-
-@lru_cache(maxsize=4096)
-def component_id(actor: str) -> Mapping[str, str]:
-    """Return an actor's id as a ``component-id`` record, to be read only."""
-    front, _, instance = actor.partition("#")
-    namespace, _, name = front.rpartition("/")
-    return {"namespace": namespace, "name": name, "instance": instance}
-
-
-def actor_id(record: _Id) -> str:
-    """Return the actor's id that a ``component-id`` record means, in normal form.
-
-    One that is longer than any id is cut: then nobody has it.
-    """
-    front = f"{record.namespace}/{record.name}" if record.namespace else record.name
-    id_ = f"{front}#{record.instance}" if record.instance else str(front)
-    return id_[: LONGEST_ID + 1]
 
 
 def messaging(postbox: Postbox, gate: Gate) -> HostInterface:

@@ -10,9 +10,9 @@ from ..abc import Call, HostInterface
 from ..core import keys
 from ..core.errors import WitError
 from ..core.grants.pattern import overlaps
-from ..engine.types import Variant
 from ..gate import Gate
-from ..signatures import SIGNATURES
+from ..witmodel.signatures import SIGNATURES
+from ..witmodel.types import Variant
 from .filesystem.access import Access, Action, Disk
 from .guard import Free, offer
 from .network.addresses import target_of

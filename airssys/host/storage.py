@@ -16,9 +16,9 @@ from ..core.budget import Budget
 from ..core.errors import QuotaExceeded, StorageError, WitError
 from ..core.grants.grants import Storage as Needed
 from ..core.grants.pattern import overlaps
-from ..engine.types import Variant
 from ..gate import Gate
-from ..signatures import SIGNATURES
+from ..witmodel.signatures import SIGNATURES
+from ..witmodel.types import Variant
 from .guard import Free, Inside, Requires, offer
 
 __all__ = ("MOST_LISTED", "STORAGE", "storage")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airssys.bindgen.layout import annotated, assigned, docstring, listed
 from airssys.bindgen.module import write_module
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Extern,
     FuncType,
     InstanceType,

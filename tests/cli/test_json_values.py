@@ -8,7 +8,7 @@ import pytest
 
 from airssys.cli.failure import BadInput
 from airssys.cli.json_values import from_json, to_json
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Enum,
     Err,
     Flags,

@@ -8,7 +8,7 @@ import anyio
 from attrs import define
 
 from airssys import Call, HostInterface, Instance
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Borrow,
     FuncType,
     InstanceType,

@@ -22,7 +22,7 @@ from airssys.core.errors import (
     InvalidComponent,
     UnknownImport,
 )
-from airssys.engine.types import FuncType, Result, WitType
+from airssys.witmodel.types import FuncType, Result, WitType
 
 from .offers import exports_of, test_host
 from .reach import CORE_MODULE, out_of_reach, says

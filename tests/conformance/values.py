@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from airssys import Err, Ok, Record, Some, Variant
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Enum,
     Flags,
     List,

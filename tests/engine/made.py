@@ -9,7 +9,7 @@ from attrs import Factory, define
 from hypothesis import strategies as st
 
 from airssys.engine.lane.abi import flat
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Borrow,
     Enum,
     Err,

@@ -8,7 +8,7 @@ import wasmtime
 
 from airssys.core.errors import InvalidComponent, MissingExport
 from airssys.engine.component import Engine
-from airssys.engine.types import FuncType, Record, Scalar
+from airssys.witmodel.types import FuncType, Record, Scalar
 
 from . import guests
 

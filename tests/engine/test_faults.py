@@ -14,7 +14,7 @@ from airssys.abc import Call, HostInterface
 from airssys.core.errors import GuestTrapped, InstanceBusy, ValueMismatch
 from airssys.engine.component import Engine
 from airssys.engine.fiber import Pace
-from airssys.engine.types import Variant
+from airssys.witmodel.types import Variant
 
 from . import guests
 from .guests import PAD

@@ -11,7 +11,7 @@ from airssys.abc import Call, HostInterface
 from airssys.core.errors import GuestTrapped, OutOfMemory, WitError
 from airssys.core.limits import KIB, MIB, Limits
 from airssys.engine.component import Engine
-from airssys.engine.types import Variant
+from airssys.witmodel.types import Variant
 
 from .guests import MEMORY
 from .test_lane_text import ECHO, RANDOM

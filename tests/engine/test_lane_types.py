@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airssys.abc import Call, HostInterface
 from airssys.engine.component import Component, Engine
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Enum,
     Flags,
     List,

@@ -13,7 +13,7 @@ from airssys.engine import _ffi
 from airssys.engine.component import Engine
 from airssys.engine.lane import Plan, plan, rewritten, skeleton
 from airssys.engine.read import TypeReader
-from airssys.engine.types import Record
+from airssys.witmodel.types import Record
 
 from .guests import MEMORY
 from .test_lane_text import ECHO, RANDOM

@@ -21,7 +21,7 @@ from airssys.core.errors import (
 from airssys.core.grants.grants import Custom, Grants
 from airssys.core.limits import Limits
 from airssys.engine.resource import Handle
-from airssys.engine.types import Own, ResourceType
+from airssys.witmodel.types import Own, ResourceType
 
 pytestmark = pytest.mark.guest
 

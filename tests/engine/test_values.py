@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airssys.abc import HostInterface
 from airssys.core.errors import InstanceClosed, ValueMismatch, WitError
 from airssys.engine.component import Component, Engine
-from airssys.engine.types import Err, Ok, Record, Some, Variant
+from airssys.witmodel.types import Err, Ok, Record, Some, Variant
 
 from . import guests
 from .guests import PAD

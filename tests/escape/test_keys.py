@@ -14,11 +14,11 @@ from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, StorageGrants
 from airssys.core.keys import PER_KEY
 from airssys.core.limits import KIB, MIB, Quota
-from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.storage import STORAGE, storage
 from airssys.storage import MemoryStorage
 from airssys.testing import Recorder
+from airssys.witmodel.types import Variant
 
 from ..relay import Relay, relay
 

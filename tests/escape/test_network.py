@@ -13,8 +13,8 @@ from airssys.core.errors import WitError
 from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
 from airssys.core.limits import Quota
-from airssys.engine.types import Variant
 from airssys.host.network import Answer
+from airssys.witmodel.types import Variant
 
 from ..host.network.guest import (
     LOOPBACK,

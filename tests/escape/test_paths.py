@@ -14,9 +14,9 @@ from attrs import field, frozen
 
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
-from airssys.engine.types import Variant
 from airssys.host.filesystem.linux import openat2_works
 from airssys.host.filesystem.pin import Pin, pin_at_once, pin_by_walk
+from airssys.witmodel.types import Variant
 
 from ..host.filesystem.guest import (
     everything,

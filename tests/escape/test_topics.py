@@ -11,11 +11,11 @@ import pytest
 from airssys.abc import Standing
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, MessagingGrants
-from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.messaging import MESSAGING, messaging
 from airssys.registry import Registry
 from airssys.testing import Recorder
+from airssys.witmodel.types import Variant
 
 from ..relay import Relay, relay
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from attrs import define
 from hypothesis import strategies as st
 
-from airssys.engine.types import Err, Ok, Record, Some, Variant
+from airssys.witmodel.types import Err, Ok, Record, Some, Variant
 
 __all__ = ("Own", "disguised", "raisers")
 

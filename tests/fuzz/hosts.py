@@ -24,7 +24,7 @@ from airssys.core.errors import (
 )
 from airssys.core.limits import Limits
 from airssys.engine.component import Component
-from airssys.engine.types import Ok, Result, Scalar, Tuple
+from airssys.witmodel.types import Ok, Result, Scalar, Tuple
 
 from ..engine.guests import PAD, through_host
 from .hostile import Own, OwnBase, disguised, raisers

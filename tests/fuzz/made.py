@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import Factory, define
 from hypothesis import strategies as st
 
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Enum,
     Flags,
     List,

@@ -10,7 +10,7 @@ from airssys.core.errors import AirssysError, InvalidComponent
 from airssys.core.limits import KIB, MIB, Limits
 from airssys.engine.component import Component
 from airssys.engine.resource import Handle
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Borrow,
     Enum,
     Extern,

@@ -18,7 +18,7 @@ from airssys.abc import Call, HostInterface
 from airssys.core.errors import ValueMismatch
 from airssys.engine.component import Component, Engine
 from airssys.engine.instance import Instance
-from airssys.engine.types import Tuple, WitType
+from airssys.witmodel.types import Tuple, WitType
 
 from .hostile import RAISED, disguised, raisers
 from .journal import Journal

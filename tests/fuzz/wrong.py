@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from hypothesis import strategies as st
 
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Enum,
     Err,
     Flags,

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airssys.abc import HostFunction, HostInterface, HostResource, Standing
-from airssys.bindgen.parse import parse_world
 from airssys.core.budget import Budget
 from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.grants.grants import (
@@ -25,7 +24,13 @@ from airssys.core.grants.grants import (
     StorageGrants,
 )
 from airssys.core.limits import Quota
-from airssys.engine.types import (
+from airssys.gate import Gate
+from airssys.host.network import FixedResolver
+from airssys.interfaces import Facilities, open_interfaces
+from airssys.registry import Registry
+from airssys.testing import Recorder
+from airssys.witmodel.parse import parse_world
+from airssys.witmodel.types import (
     Borrow,
     FuncType,
     InstanceType,
@@ -37,11 +42,6 @@ from airssys.engine.types import (
     Variant,
     WitType,
 )
-from airssys.gate import Gate
-from airssys.host.network import FixedResolver
-from airssys.interfaces import Facilities, open_interfaces
-from airssys.registry import Registry
-from airssys.testing import Recorder
 
 from ..engine.made import values
 from ..fuzz.made import SCALARS

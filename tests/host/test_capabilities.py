@@ -16,11 +16,11 @@ from airssys.core.grants.grants import (
     ProcessGrants,
     StorageGrants,
 )
-from airssys.engine.types import Record, Variant
 from airssys.gate import Gate
 from airssys.host.capabilities import CAPABILITIES, capabilities
-from airssys.signatures import SIGNATURES
 from airssys.testing import Recorder
+from airssys.witmodel.signatures import SIGNATURES
+from airssys.witmodel.types import Record, Variant
 
 from ..operations import operation
 from ..relay import Relay, relay

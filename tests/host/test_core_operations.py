@@ -13,12 +13,13 @@ from airssys.abc import Standing
 from airssys.core.errors import WitError
 from airssys.core.event import Logged
 from airssys.core.grants.grants import Grants, MessagingGrants
-from airssys.engine.types import Err, Ok, Variant
 from airssys.gate import Gate
 from airssys.host.host_services import HOST_SERVICES, host_services
-from airssys.host.messaging import MESSAGING, component_id, messaging
+from airssys.host.messaging import MESSAGING, messaging
 from airssys.registry import Registry
 from airssys.testing import Recorder
+from airssys.witmodel.records import component_id
+from airssys.witmodel.types import Err, Ok, Variant
 
 from ..operations import operation
 from ..relay import Relay, relay

@@ -10,12 +10,12 @@ from airssys.abc import Call, Standing
 from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.event import Logged
 from airssys.core.grants.grants import Grants, MessagingGrants
-from airssys.engine.types import Record, Variant
 from airssys.gate import Gate
 from airssys.host.host_services import HOST_SERVICES, host_services
-from airssys.host.messaging import component_id
 from airssys.registry import Registry
 from airssys.testing import Recorder, virtual_time
+from airssys.witmodel.records import component_id
+from airssys.witmodel.types import Record, Variant
 
 NOW = 1_700_000_000_123_456_789
 

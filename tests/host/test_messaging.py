@@ -15,18 +15,17 @@ from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.core.limits import Quota
 from airssys.core.message import MOST_PATTERNS, Overflow
-from airssys.engine.types import Err, Ok, Record, Variant
 from airssys.gate import Gate
 from airssys.host.messaging import (
     MESSAGING,
     MOST_TARGETS,
-    actor_id,
-    component_id,
     messaging,
 )
 from airssys.post_office import PostOffice
 from airssys.registry import Registry
 from airssys.testing import Recorder, virtual_time
+from airssys.witmodel.records import actor_id, component_id
+from airssys.witmodel.types import Err, Ok, Record, Variant
 
 ALL = Grants(
     messaging=MessagingGrants(

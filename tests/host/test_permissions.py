@@ -15,12 +15,12 @@ from airssys.core.grants.grants import (
     NetworkGrants,
     StorageGrants,
 )
-from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.filesystem import FILESYSTEM, METADATA, Disk, filesystem
 from airssys.host.permissions import PERMISSIONS, permissions
-from airssys.signatures import SIGNATURES
 from airssys.testing import Recorder
+from airssys.witmodel.signatures import SIGNATURES
+from airssys.witmodel.types import Variant
 
 from ..operations import operation
 from ..relay import Relay, relay

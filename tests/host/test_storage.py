@@ -14,12 +14,12 @@ from airssys.core.errors import StorageError, WitError
 from airssys.core.grants.grants import Grants, StorageGrants
 from airssys.core.keys import LONGEST_KEY, PER_KEY, cost
 from airssys.core.limits import Quota, SharedQuota
-from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.storage import MOST_LISTED, STORAGE, storage
-from airssys.signatures import SIGNATURES
 from airssys.storage import MemoryStorage
 from airssys.testing import Recorder
+from airssys.witmodel.signatures import SIGNATURES
+from airssys.witmodel.types import Variant
 
 from ..operations import operation
 from ..relay import Relay, relay

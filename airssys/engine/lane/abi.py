@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from ..types import (
+from ...witmodel.types import (
     Enum,
     Flags,
     FuncType,

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import Factory, define
 
-from ..types import FuncType, List, Map, Scalar, Tuple, WitType
+from ...witmodel.types import FuncType, List, Map, Scalar, Tuple, WitType
 from .abi import (
     BYTES,
     cases,

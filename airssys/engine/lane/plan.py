@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import evolve, field, frozen
 
-from ..types import Extern, FuncType, InstanceType, ResourceType
+from ...witmodel.types import Extern, FuncType, InstanceType, ResourceType
 from .abi import BYTES, parts, values
 
 __all__ = ("Plan", "plan")

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from attrs import Factory, define, evolve, frozen
 
-from ..types import (
+from ...witmodel.types import (
     Enum,
     Flags,
     FuncType,

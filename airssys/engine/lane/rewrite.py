@@ -17,7 +17,7 @@ from typing import Final
 import wasmtime
 from attrs import Factory, define, evolve, frozen
 
-from ..types import FuncType
+from ...witmodel.types import FuncType
 from .binary import COMPONENT, HEAD, NESTED, leb, sections
 from .forward import Forwarders, area, is_indirect
 from .machine import machine

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from attrs import Factory, define, field, frozen
 
-from ..types import FuncType, Opaque, Scalar, WitType
+from ...witmodel.types import FuncType, Opaque, Scalar, WitType
 
 __all__ = (
     "COMPONENT",

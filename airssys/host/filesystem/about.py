@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
+from ...witmodel.records import SECOND, timestamp
 from .access import Access
 from .errors import failure
 from .linux import created
@@ -34,7 +35,6 @@ __all__ = (
 NINE: Final = 0o777
 """The permission bits that a guest may set."""
 _OPENED: Final = Path("/proc/self/fd")
-_SECOND: Final = 10**9
 
 
 class Timestamp(Protocol):
@@ -61,16 +61,16 @@ def about(access: Access, path: str) -> dict[str, object]:
         "file_type": kind_of(found.st_mode),
         "size": found.st_size,
         "permissions": {"mode": stat.S_IMODE(found.st_mode)},
-        "accessed_time": _timestamp(found.st_atime_ns),
-        "modified_time": _timestamp(found.st_mtime_ns),
-        "created_time": None if born is None else _timestamp(born),
+        "accessed_time": timestamp(found.st_atime_ns),
+        "modified_time": timestamp(found.st_mtime_ns),
+        "created_time": None if born is None else timestamp(born),
     }
 
 
 def born_at(found: object) -> int | None:
     """Return when a file came to be, where `os.stat` tells: macOS and the BSDs."""
     seconds = getattr(found, "st_birthtime", None)
-    return None if seconds is None else int(seconds * _SECOND)
+    return None if seconds is None else int(seconds * SECOND)
 
 
 def is_there(access: Access, path: str) -> bool:
@@ -124,20 +124,14 @@ def permissions_of(mode: int) -> int:
     return mode
 
 
-def _timestamp(moment: int) -> dict[str, int]:
-    # WIT's timestamps begin with 1970.
-    seconds, rest = divmod(max(moment, 0), _SECOND)
-    return {"seconds": seconds, "nanoseconds": rest}
-
-
 def nanoseconds(moment: Timestamp) -> int:
     """Return a moment in nanoseconds.
 
     Raises:
         WitError: The system has no such moment.
     """
-    total = moment.seconds * _SECOND + moment.nanoseconds
-    if moment.nanoseconds >= _SECOND or total >= 2**63:
+    total = moment.seconds * SECOND + moment.nanoseconds
+    if moment.nanoseconds >= SECOND or total >= 2**63:
         raise failure(
             "invalid-argument",
             f"{moment.seconds} s and {moment.nanoseconds} ns are out of range",

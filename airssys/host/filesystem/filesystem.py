@@ -14,7 +14,7 @@ from ...abc import Call, HostInterface
 from ...core.errors import QuotaExceeded, WitError
 from ...core.grants.grants import Filesystem
 from ...gate import Gate
-from ...signatures import SIGNATURES
+from ...witmodel.signatures import SIGNATURES
 from ..guard import Free, Inside, hold, offer
 from .about import NINE, about, is_there, permissions_of, touchable
 from .access import Access, Action, Disk

@@ -14,7 +14,7 @@ from ...core.errors import WitError
 from ...core.grants.grants import Filesystem
 from ...core.grants.pattern import Pattern
 from ...core.grants.spelling import Kind
-from ...signatures import SIGNATURES
+from ...witmodel.signatures import SIGNATURES
 from ..guard import Inside, offer
 from .about import about, identity, is_there, nanoseconds, seen, touchable
 from .access import Access, Disk

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ...core.grants.addresses import Address
 from ...core.grants.grants import Network
-from ...engine.types import Variant
+from ...witmodel.types import Variant
 
 __all__ = (
     "Family",

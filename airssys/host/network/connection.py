@@ -14,8 +14,8 @@ from attrs import evolve
 from ...abc import Call, HostInterface
 from ...core.errors import WitError
 from ...core.grants.grants import Network
-from ...engine.types import Variant
-from ...signatures import SIGNATURES
+from ...witmodel.signatures import SIGNATURES
+from ...witmodel.types import Variant
 from ..guard import Free, Inside, Requires, hold, offer
 from .addresses import (
     address_of,

@@ -8,7 +8,7 @@ import anyio
 
 from ...abc import Call
 from ...core.errors import WitError
-from ...engine.types import Variant
+from ...witmodel.types import Variant
 from .addresses import Target
 from .errors import PASSING, denied, failure, told
 from .permits import Permits

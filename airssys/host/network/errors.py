@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias
 
 from ...core.errors import WitError
-from ...engine.types import Variant
+from ...witmodel.types import Variant
 
 __all__ = ("PASSING", "Case", "denied", "failure", "told")
 

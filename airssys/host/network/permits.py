@@ -12,8 +12,8 @@ from ...abc import Call
 from ...core.errors import WitError
 from ...core.grants.addresses import is_special
 from ...core.grants.grants import Capability, Denial, Network
-from ...engine.types import Variant
 from ...gate import SHOWN, Gate
+from ...witmodel.types import Variant
 from .addresses import Family, Named, Peer, Target, normal_name, target_of
 from .errors import denied, failure
 from .owned import OwnedSocket, Way

@@ -11,8 +11,8 @@ from attrs import asdict
 
 from ...abc import Call, HostInterface
 from ...core.errors import WitError
-from ...engine.types import Variant
-from ...signatures import SIGNATURES
+from ...witmodel.signatures import SIGNATURES
+from ...witmodel.types import Variant
 from ..guard import Free, Inside, hold, offer
 from .addresses import Family, Peer, peer_of, peer_value
 from .errors import failure, told

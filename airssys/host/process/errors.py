@@ -7,7 +7,7 @@ import os
 from typing import Final
 
 from ...core.errors import WitError
-from ...engine.types import Variant
+from ...witmodel.types import Variant
 
 __all__ = ("denied", "ended", "failure", "not_started")
 

@@ -13,7 +13,7 @@ import anyio
 from attrs import evolve, frozen
 
 from ...abc import Call, HostInterface
-from ...signatures import SIGNATURES
+from ...witmodel.signatures import SIGNATURES
 from ..guard import Inside, Requires, hold, offer
 from .child import Child, now
 from .errors import denied, failure

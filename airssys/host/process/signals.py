@@ -14,7 +14,7 @@ import anyio
 from ...abc import Call, HostInterface
 from ...core.errors import WitError
 from ...core.grants.grants import Process
-from ...signatures import SIGNATURES
+from ...witmodel.signatures import SIGNATURES
 from ..guard import Free, Inside, Requires, hold, offer
 from .child import Child, Watch
 from .errors import denied, failure

@@ -18,11 +18,11 @@ from airssys.abc import HostInterface, Standing
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import FilesystemGrants, Grants
-from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.filesystem import FileLimits, filesystem
 from airssys.host.filesystem.pin import Pin
 from airssys.testing import Recorder
+from airssys.witmodel.types import Variant
 
 from ...relay import Relay, relay
 

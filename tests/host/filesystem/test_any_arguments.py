@@ -14,12 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airssys.abc import HostFunction
-from airssys.bindgen.parse import parse_world
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.limits import Quota
-from airssys.engine.types import (
+from airssys.gate import Gate
+from airssys.host.filesystem import FileLimits, filesystem
+from airssys.host.filesystem.open_file import OpenFile
+from airssys.witmodel.parse import parse_world
+from airssys.witmodel.types import (
     Borrow,
     FuncType,
     InstanceType,
@@ -28,9 +31,6 @@ from airssys.engine.types import (
     Scalar,
     WitType,
 )
-from airssys.gate import Gate
-from airssys.host.filesystem import FileLimits, filesystem
-from airssys.host.filesystem.open_file import OpenFile
 
 from ...engine.made import values
 from ...fuzz.made import SCALARS

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from airssys.engine.types import Variant
 from airssys.host.filesystem.errors import from_os
+from airssys.witmodel.types import Variant
 
 
 @pytest.mark.parametrize(

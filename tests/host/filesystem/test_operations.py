@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 
 from airssys.core.grants.grants import Grants
-from airssys.engine.types import Record
 from airssys.host.filesystem.pin import best_pin
+from airssys.witmodel.types import Record
 
 from ...operations import operation as shows
 from .guest import (

@@ -12,12 +12,12 @@ import pytest
 from airssys.abc import Call
 from airssys.core.errors import WitError
 from airssys.core.event import Granted
-from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.filesystem import FileLimits
 from airssys.host.filesystem.access import Access, Disk
 from airssys.host.filesystem.pin import best_pin
 from airssys.host.filesystem.tree import branch, clear
+from airssys.witmodel.types import Variant
 
 from .guest import (
     descriptors,

@@ -8,8 +8,8 @@ import anyio.to_thread
 import pytest
 
 from airssys.core.errors import WitError
-from airssys.engine.types import Variant
 from airssys.host.filesystem.workers import Workers, _Outcome
+from airssys.witmodel.types import Variant
 
 from .guest import until
 

@@ -17,12 +17,12 @@ from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, NetworkGrants
 from airssys.core.limits import Quota
-from airssys.engine.types import Record, Variant
 from airssys.gate import Gate
 from airssys.host.network import FixedResolver, Resolver, Tls, network
 from airssys.host.network.tcp import TcpSocket
 from airssys.host.network.udp import UdpSocket
 from airssys.testing import Recorder
+from airssys.witmodel.types import Record, Variant
 
 from ...relay import Relay, relay
 

@@ -9,7 +9,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import pytest
 
 from airssys.core.errors import WitError
-from airssys.engine.types import Record, Variant
 from airssys.host.network.addresses import (
     Named,
     Peer,
@@ -22,6 +21,7 @@ from airssys.host.network.addresses import (
     target_of,
 )
 from airssys.host.network.errors import told
+from airssys.witmodel.types import Record, Variant
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from airssys.abc import Call
 from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
 from airssys.core.grants.grants import Grants, Network
-from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.network import Answer, FixedResolver, SystemResolver
 from airssys.host.network.addresses import Named, Peer
@@ -24,6 +23,7 @@ from airssys.host.network.owned import Way, opened
 from airssys.host.network.permits import Permits
 from airssys.host.network.tcp import TcpSocket
 from airssys.testing import Recorder
+from airssys.witmodel.types import Variant
 
 from ...operations import operation
 from .guest import (

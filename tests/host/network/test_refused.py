@@ -7,7 +7,7 @@ import pytest
 from airssys.core.errors import WitError
 from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
-from airssys.engine.types import Variant
+from airssys.witmodel.types import Variant
 
 from ...operations import operation
 from .guest import (

@@ -5,7 +5,7 @@ import socket
 import anyio
 import pytest
 
-from airssys.engine.types import Variant
+from airssys.witmodel.types import Variant
 
 from ...operations import operation
 from .guest import (

@@ -22,7 +22,6 @@ from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.event import Denied
 from airssys.core.grants.grants import FilesystemGrants, Grants, ProcessGrants
-from airssys.engine.types import Variant
 from airssys.gate import Gate
 from airssys.host.process import Settings, open_processes
 from airssys.host.process.child import Child
@@ -32,6 +31,7 @@ from airssys.host.process.lifecycle import lifecycle
 from airssys.host.process.proc import descendants, stat
 from airssys.host.process.signals import signals
 from airssys.testing import Recorder
+from airssys.witmodel.types import Variant
 from tests.relay import Relay, relay
 
 __all__ = (

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from airssys.core.grants.grants import FilesystemGrants, Grants
 from airssys.host.process.proc import descendants, stat
-from airssys.signatures import SIGNATURES
+from airssys.witmodel.signatures import SIGNATURES
 from tests.operations import operation
 
 from .guest import (

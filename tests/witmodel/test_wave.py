@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airssys.core.errors import WaveError
-from airssys.engine.types import (
+from airssys.witmodel.types import (
     Borrow,
     Enum,
     Err,
@@ -30,7 +30,7 @@ from airssys.engine.types import (
     VariantType,
     WitType,
 )
-from airssys.engine.wave import parse_wave, render_wave
+from airssys.witmodel.wave import parse_wave, render_wave
 
 U8, U32, S8, F32, F64 = map(Scalar, ("u8", "u32", "s8", "f32", "f64"))
 BOOL, CHAR, STRING = map(Scalar, ("bool", "char", "string"))

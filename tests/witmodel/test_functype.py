@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airssys.core.functype import compared, nameless
+from airssys.witmodel.functype import compared, nameless
 
 
 @pytest.mark.parametrize(

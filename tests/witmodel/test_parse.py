@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import asdict
 
-from airssys.bindgen.parse import World, parse_world
-from airssys.engine.types import InstanceType, ResourceType
-from airssys.engine.wit import render_wit
+from airssys.witmodel.parse import World, parse_world
+from airssys.witmodel.text import render_wit
+from airssys.witmodel.types import InstanceType, ResourceType
 
-from .golden import (
+from ..bindgen.golden import (
     buckets,
     clashes,
     core,

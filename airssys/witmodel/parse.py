@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
 
-from ..engine.types import (
+from .types import (
     Borrow,
     Enum,
     Extern,

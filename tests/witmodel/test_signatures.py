@@ -12,12 +12,12 @@ import pytest
 
 from airssys.artifact import LIFECYCLE
 from airssys.core.errors import UnknownImport
-from airssys.core.functype import compared
 from airssys.engine.component import Component, Engine
 from airssys.gate import Gate
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import MESSAGING, messaging
-from airssys.signatures import RESOURCES, SIGNATURES
+from airssys.witmodel.functype import compared
+from airssys.witmodel.signatures import RESOURCES, SIGNATURES
 
 from ..offers import offered as all_offered
 from ..signatures import (
@@ -108,7 +108,9 @@ def test_a_guest_may_have_a_world_of_several_extensions(tmp_path: Path) -> None:
 
 def test_every_package_has_its_types_here() -> None:
     for package in packages():
-        module = importlib.import_module(f"airssys.signatures.{package.module.stem}")
+        module = importlib.import_module(
+            f"airssys.witmodel.signatures.{package.module.stem}"
+        )
         assert module.SIGNATURES
         for interface, functions in module.SIGNATURES.items():
             assert SIGNATURES[interface] == functions

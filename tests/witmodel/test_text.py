@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from airssys.engine.types import (
+from airssys.witmodel.text import render_wit
+from airssys.witmodel.types import (
     Borrow,
     Enum,
     Extern,
@@ -19,7 +20,6 @@ from airssys.engine.types import (
     TypeDef,
     VariantType,
 )
-from airssys.engine.wit import render_wit
 
 U8, STRING = Scalar("u8"), Scalar("string")
 POINT = RecordType((("x", U8), ("y", U8)))
