@@ -17,7 +17,7 @@ from ..witmodel.types import Extern
 from . import _ffi
 from .cache import Cache
 from .lane import Plan, may_need_lane, plan, rewritten, skeleton
-from .read import TypeReader
+from .values.read import TypeReader
 
 __all__ = ("FORM", "MAGIC", "Compiled", "Compiler")
 

@@ -36,9 +36,9 @@ from .ceiling import Ceiling
 from .compile import FORM, MAGIC, Compiled, Compiler
 from .fiber import Pace, Slicing, Threads
 from .instance import Instance
-from .layout import Unsupported
 from .link import Link, link
 from .signature import ExportSignature, ImportSignature
+from .values.layout import Unsupported
 
 __all__ = ("Component", "Engine")
 

@@ -24,9 +24,9 @@ from ..witmodel.types import (
     shortened,
 )
 from . import _ffi
-from .layout import Unsupported
 from .resource import Hosted
 from .signature import ImportSignature
+from .values.layout import Unsupported
 
 __all__ = ("Link", "Linked", "agreement", "link")
 

@@ -17,8 +17,8 @@ from ..bodies import dashed
 from ..core.errors import InstanceClosed
 from ..witmodel.types import Borrow, Own, ResourceType
 from . import _ffi
-from .kept import Kept
-from .layout import Mismatch
+from .values.kept import Kept
+from .values.layout import Mismatch
 
 if TYPE_CHECKING:
     from .link import Link

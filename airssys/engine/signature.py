@@ -12,12 +12,12 @@ from ..core.errors import ValueMismatch, WitError
 from ..witmodel.types import Err, FuncType, Ok, Result, Scalar, Shapes, WitType
 from . import _ffi
 from ._ffi import VAL
-from .inline import UNUSUAL, inline
-from .kept import Kept, Lowering
-from .layout import NUMBERS, Fixed, Mismatch, numbers, pin
-from .lift import Handles, Lift, lifting
-from .lower import lowering
 from .resource import Resources
+from .values.inline import UNUSUAL, inline
+from .values.kept import Kept, Lowering
+from .values.layout import NUMBERS, Fixed, Mismatch, numbers, pin
+from .values.lift import Handles, Lift, lifting
+from .values.lower import lowering
 
 __all__ = ("ExportSignature", "Frame", "ImportSignature")
 

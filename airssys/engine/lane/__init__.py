@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from .binary import may_need_lane, skeleton
 from .machine import LANE_OUT_OF_MEMORY, NAME
-from .octets import decode_octets, encode_octets
 from .plan import Plan, plan
 from .rewrite import Rewritten, rewritten
 from .scope import Unreadable
@@ -23,8 +22,6 @@ __all__ = (
     "Plan",
     "Rewritten",
     "Unreadable",
-    "decode_octets",
-    "encode_octets",
     "may_need_lane",
     "plan",
     "rewritten",

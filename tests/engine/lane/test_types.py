@@ -27,7 +27,7 @@ from airssys.witmodel.types import (
     WitType,
 )
 
-from .made import Texts, relay, values
+from ..made import Texts, relay, values
 
 pytestmark = pytest.mark.guest
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airssys.engine.component import Engine
 from airssys.engine.lane import skeleton
 
-from .guests import ADD, MEMORY, asks_host, echo
+from ..guests import ADD, MEMORY, asks_host, echo
 
 NESTED = f"(component (component $c {ADD[10:]} (instance (instantiate $c)))"
 DATA = f'(component {MEMORY} (core module (memory 1) (data (i32.const 0) "abc")))'

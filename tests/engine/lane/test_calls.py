@@ -13,8 +13,8 @@ from airssys.core.limits import KIB, MIB, Limits
 from airssys.engine.component import Engine
 from airssys.witmodel.types import Variant
 
-from .guests import MEMORY
-from .test_lane_text import ECHO, RANDOM
+from ..guests import MEMORY
+from .test_text import ECHO, RANDOM
 
 pytestmark = pytest.mark.guest
 

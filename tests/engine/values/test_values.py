@@ -16,8 +16,8 @@ from airssys.core.errors import InstanceClosed, ValueMismatch, WitError
 from airssys.engine.component import Component, Engine
 from airssys.witmodel.types import Err, Ok, Record, Some, Variant
 
-from . import guests
-from .guests import PAD
+from .. import guests
+from ..guests import PAD
 
 pytestmark = pytest.mark.guest
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.engine.lane import decode_octets, encode_octets
+from airssys.engine.values.octets import decode_octets, encode_octets
 
 
 @given(st.binary().filter(bytes.isascii).filter(lambda x: x[:1] < b"\x7e"))

@@ -12,11 +12,11 @@ from airssys.abc import Call, HostInterface
 from airssys.engine import _ffi
 from airssys.engine.component import Engine
 from airssys.engine.lane import Plan, plan, rewritten, skeleton
-from airssys.engine.read import TypeReader
+from airssys.engine.values.read import TypeReader
 from airssys.witmodel.types import Record
 
-from .guests import MEMORY
-from .test_lane_text import ECHO, RANDOM
+from ..guests import MEMORY
+from .test_text import ECHO, RANDOM
 
 pytestmark = pytest.mark.guest
 

@@ -15,9 +15,9 @@ from typing import Final
 
 from attrs import frozen
 
-from ..core.errors import ValueMismatch
-from ..witmodel.types import Scalar, WitType
-from ._ffi import address_of_bytes
+from ...core.errors import ValueMismatch
+from ...witmodel.types import Scalar, WitType
+from .._ffi import address_of_bytes
 
 __all__ = (
     "ENTRY",

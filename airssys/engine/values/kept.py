@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from attrs import frozen
 
-from ..witmodel.types import Borrow, Own
+from ...witmodel.types import Borrow, Own
 from .layout import KINDS, write_head
 
 __all__ = ("Handles", "Kept", "Lowering", "Write")

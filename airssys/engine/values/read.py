@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
-from ..witmodel.types import (
+from ...witmodel.types import (
     Borrow,
     Enum,
     Extern,
@@ -36,7 +36,7 @@ from ..witmodel.types import (
     VariantType,
     WitType,
 )
-from . import _ffi
+from .. import _ffi
 
 __all__ = ("TypeReader",)
 

@@ -13,7 +13,7 @@ from operator import attrgetter
 from struct import Struct
 from typing import Any, Final
 
-from ..witmodel.types import (
+from ...witmodel.types import (
     Borrow,
     Enum,
     Err,
@@ -36,7 +36,7 @@ from ..witmodel.types import (
     attribute,
     snake,
 )
-from ._ffi import VAL
+from .._ffi import VAL
 from .atoms import (
     lower_bool,
     lower_bytes,

@@ -7,8 +7,8 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..witmodel.types import Map, Scalar, WitType
-from ._ffi import VAL
+from ...witmodel.types import Map, Scalar, WitType
+from .._ffi import VAL
 from .kept import Kept, Lowering
 from .layout import KINDS, NUMBERS, PAIR, Mismatch, numbers, pin, write_head
 

@@ -16,7 +16,7 @@ from operator import attrgetter
 from struct import Struct
 from typing import Any, Final
 
-from ..witmodel.types import (
+from ...witmodel.types import (
     Enum,
     List,
     Option,
@@ -28,8 +28,7 @@ from ..witmodel.types import (
     attribute,
     snake,
 )
-from ._ffi import VAL, address_of_bytes
-from .lane.octets import encode_octets
+from .._ffi import VAL, address_of_bytes
 from .layout import (
     ENTRY,
     KINDS,
@@ -41,6 +40,7 @@ from .layout import (
     write_head,
 )
 from .lower import lowering
+from .octets import encode_octets
 
 __all__ = ("UNUSUAL", "Inlined", "inline")
 

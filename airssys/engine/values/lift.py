@@ -13,7 +13,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final, Protocol, TypeAlias
 
-from ..witmodel.types import (
+from ...witmodel.types import (
     Borrow,
     Enum,
     Err,
@@ -36,9 +36,9 @@ from ..witmodel.types import (
     WitType,
     snake,
 )
-from ._ffi import VAL
-from .lane.octets import decode_octets
+from .._ffi import VAL
 from .layout import ENTRY, NAME, NUMBERS, PAIR, Unsupported, numbers
+from .octets import decode_octets
 
 __all__ = ("Handles", "Lift", "lifting")
 

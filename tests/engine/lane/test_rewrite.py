@@ -17,8 +17,8 @@ from airssys.core.limits import Limits
 from airssys.engine.component import Engine
 from airssys.engine.lane import Unreadable, rewritten
 
-from .guests import MEMORY
-from .test_lane_text import ECHO, RANDOM
+from ..guests import MEMORY
+from .test_text import ECHO, RANDOM
 
 pytestmark = pytest.mark.guest
 

@@ -9,9 +9,10 @@ import wasmtime
 from wasmtime import component as wt
 
 from airssys.engine.component import Engine
-from airssys.engine.lane import decode_octets, encode_octets, rewritten
+from airssys.engine.lane import rewritten
+from airssys.engine.values.octets import decode_octets, encode_octets
 
-from .guests import MEMORY
+from ..guests import MEMORY
 
 pytestmark = pytest.mark.guest
 

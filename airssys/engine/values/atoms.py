@@ -8,11 +8,11 @@ from collections.abc import Set as AbstractSet
 from struct import Struct
 from typing import Any, Final, TypeVar
 
-from ..witmodel.types import Borrow, Enum, Flags, Own, Scalar, Shapes
-from ._ffi import VAL, address_of_bytes
+from ...witmodel.types import Borrow, Enum, Flags, Own, Scalar, Shapes
+from .._ffi import VAL, address_of_bytes
 from .kept import Kept, Lowering
-from .lane.octets import encode_octets
 from .layout import KINDS, NUMBERS, Mismatch, numbers, pin, static_names, write_head
+from .octets import encode_octets
 
 __all__ = (
     "lower_bool",
