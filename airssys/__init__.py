@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .engine.component import Component, Engine
     from .engine.instance import Instance
     from .reference import ActorRef
-    from .supervisor import open_supervisor, supervise
+    from .supervision.supervisor import open_supervisor, supervise
     from .system import open_system
     from .witmodel.types import Err, Ok, Record, Some, Variant
 
@@ -95,9 +95,9 @@ _HOMES = {
     "Usage": ".core.limits",
     "Variant": ".witmodel.types",
     "WitError": ".core.errors",
-    "open_supervisor": ".supervisor",
+    "open_supervisor": ".supervision.supervisor",
     "open_system": ".system",
-    "supervise": ".supervisor",
+    "supervise": ".supervision.supervisor",
 }
 
 

@@ -19,7 +19,6 @@ from .bodies import (
     undroppable,
 )
 from .core.budget import Budget
-from .core.event import Event
 from .core.grants.grants import NO_GRANTS, Capability, Grants
 from .witmodel.functype import nameless
 
@@ -29,11 +28,8 @@ __all__ = (
     "HostFunction",
     "HostInterface",
     "HostResource",
-    "Instrument",
     "Needs",
     "Standing",
-    "Storage",
-    "Stored",
 )
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -41,75 +37,6 @@ _C = TypeVar("_C", bound=type)
 
 Needs: TypeAlias = Callable[..., Capability | None]
 """What a host function needs, worked out from its arguments; None: nothing."""
-
-
-class Instrument(Protocol):
-    """**Protocol:** someone who is told every event.
-
-    Called on the event loop's thread, at once; it must not block or raise.
-    """
-
-    def event(self, event: Event) -> None: ...
-
-
-@frozen
-class Stored:
-    """How much a namespace of a `Storage` holds."""
-
-    bytes: int
-    """Of keys and values, as `airssys.core.keys.cost` counts them."""
-    keys: int
-
-
-class Storage(Protocol):
-    """**Protocol:** keys and values that outlive who wrote them.
-
-    Each namespace is apart from all others. Keys are in the form that
-    `airssys.core.keys.check_key` wants. What cannot be done raises `StorageError`, and
-    then nothing has changed.
-    """
-
-    async def get(self, namespace: str, key: str) -> bytes | None:
-        """Return a value; None where there is none."""
-        ...
-
-    async def set(self, namespace: str, key: str, value: bytes) -> None:
-        """Write a value, in place of the one that is there."""
-        ...
-
-    async def delete(self, namespace: str, key: str) -> bool:
-        """Remove a value, and tell whether there was one."""
-        ...
-
-    async def exists(self, namespace: str, key: str) -> bool:
-        """Tell whether there is a value."""
-        ...
-
-    async def keys(
-        self, namespace: str, prefix: str = "", *, after: str = "", most: int = 1000
-    ) -> list[str]:
-        """Return keys in order, a page at a time.
-
-        Args:
-            namespace: Whose.
-            prefix: What they begin with.
-            after: The last key of the page before.
-            most: The keys of a page; fewer, or none, are the last.
-        """
-        ...
-
-    async def usage(self, namespace: str) -> Stored:
-        """Tell how much there is in a namespace."""
-        ...
-
-    async def compare_and_set(
-        self, namespace: str, key: str, expected: bytes | None, value: bytes
-    ) -> bool:
-        """Write a value if what is there is as expected; None: nothing is.
-
-        No other write comes between. False where it is not, and nothing changed.
-        """
-        ...
 
 
 @define(eq=False)

@@ -10,10 +10,10 @@ from typing import Any, Final
 import anyio
 from attrs import define, field
 
-from .abc import Call, HostFunction, Instrument
+from .abc import Call, HostFunction
 from .core.budget import Budget
 from .core.errors import CapabilityDenied, WitError
-from .core.event import Denied, Granted
+from .core.event import Denied, Granted, Instrument
 from .core.grants.grants import Capability, Denial
 
 __all__ = ("SHOWN", "Gate")

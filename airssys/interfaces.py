@@ -8,7 +8,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from .abc import HostInterface, Storage
+from .abc import HostInterface
 from .gate import Gate
 from .host.capabilities import capabilities
 from .host.filesystem import Disk, FileLimits, filesystem
@@ -19,6 +19,7 @@ from .host.permissions import permissions
 from .host.process import Settings, open_processes
 from .host.storage import storage
 from .storage import MemoryStorage
+from .storage.protocol import Storage
 
 __all__ = ("Facilities", "People", "open_interfaces")
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from attrs import define, field
 
-from .abc import Instrument
 from .core.event import (
     CallCut,
     ChildExited,
@@ -20,6 +19,7 @@ from .core.event import (
     Event,
     Granted,
     HealthChecked,
+    Instrument,
     Logged,
     QuotaNeared,
     Revoked,

@@ -13,8 +13,7 @@ from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
-from .abc import Instrument
-from .core.event import DeadLettered, Delivered, Event
+from .core.event import DeadLettered, Delivered, Event, Instrument
 from .core.message import AskGraph, Message
 
 __all__ = ("STRIDE", "Expiring", "PostOffice")

@@ -12,14 +12,13 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict, define, field
 
-from .abc import HostInterface, Instrument
+from .abc import HostInterface
 from .artifact import Artifact, check_actor, load
 from .audit import AuditLog, audit_for
 from .bodies import dashed
-from .child import ChildStatus
 from .config import HostConfig, load_config
 from .core.budget import Budget
-from .core.event import Revoked
+from .core.event import Instrument, Revoked
 from .core.grants.grants import NO_GRANTS, Grants
 from .core.limits import Limits, SharedQuota
 from .core.manifests.tree import Tree
@@ -42,7 +41,8 @@ from .post_office import PostOffice
 from .reference import ActorRef
 from .registry import Registry
 from .specs import ActorSpecs, Plan, Rules, give_up
-from .supervisor import Supervisor, open_supervisor
+from .supervision.child import ChildStatus
+from .supervision.supervisor import Supervisor, open_supervisor
 from .trees import Planter, send_first
 
 __all__ = ("System", "engine_for", "open_system")

@@ -31,7 +31,7 @@ from .core.message import HOST
 from .core.restart import ChildSpec
 from .registry import Registry
 from .specs import ActorSpecs, Plan, Rules, give_up, grace
-from .supervisor import supervise
+from .supervision.supervisor import supervise
 
 __all__ = ("Planter", "find_function", "root_rules", "send_first")
 

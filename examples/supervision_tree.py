@@ -9,7 +9,6 @@ from __future__ import annotations
 import anyio
 import anyio.abc
 
-from airssys.child import ChildStatus
 from airssys.core.event import ChildExited, ChildRestarting, Event
 from airssys.core.restart import (
     AutoShutdown,
@@ -20,7 +19,8 @@ from airssys.core.restart import (
     Restart,
     Strategy,
 )
-from airssys.supervisor import Supervisor, open_supervisor, supervise
+from airssys.supervision.child import ChildStatus
+from airssys.supervision.supervisor import Supervisor, open_supervisor, supervise
 
 ENOUGH = 20
 POISON = 7

@@ -12,12 +12,13 @@ import anyio
 from attrs import evolve
 from cyclopts import Parameter
 
-from ..abc import Instrument, Standing
+from ..abc import Standing
 from ..artifact import load
 from ..audit import audit_for
 from ..config import HostConfig, load_config
 from ..core.budget import Budget
 from ..core.errors import WaveError, WitError
+from ..core.event import Instrument
 from ..core.grants.grants import Grants
 from ..core.limits import Limits, Quota
 from ..core.units import parse_duration, parse_size

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from rich.table import Table
 from rich.text import Text
 
-from ..child import ChildState, ChildStatus
 from ..observe import printable
+from ..supervision.child import ChildState, ChildStatus
 
 __all__ = ("view",)
 

@@ -6,7 +6,7 @@ emitter passes it in; nothing here reads a clock.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from attrs import field, frozen
 
@@ -21,6 +21,7 @@ __all__ = (
     "Event",
     "Granted",
     "HealthChecked",
+    "Instrument",
     "Logged",
     "QuotaNeared",
     "Revoked",
@@ -210,3 +211,12 @@ Event: TypeAlias = (
     | CallCut
     | Logged
 )
+
+
+class Instrument(Protocol):
+    """**Protocol:** someone who is told every event.
+
+    Called on the event loop's thread, at once; it must not block or raise.
+    """
+
+    def event(self, event: Event) -> None: ...

@@ -9,7 +9,6 @@ from typing import Final
 from attrs import fields
 
 from ..abc import Call, HostInterface
-from ..core import keys
 from ..core.errors import WitError
 from ..core.grants.grants import (
     Capability,
@@ -23,6 +22,7 @@ from ..core.grants.grants import (
 )
 from ..core.grants.pattern import AnyPattern, contains
 from ..gate import Gate
+from ..storage import keys
 from ..witmodel.records import SECOND, timestamp
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Variant

@@ -13,9 +13,9 @@ from typing import Any, Final, Protocol
 
 import anyio
 
-from ..abc import Call, HostInterface, Instrument
+from ..abc import Call, HostInterface
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
-from ..core.event import Logged
+from ..core.event import Instrument, Logged
 from ..core.grants.grants import Messaging
 from ..witmodel.records import SECOND, actor_id, component_id, timestamp
 from ..witmodel.signatures import SIGNATURES

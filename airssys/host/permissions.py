@@ -7,10 +7,10 @@ from functools import partial
 from typing import Final, cast
 
 from ..abc import Call, HostInterface
-from ..core import keys
 from ..core.errors import WitError
 from ..core.grants.pattern import overlaps
 from ..gate import Gate
+from ..storage import keys
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Variant
 from .filesystem.access import Access, Action, Disk

@@ -1,4 +1,4 @@
-"""Keep what components store: implementations of `airssys.abc.Storage`."""
+"""Keep what components store: implementations of `airssys.storage.protocol.Storage`."""
 
 from __future__ import annotations
 

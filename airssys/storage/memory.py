@@ -8,10 +8,10 @@ from typing import Final
 import anyio.lowlevel
 from attrs import define, field
 
-from ..abc import Stored
 from ..core.errors import StorageError
-from ..core.keys import cost
 from ..core.limits import MIB
+from .keys import cost
+from .protocol import Stored
 
 __all__ = ("MemoryStorage",)
 

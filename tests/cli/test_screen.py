@@ -6,7 +6,6 @@ import logging
 import pytest
 from rich.console import Console
 
-from airssys.child import ChildState, ChildStatus
 from airssys.cli.live import view
 from airssys.cli.screen import LogBridge, Screen
 from airssys.core.event import (
@@ -20,6 +19,7 @@ from airssys.core.event import (
 )
 from airssys.core.restart import Crashed, Restart, Stopped
 from airssys.observe import printable
+from airssys.supervision.child import ChildState, ChildStatus
 
 LIFECYCLE = "airssys:core/component-lifecycle@1.0.0#handle-message"
 

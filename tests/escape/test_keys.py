@@ -12,11 +12,11 @@ from airssys.abc import Standing
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, StorageGrants
-from airssys.core.keys import PER_KEY
 from airssys.core.limits import KIB, MIB, Quota
 from airssys.gate import Gate
 from airssys.host.storage import STORAGE, storage
 from airssys.storage import MemoryStorage
+from airssys.storage.keys import PER_KEY
 from airssys.testing import Recorder
 from airssys.witmodel.types import Variant
 

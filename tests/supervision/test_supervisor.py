@@ -11,7 +11,6 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
-from airssys.child import ChildState
 from airssys.core.errors import (
     ChildRefused,
     DuplicateChild,
@@ -39,7 +38,8 @@ from airssys.core.restart import (
     Stopped,
     Strategy,
 )
-from airssys.supervisor import Supervisor, open_supervisor, supervise
+from airssys.supervision.child import ChildState
+from airssys.supervision.supervisor import Supervisor, open_supervisor, supervise
 
 MANY = Intensity(1000, 5.0)
 

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import anyio
 from attrs import define, field
 
-from .core.errors import ChildRefused
+from ..core.errors import ChildRefused
 
 __all__ = ("STOPPING", "Caller", "Turns")
 

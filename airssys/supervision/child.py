@@ -13,10 +13,9 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
-from .abc import Instrument
-from .core.errors import ChildRefused, NoSuchChild
-from .core.event import ChildExited, ChildStarted, Event
-from .core.restart import (
+from ..core.errors import ChildRefused, NoSuchChild
+from ..core.event import ChildExited, ChildStarted, Event, Instrument
+from ..core.restart import (
     ChildSpec,
     Crashed,
     Exit,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import anyio
 
-from .core.errors import Unhealthy
-from .core.event import HealthChecked
-from .core.restart import (
+from ..core.errors import Unhealthy
+from ..core.event import HealthChecked
+from ..core.restart import (
     CountFailure,
     Crashed,
     CutOff,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from airssys.core.grants.pattern import Pattern
 from airssys.core.grants.spelling import Kind
-from airssys.core.keys import (
+from airssys.storage.keys import (
     LONGEST_KEY,
     OWN,
     PER_KEY,

@@ -17,11 +17,9 @@ import anyio.abc
 import anyio.lowlevel
 from attrs import define, field
 
-from .abc import Instrument
-from .child import Child, ChildState, ChildStatus, Siblings, Start
-from .core.errors import ChildRefused, DuplicateChild, RestartsExhausted
-from .core.event import ChildRestarting, SupervisorGaveUp
-from .core.restart import (
+from ..core.errors import ChildRefused, DuplicateChild, RestartsExhausted
+from ..core.event import ChildRestarting, Instrument, SupervisorGaveUp
+from ..core.restart import (
     AutoShutdown,
     Backoff,
     ChildSpec,
@@ -36,6 +34,7 @@ from .core.restart import (
     Strategy,
     Supervision,
 )
+from .child import Child, ChildState, ChildStatus, Siblings, Start
 from .turns import STOPPING, Turns
 
 __all__ = ("Supervisor", "open_supervisor", "supervise")

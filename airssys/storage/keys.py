@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .grants.pattern import Pattern
-from .grants.spelling import Kind
+from ..core.grants.pattern import Pattern
+from ..core.grants.spelling import Kind
 
 __all__ = (
     "LONGEST_KEY",

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from airssys.abc import Storage, Stored
 from airssys.core.errors import StorageError
-from airssys.core.keys import cost
 from airssys.storage import MemoryStorage
+from airssys.storage.keys import cost
+from airssys.storage.protocol import Storage, Stored
 
 
 @pytest.fixture(params=[MemoryStorage])

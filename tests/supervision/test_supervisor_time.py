@@ -20,7 +20,7 @@ from airssys.core.restart import (
     Stopped,
     Strategy,
 )
-from airssys.supervisor import open_supervisor, supervise
+from airssys.supervision.supervisor import open_supervisor, supervise
 
 MANY = Intensity(1000, 5.0)
 
