@@ -12,7 +12,6 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .abc import Call, HostInterface
     from .actor import Actor
     from .config import HostConfig
     from .core.errors import AirssysError, RestartsExhausted, WitError
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     )
     from .engine.component import Component, Engine
     from .engine.instance import Instance
+    from .hostcalls.call import Call
+    from .hostcalls.interface import HostInterface
     from .reference import ActorRef
     from .supervision.supervisor import open_supervisor, supervise
     from .system import open_system
@@ -73,7 +74,7 @@ _HOMES = {
     "AirssysError": ".core.errors",
     "AutoShutdown": ".core.restart",
     "Backoff": ".core.restart",
-    "Call": ".abc",
+    "Call": ".hostcalls.interface",
     "ChildSpec": ".core.restart",
     "Component": ".engine.component",
     "Custom": ".core.grants.grants",
@@ -82,7 +83,7 @@ _HOMES = {
     "Grants": ".core.grants.grants",
     "HealthCheck": ".core.restart",
     "HostConfig": ".config",
-    "HostInterface": ".abc",
+    "HostInterface": ".hostcalls.interface",
     "Instance": ".engine.instance",
     "Intensity": ".core.restart",
     "Limits": ".core.limits",

@@ -8,8 +8,6 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from .abc import HostInterface
-from .gate import Gate
 from .host.capabilities import capabilities
 from .host.filesystem import Disk, FileLimits, filesystem
 from .host.host_services import Directory, host_services
@@ -18,6 +16,8 @@ from .host.network import LONGEST_WAIT, Resolver, Tls, network
 from .host.permissions import permissions
 from .host.process import Settings, open_processes
 from .host.storage import storage
+from .hostcalls.gate import Gate
+from .hostcalls.interface import HostInterface
 from .storage import MemoryStorage
 from .storage.protocol import Storage
 

@@ -12,7 +12,6 @@ import anyio
 import anyio.abc
 from attrs import define, evolve, field, frozen
 
-from .abc import HostInterface, Standing
 from .actor import run_actor, run_component
 from .artifact import Artifact
 from .config import HostConfig
@@ -24,7 +23,9 @@ from .core.message import Overflow
 from .core.restart import ChildSpec, HealthCheck, Restart
 from .engine.component import Component
 from .engine.instance import Instance
-from .gate import Gate
+from .hostcalls.call import Standing
+from .hostcalls.gate import Gate
+from .hostcalls.interface import HostInterface
 from .mailbox import CAPACITY, PAYLOAD
 from .registry import About, Entry, Registry
 

@@ -12,10 +12,8 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict, define, field
 
-from .abc import HostInterface
 from .artifact import Artifact, check_actor, load
 from .audit import AuditLog, audit_for
-from .bodies import dashed
 from .config import HostConfig, load_config
 from .core.budget import Budget
 from .core.event import Instrument, Revoked
@@ -33,7 +31,9 @@ from .core.restart import (
 )
 from .engine.component import Component, Engine
 from .engine.fiber import Slicing
-from .gate import Gate
+from .hostcalls.bodies import dashed
+from .hostcalls.gate import Gate
+from .hostcalls.interface import HostInterface
 from .interfaces import Facilities, open_interfaces
 from .mailbox import CAPACITY, Inbox
 from .observe import FanOut, Tally

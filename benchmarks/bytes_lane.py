@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import frozen
 
-from airssys.abc import Call, HostInterface
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 
 from . import guests
 from .measure import BACKENDS, Effort, Goal, Row, awaited, blocking, compare, run_on

@@ -12,7 +12,6 @@ from typing import Final
 
 from attrs import evolve
 
-from airssys.abc import Call, HostInterface, Standing
 from airssys.audit.log import AuditLog, open_audit
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
@@ -33,7 +32,9 @@ from airssys.core.grants.grants import (
 )
 from airssys.core.limits import Quota
 from airssys.core.manifests.manifest import parse_manifest
-from airssys.gate import Gate
+from airssys.hostcalls.call import Call, Standing
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostInterface
 
 from .measure import BACKENDS, Effort, Goal, Row, Timed, blocking, compare, run_on
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from time import perf_counter
 
-from airssys.abc import Call, HostInterface
 from airssys.core.limits import Limits
 from airssys.engine.component import Component, Engine
 from airssys.engine.instance import Instance
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 
 from . import guests
 from .measure import BACKENDS, Effort, Row, Timed, compare, run_on

@@ -16,7 +16,6 @@ from typing import Any, Final
 import anyio
 import anyio.abc
 
-from airssys.abc import Standing
 from airssys.core.grants.grants import (
     FilesystemGrants,
     Grants,
@@ -27,7 +26,8 @@ from airssys.core.grants.grants import (
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance
-from airssys.gate import Gate
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
 from airssys.interfaces import open_interfaces
 from airssys.registry import Registry
 

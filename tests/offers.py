@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airssys.abc import HostInterface
-from airssys.gate import Gate
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostInterface
 from airssys.interfaces import open_interfaces
 from airssys.registry import Registry
 

@@ -16,7 +16,7 @@ from typing import Any, Final, ParamSpec
 import anyio
 from attrs import frozen
 
-from airssys.abc import HostFunction, HostInterface
+from airssys.hostcalls.interface import HostFunction, HostInterface
 from airssys.witmodel.signatures import SIGNATURES
 
 from .relay import watching

@@ -18,13 +18,14 @@ from typing import Any, Final, cast
 
 from attrs import define, field, frozen
 
-from airssys.abc import Guard, HostInterface, Standing
 from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
 from airssys.engine.component import Component, Engine
 from airssys.engine.instance import Instance
 from airssys.engine.lane.abi import flat, offsets, parts
-from airssys.gate import Gate
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import Guard, HostInterface
 from airssys.testing import Recorder
 from airssys.witmodel.parse import parse_world
 from airssys.witmodel.types import (

@@ -10,7 +10,6 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from airssys.abc import Standing
 from airssys.actor import (
     HANDLE_CALLBACK,
     HANDLE_MESSAGE,
@@ -43,9 +42,10 @@ from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.core.limits import Limits, Quota, Usage
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance
-from airssys.gate import Gate
 from airssys.host.host_services import host_services
 from airssys.host.messaging import messaging
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
 from airssys.post_office import PostOffice
 from airssys.reference import ActorRef
 from airssys.registry import Entry, Registry

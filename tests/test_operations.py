@@ -7,9 +7,10 @@ from typing import Any
 import anyio
 import pytest
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, Storage, StorageGrants
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 
 from .offers import offered
 from .operations import (

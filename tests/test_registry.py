@@ -4,7 +4,6 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from airssys.abc import Standing
 from airssys.control import Callback
 from airssys.core.errors import (
     ActorStopped,
@@ -13,6 +12,7 @@ from airssys.core.errors import (
 )
 from airssys.core.event import DeadLettered
 from airssys.core.message import Overflow
+from airssys.hostcalls.call import Standing
 from airssys.mailbox import Mailbox
 from airssys.post_office import PostOffice
 from airssys.registry import Registry

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import CapabilityDenied, ValueMismatch, WitError
 from airssys.core.grants.grants import Custom, Grants
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Ok, Record, Variant
 
 from .relay import relay

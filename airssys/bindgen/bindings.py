@@ -9,9 +9,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
-from ..abc import Call, HostFunction, HostInterface, HostResource
 from ..core.errors import InvalidComponent
 from ..engine.link import agreement
+from ..hostcalls.call import Call
+from ..hostcalls.interface import HostFunction, HostInterface, HostResource
 from ..witmodel.functype import compared
 from ..witmodel.parse import World, parse_world
 from ..witmodel.types import (

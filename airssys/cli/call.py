@@ -12,7 +12,6 @@ import anyio
 from attrs import evolve
 from cyclopts import Parameter
 
-from ..abc import Standing
 from ..artifact import load
 from ..audit import audit_for
 from ..config import HostConfig, load_config
@@ -23,7 +22,8 @@ from ..core.grants.grants import Grants
 from ..core.limits import Limits, Quota
 from ..core.units import parse_duration, parse_size
 from ..engine.component import Component
-from ..gate import Gate
+from ..hostcalls.call import Standing
+from ..hostcalls.gate import Gate
 from ..interfaces import open_interfaces
 from ..observe import FanOut
 from ..registry import Registry

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from ..abc import Guard, HostInterface, Standing
 from ..core.grants.grants import Grants
 from ..core.limits import Limits
+from ..hostcalls.call import Standing
+from ..hostcalls.interface import Guard, HostInterface
 from ..witmodel.types import Extern, Shapes
 from .instance import Instance
 from .link import agreement

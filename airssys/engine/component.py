@@ -15,11 +15,12 @@ import anyio.to_thread
 import wasmtime
 from attrs import evolve, frozen
 
-from ..abc import Call, Guard, HostInterface, Standing
 from ..core.errors import InvalidComponent, MissingExport
 from ..core.grants.grants import Grants
 from ..core.limits import KIB, MIB, Limits
-from ..gate import Gate
+from ..hostcalls.call import Call, Standing
+from ..hostcalls.gate import Gate
+from ..hostcalls.interface import Guard, HostInterface
 from ..witmodel.types import (
     Extern,
     FuncType,

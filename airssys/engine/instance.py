@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
 
-from ..abc import Call, Guard
 from ..core.errors import InstanceBusy, InstanceClosed, Overtime, WitError
 from ..core.limits import Limits, Usage
+from ..hostcalls.call import Call
+from ..hostcalls.interface import Guard
 from . import _ffi
 from .fiber import Fiber, Store
 from .resource import Resources

@@ -10,8 +10,9 @@ import wasmtime
 from attrs import Factory, define, evolve, frozen
 from wasmtime.component import Linker
 
-from ..abc import Call, HostFunction, HostInterface
 from ..core.errors import UnknownImport
+from ..hostcalls.call import Call
+from ..hostcalls.interface import HostFunction, HostInterface
 from ..witmodel.functype import compared
 from ..witmodel.types import (
     Extern,

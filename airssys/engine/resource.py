@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from attrs import define, frozen
 
-from ..abc import HostResource
-from ..bodies import dashed
 from ..core.errors import InstanceClosed
+from ..hostcalls.bodies import dashed
+from ..hostcalls.interface import HostResource
 from ..witmodel.types import Borrow, Own, ResourceType
 from . import _ffi
 from .values.kept import Kept

@@ -8,7 +8,6 @@ from typing import Final
 
 from attrs import fields
 
-from ..abc import Call, HostInterface
 from ..core.errors import WitError
 from ..core.grants.grants import (
     Capability,
@@ -21,12 +20,14 @@ from ..core.grants.grants import (
     Storage,
 )
 from ..core.grants.pattern import AnyPattern, contains
-from ..gate import Gate
+from ..hostcalls.call import Call
+from ..hostcalls.declare import Free, offer
+from ..hostcalls.gate import Gate
+from ..hostcalls.interface import HostInterface
 from ..storage import keys
 from ..witmodel.records import SECOND, timestamp
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Variant
-from .guard import Free, offer
 
 __all__ = ("CAPABILITIES", "capabilities")
 

@@ -13,14 +13,15 @@ from typing import Any, Final, Protocol
 
 import anyio
 
-from ..abc import Call, HostInterface
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.event import Instrument, Logged
 from ..core.grants.grants import Messaging
+from ..hostcalls.call import Call
+from ..hostcalls.declare import Free, offer
+from ..hostcalls.interface import HostInterface
 from ..witmodel.records import SECOND, actor_id, component_id, timestamp
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Variant
-from .guard import Free, offer
 
 __all__ = (
     "HOST_SERVICES",

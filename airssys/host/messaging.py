@@ -10,7 +10,6 @@ import anyio
 import anyio.lowlevel
 from attrs import evolve
 
-from ..abc import Call, HostInterface, Standing
 from ..core.errors import (
     ActorStopped,
     AskCycle,
@@ -26,11 +25,13 @@ from ..core.grants.grants import Messaging
 from ..core.grants.pattern import Pattern
 from ..core.grants.spelling import Kind
 from ..core.message import check_topic
-from ..gate import Gate
+from ..hostcalls.call import Call, Standing
+from ..hostcalls.declare import Free, Inside, Requires, offer
+from ..hostcalls.gate import Gate
+from ..hostcalls.interface import HostInterface
 from ..witmodel.records import actor_id, component_id
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Err, Ok, Variant
-from .guard import Free, Inside, Requires, offer
 
 __all__ = (
     "MESSAGING",

@@ -6,15 +6,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, cast
 
-from ..abc import Call, HostInterface
 from ..core.errors import WitError
 from ..core.grants.pattern import overlaps
-from ..gate import Gate
+from ..hostcalls.call import Call
+from ..hostcalls.declare import Free, offer
+from ..hostcalls.gate import Gate
+from ..hostcalls.interface import HostInterface
 from ..storage import keys
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Variant
 from .filesystem.access import Access, Action, Disk
-from .guard import Free, offer
 from .network.addresses import target_of
 
 __all__ = ("PERMISSIONS", "permissions")

@@ -10,17 +10,18 @@ from weakref import WeakKeyDictionary
 import anyio
 from attrs import define, field
 
-from ..abc import Call, HostInterface
 from ..core.budget import Budget
 from ..core.errors import QuotaExceeded, StorageError, WitError
 from ..core.grants.grants import Storage as Needed
 from ..core.grants.pattern import overlaps
-from ..gate import Gate
+from ..hostcalls.call import Call
+from ..hostcalls.declare import Free, Inside, Requires, offer
+from ..hostcalls.gate import Gate
+from ..hostcalls.interface import HostInterface
 from ..storage import keys
 from ..storage.protocol import Storage
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Variant
-from .guard import Free, Inside, Requires, offer
 
 __all__ = ("MOST_LISTED", "STORAGE", "storage")
 

@@ -8,9 +8,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import GuestTrapped, OutOfFuel, UnknownImport
 from airssys.core.limits import Limits
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 
 pytestmark = pytest.mark.guest
 

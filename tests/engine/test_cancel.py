@@ -10,12 +10,12 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from airssys.abc import HostInterface
 from airssys.core.errors import InstanceBusy, InstanceClosed, Overtime
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
 from airssys.engine.fiber import Slicing
 from airssys.engine.resource import Resources
+from airssys.hostcalls.interface import HostInterface
 
 from . import guests
 

@@ -10,11 +10,11 @@ import anyio.lowlevel
 import psutil
 import pytest
 
-from airssys.abc import HostInterface
 from airssys.core.errors import LimitExceeded, QuotaExceeded
 from airssys.core.limits import Limits
 from airssys.engine.ceiling import Ceiling
 from airssys.engine.component import Engine
+from airssys.hostcalls.interface import HostInterface
 
 from . import guests
 

@@ -10,10 +10,11 @@ from typing import Any
 import anyio
 import pytest
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import GuestTrapped, InstanceBusy, ValueMismatch
 from airssys.engine.component import Engine
 from airssys.engine.fiber import Pace
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Variant
 
 from . import guests

@@ -13,11 +13,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from airssys.abc import Call, HostFunction, HostInterface
 from airssys.core.errors import CapabilityDenied, GuestTrapped, InstanceClosed, WitError
 from airssys.core.grants.grants import Custom, Grants
 from airssys.engine.resource import Resources
-from airssys.gate import Gate
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostFunction, HostInterface
 
 from . import guests
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import UnknownImport
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 
 from . import guests
 

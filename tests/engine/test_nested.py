@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airssys.abc import HostInterface
 from airssys.core.errors import MissingExport, UnknownImport
+from airssys.hostcalls.interface import HostInterface
 
 pytestmark = pytest.mark.guest
 

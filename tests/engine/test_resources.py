@@ -7,7 +7,6 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import (
     CapabilityDenied,
     GuestTrapped,
@@ -21,6 +20,8 @@ from airssys.core.errors import (
 from airssys.core.grants.grants import Custom, Grants
 from airssys.core.limits import Limits
 from airssys.engine.resource import Handle
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Own, ResourceType
 
 pytestmark = pytest.mark.guest

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from airssys.abc import HostInterface
 from airssys.core.errors import (
     GuestTrapped,
     InstanceClosed,
@@ -13,6 +12,7 @@ from airssys.core.errors import (
 )
 from airssys.core.limits import MIB, PAGE, Limits
 from airssys.engine.component import Engine
+from airssys.hostcalls.interface import HostInterface
 
 from . import guests
 

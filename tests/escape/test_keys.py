@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from airssys.abc import Standing
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, StorageGrants
 from airssys.core.limits import KIB, MIB, Quota
-from airssys.gate import Gate
 from airssys.host.storage import STORAGE, storage
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
 from airssys.storage import MemoryStorage
 from airssys.storage.keys import PER_KEY
 from airssys.testing import Recorder

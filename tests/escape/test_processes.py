@@ -21,14 +21,14 @@ from typing import Any, Final
 import pytest
 from attrs import define, field, frozen
 
-from airssys.abc import Standing
 from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
 from airssys.core.grants.grants import FilesystemGrants, Grants, ProcessGrants
-from airssys.gate import Gate
 from airssys.host.process import Settings
 from airssys.host.process.child import Child
 from airssys.host.process.proc import descendants, stat
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
 from airssys.testing import Recorder
 from tests.host.process.guest import (
     NO_WISH,

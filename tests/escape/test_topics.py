@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from airssys.abc import Standing
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, MessagingGrants
-from airssys.gate import Gate
 from airssys.host.messaging import MESSAGING, messaging
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
 from airssys.registry import Registry
 from airssys.testing import Recorder
 from airssys.witmodel.types import Variant

@@ -13,7 +13,6 @@ from attrs import Factory, define
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import (
     AirssysError,
     GuestTrapped,
@@ -24,6 +23,8 @@ from airssys.core.limits import Limits
 from airssys.engine.component import Component
 from airssys.engine.instance import Instance
 from airssys.engine.resource import Handle
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 
 from ..engine.test_resources import BUCKETS, COUNTERS
 from .hosts import ODD, Waits

@@ -14,7 +14,6 @@ from attrs import define, field
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import (
     CapabilityDenied,
     InstanceClosed,
@@ -24,6 +23,8 @@ from airssys.core.errors import (
 )
 from airssys.core.limits import Limits
 from airssys.engine.component import Component
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Ok, Result, Scalar, Tuple
 
 from ..engine.guests import PAD, through_host

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import AirssysError, InvalidComponent
 from airssys.core.limits import KIB, MIB, Limits
 from airssys.engine.component import Component
 from airssys.engine.resource import Handle
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import (
     Borrow,
     Enum,

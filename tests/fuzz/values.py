@@ -14,10 +14,11 @@ from attrs import define, field
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import ValueMismatch
 from airssys.engine.component import Component, Engine
 from airssys.engine.instance import Instance
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Tuple, WitType
 
 from .hostile import RAISED, disguised, raisers

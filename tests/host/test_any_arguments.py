@@ -13,7 +13,6 @@ from attrs import define, field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airssys.abc import HostFunction, HostInterface, HostResource, Standing
 from airssys.core.budget import Budget
 from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.grants.grants import (
@@ -24,8 +23,10 @@ from airssys.core.grants.grants import (
     StorageGrants,
 )
 from airssys.core.limits import Quota
-from airssys.gate import Gate
 from airssys.host.network import FixedResolver
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostFunction, HostInterface, HostResource
 from airssys.interfaces import Facilities, open_interfaces
 from airssys.registry import Registry
 from airssys.testing import Recorder

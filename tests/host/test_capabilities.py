@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from airssys.abc import Standing
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import (
     FilesystemGrants,
@@ -16,8 +15,9 @@ from airssys.core.grants.grants import (
     ProcessGrants,
     StorageGrants,
 )
-from airssys.gate import Gate
 from airssys.host.capabilities import CAPABILITIES, capabilities
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
 from airssys.testing import Recorder
 from airssys.witmodel.signatures import SIGNATURES
 from airssys.witmodel.types import Record, Variant

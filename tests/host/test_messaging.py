@@ -7,7 +7,6 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from airssys.abc import Call, HostInterface, Standing
 from airssys.control import Callback
 from airssys.core.budget import Budget
 from airssys.core.errors import AskRefused, WitError
@@ -15,12 +14,14 @@ from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.core.limits import Quota
 from airssys.core.message import MOST_PATTERNS, Overflow
-from airssys.gate import Gate
 from airssys.host.messaging import (
     MESSAGING,
     MOST_TARGETS,
     messaging,
 )
+from airssys.hostcalls.call import Call, Standing
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostInterface
 from airssys.post_office import PostOffice
 from airssys.registry import Registry
 from airssys.testing import Recorder, virtual_time

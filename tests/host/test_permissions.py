@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from airssys.abc import Standing
 from airssys.core.grants.grants import (
     FilesystemGrants,
     Grants,
     NetworkGrants,
     StorageGrants,
 )
-from airssys.gate import Gate
 from airssys.host.filesystem import FILESYSTEM, METADATA, Disk, filesystem
 from airssys.host.permissions import PERMISSIONS, permissions
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
 from airssys.testing import Recorder
 from airssys.witmodel.signatures import SIGNATURES
 from airssys.witmodel.types import Variant

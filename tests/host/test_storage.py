@@ -8,13 +8,13 @@ import anyio
 import pytest
 from attrs import define, evolve, field
 
-from airssys.abc import Standing
 from airssys.core.budget import Budget
 from airssys.core.errors import StorageError, WitError
 from airssys.core.grants.grants import Grants, StorageGrants
 from airssys.core.limits import Quota, SharedQuota
-from airssys.gate import Gate
 from airssys.host.storage import MOST_LISTED, STORAGE, storage
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
 from airssys.storage import MemoryStorage
 from airssys.storage.keys import LONGEST_KEY, PER_KEY, cost
 from airssys.testing import Recorder

@@ -13,9 +13,9 @@ import pytest
 from airssys.artifact import LIFECYCLE
 from airssys.core.errors import UnknownImport
 from airssys.engine.component import Component, Engine
-from airssys.gate import Gate
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import MESSAGING, messaging
+from airssys.hostcalls.gate import Gate
 from airssys.witmodel.functype import compared
 from airssys.witmodel.signatures import RESOURCES, SIGNATURES
 
@@ -33,7 +33,7 @@ from ..signatures import (
 )
 
 if TYPE_CHECKING:
-    from airssys.abc import HostInterface
+    from airssys.hostcalls.interface import HostInterface
 
 pytestmark = pytest.mark.guest
 

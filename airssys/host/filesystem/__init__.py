@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...abc import HostInterface
-from ...gate import Gate
+from ...hostcalls.gate import Gate
+from ...hostcalls.interface import HostInterface
 from .access import Disk
 from .filesystem import FILESYSTEM, filesystem_interface
 from .limits import FileLimits

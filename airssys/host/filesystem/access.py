@@ -15,11 +15,11 @@ from weakref import WeakKeyDictionary
 
 from attrs import define, field
 
-from ...abc import Call, Standing
 from ...core.errors import WitError
 from ...core.grants.grants import Denial, Filesystem, Grants
 from ...core.grants.pattern import Pattern
-from ...gate import Gate
+from ...hostcalls.call import Call, Standing
+from ...hostcalls.gate import Gate
 from .errors import denied, failure, from_os
 from .limits import FileLimits
 from .pin import SUPPORTED, Pin, best_pin, look, open_folder, pinned

@@ -10,12 +10,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
-from ...abc import Call, HostInterface
 from ...core.errors import QuotaExceeded, WitError
 from ...core.grants.grants import Filesystem
-from ...gate import Gate
+from ...hostcalls.call import Call
+from ...hostcalls.declare import Free, Inside, hold, offer
+from ...hostcalls.gate import Gate
+from ...hostcalls.interface import HostInterface
 from ...witmodel.signatures import SIGNATURES
-from ..guard import Free, Inside, hold, offer
 from .about import NINE, about, is_there, permissions_of, touchable
 from .access import Access, Action, Disk
 from .errors import denied, failure, from_os

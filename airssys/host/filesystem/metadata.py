@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from ...abc import Call, HostInterface
 from ...core.errors import WitError
 from ...core.grants.grants import Filesystem
 from ...core.grants.pattern import Pattern
 from ...core.grants.spelling import Kind
+from ...hostcalls.call import Call
+from ...hostcalls.declare import Inside, offer
+from ...hostcalls.interface import HostInterface
 from ...witmodel.signatures import SIGNATURES
-from ..guard import Inside, offer
 from .about import about, identity, is_there, nanoseconds, seen, touchable
 from .access import Access, Disk
 from .errors import denied, failure

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...abc import HostInterface
-from ...gate import Gate
+from ...hostcalls.gate import Gate
+from ...hostcalls.interface import HostInterface
 from .connection import CONNECTION, connections
 from .permits import Permits
 from .resolve import Answer, FixedResolver, Resolver, SystemResolver

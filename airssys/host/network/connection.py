@@ -11,12 +11,13 @@ from typing import Final
 import anyio
 from attrs import evolve
 
-from ...abc import Call, HostInterface
 from ...core.errors import WitError
 from ...core.grants.grants import Network
+from ...hostcalls.call import Call
+from ...hostcalls.declare import Free, Inside, Requires, hold, offer
+from ...hostcalls.interface import HostInterface
 from ...witmodel.signatures import SIGNATURES
 from ...witmodel.types import Variant
-from ..guard import Free, Inside, Requires, hold, offer
 from .addresses import (
     address_of,
     address_value,

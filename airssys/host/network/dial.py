@@ -6,8 +6,8 @@ from typing import Final
 
 import anyio
 
-from ...abc import Call
 from ...core.errors import WitError
+from ...hostcalls.call import Call
 from ...witmodel.types import Variant
 from .addresses import Target
 from .errors import PASSING, denied, failure, told

@@ -8,11 +8,11 @@ from typing import Any, Final, Literal, cast
 import anyio
 from attrs import frozen
 
-from ...abc import Call
 from ...core.errors import WitError
 from ...core.grants.addresses import is_special
 from ...core.grants.grants import Capability, Denial, Network
-from ...gate import SHOWN, Gate
+from ...hostcalls.call import Call
+from ...hostcalls.gate import SHOWN, Gate
 from ...witmodel.types import Variant
 from .addresses import Family, Named, Peer, Target, normal_name, target_of
 from .errors import denied, failure

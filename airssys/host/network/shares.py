@@ -9,9 +9,9 @@ from typing import Final
 import anyio
 from attrs import frozen
 
-from ...abc import Call
 from ...core.errors import QuotaExceeded
-from ...gate import Gate
+from ...hostcalls.call import Call
+from ...hostcalls.gate import Gate
 from .errors import failure
 
 __all__ = ("LARGEST_PIECE", "Share", "hold_handle")

@@ -9,11 +9,12 @@ from typing import Any, Final, TypeVar
 import anyio
 from attrs import asdict
 
-from ...abc import Call, HostInterface
 from ...core.errors import WitError
+from ...hostcalls.call import Call
+from ...hostcalls.declare import Free, Inside, hold, offer
+from ...hostcalls.interface import HostInterface
 from ...witmodel.signatures import SIGNATURES
 from ...witmodel.types import Variant
-from ..guard import Free, Inside, hold, offer
 from .addresses import Family, Peer, peer_of, peer_value
 from .errors import failure, told
 from .options import SocketOptions

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from ...abc import HostInterface
-from ...gate import Gate
+from ...hostcalls.gate import Gate
+from ...hostcalls.interface import HostInterface
 from .family import Families
 from .lifecycle import LIFECYCLE, lifecycle
 from .limits import ProcessLimits

@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
-from ...gate import SHOWN
+from ...hostcalls.gate import SHOWN
 from .errors import failure
 
 __all__ = ("INHERITED", "is_loading", "variables")

@@ -15,10 +15,10 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 from attrs import define, field
 
-from ...abc import Call, Standing
 from ...core.errors import QuotaExceeded, WitError
 from ...core.grants.grants import Process
-from ...gate import SHOWN, Gate
+from ...hostcalls.call import Call, Standing
+from ...hostcalls.gate import SHOWN, Gate
 from .child import Child, Watch
 from .environment import variables
 from .errors import denied, failure

@@ -17,7 +17,7 @@ from typing import Final
 from attrs import frozen
 
 from ...core.grants.grants import Capability, Denial, Filesystem, Process
-from ...gate import SHOWN
+from ...hostcalls.gate import SHOWN
 from .errors import failure
 
 __all__ = ("Judge", "Plan", "Refused", "Wanted", "plan")

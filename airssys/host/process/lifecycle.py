@@ -12,9 +12,10 @@ from typing import Final
 import anyio
 from attrs import evolve, frozen
 
-from ...abc import Call, HostInterface
+from ...hostcalls.call import Call
+from ...hostcalls.declare import Inside, Requires, hold, offer
+from ...hostcalls.interface import HostInterface
 from ...witmodel.signatures import SIGNATURES
-from ..guard import Inside, Requires, hold, offer
 from .child import Child, now
 from .errors import denied, failure
 from .family import Families, seconds

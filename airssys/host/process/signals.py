@@ -11,11 +11,12 @@ from typing import Final
 
 import anyio
 
-from ...abc import Call, HostInterface
 from ...core.errors import WitError
 from ...core.grants.grants import Process
+from ...hostcalls.call import Call
+from ...hostcalls.declare import Free, Inside, Requires, hold, offer
+from ...hostcalls.interface import HostInterface
 from ...witmodel.signatures import SIGNATURES
-from ..guard import Free, Inside, Requires, hold, offer
 from .child import Child, Watch
 from .errors import denied, failure
 from .family import Families, seconds

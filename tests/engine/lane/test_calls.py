@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from airssys.abc import Call, HostInterface
 from airssys.core.errors import GuestTrapped, OutOfMemory, WitError
 from airssys.core.limits import KIB, MIB, Limits
 from airssys.engine.component import Engine
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Variant
 
 from ..guests import MEMORY

@@ -11,8 +11,9 @@ from attrs import define
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airssys.abc import Call, HostInterface
 from airssys.engine.component import Component, Engine
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import (
     Enum,
     Flags,

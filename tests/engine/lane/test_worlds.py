@@ -8,11 +8,12 @@ import pytest
 import wasmtime
 from wasmtime import component as wt
 
-from airssys.abc import Call, HostInterface
 from airssys.engine import _ffi
 from airssys.engine.component import Engine
 from airssys.engine.lane import Plan, plan, rewritten, skeleton
 from airssys.engine.values.read import TypeReader
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Record
 
 from ..guests import MEMORY

@@ -11,9 +11,9 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airssys.abc import HostInterface
 from airssys.core.errors import InstanceClosed, ValueMismatch, WitError
 from airssys.engine.component import Component, Engine
+from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Err, Ok, Record, Some, Variant
 
 from .. import guests

@@ -14,13 +14,14 @@ import anyio
 import pytest
 from attrs import define
 
-from airssys.abc import HostInterface, Standing
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import FilesystemGrants, Grants
-from airssys.gate import Gate
 from airssys.host.filesystem import FileLimits, filesystem
 from airssys.host.filesystem.pin import Pin
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostInterface
 from airssys.testing import Recorder
 from airssys.witmodel.types import Variant
 

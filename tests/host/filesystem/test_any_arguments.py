@@ -13,14 +13,14 @@ from attrs import frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airssys.abc import HostFunction
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.limits import Quota
-from airssys.gate import Gate
 from airssys.host.filesystem import FileLimits, filesystem
 from airssys.host.filesystem.open_file import OpenFile
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostFunction
 from airssys.witmodel.parse import parse_world
 from airssys.witmodel.types import (
     Borrow,

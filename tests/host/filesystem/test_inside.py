@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airssys.abc import Call
 from airssys.core.errors import WitError
-from airssys.gate import Gate
 from airssys.host.filesystem.access import Access, Disk
 from airssys.host.filesystem.linux import openat2_works
 from airssys.host.filesystem.open_file import OpenFile, open_file
 from airssys.host.filesystem.pin import Pin, pin_at_once, pin_by_walk
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.gate import Gate
 from airssys.witmodel.types import Record
 
 from .guest import everything, options

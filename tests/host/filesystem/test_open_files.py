@@ -15,16 +15,16 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from airssys.abc import Call, Standing
 from airssys.core.budget import Budget
 from airssys.core.event import Granted
 from airssys.core.grants.grants import Grants
 from airssys.core.limits import Quota
-from airssys.gate import Gate
 from airssys.host.filesystem import Disk, FileLimits, filesystem
 from airssys.host.filesystem.open_file import Mode, OpenFile, drop
 from airssys.host.filesystem.pin import best_pin
 from airssys.host.filesystem.workers import Workers
+from airssys.hostcalls.call import Call, Standing
+from airssys.hostcalls.gate import Gate
 from airssys.testing import Recorder
 
 from ...relay import relay

@@ -9,14 +9,14 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from airssys.abc import Call
 from airssys.core.errors import WitError
 from airssys.core.event import Granted
-from airssys.gate import Gate
 from airssys.host.filesystem import FileLimits
 from airssys.host.filesystem.access import Access, Disk
 from airssys.host.filesystem.pin import best_pin
 from airssys.host.filesystem.tree import branch, clear
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.gate import Gate
 from airssys.witmodel.types import Variant
 
 from .guest import (

@@ -12,15 +12,16 @@ import anyio
 import pytest
 from attrs import define, field, frozen
 
-from airssys.abc import HostInterface, Standing
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, NetworkGrants
 from airssys.core.limits import Quota
-from airssys.gate import Gate
 from airssys.host.network import FixedResolver, Resolver, Tls, network
 from airssys.host.network.tcp import TcpSocket
 from airssys.host.network.udp import UdpSocket
+from airssys.hostcalls.call import Standing
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostInterface
 from airssys.testing import Recorder
 from airssys.witmodel.types import Record, Variant
 

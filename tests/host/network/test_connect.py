@@ -10,11 +10,9 @@ import anyio
 import pytest
 from attrs import evolve
 
-from airssys.abc import Call
 from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
 from airssys.core.grants.grants import Grants, Network
-from airssys.gate import Gate
 from airssys.host.network import Answer, FixedResolver, SystemResolver
 from airssys.host.network.addresses import Named, Peer
 from airssys.host.network.dial import connect
@@ -22,6 +20,8 @@ from airssys.host.network.options import SocketOptions
 from airssys.host.network.owned import Way, opened
 from airssys.host.network.permits import Permits
 from airssys.host.network.tcp import TcpSocket
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.gate import Gate
 from airssys.testing import Recorder
 from airssys.witmodel.types import Variant
 

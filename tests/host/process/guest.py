@@ -17,12 +17,10 @@ from typing import Any, Final
 import anyio
 from attrs import define
 
-from airssys.abc import Call, HostInterface, Standing
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.event import Denied
 from airssys.core.grants.grants import FilesystemGrants, Grants, ProcessGrants
-from airssys.gate import Gate
 from airssys.host.process import Settings, open_processes
 from airssys.host.process.child import Child
 from airssys.host.process.family import Families
@@ -30,6 +28,9 @@ from airssys.host.process.launcher import Launcher, _start
 from airssys.host.process.lifecycle import lifecycle
 from airssys.host.process.proc import descendants, stat
 from airssys.host.process.signals import signals
+from airssys.hostcalls.call import Call, Standing
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostInterface
 from airssys.testing import Recorder
 from airssys.witmodel.types import Variant
 from tests.relay import Relay, relay

@@ -5,14 +5,15 @@ from typing import Any
 import anyio
 import pytest
 
-from airssys.abc import Call, HostInterface, Standing
 from airssys.core.budget import Budget
 from airssys.core.errors import CapabilityDenied, WitError
 from airssys.core.event import Denied, Granted
 from airssys.core.grants.grants import Custom, Grants, Messaging, MessagingGrants
 from airssys.core.limits import Quota, SharedQuota
 from airssys.engine.component import Engine
-from airssys.gate import Gate
+from airssys.hostcalls.call import Call, Standing
+from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostInterface
 from airssys.testing import Recorder, virtual_time
 
 NEEDS = lambda key: Custom("acme:kv/store", key) if key else None  # noqa: E731

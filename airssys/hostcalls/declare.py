@@ -12,7 +12,6 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from ..abc import HostFunction, HostInterface, HostResource
 from ..core.grants.grants import (
     Capability,
     Filesystem,
@@ -21,6 +20,7 @@ from ..core.grants.grants import (
     Process,
     Storage,
 )
+from .interface import HostFunction, HostInterface, HostResource
 
 __all__ = ("Denier", "Free", "Inside", "Requires", "hold", "offer")
 

@@ -1,4 +1,4 @@
-"""Extension points: what others implement, and what engine and host share."""
+"""Offer functions and resources to guests, interface by interface."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from attrs import define, field, frozen
 
+from ..core.grants.capabilities import Capability
+from ..witmodel.functype import nameless
 from .bodies import (
     counted,
     dashed,
@@ -18,18 +20,14 @@ from .bodies import (
     takes,
     undroppable,
 )
-from .core.budget import Budget
-from .core.grants.grants import NO_GRANTS, Capability, Grants
-from .witmodel.functype import nameless
+from .call import Call
 
 __all__ = (
-    "Call",
     "Guard",
     "HostFunction",
     "HostInterface",
     "HostResource",
     "Needs",
-    "Standing",
 )
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -37,63 +35,6 @@ _C = TypeVar("_C", bound=type)
 
 Needs: TypeAlias = Callable[..., Capability | None]
 """What a host function needs, worked out from its arguments; None: nothing."""
-
-
-@define(eq=False)
-class Standing:
-    """What a caller may do and use at this moment.
-
-    All calls of an actor share one, also after a restart: what is changed here holds
-    from the next check on, within a host call that is under way as well.
-    """
-
-    grants: Grants = NO_GRANTS
-    budget: Budget | None = None
-    """What is left of its quota; None: it may use as much as it likes."""
-    correlation: str = ""
-    """Names what the guest works on: the request, or the number of its call."""
-
-
-def _standing(given: Standing | Grants) -> Standing:
-    return Standing(given) if isinstance(given, Grants) else given
-
-
-@frozen
-class Call:
-    """Who calls a host function, and with what grants.
-
-    Identity is passed explicitly, never in thread or context variables.
-    """
-
-    component: str
-    """The component's name."""
-    actor: str = ""
-    """The id of the actor the instance belongs to; empty outside a system."""
-    function: str = ""
-    """The host function, such as ``acme:kv/store@1.0.0#get``."""
-    standing: Standing = field(
-        factory=Standing, converter=_standing, alias="grants", repr=False
-    )
-
-    @property
-    def who(self) -> str:
-        """The actor's id; outside a system the component's name."""
-        return self.actor or self.component
-
-    @property
-    def grants(self) -> Grants:
-        """What the caller may do at this moment."""
-        return self.standing.grants
-
-    @property
-    def budget(self) -> Budget | None:
-        """What is left of the caller's quota; None: there is no limit."""
-        return self.standing.budget
-
-    @property
-    def correlation(self) -> str:
-        """Names what the caller works on, for the audit."""
-        return self.standing.correlation
 
 
 @frozen

@@ -10,11 +10,12 @@ from typing import Any, Final
 import anyio
 from attrs import define, field
 
-from .abc import Call, HostFunction
-from .core.budget import Budget
-from .core.errors import CapabilityDenied, WitError
-from .core.event import Denied, Granted, Instrument
-from .core.grants.grants import Capability, Denial
+from ..core.budget import Budget
+from ..core.errors import CapabilityDenied, WitError
+from ..core.event import Denied, Granted, Instrument
+from ..core.grants.grants import Capability, Denial
+from .call import Call
+from .interface import HostFunction
 
 __all__ = ("SHOWN", "Gate")
 
@@ -24,7 +25,7 @@ SHOWN: Final = 300
 
 @define(eq=False)
 class Gate:
-    """The way in: an `airssys.abc.Guard`, and what a body checks with itself.
+    """The way in: a `Guard`, and what a body checks with itself.
 
     What it refuses reaches the guest as the function's ``err`` where the function says
     how. Elsewhere, as in a user's extension without ``denied=``, `CapabilityDenied` is
@@ -44,7 +45,7 @@ class Gate:
     def __call__(
         self, function: HostFunction, call: Call, args: Sequence[Any], /
     ) -> object:
-        """Run a host function if its caller may, as `airssys.abc.Guard` says.
+        """Run a host function if its caller may, as `Guard` says.
 
         A caller that has used up its quota of host calls waits here.
 

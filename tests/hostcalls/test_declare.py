@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from airssys.abc import Call, HostInterface
 from airssys.core.grants.grants import Filesystem, Storage
-from airssys.host.guard import Free, Inside, Requires, hold, offer
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.declare import Free, Inside, Requires, hold, offer
+from airssys.hostcalls.interface import HostInterface
 
 READS = Requires("storage.read", lambda key: f"component:self/{key}")
 GET = "func(key: string) -> result<string, string>"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from airssys.abc import Call, HostInterface
+from airssys.hostcalls.call import Call
+from airssys.hostcalls.interface import HostInterface
 
 
 @pytest.fixture

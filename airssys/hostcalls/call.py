@@ -1,0 +1,67 @@
+"""Say who calls a host function, and what it may do and use at that moment."""
+
+from __future__ import annotations
+
+from attrs import define, field, frozen
+
+from ..core.budget import Budget
+from ..core.grants.grants import NO_GRANTS, Grants
+
+__all__ = ("Call", "Standing")
+
+
+@define(eq=False)
+class Standing:
+    """What a caller may do and use at this moment.
+
+    All calls of an actor share one, also after a restart: what is changed here holds
+    from the next check on, within a host call that is under way as well.
+    """
+
+    grants: Grants = NO_GRANTS
+    budget: Budget | None = None
+    """What is left of its quota; None: it may use as much as it likes."""
+    correlation: str = ""
+    """Names what the guest works on: the request, or the number of its call."""
+
+
+def _standing(given: Standing | Grants) -> Standing:
+    return Standing(given) if isinstance(given, Grants) else given
+
+
+@frozen
+class Call:
+    """Who calls a host function, and with what grants.
+
+    Identity is passed explicitly, never in thread or context variables.
+    """
+
+    component: str
+    """The component's name."""
+    actor: str = ""
+    """The id of the actor the instance belongs to; empty outside a system."""
+    function: str = ""
+    """The host function, such as ``acme:kv/store@1.0.0#get``."""
+    standing: Standing = field(
+        factory=Standing, converter=_standing, alias="grants", repr=False
+    )
+
+    @property
+    def who(self) -> str:
+        """The actor's id; outside a system the component's name."""
+        return self.actor or self.component
+
+    @property
+    def grants(self) -> Grants:
+        """What the caller may do at this moment."""
+        return self.standing.grants
+
+    @property
+    def budget(self) -> Budget | None:
+        """What is left of the caller's quota; None: there is no limit."""
+        return self.standing.budget
+
+    @property
+    def correlation(self) -> str:
+        """Names what the caller works on, for the audit."""
+        return self.standing.correlation
