@@ -13,7 +13,7 @@ import anyio.abc
 from attrs import define, evolve, field, frozen
 
 from .actor import run_actor, run_component
-from .artifact import Artifact
+from .artifacts.folder import Artifact
 from .config import HostConfig
 from .core.budget import Budget
 from .core.event import QuotaNeared

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict, define, field
 
-from .artifact import Artifact, check_actor, load
+from .artifacts.folder import Artifact, check_actor, load
 from .audit import AuditLog, audit_for
 from .config import HostConfig, load_config
 from .core.budget import Budget
@@ -31,12 +31,12 @@ from .core.restart import (
 )
 from .engine.component import Component, Engine
 from .engine.fiber import Slicing
+from .host.offered import Facilities, open_interfaces
 from .hostcalls.bodies import dashed
 from .hostcalls.gate import Gate
 from .hostcalls.interface import HostInterface
-from .interfaces import Facilities, open_interfaces
 from .mailbox import CAPACITY, Inbox
-from .observe import FanOut, Tally
+from .observe.fan_out import FanOut, Tally
 from .post_office import PostOffice
 from .reference import ActorRef
 from .registry import Registry

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from attrs import evolve, frozen
 
-from .artifact import Artifact
+from .artifacts.folder import Artifact
 from .core.budget import Budget
 from .core.errors import DeliveryError, ManifestError
 from .core.event import DeadLettered

@@ -26,9 +26,9 @@ from airssys.core.grants.grants import (
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance
+from airssys.host.offered import open_interfaces
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
-from airssys.interfaces import open_interfaces
 from airssys.registry import Registry
 
 from .measure import BACKENDS, Effort, Row, Timed, awaited, compare, run_on

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from airssys.host.offered import open_interfaces
 from airssys.hostcalls.gate import Gate
 from airssys.hostcalls.interface import HostInterface
-from airssys.interfaces import open_interfaces
 from airssys.registry import Registry
 
 __all__ = ("offered",)

@@ -12,7 +12,7 @@ import anyio
 from attrs import evolve
 from cyclopts import Parameter
 
-from ..artifact import load
+from ..artifacts.folder import load
 from ..audit import audit_for
 from ..config import HostConfig, load_config
 from ..core.budget import Budget
@@ -22,10 +22,10 @@ from ..core.grants.grants import Grants
 from ..core.limits import Limits, Quota
 from ..core.units import parse_duration, parse_size
 from ..engine.component import Component
+from ..host.offered import open_interfaces
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
-from ..interfaces import open_interfaces
-from ..observe import FanOut
+from ..observe.fan_out import FanOut
 from ..registry import Registry
 from ..system import engine_for
 from ..witmodel.types import Err, FuncType, Ok, Option, Result, Scalar, WitType

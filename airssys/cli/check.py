@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 from attrs import frozen
 
-from ..artifact import Artifact, check_actor, load
+from ..artifacts.folder import Artifact, check_actor, load
 from ..config import HostConfig, load_config
 from ..core.errors import AirssysError, InvalidComponent, ManifestError
 from ..core.grants.grants import Grants
@@ -19,7 +19,7 @@ from ..core.manifests.manifest import Manifest
 from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import show_moment
 from ..engine.component import Engine
-from ..observe import printable, printable_lines
+from ..observe.fan_out import printable, printable_lines
 from ..system import engine_for
 from ..trees import find_function
 from ..witmodel.signatures import SIGNATURES

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from rich.table import Table
 from rich.text import Text
 
-from ..observe import printable
+from ..observe.fan_out import printable
 from ..supervision.child import ChildState, ChildStatus
 
 __all__ = ("view",)

@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from ..artifact import load_manifest
+from ..artifacts.folder import load_manifest
 from ..config import HostConfig, LogLevel, load_config
 from ..core.errors import NoSuchActor
 from ..core.event import ChildExited, Event

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ..config import LogLevel
 from ..core.event import CallCut, ChildExited, ChildRestarting, DeadLettered, Event
-from ..observe import line, printable
+from ..observe.fan_out import line, printable
 
 __all__ = ("LogBridge", "Screen")
 

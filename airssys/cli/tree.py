@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree as Picture
 
-from ..artifact import load_manifest
+from ..artifacts.folder import load_manifest
 from ..config import HostConfig, load_config
 from ..core.limits import SharedQuota
 from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree

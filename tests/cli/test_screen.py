@@ -18,7 +18,7 @@ from airssys.core.event import (
     Logged,
 )
 from airssys.core.restart import Crashed, Restart, Stopped
-from airssys.observe import printable
+from airssys.observe.fan_out import printable
 from airssys.supervision.child import ChildState, ChildStatus
 
 LIFECYCLE = "airssys:core/component-lifecycle@1.0.0#handle-message"

@@ -24,10 +24,10 @@ from airssys.core.grants.grants import (
 )
 from airssys.core.limits import Quota
 from airssys.host.network import FixedResolver
+from airssys.host.offered import Facilities, open_interfaces
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
 from airssys.hostcalls.interface import HostFunction, HostInterface, HostResource
-from airssys.interfaces import Facilities, open_interfaces
 from airssys.registry import Registry
 from airssys.testing import Recorder
 from airssys.witmodel.parse import parse_world

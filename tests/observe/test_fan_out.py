@@ -20,7 +20,7 @@ from airssys.core.event import (
     Revoked,
     SupervisorGaveUp,
 )
-from airssys.observe import FanOut, LogSink, Tally, line
+from airssys.observe.fan_out import FanOut, LogSink, Tally, line
 from airssys.testing import Recorder
 
 EVENTS: list[tuple[Event, tuple[str, str, str]]] = [

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import define, field
 
-from .core.event import (
+from ..core.event import (
     CallCut,
     ChildExited,
     ChildRestarting,

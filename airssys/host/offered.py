@@ -8,18 +8,18 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from .host.capabilities import capabilities
-from .host.filesystem import Disk, FileLimits, filesystem
-from .host.host_services import Directory, host_services
-from .host.messaging import Postbox, messaging
-from .host.network import LONGEST_WAIT, Resolver, Tls, network
-from .host.permissions import permissions
-from .host.process import Settings, open_processes
-from .host.storage import storage
-from .hostcalls.gate import Gate
-from .hostcalls.interface import HostInterface
-from .storage import MemoryStorage
-from .storage.protocol import Storage
+from ..hostcalls.gate import Gate
+from ..hostcalls.interface import HostInterface
+from ..storage import MemoryStorage
+from ..storage.protocol import Storage
+from .capabilities import capabilities
+from .filesystem import Disk, FileLimits, filesystem
+from .host_services import Directory, host_services
+from .messaging import Postbox, messaging
+from .network import LONGEST_WAIT, Resolver, Tls, network
+from .permissions import permissions
+from .process import Settings, open_processes
+from .storage import storage
 
 __all__ = ("Facilities", "People", "open_interfaces")
 

@@ -8,13 +8,13 @@ import pytest
 import wasmtime
 
 import airssys
-from airssys.artifact import LIFECYCLE, WORLDS, check_actor, load, load_manifest
+from airssys.artifacts.folder import LIFECYCLE, WORLDS, check_actor, load, load_manifest
 from airssys.core.errors import InvalidComponent, ManifestError, TrustError
 from airssys.core.limits import KIB, MIB
 from airssys.engine.component import Engine
 from airssys.witmodel.signatures import SIGNATURES
 
-from .actors import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
+from ..actors import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
 
 if TYPE_CHECKING:
     from pathlib import Path

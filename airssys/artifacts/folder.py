@@ -12,14 +12,14 @@ import anyio
 import anyio.to_thread
 from attrs import evolve, frozen
 
-from .config import read_text
-from .core.errors import InvalidComponent, ManifestError, TrustError
-from .core.manifests.manifest import CEILING, Manifest, parse_manifest
-from .core.names import Digest
-from .engine.component import Component, Engine
-from .witmodel.functype import compared
-from .witmodel.signatures import SIGNATURES
-from .witmodel.types import InstanceType
+from ..config import read_text
+from ..core.errors import InvalidComponent, ManifestError, TrustError
+from ..core.manifests.manifest import CEILING, Manifest, parse_manifest
+from ..core.names import Digest
+from ..engine.component import Component, Engine
+from ..witmodel.functype import compared
+from ..witmodel.signatures import SIGNATURES
+from ..witmodel.types import InstanceType
 
 __all__ = ("LIFECYCLE", "WORLDS", "Artifact", "check_actor", "load", "load_manifest")
 
