@@ -12,7 +12,8 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .actor import Actor
+    from .actors.actor import Actor
+    from .actors.reference import ActorRef
     from .config import HostConfig
     from .core.errors import AirssysError, RestartsExhausted, WitError
     from .core.grants.grants import Custom, Grants
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from .engine.instance import Instance
     from .hostcalls.call import Call
     from .hostcalls.interface import HostInterface
-    from .reference import ActorRef
     from .supervision.supervisor import open_supervisor, supervise
     from .system import open_system
     from .witmodel.types import Err, Ok, Record, Some, Variant
@@ -69,8 +69,8 @@ __all__ = (
 )
 
 _HOMES = {
-    "Actor": ".actor",
-    "ActorRef": ".reference",
+    "Actor": ".actors.actor",
+    "ActorRef": ".actors.reference",
     "AirssysError": ".core.errors",
     "AutoShutdown": ".core.restart",
     "Backoff": ".core.restart",

@@ -12,7 +12,9 @@ import anyio
 import anyio.abc
 from attrs import define, evolve, field, frozen
 
-from .actor import run_actor, run_component
+from .actors.actor import run_actor, run_component
+from .actors.mailbox import CAPACITY, PAYLOAD
+from .actors.registry import About, Entry, Registry
 from .artifacts.folder import Artifact
 from .config import HostConfig
 from .core.budget import Budget
@@ -26,8 +28,6 @@ from .engine.instance import Instance
 from .hostcalls.call import Standing
 from .hostcalls.gate import Gate
 from .hostcalls.interface import HostInterface
-from .mailbox import CAPACITY, PAYLOAD
-from .registry import About, Entry, Registry
 
 __all__ = ("GRACE", "ActorSpecs", "Plan", "Rules", "give_up", "grace")
 

@@ -12,6 +12,10 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict, define, field
 
+from .actors.mailbox import CAPACITY, Inbox
+from .actors.post_office import PostOffice
+from .actors.reference import ActorRef
+from .actors.registry import Registry
 from .artifacts.folder import Artifact, check_actor, load
 from .audit import AuditLog, audit_for
 from .config import HostConfig, load_config
@@ -35,11 +39,7 @@ from .host.offered import Facilities, open_interfaces
 from .hostcalls.bodies import dashed
 from .hostcalls.gate import Gate
 from .hostcalls.interface import HostInterface
-from .mailbox import CAPACITY, Inbox
 from .observe.fan_out import FanOut, Tally
-from .post_office import PostOffice
-from .reference import ActorRef
-from .registry import Registry
 from .specs import ActorSpecs, Plan, Rules, give_up
 from .supervision.child import ChildStatus
 from .supervision.supervisor import Supervisor, open_supervisor

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 from attrs import evolve, frozen
 
+from .actors.registry import Registry
 from .artifacts.folder import Artifact
 from .core.budget import Budget
 from .core.errors import DeliveryError, ManifestError
@@ -29,7 +30,6 @@ from .core.manifests.tree import (
 )
 from .core.message import HOST
 from .core.restart import ChildSpec
-from .registry import Registry
 from .specs import ActorSpecs, Plan, Rules, give_up, grace
 from .supervision.supervisor import supervise
 

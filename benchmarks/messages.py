@@ -9,10 +9,10 @@ from time import perf_counter
 import anyio
 import trio
 
-from airssys.actor import Actor
+from airssys.actors.actor import Actor
+from airssys.actors.mailbox import CAPACITY
 from airssys.config import HostConfig
 from airssys.engine.component import Engine
-from airssys.mailbox import CAPACITY
 from airssys.system import open_system
 
 from .measure import Effort, Row, Timed, compare, per_second, run_on

@@ -16,6 +16,7 @@ from typing import Any, Final
 import anyio
 import anyio.abc
 
+from airssys.actors.registry import Registry
 from airssys.core.grants.grants import (
     FilesystemGrants,
     Grants,
@@ -29,7 +30,6 @@ from airssys.engine.instance import Instance
 from airssys.host.offered import open_interfaces
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
-from airssys.registry import Registry
 
 from .measure import BACKENDS, Effort, Row, Timed, awaited, compare, run_on
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from airssys.actors.registry import Registry
 from airssys.host.offered import open_interfaces
 from airssys.hostcalls.gate import Gate
 from airssys.hostcalls.interface import HostInterface
-from airssys.registry import Registry
 
 __all__ = ("offered",)
 

@@ -51,7 +51,7 @@ from airssys.system import System
 from airssys.testing import Recorder
 from airssys.trees import root_rules
 
-from .actors import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
+from .components import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
 
 pytestmark = pytest.mark.guest
 

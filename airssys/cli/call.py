@@ -12,6 +12,7 @@ import anyio
 from attrs import evolve
 from cyclopts import Parameter
 
+from ..actors.registry import Registry
 from ..artifacts.folder import load
 from ..audit import audit_for
 from ..config import HostConfig, load_config
@@ -26,7 +27,6 @@ from ..host.offered import open_interfaces
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..observe.fan_out import FanOut
-from ..registry import Registry
 from ..system import engine_for
 from ..witmodel.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
 from ..witmodel.wave import parse_wave, render_wave

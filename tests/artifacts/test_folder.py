@@ -14,7 +14,7 @@ from airssys.core.limits import KIB, MIB
 from airssys.engine.component import Engine
 from airssys.witmodel.signatures import SIGNATURES
 
-from ..actors import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
+from ..components import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
 
 if TYPE_CHECKING:
     from pathlib import Path

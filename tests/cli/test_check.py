@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..actors import LIFECYCLE_WASM
+from ..components import LIFECYCLE_WASM
 
 if TYPE_CHECKING:
     from .conftest import Command

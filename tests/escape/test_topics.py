@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from airssys.actors.registry import Registry
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.host.messaging import MESSAGING, messaging
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
-from airssys.registry import Registry
 from airssys.testing import Recorder
 from airssys.witmodel.types import Variant
 

@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airssys.actors.registry import Registry
 from airssys.core.budget import Budget
 from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.grants.grants import (
@@ -28,7 +29,6 @@ from airssys.host.offered import Facilities, open_interfaces
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
 from airssys.hostcalls.interface import HostFunction, HostInterface, HostResource
-from airssys.registry import Registry
 from airssys.testing import Recorder
 from airssys.witmodel.parse import parse_world
 from airssys.witmodel.types import (

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from airssys.actors.registry import Registry
 from airssys.core.errors import WitError
 from airssys.core.event import Logged
 from airssys.core.grants.grants import Grants, MessagingGrants
@@ -16,7 +17,6 @@ from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import MESSAGING, messaging
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
-from airssys.registry import Registry
 from airssys.testing import Recorder
 from airssys.witmodel.records import component_id
 from airssys.witmodel.types import Err, Ok, Variant

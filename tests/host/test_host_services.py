@@ -6,13 +6,13 @@ from typing import Any
 import anyio
 import pytest
 
+from airssys.actors.registry import Registry
 from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.event import Logged
 from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.hostcalls.call import Call, Standing
 from airssys.hostcalls.gate import Gate
-from airssys.registry import Registry
 from airssys.testing import Recorder, virtual_time
 from airssys.witmodel.records import component_id
 from airssys.witmodel.types import Record, Variant

@@ -7,7 +7,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from airssys.control import Callback
+from airssys.actors.control import Callback
+from airssys.actors.post_office import PostOffice
+from airssys.actors.registry import Registry
 from airssys.core.budget import Budget
 from airssys.core.errors import AskRefused, WitError
 from airssys.core.event import Denied
@@ -22,8 +24,6 @@ from airssys.host.messaging import (
 from airssys.hostcalls.call import Call, Standing
 from airssys.hostcalls.gate import Gate
 from airssys.hostcalls.interface import HostInterface
-from airssys.post_office import PostOffice
-from airssys.registry import Registry
 from airssys.testing import Recorder, virtual_time
 from airssys.witmodel.records import actor_id, component_id
 from airssys.witmodel.types import Err, Ok, Record, Variant

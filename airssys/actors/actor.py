@@ -17,9 +17,8 @@ import anyio.lowlevel
 from anyio.abc import TaskStatus
 from attrs import define, field, frozen
 
-from .control import Callback, Control, HealthRequest, Stop
-from .core.budget import Budget
-from .core.errors import (
+from ..core.budget import Budget
+from ..core.errors import (
     ActorStopped,
     AskRefused,
     GuestTrapped,
@@ -32,15 +31,16 @@ from .core.errors import (
     Unwell,
     WitError,
 )
-from .core.event import CallCut, Logged
-from .core.limits import Limits, Usage
-from .core.message import Message
-from .engine.meter import Metered
+from ..core.event import CallCut, Logged
+from ..core.limits import Limits, Usage
+from ..core.message import Message
+from ..engine.meter import Metered
+from ..witmodel.records import component_id, timestamp
+from ..witmodel.types import Err, Ok, Variant
+from .control import Callback, Control, HealthRequest, Stop
 from .mailbox import Inbox, Mailbox
 from .reference import ASK_TIMEOUT, ActorRef
 from .registry import Entry, Registry
-from .witmodel.records import component_id, timestamp
-from .witmodel.types import Err, Ok, Variant
 
 __all__ = (
     "HANDLE_CALLBACK",

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from airssys.actor import (
+from airssys.actors.actor import (
     HANDLE_CALLBACK,
     HANDLE_MESSAGE,
     HEALTH,
@@ -21,7 +21,10 @@ from airssys.actor import (
     run_actor,
     run_component,
 )
-from airssys.control import Callback
+from airssys.actors.control import Callback
+from airssys.actors.post_office import PostOffice
+from airssys.actors.reference import ActorRef
+from airssys.actors.registry import Entry, Registry
 from airssys.core.budget import Budget
 from airssys.core.errors import (
     ActorStopped,
@@ -46,9 +49,6 @@ from airssys.host.host_services import host_services
 from airssys.host.messaging import messaging
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
-from airssys.post_office import PostOffice
-from airssys.reference import ActorRef
-from airssys.registry import Entry, Registry
 from airssys.testing import Recorder, ScriptedInstance, after, virtual_time
 from airssys.witmodel.types import Err, Ok, Record, Variant
 

@@ -13,8 +13,8 @@ from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
-from .core.event import DeadLettered, Delivered, Event, Instrument
-from .core.message import AskGraph, Message
+from ..core.event import DeadLettered, Delivered, Event, Instrument
+from ..core.message import AskGraph, Message
 
 __all__ = ("STRIDE", "Expiring", "PostOffice")
 

@@ -10,7 +10,10 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.control import Callback, HealthRequest, Stop
+from airssys.actors.control import Callback, HealthRequest, Stop
+from airssys.actors.mailbox import Mailbox
+from airssys.actors.post_office import PostOffice
+from airssys.actors.reference import ActorRef
 from airssys.core.errors import (
     ActorStopped,
     AskCycle,
@@ -23,9 +26,6 @@ from airssys.core.errors import (
 )
 from airssys.core.event import DeadLettered, Delivered
 from airssys.core.message import Message, Overflow
-from airssys.mailbox import Mailbox
-from airssys.post_office import PostOffice
-from airssys.reference import ActorRef
 from airssys.testing import Recorder, virtual_time
 
 

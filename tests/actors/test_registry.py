@@ -4,7 +4,10 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from airssys.control import Callback
+from airssys.actors.control import Callback
+from airssys.actors.mailbox import Mailbox
+from airssys.actors.post_office import PostOffice
+from airssys.actors.registry import Registry
 from airssys.core.errors import (
     ActorStopped,
     NoSuchActor,
@@ -13,9 +16,6 @@ from airssys.core.errors import (
 from airssys.core.event import DeadLettered
 from airssys.core.message import Overflow
 from airssys.hostcalls.call import Standing
-from airssys.mailbox import Mailbox
-from airssys.post_office import PostOffice
-from airssys.registry import Registry
 from airssys.testing import Recorder
 
 

@@ -8,9 +8,9 @@ from typing import Final
 import anyio
 from attrs import define, field
 
+from ..core.errors import ActorStopped, CannotReply, QuotaExceeded, ReplyTimeout
+from ..core.message import HOST, Message
 from .control import Callback
-from .core.errors import ActorStopped, CannotReply, QuotaExceeded, ReplyTimeout
-from .core.message import HOST, Message
 from .mailbox import PAYLOAD, Mailbox, MailboxStatistics
 
 __all__ = ("ASK_TIMEOUT", "ActorRef", "checked_payload")

@@ -9,10 +9,10 @@ from typing import Final
 
 from attrs import define, field
 
-from .core.errors import DeliveryError, MailboxFull, NoSuchActor
-from .core.message import HOST, Message, Overflow, Routes, check_topic
-from .core.names import ActorId
-from .hostcalls.call import Standing
+from ..core.errors import DeliveryError, MailboxFull, NoSuchActor
+from ..core.message import HOST, Message, Overflow, Routes, check_topic
+from ..core.names import ActorId
+from ..hostcalls.call import Standing
 from .mailbox import CAPACITY, PAYLOAD, Inbox, Mailbox
 from .post_office import PostOffice
 from .reference import ASK_TIMEOUT, ActorRef, checked_payload

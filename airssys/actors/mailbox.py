@@ -20,10 +20,10 @@ from typing import Final
 import anyio
 from attrs import define, field, frozen
 
+from ..core.errors import ActorStopped, AskCycle, MailboxFull
+from ..core.limits import MIB
+from ..core.message import HOST, Message, Overflow, PendingRequests
 from .control import STOP, Callback, Control, HealthRequest, Stop
-from .core.errors import ActorStopped, AskCycle, MailboxFull
-from .core.limits import MIB
-from .core.message import HOST, Message, Overflow, PendingRequests
 from .post_office import STRIDE, PostOffice
 
 __all__ = (
