@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .hostcalls.call import Call
     from .hostcalls.interface import HostInterface
     from .supervision.supervisor import open_supervisor, supervise
-    from .system import open_system
+    from .system.system import open_system
     from .witmodel.types import Err, Ok, Record, Some, Variant
 
 __all__ = (
@@ -97,7 +97,7 @@ _HOMES = {
     "Variant": ".witmodel.types",
     "WitError": ".core.errors",
     "open_supervisor": ".supervision.supervisor",
-    "open_system": ".system",
+    "open_system": ".system.system",
     "supervise": ".supervision.supervisor",
 }
 

@@ -14,7 +14,7 @@ import pykka
 from airssys.config import HostConfig
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
-from airssys.system import System, open_system
+from airssys.system.system import System, open_system
 
 from .measure import (
     BACKENDS,

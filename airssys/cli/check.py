@@ -20,8 +20,8 @@ from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode
 from ..core.units import show_moment
 from ..engine.component import Engine
 from ..observe.fan_out import printable, printable_lines
-from ..system import engine_for
-from ..trees import find_function
+from ..system.system import engine_for
+from ..system.trees import find_function
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType
 from .failure import BadInput, Status, explain

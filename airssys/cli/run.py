@@ -22,8 +22,8 @@ from ..core.errors import NoSuchActor
 from ..core.event import ChildExited, Event
 from ..core.manifests.tree import SupervisorNode
 from ..core.restart import AutoShutdown, Restart
-from ..system import System, open_system
-from ..trees import root_rules
+from ..system.system import System, open_system
+from ..system.trees import root_rules
 from .call import call_under
 from .failure import BadInput, Status
 from .live import view

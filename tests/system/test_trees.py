@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airssys.core.errors import ManifestError
-from airssys.trees import find_function
+from airssys.system.trees import find_function
 
 ACTOR = "async def run(actor):\n    return {answer}\n"
 

@@ -14,7 +14,7 @@ from airssys.audit.verify import lines_of
 from airssys.config import Audit, HostConfig
 from airssys.core.errors import ActorStopped, AuditError
 
-from .components import with_extension, write_component
+from ..components import with_extension, write_component
 
 pytestmark = pytest.mark.guest
 

@@ -15,12 +15,12 @@ from typing import Any
 import anyio
 from attrs import evolve, frozen
 
-from .actors.registry import Registry
-from .artifacts.folder import Artifact
-from .core.budget import Budget
-from .core.errors import DeliveryError, ManifestError
-from .core.event import DeadLettered
-from .core.manifests.tree import (
+from ..actors.registry import Registry
+from ..artifacts.folder import Artifact
+from ..core.budget import Budget
+from ..core.errors import DeliveryError, ManifestError
+from ..core.event import DeadLettered
+from ..core.manifests.tree import (
     ActorNode,
     ComponentNode,
     FirstMessage,
@@ -28,10 +28,10 @@ from .core.manifests.tree import (
     SupervisorNode,
     Tree,
 )
-from .core.message import HOST
-from .core.restart import ChildSpec
+from ..core.message import HOST
+from ..core.restart import ChildSpec
+from ..supervision.supervisor import supervise
 from .specs import ActorSpecs, Plan, Rules, give_up, grace
-from .supervision.supervisor import supervise
 
 __all__ = ("Planter", "find_function", "root_rules", "send_first")
 

@@ -12,22 +12,22 @@ import anyio
 import anyio.abc
 from attrs import define, evolve, field, frozen
 
-from .actors.actor import run_actor, run_component
-from .actors.mailbox import CAPACITY, PAYLOAD
-from .actors.registry import About, Entry, Registry
-from .artifacts.folder import Artifact
-from .config import HostConfig
-from .core.budget import Budget
-from .core.event import QuotaNeared
-from .core.grants.grants import NO_GRANTS, Grants
-from .core.limits import Limits, Quota, SharedQuota
-from .core.message import Overflow
-from .core.restart import ChildSpec, HealthCheck, Restart
-from .engine.component import Component
-from .engine.instance import Instance
-from .hostcalls.call import Standing
-from .hostcalls.gate import Gate
-from .hostcalls.interface import HostInterface
+from ..actors.actor import run_actor, run_component
+from ..actors.mailbox import CAPACITY, PAYLOAD
+from ..actors.registry import About, Entry, Registry
+from ..artifacts.folder import Artifact
+from ..config import HostConfig
+from ..core.budget import Budget
+from ..core.event import QuotaNeared
+from ..core.grants.grants import NO_GRANTS, Grants
+from ..core.limits import Limits, Quota, SharedQuota
+from ..core.message import Overflow
+from ..core.restart import ChildSpec, HealthCheck, Restart
+from ..engine.component import Component
+from ..engine.instance import Instance
+from ..hostcalls.call import Standing
+from ..hostcalls.gate import Gate
+from ..hostcalls.interface import HostInterface
 
 __all__ = ("GRACE", "ActorSpecs", "Plan", "Rules", "give_up", "grace")
 

@@ -47,11 +47,11 @@ from airssys.core.limits import SharedQuota
 from airssys.core.manifests.tree import parse_tree
 from airssys.core.message import Overflow
 from airssys.core.restart import Crashed, unwrap
-from airssys.system import System
+from airssys.system.system import System
+from airssys.system.trees import root_rules
 from airssys.testing import Recorder
-from airssys.trees import root_rules
 
-from .components import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
+from ..components import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
 
 pytestmark = pytest.mark.guest
 

@@ -12,20 +12,20 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict, define, field
 
-from .actors.mailbox import CAPACITY, Inbox
-from .actors.post_office import PostOffice
-from .actors.reference import ActorRef
-from .actors.registry import Registry
-from .artifacts.folder import Artifact, check_actor, load
-from .audit import AuditLog, audit_for
-from .config import HostConfig, load_config
-from .core.budget import Budget
-from .core.event import Instrument, Revoked
-from .core.grants.grants import NO_GRANTS, Grants
-from .core.limits import Limits, SharedQuota
-from .core.manifests.tree import Tree
-from .core.message import Overflow
-from .core.restart import (
+from ..actors.mailbox import CAPACITY, Inbox
+from ..actors.post_office import PostOffice
+from ..actors.reference import ActorRef
+from ..actors.registry import Registry
+from ..artifacts.folder import Artifact, check_actor, load
+from ..audit import AuditLog, audit_for
+from ..config import HostConfig, load_config
+from ..core.budget import Budget
+from ..core.event import Instrument, Revoked
+from ..core.grants.grants import NO_GRANTS, Grants
+from ..core.limits import Limits, SharedQuota
+from ..core.manifests.tree import Tree
+from ..core.message import Overflow
+from ..core.restart import (
     AutoShutdown,
     Backoff,
     ChildSpec,
@@ -33,16 +33,16 @@ from .core.restart import (
     Restart,
     Strategy,
 )
-from .engine.component import Component, Engine
-from .engine.fiber import Slicing
-from .host.offered import Facilities, open_interfaces
-from .hostcalls.bodies import dashed
-from .hostcalls.gate import Gate
-from .hostcalls.interface import HostInterface
-from .observe.fan_out import FanOut, Tally
+from ..engine.component import Component, Engine
+from ..engine.fiber import Slicing
+from ..host.offered import Facilities, open_interfaces
+from ..hostcalls.bodies import dashed
+from ..hostcalls.gate import Gate
+from ..hostcalls.interface import HostInterface
+from ..observe.fan_out import FanOut, Tally
+from ..supervision.child import ChildStatus
+from ..supervision.supervisor import Supervisor, open_supervisor
 from .specs import ActorSpecs, Plan, Rules, give_up
-from .supervision.child import ChildStatus
-from .supervision.supervisor import Supervisor, open_supervisor
 from .trees import Planter, send_first
 
 __all__ = ("System", "engine_for", "open_system")
