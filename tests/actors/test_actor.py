@@ -621,7 +621,7 @@ async def test_a_shutdown_that_goes_wrong_is_reported_and_the_stop_goes_on(
 
 # --- a real guest -----------------------------------------------------------------
 
-LIFECYCLE = Path(__file__).parent / "guests" / "lifecycle.wasm"
+LIFECYCLE = Path(__file__).parents[1] / "guests" / "lifecycle.wasm"
 ALL = Grants(
     messaging=MessagingGrants(
         send=["**"], request=["**"], publish=["#"], subscribe=["#"], receive=["**"]

@@ -346,7 +346,7 @@ def in_new_process(text: str, *args: str) -> subprocess.CompletedProcess[str]:
     root = Path(__file__).parents[2]
     head = """
         import ctypes, gc, os, signal, sys, threading, time, anyio
-        from airssys.abc import HostInterface
+        from airssys.hostcalls.interface import HostInterface
         from airssys.engine.component import Engine
         from airssys.engine.fiber import Slicing
         from airssys.engine.resource import Resources

@@ -294,9 +294,9 @@ async def test_a_program_that_is_not_quite_dead_is_a_zombie() -> None:
 
 HOST: Final = """
 import sys, anyio
-from airssys.abc import Call
-from airssys.core.capability import Grants, ProcessGrants
-from airssys.gate import Gate
+from airssys.hostcalls.call import Call
+from airssys.core.grants.grants import Grants, ProcessGrants
+from airssys.hostcalls.gate import Gate
 from airssys.host.process import open_processes
 
 async def main():
