@@ -1,7 +1,7 @@
 """Keep the table of what guests can do, what it takes, and the tests of both.
 
 A test of an operation says so with `operation`, which also sees to it that the test
-has a real guest do it. ``python -m tests.operations`` rewrites ``docs/operations.md``.
+has a real guest do it. ``python -m tests.regenerate`` rewrites ``docs/operations.md``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = (
     "PROMISED",
     "TABLE",
     "Operation",
-    "main",
     "operation",
     "operations",
     "table",
+    "write",
 )
 
 _P = ParamSpec("_P")
@@ -211,7 +211,7 @@ _HEAD: Final = """# What guests may do
 
 Every function that a guest may import, what it must have been granted for it in the
 manifest's `capabilities`, and a test of each in which a real guest may and in which it
-may not. Written from the code by `python -m tests.operations`; a test fails where a
+may not. Written from the code by `python -m tests.regenerate`; a test fails where a
 function has no such tests, or where this page is not what the code says.
 
 The first column has the names of the design; where it is empty the function came on
@@ -250,8 +250,8 @@ def _shown(tests: tuple[str, ...]) -> str:
     return f"[{name}](../{file}){more}"
 
 
-def main() -> None:
-    """Rewrite the table."""
+def write() -> None:
+    """Write the table, and print what an operation lacks."""
     from .offers import offered  # noqa: PLC0415 - a test of one does not need all
 
     found = list(operations(anyio.run(offered)))
@@ -259,8 +259,3 @@ def main() -> None:
     for each in found:
         if each.lacks:
             print(each.lacks)
-
-
-if __name__ == "__main__":
-    # Tests know this module by its name, and have their place there.
-    importlib.import_module("tests.operations").main()

@@ -1,6 +1,6 @@
 """Write what follows from ``wit/``: the types of all functions, and ``deps/``.
 
-``python -m tests.signatures`` rewrites both, for every package there is. It needs
+``python -m tests.regenerate`` rewrites both, for every package there is. It needs
 wasm-tools, which the extra ``guests`` brings.
 """
 
@@ -28,10 +28,10 @@ __all__ = (
     "core_deps",
     "dummy",
     "functions_of",
-    "main",
     "module_text",
     "packages",
     "wasm_tools",
+    "write",
 )
 
 PROJECT: Final = Path(__file__).parent.parent
@@ -84,7 +84,7 @@ def core_deps() -> str:
         file.read_text().removeprefix(f"{_HEADER}\n")
         for file in sorted((_WIT / _CORE).glob("*.wit"))
     ]
-    note = "// Written by `python -m tests.signatures` from wit/core."
+    note = "// Written by `python -m tests.regenerate` from wit/core."
     return "\n".join((f"{note}\n{_HEADER}", *(f"{part.strip()}\n" for part in parts)))
 
 
@@ -153,7 +153,7 @@ def module_text(package: Package, component: Component) -> str:
     lines = [
         f'"""The types of ``airssys:{package.name}``, written from its WIT text.',
         "",
-        "Not to be edited: ``python -m tests.signatures`` writes it.",
+        "Not to be edited: ``python -m tests.regenerate`` writes it.",
         '"""',
         "",
         "from __future__ import annotations",
@@ -184,8 +184,8 @@ def module_text(package: Package, component: Component) -> str:
     return "\n".join(lines).replace("= {\n}", "= {}") + "\n"
 
 
-def main() -> None:
-    """Rewrite all that follows from ``wit/``.
+def write() -> None:
+    """Write all that follows from ``wit/``.
 
     Raises:
         SystemExit: wasm-tools is not there.
@@ -204,7 +204,3 @@ def main() -> None:
             component = anyio.run(engine.load, made)
         package.module.write_text(module_text(package, component))
         print(package.module.relative_to(PROJECT))
-
-
-if __name__ == "__main__":
-    main()

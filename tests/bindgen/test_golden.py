@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .regenerate import GOLDEN, HERE, ROOT, WORLDS, generate
+from .goldens import GOLDEN, HERE, ROOT, WORLDS, generate
 
 if TYPE_CHECKING:
     from pathlib import Path

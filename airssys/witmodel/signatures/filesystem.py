@@ -1,6 +1,6 @@
 """The types of ``airssys:ext-filesystem``, written from its WIT text.
 
-Not to be edited: ``python -m tests.signatures`` writes it.
+Not to be edited: ``python -m tests.regenerate`` writes it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the golden files: ``python -m tests.bindgen.regenerate``.
+"""Write the golden files of typed bindings.
 
 Needs the extra ``guests``, for wasm-tools. A world is a file in ``worlds``; its module
 of bindings is the file of that name in ``golden``.
@@ -32,6 +32,7 @@ def generate(source: Path, file: Path) -> None:
     assert status == 0, source
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Write the bindings of all worlds."""
     for world, source in WORLDS.items():
         generate(source, GOLDEN / f"{world}.py")
