@@ -15,8 +15,8 @@ import anyio
 import anyio.abc
 
 import airssys
+from airssys import Audit
 from airssys.audit import verify
-from airssys.config import Audit
 
 CLERK = Path(__file__).parent / "clerk" / "clerk.wasm"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import trio
 
 import airssys
-from airssys.core.errors import InstanceClosed, OutOfFuel
+from airssys import InstanceClosed, OutOfFuel
 
 PLUGIN = """
 (component

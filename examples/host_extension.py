@@ -18,7 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from attrs import define, field
 
 import airssys
-from airssys.core.errors import CapabilityDenied
+from airssys import CapabilityDenied
 
 GUESTS = 8
 VISITS = 5

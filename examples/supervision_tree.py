@@ -9,18 +9,22 @@ from __future__ import annotations
 import anyio
 import anyio.abc
 
-from airssys.core.event import ChildExited, ChildRestarting, Event
-from airssys.core.restart import (
+from airssys import (
     AutoShutdown,
     Backoff,
+    ChildExited,
+    ChildRestarting,
     ChildSpec,
+    ChildStatus,
+    Event,
     HealthCheck,
     Intensity,
     Restart,
     Strategy,
+    Supervisor,
+    open_supervisor,
+    supervise,
 )
-from airssys.supervision.child import ChildStatus
-from airssys.supervision.supervisor import Supervisor, open_supervisor, supervise
 
 ENOUGH = 20
 POISON = 7

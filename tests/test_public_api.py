@@ -2,19 +2,31 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from inspect import isfunction
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 import airssys
+from airssys import _door
 
+PROJECT = Path(__file__).parent.parent
 MODULES = [
     name
     for _, name, _ in pkgutil.walk_packages(airssys.__path__, "airssys.")
     if not name.endswith("__main__")
 ]
+PAGES = [
+    *(page for page in PROJECT.glob("docs/**/*.md") if page.name != "architecture.md"),
+    PROJECT / "README.md",
+    *PROJECT.glob("examples/**/*.py"),
+    *PROJECT.glob("tests/bindgen/golden/*.py"),
+]
+WAITING = {"airssys.audit", "airssys.host.network", "airssys.host.process"}
+FACES = {"airssys", *(f"airssys.{face}" for face in _door.FACES)}
 
 
 def public(module: ModuleType) -> set[str]:
@@ -40,23 +52,98 @@ def test_every_module_lists_what_it_defines(name: str) -> None:
     assert public(module) <= set(module.__all__)
 
 
-def test_the_front_door_is_small_and_sorted() -> None:
-    assert len(airssys.__all__) <= 30
-    assert list(airssys.__all__) == sorted(
-        airssys.__all__, key=lambda name: (name.islower(), name)
-    )
+# --- the front door ---------------------------------------------------------------
 
 
-def test_the_front_door_opens_every_name_it_lists() -> None:
-    homes = airssys._HOMES
+@pytest.mark.parametrize("name", _door.names())
+def test_the_front_door_opens_every_name_it_lists(name: str) -> None:
+    value = getattr(airssys, name)
 
-    assert set(homes) == set(airssys.__all__)
-    for name in airssys.__all__:
-        assert getattr(airssys, name).__name__ == name
-        assert name in dir(airssys)
+    assert name in dir(airssys)
+    home = importlib.import_module(_door.homes()[name], "airssys")
+    assert value is getattr(home, name)
+    assert name in _door.FACES or name in home.__all__
 
 
-def test_the_front_door_knows_its_version_and_nothing_else() -> None:
+def test_a_star_import_brings_every_name() -> None:
+    found: dict[str, object] = {}
+
+    exec("from airssys import *", found)  # noqa: S102 - it only works in a module
+
+    assert set(_door.names()) <= set(found)
+
+
+@pytest.mark.parametrize("face", ["errors", "events"])
+def test_all_errors_and_events_are_at_the_front_door(face: str) -> None:
+    assert set(getattr(airssys, face).__all__) - set(_door.names()) == set()
+
+
+def test_grants_has_every_section_and_what_is_asked_of_it() -> None:
+    grants = airssys.grants
+
+    assert {f"{each.title()}Grants" for each in grants.SECTIONS} - {
+        "CustomGrants",  # each is for an interface: `CustomGrant`
+    } <= set(grants.__all__)
+    assert {each.title() for each in grants.SECTIONS} <= set(grants.__all__)
+    assert {each for each in grants.__all__ if each.endswith(("Grant", "Grants"))} <= {
+        *_door.names()
+    }
+
+
+def test_the_front_door_knows_its_version() -> None:
     assert airssys.__version__.count(".") == 2
-    with pytest.raises(AttributeError, match="no attribute 'Enigne'"):
-        airssys.Enigne  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Enigne", r"'Enigne' \(did you mean airssys.Engine\?\)$"),
+        ("Filesystem", r"'Filesystem' \(it is airssys.grants.Filesystem\)$"),
+        ("Recordre", r"'Recordre' \(did you mean airssys.testing.Recorder\?\)$"),
+        ("zzz", "'zzz'$"),
+        ("__wrapped__", "'__wrapped__'$"),
+    ],
+)
+def test_a_name_that_is_not_there_is_answered_with_the_nearest(
+    name: str, hint: str
+) -> None:
+    with pytest.raises(AttributeError, match=hint):
+        getattr(airssys, name)
+
+
+# --- what docs, examples and bindings use -----------------------------------------
+
+
+def imported(text: str) -> set[str]:
+    """Return the modules of airssys that Python code, or a page with code, imports."""
+    found = re.findall(r"^\s*(?:from|import)\s+(airssys[\w.]*)", text, re.MULTILINE)
+    return {each for each in found if not each.endswith(".h")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_docs_examples_and_bindings_import_only_what_is_public(page: Path) -> None:
+    text = page.read_text()
+
+    assert imported(text) - FACES - WAITING == set()
+    # Nor do they name anything further in, as in `airssys.core.event.Denied`.
+    named = set(re.findall(r"\bairssys\.(?:[a-z_]+\.)+\w+", text))
+    inside = {
+        each
+        for each in named
+        if each.rpartition(".")[0] not in FACES and each not in WAITING
+    }
+    assert {each for each in inside if each.split(".")[1] not in _door.names()} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_what_docs_and_examples_name_at_the_front_door_is_there(page: Path) -> None:
+    text = page.read_text()
+    code = re.sub(r"^`{3}(?!python).*?^`{3}", "", text, flags=re.DOTALL | re.MULTILINE)
+
+    for face, name in re.findall(r"(?<![\w./])(airssys(?:\.[a-z]+)?)\.(\w+)", code):
+        if face in FACES and name not in {"h", "c", "toml", "example"}:
+            assert hasattr(importlib.import_module(face), name), name
+
+
+def test_the_check_of_imports_can_fail() -> None:
+    assert imported("from airssys.core import errors\n") - FACES == {"airssys.core"}

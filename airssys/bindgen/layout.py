@@ -6,9 +6,17 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ("annotated", "assigned", "docstring", "in_tuple", "indented", "listed")
+__all__ = (
+    "WIDTH",
+    "annotated",
+    "assigned",
+    "docstring",
+    "in_tuple",
+    "indented",
+    "listed",
+)
 
-_WIDTH: Final = 88
+WIDTH: Final = 88
 _STEP: Final = "    "
 
 
@@ -26,7 +34,7 @@ def listed(head: str, parts: Sequence[str], tail: str, *, steps: int = 0) -> lis
         tail: What begins with the closing bracket.
         steps: How far the lines will be indented.
     """
-    width = _WIDTH - len(_STEP) * steps
+    width = WIDTH - len(_STEP) * steps
     joined = ", ".join(parts)
     if not parts or len(head) + len(joined) + len(tail) <= width:
         return [f"{head}{joined}{tail}"]
@@ -44,7 +52,7 @@ def in_tuple(head: str, parts: Sequence[str], *, steps: int) -> list[str]:
     """Write a tuple and a comma behind it: on one line or on many."""
     comma = "," if len(parts) == 1 else ""
     line = f"{head}({', '.join(parts)}{comma}),"
-    if len(line) + len(_STEP) * steps <= _WIDTH:
+    if len(line) + len(_STEP) * steps <= WIDTH:
         return [line]
     return [f"{head}(", *indented([f"{part}," for part in parts]), "),"]
 
@@ -61,7 +69,7 @@ def annotated(
         steps: How far the lines will be indented.
         bare: Write a union without brackets around it, as in a list of parameters.
     """
-    width = _WIDTH - len(_STEP) * steps
+    width = WIDTH - len(_STEP) * steps
     parts = _parts(annotation, "|")
     if len(head) + len(annotation) + len(tail) <= width:
         return [f"{head}{annotation}{tail}"]
@@ -105,7 +113,7 @@ def _member(part: str, *, width: int) -> list[str]:
     name, colon, annotation = part.partition(": ")
     if not colon or len(part) + 1 <= width:
         return [f"{part},"]
-    steps = (_WIDTH - width) // len(_STEP)
+    steps = (WIDTH - width) // len(_STEP)
     return annotated(f"{name}: ", annotation, ",", steps=steps, bare=True)
 
 
@@ -114,7 +122,7 @@ def _returning(tail: str, width: int) -> list[str]:
     annotation = tail.removeprefix(") -> ").removesuffix(":")
     if annotation == tail or len(tail) <= width:
         return [tail]
-    steps = (_WIDTH - width) // len(_STEP)
+    steps = (WIDTH - width) // len(_STEP)
     return annotated(") -> ", annotation, ":", steps=steps)
 
 
@@ -132,7 +140,7 @@ def _parts(text: str, mark: str) -> list[str]:
 
 def docstring(*paragraphs: str, steps: int = 1) -> list[str]:
     """Write a docstring; lines after a paragraph's first keep their indent."""
-    width = _WIDTH - len(_STEP) * steps
+    width = WIDTH - len(_STEP) * steps
     lines: list[str] = []
     for paragraph in paragraphs:
         if lines:

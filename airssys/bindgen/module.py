@@ -19,7 +19,7 @@ from ..witmodel.types import (
 from .annotate import Annotations
 from .classes import case_names, declared, listing_of
 from .interfaces import Writer
-from .layout import docstring, in_tuple, indented, listed
+from .layout import WIDTH, docstring, in_tuple, indented, listed
 from .names import Interface, allocate, camel, members
 from .world import Alias, Named, functions_of, holds_resources, take_stock
 
@@ -42,9 +42,9 @@ _IMPORTS: Final = {
     "Instance": "airssys",
     "Ok": "airssys",
     "Some": "airssys",
-    "Answer": "airssys.bindgen",
-    "Bindings": "airssys.bindgen",
-    "Handle": "airssys.bindgen",
+    "Answer": "airssys",
+    "Bindings": "airssys",
+    "Handle": "airssys",
     "field": "attrs",
     "frozen": "attrs",
 }
@@ -98,7 +98,12 @@ def _imports(body: str) -> Iterator[str]:
                 if home:
                     # Constants, classes and then functions, as ruff sorts them.
                     names.sort(key=lambda name: (name.islower(), name))
-                    yield from listed(f"from {home} import ", names, "")
+                    line = f"from {home} import {', '.join(names)}"
+                    if len(line) <= WIDTH:
+                        yield line
+                    else:
+                        parts = [f"{name}," for name in names]
+                        yield from (f"from {home} import (", *indented(parts), ")")
                 else:
                     yield from (f"import {name}" for name in names)
         if standard:

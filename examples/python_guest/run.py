@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 import airssys
-from airssys.core.errors import ActorStopped
+from airssys import ActorStopped
 
 HERE = Path(__file__).parent
 

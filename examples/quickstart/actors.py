@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from airssys import Actor
-from airssys.core.errors import DeliveryError
+from airssys import Actor, DeliveryError
 
 COUNTER = "quickstart/counter"
 TALLY = "quickstart/tally"

@@ -31,7 +31,7 @@ from ..bindgen.golden import (
 )
 
 if TYPE_CHECKING:
-    from airssys.bindgen import Bindings
+    from airssys import Bindings
 
 MODULES: list[Any] = [
     *(buckets, clashes, core, counters, geometry, marks, middleware, probe, records),

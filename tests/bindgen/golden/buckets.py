@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
-from airssys import Call, HostInterface, Instance
-from airssys.bindgen import Answer, Bindings
+from airssys import Answer, Bindings, Call, HostInterface, Instance
 
 
 @runtime_checkable

@@ -11,8 +11,7 @@ import enum
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
-from airssys import Call, HostInterface, Instance
-from airssys.bindgen import Answer, Bindings
+from airssys import Answer, Bindings, Call, HostInterface, Instance
 from attrs import frozen
 
 

@@ -10,8 +10,7 @@ import enum
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, Self, TypeAlias
 
-from airssys import Call, Err, HostInterface, Instance, Ok
-from airssys.bindgen import Answer, Bindings
+from airssys import Answer, Bindings, Call, Err, HostInterface, Instance, Ok
 from attrs import frozen
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import ClassVar, Self
 
-from airssys import Instance
-from airssys.bindgen import Bindings, Handle
+from airssys import Bindings, Handle, Instance
 from attrs import frozen
 
 

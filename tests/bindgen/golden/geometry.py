@@ -9,8 +9,7 @@ from __future__ import annotations
 import enum
 from typing import ClassVar, Protocol, Self, TypeAlias
 
-from airssys import Call, Err, HostInterface, Instance, Ok, Some
-from airssys.bindgen import Answer, Bindings
+from airssys import Answer, Bindings, Call, Err, HostInterface, Instance, Ok, Some
 from attrs import frozen
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import enum
 from typing import ClassVar, Protocol, Self
 
-from airssys import Call, HostInterface, Instance
-from airssys.bindgen import Answer, Bindings
+from airssys import Answer, Bindings, Call, HostInterface, Instance
 
 
 class Colour(enum.StrEnum):

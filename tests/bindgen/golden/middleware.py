@@ -10,8 +10,7 @@ import enum
 from collections.abc import Awaitable
 from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
-from airssys import Call, HostInterface, Instance
-from airssys.bindgen import Answer, Bindings, Handle
+from airssys import Answer, Bindings, Call, Handle, HostInterface, Instance
 from attrs import frozen
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
-from airssys import Call, HostInterface, Instance
-from airssys.bindgen import Answer, Bindings
+from airssys import Answer, Bindings, Call, HostInterface, Instance
 from attrs import frozen
 
 # Left out, since it cannot be passed:

@@ -10,8 +10,17 @@ import enum
 from collections.abc import Awaitable, Sequence
 from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
-from airssys import Call, Err, HostInterface, Instance, Ok, Some
-from airssys.bindgen import Answer, Bindings, Handle
+from airssys import (
+    Answer,
+    Bindings,
+    Call,
+    Err,
+    Handle,
+    HostInterface,
+    Instance,
+    Ok,
+    Some,
+)
 from attrs import frozen
 
 

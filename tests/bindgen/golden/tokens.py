@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
-from airssys import Call, HostInterface, Instance
-from airssys.bindgen import Answer, Bindings, Handle
+from airssys import Answer, Bindings, Call, Handle, HostInterface, Instance
 
 
 @runtime_checkable

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Self, TypeAlias
 
-from airssys import Err, Instance, Ok
-from airssys.bindgen import Bindings
+from airssys import Bindings, Err, Instance, Ok
 from attrs import frozen
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol, Self, TypeAlias
 
-from airssys import Call, HostInterface, Instance
-from airssys.bindgen import Answer, Bindings
+from airssys import Answer, Bindings, Call, HostInterface, Instance
 from attrs import frozen
 
 

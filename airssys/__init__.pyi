@@ -1,0 +1,182 @@
+# The names of the front door, and where each lives: `airssys._door` opens them from
+# this table, and type checkers read it.
+from . import (
+    errors as errors,
+    events as events,
+    grants as grants,
+    testing as testing,
+)
+from .actors.actor import Actor as Actor
+from .actors.mailbox import (
+    Inbox as Inbox,
+    MailboxStatistics as MailboxStatistics,
+)
+from .actors.reference import ActorRef as ActorRef
+from .artifacts.folder import Artifact as Artifact
+from .audit import (
+    AuditLog as AuditLog,
+    open_audit as open_audit,
+)
+from .bindgen.bindings import (
+    Answer as Answer,
+    Bindings as Bindings,
+)
+from .bindgen.convert import converter as converter
+from .config import (
+    Audit as Audit,
+    HostConfig as HostConfig,
+    LogLevel as LogLevel,
+    Profile as Profile,
+    Slices as Slices,
+    host_schema as host_schema,
+    load_config as load_config,
+)
+from .core.errors import (
+    ActorStopped as ActorStopped,
+    AirssysError as AirssysError,
+    AskCycle as AskCycle,
+    AskRefused as AskRefused,
+    AuditError as AuditError,
+    CannotReply as CannotReply,
+    CapabilityDenied as CapabilityDenied,
+    ChildRefused as ChildRefused,
+    ComponentError as ComponentError,
+    DeliveryError as DeliveryError,
+    DuplicateChild as DuplicateChild,
+    GuestTrapped as GuestTrapped,
+    InitFailed as InitFailed,
+    InstanceBusy as InstanceBusy,
+    InstanceClosed as InstanceClosed,
+    InvalidComponent as InvalidComponent,
+    LimitExceeded as LimitExceeded,
+    MailboxFull as MailboxFull,
+    ManifestError as ManifestError,
+    MissingExport as MissingExport,
+    NoSuchActor as NoSuchActor,
+    NoSuchChild as NoSuchChild,
+    OutOfFuel as OutOfFuel,
+    OutOfMemory as OutOfMemory,
+    Overtime as Overtime,
+    QuotaExceeded as QuotaExceeded,
+    ReplyTimeout as ReplyTimeout,
+    RestartsExhausted as RestartsExhausted,
+    StorageError as StorageError,
+    SupervisorError as SupervisorError,
+    TrustError as TrustError,
+    Unhealthy as Unhealthy,
+    UnknownImport as UnknownImport,
+    Unwell as Unwell,
+    ValueMismatch as ValueMismatch,
+    WaveError as WaveError,
+    WitError as WitError,
+)
+from .core.event import (
+    CallCut as CallCut,
+    ChildExited as ChildExited,
+    ChildRestarting as ChildRestarting,
+    ChildStarted as ChildStarted,
+    DeadLettered as DeadLettered,
+    Delivered as Delivered,
+    Denied as Denied,
+    Event as Event,
+    Granted as Granted,
+    HealthChecked as HealthChecked,
+    Instrument as Instrument,
+    Logged as Logged,
+    QuotaNeared as QuotaNeared,
+    Revoked as Revoked,
+    SupervisorGaveUp as SupervisorGaveUp,
+)
+from .core.grants.capabilities import (
+    Capability as Capability,
+    Custom as Custom,
+)
+from .core.grants.grants import Grants as Grants
+from .core.grants.sections import (
+    CustomGrant as CustomGrant,
+    FilesystemGrants as FilesystemGrants,
+    MessagingGrants as MessagingGrants,
+    NetworkGrants as NetworkGrants,
+    ProcessGrants as ProcessGrants,
+    StorageGrants as StorageGrants,
+)
+from .core.limits import (
+    Limits as Limits,
+    Quota as Quota,
+    SharedQuota as SharedQuota,
+    Usage as Usage,
+)
+from .core.manifests.manifest import (
+    Manifest as Manifest,
+    manifest_schema as manifest_schema,
+)
+from .core.manifests.tree import (
+    Tree as Tree,
+    tree_schema as tree_schema,
+)
+from .core.message import (
+    Message as Message,
+    Overflow as Overflow,
+)
+from .core.restart import (
+    AutoShutdown as AutoShutdown,
+    Backoff as Backoff,
+    ChildSpec as ChildSpec,
+    HealthCheck as HealthCheck,
+    Intensity as Intensity,
+    Restart as Restart,
+    Strategy as Strategy,
+)
+from .engine.component import (
+    Component as Component,
+    Engine as Engine,
+)
+from .engine.instance import Instance as Instance
+from .engine.resource import Handle as Handle
+from .host.filesystem import (
+    FileLimits as FileLimits,
+)
+from .host.network import (
+    FixedResolver as FixedResolver,
+    Resolver as Resolver,
+    Tls as Tls,
+)
+from .host.offered import Facilities as Facilities
+from .host.process import (
+    ProcessLimits as ProcessLimits,
+)
+from .hostcalls.call import Call as Call
+from .hostcalls.gate import Gate as Gate
+from .hostcalls.interface import HostInterface as HostInterface
+from .observe.fan_out import (
+    FanOut as FanOut,
+    LogSink as LogSink,
+    Tally as Tally,
+)
+from .storage import MemoryStorage as MemoryStorage
+from .storage.protocol import (
+    Storage as Storage,
+    Stored as Stored,
+)
+from .supervision.child import (
+    ChildState as ChildState,
+    ChildStatus as ChildStatus,
+)
+from .supervision.supervisor import (
+    Supervisor as Supervisor,
+    open_supervisor as open_supervisor,
+    supervise as supervise,
+)
+from .system.system import (
+    System as System,
+    open_system as open_system,
+)
+from .witmodel.types import (
+    Err as Err,
+    Ok as Ok,
+    Record as Record,
+    Some as Some,
+    Variant as Variant,
+)
+
+__version__: str
