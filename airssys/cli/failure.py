@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
+from typing import Final
 
 from attrs import define
 
@@ -11,16 +12,25 @@ from ..bindgen.source import WitRefused
 from ..core.errors import (
     AirssysError,
     AuditError,
+    CapabilityDenied,
     ComponentError,
+    DeliveryError,
     GuestTrapped,
     InitFailed,
+    InstanceBusy,
+    InstanceClosed,
+    LimitExceeded,
     ManifestError,
+    StorageError,
+    SupervisorError,
     TrustError,
+    Unwell,
     ValueMismatch,
     WaveError,
+    WitError,
 )
 
-__all__ = ("BadInput", "Status", "explain")
+__all__ = ("BadInput", "Status", "explain", "status_of")
 
 
 class Status(IntEnum):
@@ -45,16 +55,29 @@ class BadInput(AirssysError, ValueError):
         return self.reason
 
 
-_REFUSED = (
-    AuditError,
-    BadInput,
-    WitRefused,
-    ComponentError,
-    ManifestError,
-    TrustError,
-    ValueMismatch,
-    WaveError,
-)
+_STATUSES: Final[Mapping[type[BaseException], Status]] = {
+    AuditError: Status.BAD_INPUT,
+    BadInput: Status.BAD_INPUT,
+    CapabilityDenied: Status.FAILED,
+    ComponentError: Status.BAD_INPUT,
+    DeliveryError: Status.FAILED,
+    GuestTrapped: Status.FAILED,
+    InitFailed: Status.FAILED,
+    InstanceBusy: Status.FAILED,
+    InstanceClosed: Status.FAILED,
+    LimitExceeded: Status.FAILED,
+    ManifestError: Status.BAD_INPUT,
+    StorageError: Status.FAILED,
+    SupervisorError: Status.FAILED,
+    TrustError: Status.BAD_INPUT,
+    Unwell: Status.FAILED,
+    ValueMismatch: Status.BAD_INPUT,
+    WaveError: Status.BAD_INPUT,
+    WitError: Status.FAILED,
+    WitRefused: Status.BAD_INPUT,
+}
+"""By class; the nearest ancestor of an error's class decides. Every error of ours is
+here, itself or by an ancestor."""
 
 
 def explain(error: BaseException) -> tuple[str, Status]:
@@ -62,9 +85,9 @@ def explain(error: BaseException) -> tuple[str, Status]:
 
     Of a group of errors, each is told; the status is that of the worst.
     """
-    told = [_explain_one(each) for each in _leaves(error)]
-    texts = dict.fromkeys(text for text, _ in told)
-    return "\n".join(texts), max(status for _, status in told)
+    each_one = [_explain_one(each) for each in _leaves(error)]
+    texts = dict.fromkeys(text for text, _ in each_one)
+    return "\n".join(texts), max(status for _, status in each_one)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -76,26 +99,31 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _explain_one(error: BaseException) -> tuple[str, Status]:
+    status = status_of(type(error))
+    if status is not None:
+        return _text(error), status
+    if isinstance(error, OSError) and error.filename is not None:
+        reason = error.strerror or type(error).__name__
+        return f"{error.filename}: {reason}", Status.BAD_INPUT
+    text = (
+        f"unexpected {type(error).__name__}: {error}\n  (add --traceback to see where)"
+    )
+    return text, Status.UNEXPECTED
+
+
+def status_of(kind: type[BaseException]) -> Status | None:
+    """Return the status for a class of errors; None: nobody expects it."""
+    return next((_STATUSES[each] for each in kind.__mro__ if each in _STATUSES), None)
+
+
+def _text(error: BaseException) -> str:
     match error:
-        case InitFailed():
-            return str(error), Status.FAILED
         case ManifestError(_, (problem,)):
-            return f"{error.source}: {problem}", Status.BAD_INPUT
-        case _ if isinstance(error, _REFUSED):
-            return str(error), Status.BAD_INPUT
+            return f"{error.source}: {problem}"
         case GuestTrapped():
-            return _trap(error), Status.FAILED
-        case AirssysError():
-            return str(error), Status.FAILED
-        case OSError() if error.filename is not None:
-            reason = error.strerror or type(error).__name__
-            return f"{error.filename}: {reason}", Status.BAD_INPUT
+            return _trap(error)
         case _:
-            text = (
-                f"unexpected {type(error).__name__}: {error}\n"
-                "  (add --traceback to see where)"
-            )
-            return text, Status.UNEXPECTED
+            return str(error)
 
 
 def _trap(error: GuestTrapped) -> str:

@@ -13,7 +13,8 @@ import pytest
 from attrs import frozen
 
 from airssys.cli import main
-from airssys.cli.failure import BadInput, Status, explain
+from airssys.cli.failure import BadInput, Status, explain, status_of
+from airssys.core import errors
 from airssys.core.errors import (
     InitFailed,
     ManifestError,
@@ -154,6 +155,11 @@ def test_an_error_becomes_a_message_and_a_status(
 ) -> None:
     assert explain(error) == (text, status)
     assert explain(ExceptionGroup("", [ExceptionGroup("", [error])])) == (text, status)
+
+
+@pytest.mark.parametrize("name", sorted(set(errors.__all__) - {"AirssysError"}))
+def test_each_of_our_errors_has_a_status(name: str) -> None:
+    assert status_of(getattr(errors, name)) is not None
 
 
 def test_of_several_errors_each_is_told_and_the_worst_is_the_status() -> None:
