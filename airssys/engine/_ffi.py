@@ -36,7 +36,21 @@ TESTED: Final = range(49, 50)
 VAL: Final = 32
 """Bytes of one `wasmtime_component_val_t`: the kind, padding, 24 bytes of payload."""
 
-# --- is this the library we know? -------------------------------------------------
+# --- is this the Python, and the library, we know? --------------------------------
+
+
+def check_python(version: tuple[int, ...]) -> None:
+    """Refuse a Python that would not run callbacks on a fibre's stack.
+
+    CPython 3.14.0 takes any stack pointer below the bounds of the thread's own stack
+    for an overflow (gh-139653, mended in 3.14.1). A fibre has a stack of its own, which
+    often lies there.
+    """
+    if (3, 14) <= version < (3, 14, 1):
+        raise ImportError(
+            "CPython 3.14.0 refuses calls on the stacks that guests run on "
+            "(gh-139653): use 3.14.1 or newer, or 3.11 to 3.13"
+        )
 
 
 def _check_layout() -> None:
@@ -62,6 +76,7 @@ def _check_layout() -> None:
         raise ImportError(f"wasmtime {VERSION} lays out component values differently")
 
 
+check_python(sys.version_info[:3])
 _check_layout()
 
 # --- prototypes -------------------------------------------------------------------

@@ -40,3 +40,15 @@ def test_a_value_with_its_payload_elsewhere_is_refused(
 def test_a_function_that_the_library_lacks_is_named() -> None:
     with pytest.raises(ImportError, match="has no wasmtime_of_tomorrow"):
         _ffi.function("wasmtime_of_tomorrow", None)
+
+
+@pytest.mark.parametrize("version", [(3, 11, 0), (3, 13, 9), (3, 14, 1), (3, 15, 0)])
+def test_a_python_that_runs_callbacks_on_any_stack_is_taken(
+    version: tuple[int, ...],
+) -> None:
+    _ffi.check_python(version)
+
+
+def test_a_python_that_refuses_a_fibres_stack_is_refused_with_the_reason() -> None:
+    with pytest.raises(ImportError, match=r"3\.14\.0 refuses .* use 3\.14\.1 or newer"):
+        _ffi.check_python((3, 14, 0))
