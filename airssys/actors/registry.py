@@ -164,7 +164,7 @@ class Registry:
         """Return the bytes of the largest payload the sender may send."""
         return PAYLOAD if sender == HOST else self.entry(sender).mailbox.payload
 
-    # Messages. These have the shape of `host.messaging.Postbox`.
+    # Messages. These have the shape of `host.actor_directory.ActorDirectory`.
 
     async def send(
         self, target: str, payload: bytes | str, *, sender: str = HOST

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
-from attrs import fields
+from attrs import define, fields
 
 from ..core.errors import WitError
 from ..core.grants.grants import (
@@ -21,18 +21,16 @@ from ..core.grants.grants import (
 )
 from ..core.grants.pattern import AnyPattern, contains
 from ..hostcalls.call import Call
-from ..hostcalls.declare import Free, offer
+from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 from ..storage import keys
 from ..witmodel.records import SECOND, timestamp
-from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Variant
 
-__all__ = ("CAPABILITIES", "capabilities")
+__all__ = ("CAPABILITIES", "CapabilitiesOperations", "capabilities")
 
 CAPABILITIES: Final = "airssys:core/capabilities@1.0.0"
-_TYPES: Final = SIGNATURES[CAPABILITIES]
 _FREE: Final = Free("tells only what the caller itself was granted")
 _KINDS: Final[Mapping[str, Callable[..., Capability]]] = {
     kind.section: kind
@@ -47,11 +45,19 @@ def capabilities(gate: Gate) -> HostInterface:
 
     A question is no attempt, so no answer is an event.
     """
-    interface = HostInterface(CAPABILITIES)
+    return interface_of(CapabilitiesOperations(gate))
 
-    @offer(interface, needs=_FREE, wit=_TYPES["granted"])
-    def granted(call: Call) -> list[dict[str, object]]:
-        grants = call.grants.at(gate.clock())
+
+@define(eq=False)
+class CapabilitiesOperations:
+    """The operations of ``airssys:core/capabilities``."""
+
+    interface: ClassVar[str] = CAPABILITIES
+    gate: Gate
+
+    @operation(needs=_FREE)
+    def granted(self, call: Call) -> list[dict[str, object]]:
+        grants = call.grants.at(self.gate.clock())
         return [
             {
                 "section": section,
@@ -62,17 +68,15 @@ def capabilities(gate: Gate) -> HostInterface:
             for section, action, pattern in _in_force(grants)
         ]
 
-    @offer(interface, needs=_FREE, wit=_TYPES["check"])
-    def check(call: Call, section: str, action: str, target: str) -> None:
+    @operation(needs=_FREE)
+    def check(self, call: Call, section: str, action: str, target: str) -> None:
         try:
             need = _need(call.grants, section, action, target)
         except ValueError as error:
             raise WitError(Variant("invalid-argument", str(error))) from error
-        denial = gate.judge(call, need)
+        denial = self.gate.judge(call, need)
         if denial is not None:
-            raise WitError(Variant("access-denied", gate.words(denial)))
-
-    return interface
+            raise WitError(Variant("access-denied", self.gate.words(denial)))
 
 
 def _in_force(grants: Grants) -> Iterator[tuple[str, str, AnyPattern]]:

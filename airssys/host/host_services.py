@@ -9,53 +9,31 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final
 
 import anyio
+from attrs import define
 
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.event import Instrument, Logged
 from ..core.grants.grants import Messaging
 from ..hostcalls.call import Call
-from ..hostcalls.declare import Free, offer
+from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.interface import HostInterface
 from ..witmodel.records import SECOND, actor_id, component_id, timestamp
-from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Variant
+from .actor_directory import ActorDirectory
 
 __all__ = (
     "HOST_SERVICES",
     "MOST_RANDOM",
-    "Described",
-    "Directory",
+    "HostServices",
     "host_services",
 )
 
 HOST_SERVICES: Final = "airssys:core/host-services@1.0.0"
-_TYPES: Final = SIGNATURES[HOST_SERVICES]
 MOST_RANDOM: Final = 65_536
 """Random bytes that one call may ask for."""
-
-
-class Described(Protocol):
-    """**Protocol:** what is known about one actor."""
-
-    @property
-    def config(self) -> Mapping[str, str]: ...
-    @property
-    def metadata(self) -> object: ...
-    @property
-    def health(self) -> object: ...
-
-
-class Directory(Protocol):
-    """**Protocol:** who there is."""
-
-    @property
-    def ids(self) -> tuple[str, ...]: ...
-    def entry(self, id: str, /) -> Described:  # noqa: A002
-        """Return what is known about an actor. Raises `NoSuchActor`."""
-        ...
 
 
 _LONGEST_MESSAGE: Final = 16_384
@@ -65,7 +43,7 @@ _MOST_FIELDS: Final = 64
 
 
 def host_services(
-    directory: Directory,
+    actors: ActorDirectory,
     *,
     instrument: Instrument | None = None,
     wall_clock: Callable[[], int] = time.time_ns,
@@ -74,60 +52,51 @@ def host_services(
     """Return the interface for all components of a system.
 
     Args:
-        directory: All actors of the system.
+        actors: All actors of the system.
         instrument: Gets log lines as `Logged` events.
         wall_clock: Returns nanoseconds since 1970.
         random_source: Returns that many bytes that nobody can guess.
     """
-    interface = HostInterface(HOST_SERVICES)
+    return interface_of(HostServices(actors, instrument, wall_clock, random_source))
 
-    @offer(
-        interface,
-        needs=Free("a log line carries the caller's name"),
-        wit=_TYPES["log"],
-    )
+
+@define(eq=False)
+class HostServices:
+    """The operations of ``airssys:core/host-services``."""
+
+    interface: ClassVar[str] = HOST_SERVICES
+    actors: ActorDirectory
+    instrument: Instrument | None
+    wall_clock: Callable[[], int]
+    random_source: Callable[[int], bytes]
+
+    @operation(needs=Free("a log line carries the caller's name"))
     def log(
-        call: Call, level: str, message: str, context: list[tuple[str, str]]
+        self, call: Call, level: str, message: str, context: list[tuple[str, str]]
     ) -> None:
-        if instrument is not None:
+        if self.instrument is not None:
             actor, now = call.actor or call.component, anyio.current_time()
             fields = tuple(
                 (_cut(key, _LONGEST_FIELD), _cut(value, _LONGEST_FIELD))
                 for key, value in context[:_MOST_FIELDS]
             )
             line = _cut(message, _LONGEST_MESSAGE)
-            instrument.event(Logged(now, actor, level, line, fields))
+            self.instrument.event(Logged(now, actor, level, line, fields))
 
-    @offer(
-        interface,
-        needs=Free("the wall clock is no secret"),
-        wit=_TYPES["current-time"],
-    )
-    def current_time(_: Call) -> dict[str, int]:
-        return timestamp(wall_clock())
+    @operation(needs=Free("the wall clock is no secret"))
+    def current_time(self, _: Call) -> dict[str, int]:
+        return timestamp(self.wall_clock())
 
-    @offer(
-        interface,
-        needs=Free("the wall clock is no secret"),
-        wit=_TYPES["current-time-millis"],
-    )
-    def current_time_millis(_: Call) -> int:
-        return wall_clock() // 1_000_000
+    @operation(needs=Free("the wall clock is no secret"))
+    def current_time_millis(self, _: Call) -> int:
+        return self.wall_clock() // 1_000_000
 
-    @offer(
-        interface,
-        needs=Free("its time limit bounds how long a guest sleeps"),
-        wit=_TYPES["sleep-millis"],
-    )
-    async def sleep_millis(_: Call, duration: int) -> None:
+    @operation(needs=Free("its time limit bounds how long a guest sleeps"))
+    async def sleep_millis(self, _: Call, duration: int) -> None:
         await anyio.sleep(duration / 1000)
 
-    @offer(
-        interface,
-        needs=Free("random bytes tell nothing, and their number is bound"),
-        wit=_TYPES["random-bytes"],
-    )
-    def random_bytes(call: Call, count: int) -> bytes:
+    @operation(needs=Free("random bytes tell nothing, and their number is bound"))
+    def random_bytes(self, call: Call, count: int) -> bytes:
         if count > MOST_RANDOM:
             # The function has no error to return, so this ends the instance.
             raise QuotaExceeded(
@@ -135,37 +104,27 @@ def host_services(
                 "limit of random-bytes",
                 f"{MOST_RANDOM:_} a call",
             )
-        return random_source(count)
+        return self.random_source(count)
 
-    @offer(
-        interface,
-        needs=Free("a component may read its own configuration"),
-        wit=_TYPES["get-config"],
-    )
-    def get_config(call: Call, key: str) -> str | None:
+    @operation(needs=Free("a component may read its own configuration"))
+    def get_config(self, call: Call, key: str) -> str | None:
         try:
-            return directory.entry(call.actor).config.get(key)
+            return self.actors.entry(call.actor).config.get(key)
         except NoSuchActor:
             return None  # an instance outside a system
 
-    @offer(
-        interface,
-        needs=Free("lists only whom the caller may send to or ask"),
-        wit=_TYPES["list-components"],
-    )
-    def list_components(call: Call) -> list[Mapping[str, str]]:
-        now = wall_clock() / SECOND
-        return [component_id(id_) for id_ in directory.ids if _may_know(call, id_, now)]
+    @operation(needs=Free("lists only whom the caller may send to or ask"))
+    def list_components(self, call: Call) -> list[Mapping[str, str]]:
+        now = self.wall_clock() / SECOND
+        return [
+            component_id(id_) for id_ in self.actors.ids if _may_know(call, id_, now)
+        ]
 
-    @offer(
-        interface,
-        needs=Free("tells only of whom the caller may send to or ask"),
-        wit=_TYPES["get-component-metadata"],
-    )
-    def get_component_metadata(call: Call, id: Any) -> dict[str, object]:  # noqa: A002 - a record
-        wanted, now = actor_id(id), wall_clock() / SECOND
+    @operation(needs=Free("tells only of whom the caller may send to or ask"))
+    def get_component_metadata(self, call: Call, id: Any) -> dict[str, object]:  # noqa: A002 - a record
+        wanted, now = actor_id(id), self.wall_clock() / SECOND
         try:
-            known = directory.entry(wanted) if _may_know(call, wanted, now) else None
+            known = self.actors.entry(wanted) if _may_know(call, wanted, now) else None
         except NoSuchActor:
             known = None
         if known is None:
@@ -177,8 +136,6 @@ def host_services(
             "metadata": known.metadata,
             "health": known.health or Variant("unknown", "not checked yet"),
         }
-
-    return interface
 
 
 def _cut(text: str, longest: int) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Final, TypeAlias, get_args
 
 import anyio
 import anyio.lowlevel
-from attrs import evolve
+from attrs import define, evolve
 
 from ..core.errors import (
     ActorStopped,
     AskCycle,
     AskRefused,
-    DeliveryError,
+    CannotReply,
     MailboxFull,
     NoSuchActor,
     QuotaExceeded,
@@ -25,23 +25,25 @@ from ..core.grants.grants import Messaging
 from ..core.grants.pattern import Pattern
 from ..core.grants.spelling import Kind
 from ..core.message import check_topic
-from ..hostcalls.call import Call, Standing
-from ..hostcalls.declare import Free, Inside, Requires, offer
+from ..hostcalls.call import Call
+from ..hostcalls.declare import Free, Inside, Requires, interface_of, operation
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 from ..witmodel.records import actor_id, component_id
-from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Err, Ok, Variant
+from .actor_directory import ActorDirectory
+from .errors import as_wit_errors, denied
 
 __all__ = (
     "MESSAGING",
     "MOST_TARGETS",
-    "Postbox",
+    "UNDELIVERED",
+    "MessagingOperations",
+    "Undelivered",
     "messaging",
 )
 
 MESSAGING: Final = "airssys:core/messaging@1.0.0"
-_TYPES: Final = SIGNATURES[MESSAGING]
 MOST_TARGETS: Final = 1000
 """Of one broadcast; the others get nothing."""
 
@@ -49,43 +51,22 @@ _Id: TypeAlias = Any
 """A ``component-id`` record as it is lifted."""
 
 
-class Postbox(Protocol):
-    """**Protocol:** what carries messages between actors, each named by its id."""
-
-    async def send(self, target: str, payload: bytes, *, sender: str) -> None: ...
-
-    async def ask(
-        self,
-        target: str,
-        payload: bytes,
-        *,
-        sender: str,
-        timeout: float,  # noqa: ASYNC109 - has its own error
-    ) -> bytes: ...
-
-    async def request(
-        self,
-        target: str,
-        payload: bytes,
-        *,
-        sender: str,
-        timeout: float,  # noqa: ASYNC109 - of the answer
-    ) -> str: ...
-
-    def cancel_request(self, request_id: str, *, sender: str) -> bool: ...
-
-    async def publish(self, topic: str, payload: bytes, *, sender: str) -> int: ...
-
-    def subscribe(self, pattern: str, *, sender: str) -> None: ...
-
-    def unsubscribe(self, pattern: str, *, sender: str) -> bool: ...
-
-    def standing(self, id: str, /) -> Standing | None:  # noqa: A002
-        """Return what a component may do; None for a Python actor, which is trusted."""
-        ...
+Undelivered: TypeAlias = (
+    NoSuchActor
+    | MailboxFull
+    | ReplyTimeout
+    | ActorStopped
+    | AskCycle
+    | AskRefused
+    | CannotReply
+    | QuotaExceeded
+    | ValueError
+)
+"""Why a message goes nowhere: each has a case of ``messaging-error``."""
+UNDELIVERED: Final[tuple[type[Undelivered], ...]] = get_args(Undelivered)
 
 
-def messaging(postbox: Postbox, gate: Gate) -> HostInterface:
+def messaging(actors: ActorDirectory, gate: Gate) -> HostInterface:
     """Return the interface for all components of a system.
 
     Between two components both sides must agree: the sender is granted ``send`` or
@@ -93,110 +74,91 @@ def messaging(postbox: Postbox, gate: Gate) -> HostInterface:
     a component tries to send counts towards its quota of messages, each target of a
     broadcast for itself; a refusal is ``denied``, and an event, as for a capability.
     """
-    interface = HostInterface(MESSAGING)
+    return interface_of(MessagingOperations(actors, gate), denied=denied)
 
-    def count(call: Call) -> None:
-        budget = call.budget
-        wait = budget.take("messages", 1, anyio.current_time()) if budget else 0.0
-        if budget is not None and wait:
-            refusal = str(budget.refusal("messages", wait))
-            gate.refused(call, "send another message", refusal)
-            raise WitError(_denied(refusal))
 
-    def may_receive(call: Call, target: str) -> None:
-        standing = postbox.standing(target)
-        if standing is None:
-            return
-        receiver = evolve(call, component=target, actor=target, grants=standing)
-        if gate.allowed(receiver, Messaging("receive", call.who)):
-            # Not in the gate's words: those list the receiver's grants.
-            raise WitError(_denied(f"{target!r} may not receive from {call.who!r}"))
+def _topic(topic: str) -> str:
+    with _messaging_errors():
+        check_topic(topic)
+    return topic
 
-    @offer(
-        interface,
-        needs=Free("an actor may know its own id"),
-        wit=_TYPES["self-id"],
-    )
-    def self_id(call: Call) -> Mapping[str, str]:
+
+def _pattern(pattern: str) -> str:
+    with _messaging_errors():
+        Pattern.parse(pattern, Kind.TOPIC)
+    return pattern
+
+
+_SEND: Final = Requires("messaging.send", lambda target, _: actor_id(target))
+_REQUEST: Final = Requires("messaging.request", lambda target, *_: actor_id(target))
+
+
+@define(eq=False)
+class MessagingOperations:
+    """The operations of ``airssys:core/messaging``."""
+
+    interface: ClassVar[str] = MESSAGING
+    actors: ActorDirectory
+    gate: Gate
+
+    @operation(needs=Free("an actor may know its own id"))
+    def self_id(self, call: Call) -> Mapping[str, str]:
         return component_id(call.who)
 
-    @offer(
-        interface,
-        needs=Requires("messaging.send", lambda target, _: actor_id(target)),
-        denied=_denied,
-        wit=_TYPES["send"],
-    )
-    async def send(call: Call, target: _Id, payload: bytes) -> None:
-        with _told():
-            count(call)
-            may_receive(call, actor_id(target))
-            await postbox.send(actor_id(target), payload, sender=call.who)
+    @operation(needs=_SEND)
+    async def send(self, call: Call, target: _Id, payload: bytes) -> None:
+        with _messaging_errors():
+            self._count(call)
+            self._check_receiver(call, actor_id(target))
+            await self.actors.send(actor_id(target), payload, sender=call.who)
 
-    @offer(
-        interface,
-        needs=Requires("messaging.request", lambda target, *_: actor_id(target)),
-        denied=_denied,
-        wit=_TYPES["request"],
-    )
+    @operation(needs=_REQUEST)
     async def request(
-        call: Call, target: _Id, payload: bytes, timeout_ms: int
+        self, call: Call, target: _Id, payload: bytes, timeout_ms: int
     ) -> bytes:
-        with _told():
-            count(call)
-            may_receive(call, actor_id(target))
-            return await postbox.ask(
+        with _messaging_errors():
+            self._count(call)
+            self._check_receiver(call, actor_id(target))
+            return await self.actors.ask(
                 actor_id(target),
                 payload,
                 sender=call.who,
                 timeout=timeout_ms / 1000,
             )
 
-    @offer(
-        interface,
-        needs=Requires("messaging.request", lambda target, *_: actor_id(target)),
-        denied=_denied,
-        wit=_TYPES["send-request"],
-    )
+    @operation(needs=_REQUEST)
     async def send_request(
-        call: Call, target: _Id, payload: bytes, timeout_ms: int
+        self, call: Call, target: _Id, payload: bytes, timeout_ms: int
     ) -> str:
-        with _told():
-            count(call)
-            may_receive(call, actor_id(target))
-            return await postbox.request(
+        with _messaging_errors():
+            self._count(call)
+            self._check_receiver(call, actor_id(target))
+            return await self.actors.request(
                 actor_id(target),
                 payload,
                 sender=call.who,
                 timeout=timeout_ms / 1000,
             )
 
-    @offer(
-        interface,
-        needs=Free("gives up a request of the caller's own"),
-        wit=_TYPES["cancel-request"],
-    )
-    def cancel_request(call: Call, request_id: str) -> bool:
-        return postbox.cancel_request(request_id, sender=call.who)
+    @operation(needs=Free("gives up a request of the caller's own"))
+    def cancel_request(self, call: Call, request_id: str) -> bool:
+        return self.actors.cancel_request(request_id, sender=call.who)
 
-    @offer(
-        interface,
-        needs=Inside(("messaging.send",), "for each target by itself"),
-        wit=_TYPES["broadcast"],
-    )
+    @operation(needs=Inside(("messaging.send",), "for each target by itself"))
     async def broadcast(
-        call: Call, targets: list[_Id], payload: bytes
+        self, call: Call, targets: list[_Id], payload: bytes
     ) -> list[Ok | Err]:
         outcomes: list[Ok | Err] = []
         for target in map(actor_id, targets[:MOST_TARGETS]):
             await anyio.lowlevel.checkpoint()
-            problem = gate.allowed(call, Messaging("send", target))
+            problem = self.gate.allowed(call, Messaging("send", target))
             try:
                 if problem:
-                    raise WitError(_denied(problem))  # noqa: TRY301 - as `send` has it
-                with _told():
-                    count(call)
-                    may_receive(call, target)
-                    await postbox.send(target, payload, sender=call.who)
+                    raise WitError(denied(problem))  # noqa: TRY301 - as `send` has it
+                with _messaging_errors():
+                    self._count(call)
+                    self._check_receiver(call, target)
+                    await self.actors.send(target, payload, sender=call.who)
             except WitError as error:
                 outcomes.append(Err(error.value))
             else:
@@ -204,86 +166,68 @@ def messaging(postbox: Postbox, gate: Gate) -> HostInterface:
         beyond = len(targets) - len(outcomes)
         if beyond:
             reason = f"a broadcast has at most {MOST_TARGETS:_} targets"
-            gate.refused(call, f"send to {len(targets):_} targets", reason)
+            self.gate.refused(call, f"send to {len(targets):_} targets", reason)
             outcomes += [Err(Variant("invalid-message", reason))] * beyond
         return outcomes
 
-    @offer(
-        interface,
-        needs=Requires("messaging.publish", lambda topic, _: _topic(topic)),
-        denied=_denied,
-        wit=_TYPES["publish"],
-    )
-    async def publish(call: Call, topic: str, payload: bytes) -> None:
-        with _told():
-            count(call)
-            await postbox.publish(topic, payload, sender=call.who)
+    @operation(needs=Requires("messaging.publish", lambda topic, _: _topic(topic)))
+    async def publish(self, call: Call, topic: str, payload: bytes) -> None:
+        with _messaging_errors():
+            self._count(call)
+            await self.actors.publish(topic, payload, sender=call.who)
 
-    @offer(
-        interface,
-        needs=Requires("messaging.subscribe", _pattern),
-        denied=_denied,
-        wit=_TYPES["subscribe"],
-    )
-    def subscribe(call: Call, pattern: str) -> None:
-        with _told():
+    @operation(needs=Requires("messaging.subscribe", _pattern))
+    def subscribe(self, call: Call, pattern: str) -> None:
+        with _messaging_errors():
             try:
-                postbox.subscribe(pattern, sender=call.who)
+                self.actors.subscribe(pattern, sender=call.who)
             except QuotaExceeded as error:
-                gate.refused(call, "subscribe to another pattern", str(error))
-                raise WitError(_denied(str(error))) from error
+                self.gate.refused(call, "subscribe to another pattern", str(error))
+                raise WitError(denied(str(error))) from error
 
-    @offer(
-        interface,
-        needs=Free("gives up what was subscribed to"),
-        wit=_TYPES["unsubscribe"],
-    )
-    def unsubscribe(call: Call, pattern: str) -> None:
-        postbox.unsubscribe(pattern, sender=call.who)
+    @operation(needs=Free("gives up what was subscribed to"))
+    def unsubscribe(self, call: Call, pattern: str) -> None:
+        self.actors.unsubscribe(pattern, sender=call.who)
 
-    return interface
+    def _count(self, call: Call) -> None:
+        """Count a message towards the caller's quota."""
+        budget = call.budget
+        wait = budget.take("messages", 1, anyio.current_time()) if budget else 0.0
+        if budget is not None and wait:
+            refusal = str(budget.refusal("messages", wait))
+            self.gate.refused(call, "send another message", refusal)
+            raise WitError(denied(refusal))
 
-
-def _topic(topic: str) -> str:
-    with _told():
-        check_topic(topic)
-    return topic
-
-
-def _pattern(pattern: str) -> str:
-    with _told():
-        Pattern.parse(pattern, Kind.TOPIC)
-    return pattern
-
-
-def _denied(reason: str) -> Variant:
-    return Variant("denied", reason)
+    def _check_receiver(self, call: Call, target: str) -> None:
+        """Check that the other side agrees to hear of the caller."""
+        standing = self.actors.standing(target)
+        if standing is None:
+            return
+        receiver = evolve(call, component=target, actor=target, grants=standing)
+        if self.gate.allowed(receiver, Messaging("receive", call.who)):
+            # Not in the gate's words: those list the receiver's grants.
+            raise WitError(denied(f"{target!r} may not receive from {call.who!r}"))
 
 
-@contextmanager
-def _told() -> Iterator[None]:
+def _messaging_errors() -> AbstractContextManager[None]:
     """Tell the guest why its message went nowhere, as a ``messaging-error``."""
-    try:
-        yield
-    except (DeliveryError, QuotaExceeded, ValueError) as error:
-        raise WitError(_messaging_error(error)) from error
+    return as_wit_errors(_messaging_error, *UNDELIVERED)
 
 
-def _messaging_error(error: Exception) -> Variant:
+def _messaging_error(error: Undelivered) -> Variant:
     match error:
         case NoSuchActor(target=target):
             # Not in its own words: those offer ids that the guest need not know.
             return Variant("component-not-found", f"there is no actor {target!r}")
         case MailboxFull():
-            case = "mailbox-full"
+            return Variant("mailbox-full", str(error))
         case ReplyTimeout():
             return Variant("timeout")
         case AskCycle():
-            case = "cycle"
+            return Variant("cycle", str(error))
         case ActorStopped():
-            case = "stopped"
+            return Variant("stopped", str(error))
         case AskRefused():
-            case = "failed"
-        case _:
-            case = "invalid-message"
-    return Variant(case, str(error))
+            return Variant("failed", str(error))
+        case CannotReply() | QuotaExceeded() | ValueError():
+            return Variant("invalid-message", str(error))

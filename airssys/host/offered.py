@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from attrs import field, frozen
 
@@ -12,20 +11,17 @@ from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 from ..storage import MemoryStorage
 from ..storage.protocol import Storage
+from .actor_directory import ActorDirectory
 from .capabilities import capabilities
 from .filesystem import Disk, FileLimits, filesystem
-from .host_services import Directory, host_services
-from .messaging import Postbox, messaging
+from .host_services import host_services
+from .messaging import messaging
 from .network import LONGEST_WAIT, Resolver, Tls, network
 from .permissions import permissions
 from .process import Settings, open_processes
 from .storage import storage
 
-__all__ = ("Facilities", "People", "open_interfaces")
-
-
-class People(Directory, Postbox, Protocol):
-    """**Protocol:** who there is, and how they reach each other."""
+__all__ = ("Facilities", "open_interfaces")
 
 
 @frozen(kw_only=True)
@@ -48,7 +44,7 @@ class Facilities:
 
 @asynccontextmanager
 async def open_interfaces(
-    people: People, gate: Gate, facilities: Facilities | None = None
+    actors: ActorDirectory, gate: Gate, facilities: Facilities | None = None
 ) -> AsyncIterator[tuple[HostInterface, ...]]:
     """Open every interface that airssys has for guests.
 
@@ -56,7 +52,7 @@ async def open_interfaces(
     this ends what guests have started.
 
     Args:
-        people: The actors of the system.
+        actors: All actors of the system.
         gate: Stands before every call, and tells of it.
         facilities: What stands behind them; by default the usual.
     """
@@ -64,8 +60,8 @@ async def open_interfaces(
     disk = Disk(gate, given.files)
     async with open_processes(gate, given.processes) as processes:
         yield (
-            host_services(people, instrument=gate.instrument),
-            messaging(people, gate),
+            host_services(actors, instrument=gate.instrument),
+            messaging(actors, gate),
             storage(given.storage, gate),
             permissions(gate, disk),
             capabilities(gate),

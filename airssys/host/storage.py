@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -15,18 +15,17 @@ from ..core.errors import QuotaExceeded, StorageError, WitError
 from ..core.grants.grants import Storage as Needed
 from ..core.grants.pattern import overlaps
 from ..hostcalls.call import Call
-from ..hostcalls.declare import Free, Inside, Requires, offer
+from ..hostcalls.declare import Free, Inside, Requires, interface_of, operation
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 from ..storage import keys
 from ..storage.protocol import Storage
-from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import Variant
+from .errors import as_wit_errors, denied
 
-__all__ = ("MOST_LISTED", "STORAGE", "storage")
+__all__ = ("MOST_LISTED", "STORAGE", "StorageOperations", "storage")
 
 STORAGE: Final = "airssys:core/storage@1.0.0"
-_TYPES: Final = SIGNATURES[STORAGE]
 MOST_LISTED: Final = 10_000
 """Keys that one call lists at the most."""
 _PAGE: Final = 1000
@@ -43,38 +42,149 @@ def storage(store: Storage, gate: Gate) -> HostInterface:
         store: Where it is kept.
         gate: Checks what shows only inside.
     """
-    interface = HostInterface(STORAGE)
-    shelves: dict[str, _Shelf] = {}
+    return interface_of(StorageOperations(store, gate), denied=denied)
 
-    @contextmanager
-    def told(call: Call, key: str) -> Iterator[None]:
-        """Check a key's form, and tell the guest of what goes wrong with it."""
+
+@define(eq=False)
+class StorageOperations:
+    """The operations of ``airssys:core/storage``."""
+
+    interface: ClassVar[str] = STORAGE
+    store: Storage
+    gate: Gate
+    _shelves: dict[str, _Shelf] = field(factory=dict, init=False)
+
+    @operation(needs=Requires("storage.read", keys.target))
+    async def get(self, call: Call, key: str) -> bytes | None:
+        self._check_key(call, key)
+        with _storage_errors():
+            return await self.store.get(call.component, key)
+
+    @operation(needs=Requires("storage.write", lambda key, _: keys.target(key)))
+    async def set_(self, call: Call, key: str, value: bytes) -> None:
+        async def write() -> bool:
+            await self.store.set(call.component, key, value)
+            return True
+
+        self._check_key(call, key)
+        with _storage_errors():
+            await self._put(call, key, value, write)
+
+    @operation(needs=Requires("storage.delete", keys.target))
+    async def delete(self, call: Call, key: str) -> None:
+        self._check_key(call, key)
+        with _storage_errors():
+            shelf = self._shelf(call)
+            async with shelf.lock:
+                before = await self.store.get(call.component, key)
+                if before is None or not await self.store.delete(call.component, key):
+                    raise WitError(Variant("not-found", f"there is no key {key!r}"))
+                shelf.release(call.budget, keys.cost(key, len(before)))
+
+    @operation(needs=Requires("storage.read", keys.target))
+    async def exists(self, call: Call, key: str) -> bool:
+        self._check_key(call, key)
+        with _storage_errors():
+            return await self.store.exists(call.component, key)
+
+    @operation(
+        needs=Inside(
+            ("storage.read",),
+            "for each key that is listed; refused where no grant reaches below the "
+            "prefix",
+        )
+    )
+    async def list_keys(self, call: Call, prefix: str | None) -> list[str]:
+        start = prefix or ""
+        try:
+            keys.check_prefix(start)
+        except ValueError as error:
+            self.gate.refused(call, "list keys with that prefix", str(error))
+            raise WitError(Variant("invalid-key", str(error))) from error
+        granted = call.grants.at(self.gate.clock()).patterns("storage", "read")
+        if not overlaps(granted, keys.under(start)):
+            # Whether there are such keys must not show.
+            denial = self.gate.judge(call, Needed("read", keys.target(f"{start}**")))
+            assert denial is not None, "no pattern meets it, so none covers it"
+            self.gate.report(call, denial)
+            raise WitError(denied(self.gate.words(denial)))
+        with _storage_errors():
+            return await self._listed(call, start)
+
+    @operation(needs=Free("tells only how much the caller itself stores"))
+    async def usage(self, call: Call) -> dict[str, int | None]:
+        with _storage_errors():
+            stored = await self.store.usage(call.component)
+        return {
+            "used_bytes": stored.bytes,
+            "quota_bytes": call.budget.limit("storage") if call.budget else None,
+            "key_count": stored.keys,
+        }
+
+    @operation(needs=Inside(("storage.read", "storage.write"), "both on the key"))
+    async def compare_and_set(
+        self, call: Call, key: str, expected: bytes | None, value: bytes
+    ) -> bool:
+        async def write() -> bool:
+            return await self.store.compare_and_set(
+                call.component, key, expected, value
+            )
+
+        for need in (
+            Needed("read", keys.target(key)),
+            Needed("write", keys.target(key)),
+        ):
+            if problem := self.gate.allowed(call, need):
+                raise WitError(denied(problem))
+        self._check_key(call, key)
+        with _storage_errors():
+            if await self.store.get(call.component, key) != expected:
+                return False
+            return await self._put(call, key, value, write)
+
+    async def _listed(self, call: Call, prefix: str) -> list[str]:
+        """Return the keys that begin so and that the caller may read."""
+        listed: list[str] = []
+        last = ""
+        while page := await self.store.keys(
+            call.component, prefix, after=last, most=_PAGE
+        ):
+            last = page[-1]
+            listed += (
+                key
+                for key in page
+                if self.gate.judge(call, Needed("read", keys.target(key))) is None
+            )
+            if len(listed) > MOST_LISTED:
+                reason = f"there are more than {MOST_LISTED:_} keys: ask by prefix"
+                raise WitError(Variant("quota-exceeded", reason))
+        return listed
+
+    def _check_key(self, call: Call, key: str) -> None:
+        """Refuse what cannot be a key, and tell of it."""
         try:
             keys.check_key(key)
         except ValueError as error:
-            gate.refused(call, "use that key", str(error))
+            self.gate.refused(call, "use that key", str(error))
             raise WitError(Variant("invalid-key", str(error))) from error
-        try:
-            yield
-        except QuotaExceeded as error:
-            gate.refused(call, f"write key {keys.target(key)!r}", str(error))
-            raise WitError(Variant("quota-exceeded", str(error))) from error
-        except StorageError as error:
-            raise WitError(Variant("io-error", error.reason)) from error
 
-    async def put(
-        call: Call, key: str, value: bytes, write: Callable[[], Awaitable[bool]]
+    async def _put(
+        self, call: Call, key: str, value: bytes, write: Callable[[], Awaitable[bool]]
     ) -> bool:
         """Write a value, once its bytes are held; give them back where it fails."""
-        shelf = shelves.setdefault(call.component, _Shelf())
+        shelf = self._shelf(call)
         budget = call.budget
         async with shelf.lock:
-            before = await store.get(call.component, key)
+            before = await self.store.get(call.component, key)
             growth = keys.cost(key, len(value))
             if before is not None:
                 growth -= keys.cost(key, len(before))
-            used = (await store.usage(call.component)).bytes
-            shelf.settle(budget, used, growth)
+            used = (await self.store.usage(call.component)).bytes
+            try:
+                shelf.settle(budget, used, growth)
+            except QuotaExceeded as error:
+                self.gate.refused(call, f"write key {keys.target(key)!r}", str(error))
+                raise WitError(Variant("quota-exceeded", str(error))) from error
             done = False
             try:
                 done = await write()
@@ -83,137 +193,12 @@ def storage(store: Storage, gate: Gate) -> HostInterface:
                 shelf.release(budget, -growth if done else growth)
         return done
 
-    @offer(
-        interface,
-        needs=Requires("storage.read", keys.target),
-        denied=_denied,
-        wit=_TYPES["get"],
-    )
-    async def get(call: Call, key: str) -> bytes | None:
-        with told(call, key):
-            return await store.get(call.component, key)
+    def _shelf(self, call: Call) -> _Shelf:
+        return self._shelves.setdefault(call.component, _Shelf())
 
-    @offer(
-        interface,
-        needs=Requires("storage.write", lambda key, _: keys.target(key)),
-        denied=_denied,
-        wit=_TYPES["set"],
-        name="set",
-    )
-    async def set_(call: Call, key: str, value: bytes) -> None:
-        async def write() -> bool:
-            await store.set(call.component, key, value)
-            return True
 
-        with told(call, key):
-            await put(call, key, value, write)
-
-    @offer(
-        interface,
-        needs=Requires("storage.delete", keys.target),
-        denied=_denied,
-        wit=_TYPES["delete"],
-    )
-    async def delete(call: Call, key: str) -> None:
-        with told(call, key):
-            shelf = shelves.setdefault(call.component, _Shelf())
-            async with shelf.lock:
-                before = await store.get(call.component, key)
-                if before is None or not await store.delete(call.component, key):
-                    raise WitError(Variant("not-found", f"there is no key {key!r}"))
-                shelf.release(call.budget, keys.cost(key, len(before)))
-
-    @offer(
-        interface,
-        needs=Requires("storage.read", keys.target),
-        denied=_denied,
-        wit=_TYPES["exists"],
-    )
-    async def exists(call: Call, key: str) -> bool:
-        with told(call, key):
-            return await store.exists(call.component, key)
-
-    @offer(
-        interface,
-        needs=Inside(
-            ("storage.read",),
-            "for each key that is listed; refused where no grant reaches below the "
-            "prefix",
-        ),
-        wit=_TYPES["list-keys"],
-    )
-    async def list_keys(call: Call, prefix: str | None) -> list[str]:
-        start = prefix or ""
-        try:
-            keys.check_prefix(start)
-        except ValueError as error:
-            gate.refused(call, "list keys with that prefix", str(error))
-            raise WitError(Variant("invalid-key", str(error))) from error
-        granted = call.grants.at(gate.clock()).patterns("storage", "read")
-        if not overlaps(granted, keys.under(start)):
-            # Whether there are such keys must not show.
-            denial = gate.judge(call, Needed("read", keys.target(f"{start}**")))
-            assert denial is not None, "no pattern meets it, so none covers it"
-            gate.report(call, denial)
-            raise WitError(_denied(gate.words(denial)))
-        listed: list[str] = []
-        last = ""
-        try:
-            while page := await store.keys(
-                call.component, start, after=last, most=_PAGE
-            ):
-                last = page[-1]
-                listed += (
-                    key
-                    for key in page
-                    if gate.judge(call, Needed("read", keys.target(key))) is None
-                )
-                if len(listed) > MOST_LISTED:
-                    reason = f"there are more than {MOST_LISTED:_} keys: ask by prefix"
-                    raise WitError(Variant("quota-exceeded", reason))
-        except StorageError as error:
-            raise WitError(Variant("io-error", error.reason)) from error
-        return listed
-
-    @offer(
-        interface,
-        needs=Free("tells only how much the caller itself stores"),
-        wit=_TYPES["usage"],
-    )
-    async def usage(call: Call) -> dict[str, int | None]:
-        try:
-            stored = await store.usage(call.component)
-        except StorageError as error:
-            raise WitError(Variant("io-error", error.reason)) from error
-        return {
-            "used_bytes": stored.bytes,
-            "quota_bytes": call.budget.limit("storage") if call.budget else None,
-            "key_count": stored.keys,
-        }
-
-    @offer(
-        interface,
-        needs=Inside(("storage.read", "storage.write"), "both on the key"),
-        wit=_TYPES["compare-and-set"],
-    )
-    async def compare_and_set(
-        call: Call, key: str, expected: bytes | None, value: bytes
-    ) -> bool:
-        async def write() -> bool:
-            return await store.compare_and_set(call.component, key, expected, value)
-
-        for need in (
-            Needed("read", keys.target(key)),
-            Needed("write", keys.target(key)),
-        ):
-            if problem := gate.allowed(call, need):
-                raise WitError(_denied(problem))
-        with told(call, key):
-            if await store.get(call.component, key) != expected:
-                return False
-            return await put(call, key, value, write)
-
-    return interface
+def _storage_errors() -> AbstractContextManager[None]:
+    return as_wit_errors(lambda error: Variant("io-error", error.reason), StorageError)
 
 
 @define(eq=False)
@@ -267,7 +252,3 @@ class _Shelf:
             holder.release("storage", part)
             self.held[holder] -= part
             amount -= part
-
-
-def _denied(reason: str) -> Variant:
-    return Variant("denied", reason)

@@ -1,14 +1,15 @@
-"""Offer airssys's own host functions: none without saying what it needs.
+"""Declare airssys's own host functions: none without saying what it needs.
 
-A function is offered through `offer`, which has no default for ``needs``: it takes the
-capability, what the body checks itself, or the reason why nothing is needed. Nor has it
-one for ``wit``, the function's type.
+What an interface offers to guests is a class, and each of its operations is a method
+marked by `operation`. That has no default for ``needs``: it takes the capability, what
+the body checks itself, or the reason why nothing is needed. The function's WIT name is
+the method's, and its type is that of the WIT text (`SIGNATURES`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -20,9 +21,21 @@ from ..core.grants.grants import (
     Process,
     Storage,
 )
-from .interface import HostFunction, HostInterface, HostResource
+from ..witmodel.signatures import SIGNATURES
+from .bodies import dashed
+from .interface import HostInterface, HostResource
 
-__all__ = ("Denier", "Free", "Inside", "Requires", "hold", "offer")
+__all__ = (
+    "Denier",
+    "Free",
+    "Inside",
+    "Needed",
+    "Operations",
+    "Requires",
+    "interface_of",
+    "needs_of",
+    "operation",
+)
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -68,6 +81,11 @@ class Requires:
     def __str__(self) -> str:
         return self.capability
 
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """Section and action of what it needs."""
+        return (self.capability,)
+
 
 @frozen
 class Inside:
@@ -87,56 +105,90 @@ class Free:
     """A host function needs no capability, and why."""
 
     reason: str = field(validator=_filled)
+    capabilities: tuple[str, ...] = field(default=(), init=False)
 
     def __str__(self) -> str:
         return f"nothing: {self.reason}"
 
 
-def offer(
-    interface: HostInterface,
-    *,
-    needs: Requires | Inside | Free,
-    wit: str,
-    denied: Denier | None = None,
-    name: str | None = None,
-) -> Callable[[_F], _F]:
-    """Offer one of airssys's own host functions to guests, as a decorator.
+Needed: TypeAlias = Requires | Inside | Free
+"""What an operation says of its needs."""
+
+
+class Operations(Protocol):
+    """**Protocol:** what airssys offers under one interface: methods, each marked.
+
+    A method takes the `Call` and then the WIT parameters; that of a resource takes the
+    object first of these.
+    """
+
+    interface: ClassVar[str]
+    """The WIT name, with its version."""
+
+
+def operation(*names: str, needs: Needed) -> Callable[[_F], _F]:
+    """Offer a method of an `Operations` class to guests, as a decorator.
 
     Args:
-        interface: Where to add it.
+        names: The WIT names, where the method's own in kebab case is not the one: that
+            of a resource's method is ``[method]file.read``. Resources that have the
+            same operation share one method.
         needs: What the caller must have been granted, or why nothing.
-        wit: Its type; a component that imports it with another is refused.
-        denied: How a denial reaches the guest: builds the ``err`` value. What can be
-            denied by `Requires` has one.
-        name: The WIT name, where it is not the Python name in kebab case: that of a
-            resource's method is ``[method]file.read``, and its body takes the object
-            after the `airssys.Call`.
     """
-    if isinstance(needs, Requires) and denied is None:
-        raise TypeError(f"say how a guest is told that {needs} is denied")
 
     def decorate(body: _F) -> _F:
-        before = set(interface.functions)
-        asked = needs if isinstance(needs, Requires) else None
-        interface.function(name=name, needs=asked, wit=wit, denied=denied)(body)
-        (added,) = set(interface.functions) - before
-        function: HostFunction = evolve(interface.functions[added], needed=str(needs))
-        interface.functions[added] = function
+        # On the function itself: it has no class yet, so there is nowhere else.
+        marked: Any = body
+        marked.__airssys_operation__ = (names or (dashed(body.__name__),), needs)
         return body
 
     return decorate
 
 
-def hold(
-    interface: HostInterface, name: str, made: type, *, drop: Callable[[Any], object]
-) -> None:
-    """Declare a resource of airssys's own; its functions are offered one by one.
+def needs_of(operations: type[Operations]) -> Mapping[str, Needed]:
+    """Return what each operation of a class needs, by the WIT names in their order."""
+    return {name: needs for name, (_, needs) in _marked(operations).items()}
+
+
+def _marked(operations: type[Operations]) -> dict[str, tuple[str, Needed]]:
+    """Return the method of each operation and what it needs."""
+    found: dict[str, tuple[str, Needed]] = {}
+    for method, body in vars(operations).items():
+        names, needs = getattr(body, "__airssys_operation__", ((), None))
+        found |= dict.fromkeys(names, (method, needs))
+    return found
+
+
+def interface_of(
+    operations: Operations,
+    *,
+    denied: Denier | None = None,
+    resources: Sequence[HostResource] = (),
+    types: Mapping[str, str] | None = None,
+) -> HostInterface:
+    """Return the interface that offers all operations of an object.
 
     Args:
-        interface: Where to add it.
-        name: The WIT name.
-        made: The class of its objects.
-        drop: Called with an object when the guest has no handle of it any more, or has
-            ended in whatever way. It must not wait.
+        operations: What is offered.
+        denied: How a denial reaches the guest: builds the ``err`` value. Operations
+            that can be denied by `Requires` take it.
+        resources: Of the interface; their functions are among the operations. What
+            drops an object must not wait.
+        types: The operations' WIT types; a component that imports one with another is
+            refused. By default those of the WIT text.
     """
-    interface.resources[name] = HostResource(name, made, drop)
+    interface = HostInterface(operations.interface)
+    interface.resources |= {each.name: each for each in resources}
+    types = SIGNATURES[interface.name] if types is None else types
+    for name, (method, needs) in _marked(type(operations)).items():
+        asked = needs if isinstance(needs, Requires) else None
+        if asked and denied is None:
+            raise TypeError(f"say how a guest is told that {asked} is denied")
+        interface.function(
+            name=name,
+            needs=asked,
+            wit=types[name],
+            denied=denied if asked else None,
+        )(getattr(operations, method))
+        interface.functions[name] = evolve(interface.functions[name], needed=str(needs))
+    return interface

@@ -10,8 +10,9 @@ import pytest
 from airssys.actors.control import Callback
 from airssys.actors.post_office import PostOffice
 from airssys.actors.registry import Registry
+from airssys.core import errors
 from airssys.core.budget import Budget
-from airssys.core.errors import AskRefused, WitError
+from airssys.core.errors import AskRefused, DeliveryError, WitError
 from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants, MessagingGrants
 from airssys.core.limits import Quota
@@ -19,6 +20,7 @@ from airssys.core.message import MOST_PATTERNS, Overflow
 from airssys.host.messaging import (
     MESSAGING,
     MOST_TARGETS,
+    UNDELIVERED,
     messaging,
 )
 from airssys.hostcalls.call import Call, Standing
@@ -78,6 +80,16 @@ def test_the_interface_has_all_functions_and_each_says_what_it_needs() -> None:
     for function in functions.values():
         assert function.needed.startswith(("messaging.", "nothing: "))
         assert (function.needs is None) == (function.denied is None)
+
+
+def test_every_delivery_error_has_a_case_for_guests() -> None:
+    kinds = {
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, DeliveryError)
+    }
+
+    assert kinds - {DeliveryError} <= set(UNDELIVERED)
 
 
 async def test_a_guest_learns_its_own_id() -> None:

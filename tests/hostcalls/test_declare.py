@@ -1,34 +1,66 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pytest
+from attrs import define
 
 from airssys.core.grants.grants import Filesystem, Storage
 from airssys.hostcalls.call import Call
-from airssys.hostcalls.declare import Free, Inside, Requires, hold, offer
-from airssys.hostcalls.interface import HostInterface
+from airssys.hostcalls.declare import (
+    Free,
+    Inside,
+    Requires,
+    interface_of,
+    needs_of,
+    operation,
+)
+from airssys.hostcalls.interface import HostResource
 
 READS = Requires("storage.read", lambda key: f"component:self/{key}")
-GET = "func(key: string) -> result<string, string>"
+TYPES: Mapping[str, str] = {
+    "add-up": "func(one: u8, two: u8) -> u8",
+    "get": "func(key: string) -> result<string, string>",
+    "other-name": "func()",
+    "[method]old.name": "func()",
+}
 
 
-@pytest.fixture
-def kv() -> HostInterface:
-    return HostInterface("acme:kv/store@1.0.0")
+@define(eq=False)
+class Store:
+    interface: ClassVar[str] = "acme:kv/store@1.0.0"
+    most: int = 200
+
+    @operation(needs=Free("it only adds"))
+    def add_up(self, _: Call, one: int, two: int) -> int:
+        return min(one + two, self.most)
+
+    @operation(needs=READS)
+    def get(self, _: Call, key: str) -> str:
+        return key
+
+    @operation(
+        "other-name",
+        "[method]old.name",
+        needs=Inside(("filesystem.read", "filesystem.write"), "by the mode"),
+    )
+    def name(self, _: Call) -> None: ...
+
+    def unmarked(self, _: Call) -> None: ...
 
 
-def test_a_function_of_our_own_must_say_what_it_needs(kv: HostInterface) -> None:
-    unfinished: Any = offer
+def test_a_function_of_our_own_must_say_what_it_needs() -> None:
+    unfinished: Any = operation
 
     with pytest.raises(TypeError, match="needs"):
-        unfinished(kv)
+        unfinished("get")
     with pytest.raises(ValueError, match="say why"):
-        offer(kv, needs=Free("  "), wit="func()")
+        Free("  ")
     with pytest.raises(ValueError, match="name the capabilities"):
-        offer(kv, needs=Inside((), "whenever it likes"), wit="func()")
+        Inside((), "whenever it likes")
     with pytest.raises(TypeError, match=r"say how .* storage\.read is denied"):
-        offer(kv, needs=READS, wit=GET)
+        interface_of(Store(), types=TYPES)
 
 
 @pytest.mark.parametrize("capability", ["storage", "storage.", "disk.read", ""])
@@ -39,39 +71,54 @@ def test_what_is_needed_must_be_a_capability(capability: str) -> None:
         Inside(("storage.read", capability), "now and then")
 
 
-def test_what_a_function_needs_or_why_nothing_is_kept(kv: HostInterface) -> None:
-    @offer(kv, needs=Free("it only adds"), wit="func(one: u8, two: u8) -> u8")
-    def add_up(_: Call, one: int, two: int) -> int:
-        return one + two
+def test_what_a_function_needs_or_why_nothing_is_kept() -> None:
+    kv = interface_of(Store(), denied=str.upper, types=TYPES)
 
-    @offer(kv, needs=READS, denied=str.upper, wit=GET)
-    def get(_: Call, key: str) -> str:
-        return key
-
-    @offer(
-        kv,
-        needs=Inside(("filesystem.read", "filesystem.write"), "by the mode"),
-        wit="func()",
-        name="other-name",
-    )
-    def name(_: Call) -> None: ...
-
+    assert kv.name == "acme:kv/store@1.0.0"
     assert {name: each.needed for name, each in kv.functions.items()} == {
         "add-up": "nothing: it only adds",
         "get": "storage.read",
         "other-name": "filesystem.read, filesystem.write: by the mode",
+        "[method]old.name": "filesystem.read, filesystem.write: by the mode",
     }
+    assert {name: each.wit for name, each in kv.functions.items()} == TYPES
     needs = kv.functions["get"].needs
     assert needs is not None
     assert needs("k") == Storage("read", "component:self/k")
     assert kv.functions["get"].denied is str.upper
     assert kv.functions["add-up"].needs is None
+    assert kv.functions["add-up"].denied is None
     assert Requires("filesystem.list", str)("/a") == Filesystem("list", "/a")
 
 
-def test_a_resource_of_our_own_is_dropped_as_it_says(kv: HostInterface) -> None:
+def test_an_operation_is_a_method_of_the_object_that_is_offered() -> None:
+    kv = interface_of(Store(most=5), denied=str.upper, types=TYPES)
+
+    assert kv.functions["add-up"].body(Call("acme/a"), 3, 4) == 5
+    assert kv.functions["add-up"].takes(2)
+    assert not kv.functions["add-up"].takes(3)
+
+
+def test_the_class_alone_tells_what_its_operations_need() -> None:
+    assert {name: each.capabilities for name, each in needs_of(Store).items()} == {
+        "add-up": (),
+        "get": ("storage.read",),
+        "other-name": ("filesystem.read", "filesystem.write"),
+        "[method]old.name": ("filesystem.read", "filesystem.write"),
+    }
+
+
+def test_a_resource_of_our_own_is_dropped_as_it_says() -> None:
+    @define
+    class Nothing:
+        interface: ClassVar[str] = "acme:kv/store@1.0.0"
+
     closed: list[bytearray] = []
-    hold(kv, "file", bytearray, drop=closed.append)
+    kv = interface_of(
+        Nothing(),
+        resources=[HostResource("file", bytearray, closed.append)],
+        types=TYPES,
+    )
 
     drop = kv.resources["file"].drop
     assert drop is not None

@@ -20,7 +20,8 @@ from ...core.grants.grants import Denial, Filesystem, Grants
 from ...core.grants.pattern import Pattern
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import Gate
-from .errors import denied, failure, from_os
+from ..errors import permission_denied
+from .errors import failure, from_os
 from .limits import FileLimits
 from .pin import SUPPORTED, Pin, best_pin, look, open_folder, pinned
 from .resolve import InvalidPath, Moved, Place, resolve
@@ -35,7 +36,7 @@ Action: TypeAlias = Literal["read", "write", "delete", "list"]
 _ACTIONS: Final[tuple[Action, ...]] = ("read", "write", "delete", "list")
 _TRIES: Final = 5
 """How often a path is followed again that changed between its check and its use."""
-_TOLD: Final = 256
+_SHOWN: Final = 256
 """Characters of a text that can be no path, for the audit: it can be of any length."""
 _WILD: Final = frozenset("*?[{")
 
@@ -288,13 +289,13 @@ class Access:
 
     def invalid(self, action: str, shown: str, reason: str) -> WitError:
         """Return what to raise for a text that can be no path; audited."""
-        self._report(action, shown[:_TOLD], reason)
+        self._report(action, shown[:_SHOWN], reason)
         return failure("invalid-path", reason)
 
     def _denied(self, denial: Denial, shown: str) -> WitError:
         gate = self.disk.gate
         self._news.append(partial(gate.report, self.call, denial, shown))
-        return WitError(denied(gate.words(denial, shown)))
+        return WitError(permission_denied(gate.words(denial, shown)))
 
     def _report(self, action: str, shown: str, reason: str) -> None:
         words = f"{action} {shown!r}"

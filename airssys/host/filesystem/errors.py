@@ -1,52 +1,65 @@
-"""Tell a guest what went wrong, as a ``filesystem-error``."""
+"""Name the cases of a ``filesystem-error``."""
 
 from __future__ import annotations
 
 import errno
-import os
-from typing import Final
+from contextlib import AbstractContextManager
+from typing import Final, Literal, TypeAlias
 
 from ...core.errors import WitError
-from ...witmodel.types import Variant
+from ..errors import ErrorCases, as_wit_errors, numbered
 
-__all__ = ("denied", "failure", "from_os")
+__all__ = ("Case", "as_file_errors", "failure", "from_os")
 
-_CASES: Final = {
-    errno.ENOENT: "not-found",
-    errno.EACCES: "permission-denied",
-    errno.EPERM: "permission-denied",
-    errno.EROFS: "permission-denied",
-    errno.EEXIST: "already-exists",
-    errno.EINVAL: "invalid-argument",
-    errno.EOVERFLOW: "invalid-argument",
-    errno.EFBIG: "resource-exhausted",
-    errno.EMFILE: "resource-exhausted",
-    errno.ENFILE: "resource-exhausted",
-    errno.ENOMEM: "resource-exhausted",
-    errno.ENOTEMPTY: "directory-not-empty",
-    errno.ENOTDIR: "not-a-directory",
-    errno.EISDIR: "not-a-file",
-    errno.ELOOP: "too-many-symlinks",
-    errno.ENAMETOOLONG: "name-too-long",
-}
+Case: TypeAlias = Literal[
+    "not-found",
+    "permission-denied",
+    "already-exists",
+    "io-error",
+    "invalid-path",
+    "resource-exhausted",
+    "invalid-argument",
+    "directory-not-empty",
+    "not-a-directory",
+    "not-a-file",
+    "too-many-symlinks",
+    "name-too-long",
+]
 
-
-def denied(words: str) -> Variant:
-    """Return the error that says that no grant covers it."""
-    return Variant("permission-denied", words)
-
-
-def failure(case: str, words: str) -> WitError:
-    """Return what to raise so that the guest gets an error."""
-    return WitError(Variant(case, words))
+_CASES: Final = ErrorCases[Case](
+    numbered(
+        {
+            "not-found": ("ENOENT",),
+            "permission-denied": ("EACCES", "EPERM", "EROFS"),
+            "already-exists": ("EEXIST",),
+            "invalid-argument": ("EINVAL", "EOVERFLOW"),
+            "resource-exhausted": ("EFBIG", "EMFILE", "ENFILE", "ENOMEM"),
+            "directory-not-empty": ("ENOTEMPTY",),
+            "not-a-directory": ("ENOTDIR",),
+            "not-a-file": ("EISDIR",),
+            "too-many-symlinks": ("ELOOP",),
+            "name-too-long": ("ENAMETOOLONG",),
+        }
+    ),
+    otherwise="io-error",
+)
+failure: Final = _CASES.failure
 
 
 def from_os(error: OSError, shown: str) -> WitError:
     """Return the guest's error for the system's.
 
     Args:
-        error: The system's; its own text can hold paths that the guest is not told.
+        error: The system's.
         shown: What the guest asked for, in its words.
     """
-    number = error.errno or errno.EIO
-    return failure(_CASES.get(number, "io-error"), f"{shown}: {os.strerror(number)}")
+    return _CASES.from_number(error.errno or errno.EIO, shown)
+
+
+def as_file_errors(shown: str) -> AbstractContextManager[None]:
+    """Raise the system's errors as the guest's.
+
+    Args:
+        shown: What the guest asked for, in its words.
+    """
+    return as_wit_errors(lambda error: from_os(error, shown).value, OSError)

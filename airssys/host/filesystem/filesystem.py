@@ -5,224 +5,196 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from ...core.errors import QuotaExceeded, WitError
+from attrs import define
+
+from ...core.errors import WitError
 from ...core.grants.grants import Filesystem
 from ...hostcalls.call import Call
-from ...hostcalls.declare import Free, Inside, hold, offer
-from ...hostcalls.gate import Gate
-from ...hostcalls.interface import HostInterface
-from ...witmodel.signatures import SIGNATURES
+from ...hostcalls.declare import Free, Inside, interface_of, operation
+from ...hostcalls.interface import HostInterface, HostResource
+from ..errors import permission_denied
+from ..handles import hold_handle
 from .about import NINE, about, is_there, permissions_of, touchable
 from .access import Access, Action, Disk
-from .errors import denied, failure, from_os
+from .errors import as_file_errors, failure
 from .open_file import OpenFile, drop, open_file, open_or_make, open_regular
 from .pin import open_folder
 from .resolve import InvalidPath, check_path
-from .tree import branch, clear, told
+from .tree import branch, clear, in_unicode
 
-__all__ = ("FILESYSTEM", "filesystem_interface")
+__all__ = ("FILESYSTEM", "FilesystemOperations", "filesystem_interface")
 
 FILESYSTEM: Final = "airssys:ext-filesystem/filesystem@1.0.0"
-_TYPES: Final = SIGNATURES[FILESYSTEM]
 _MOST: Final = 2**63 - 1
 _COPIED: Final = 256 * 1024
 """Bytes that a copy moves at a time; a cancelled one stops between two."""
 _OWN: Final = 0o600
-_TOLD: Final[tuple[Action, ...]] = ("read", "list")
+_VISIBLE: Final[tuple[Action, ...]] = ("read", "list")
 _OPENED: Final = "on the path it was opened by"
 _RESOLVED: Final = "on the path as it is resolved"
 
 
 def filesystem_interface(disk: Disk) -> HostInterface:
     """Return the interface for all components of a system."""
-    interface = HostInterface(FILESYSTEM)
-    hold(interface, "file", OpenFile, drop=partial(drop, disk.workers))
-    _offer_files(interface, disk)
-    _offer_names(interface, disk)
-    _offer_rest(interface, disk)
-    return interface
+    file = HostResource("file", OpenFile, partial(drop, disk.workers))
+    return interface_of(FilesystemOperations(disk), resources=(file,))
 
 
 def _inside(*actions: Action, how: str = _RESOLVED) -> Inside:
     return Inside(tuple(f"filesystem.{action}" for action in actions), how)
 
 
-# --- open files -------------------------------------------------------------------
+_BY_MODE: Final = _inside("read", "write", how=f"by the mode, {_RESOLVED}")
+_AS_OPENED: Final = _inside("read", "write", how=f"by the mode, {_OPENED}")
+_EITHER: Final = _inside("read", "list", how=f"one of them, {_RESOLVED}")
 
 
-def _offer_files(interface: HostInterface, disk: Disk) -> None:
-    by_mode = _inside("read", "write", how=f"by the mode, {_RESOLVED}")
-    as_opened = _inside(
-        "read", "write", how="by the mode, on the path it was opened by"
-    )
+@define(eq=False)
+class FilesystemOperations:
+    """The operations of ``airssys:ext-filesystem/filesystem``."""
 
-    def check(call: Call, file: OpenFile, *actions: Action) -> None:
-        for action in actions:
-            need = Filesystem(action, file.path)
-            if words := disk.gate.allowed(call, need, file.shown):
-                raise WitError(denied(words))
+    interface: ClassVar[str] = FILESYSTEM
+    disk: Disk
 
-    @offer(interface, needs=by_mode, wit=_TYPES["open"])
-    async def open_(call: Call, path: str, options: Any) -> OpenFile:
+    # Open files.
+
+    @operation(needs=_BY_MODE)
+    async def open_(self, call: Call, path: str, options: Any) -> OpenFile:
         work = partial(open_file, path=path, options=options)
-        with _handle(call, disk.gate) as kept:
-            kept.append(await disk.run(call, work, OpenFile.close))
-            kept[0].budget, kept[0].owner = call.budget, call.standing
-        return kept[0]
+        give_back = hold_handle(self.disk.gate, call, "open another file")
+        try:
+            file = await self.disk.run(call, work, OpenFile.close)
+        except BaseException:
+            give_back()
+            raise
+        file.release, file.owner = give_back, call.standing
+        return file
 
-    @offer(
-        interface,
-        name="[method]file.read",
-        needs=_inside("read", how=_OPENED),
-        wit=_TYPES["[method]file.read"],
-    )
-    async def read(call: Call, file: OpenFile, max_bytes: int) -> dict[str, object]:
-        check(call, file, "read")
+    @operation("[method]file.read", needs=_inside("read", how=_OPENED))
+    async def read(
+        self, call: Call, file: OpenFile, max_bytes: int
+    ) -> dict[str, object]:
+        self._check(call, file, "read")
         if not file.mode.reads:
             raise failure("invalid-argument", f"{file.shown!r} is open for writing")
-        size = min(max_bytes, disk.limits.transfer)
-        with _told(file):
+        size = min(max_bytes, self.disk.limits.transfer)
+        with as_file_errors(repr(file.shown)):
             data = file.read_at_once(size)
             if data is None:
-                again = partial(check, call, file, "read")
-                data = await disk.use(call, again, partial(file.read, size))
+                again = partial(self._check, call, file, "read")
+                data = await self.disk.use(call, again, partial(file.read, size))
         return {"data": data, "bytes_read": len(data)}
 
-    @offer(
-        interface,
-        name="[method]file.write",
-        needs=_inside("write", how=_OPENED),
-        wit=_TYPES["[method]file.write"],
-    )
-    async def write(call: Call, file: OpenFile, data: bytes) -> dict[str, object]:
-        check(call, file, "write")
+    @operation("[method]file.write", needs=_inside("write", how=_OPENED))
+    async def write(self, call: Call, file: OpenFile, data: bytes) -> dict[str, object]:
+        self._check(call, file, "write")
         if not file.mode.writes:
             raise failure("invalid-argument", f"{file.shown!r} is open for reading")
-        taken = data[: disk.limits.transfer]
-        again = partial(check, call, file, "write")
-        with _told(file):
-            written = await disk.use(call, again, partial(file.write, taken))
+        taken = data[: self.disk.limits.transfer]
+        again = partial(self._check, call, file, "write")
+        with as_file_errors(repr(file.shown)):
+            written = await self.disk.use(call, again, partial(file.write, taken))
         return {"bytes_written": written}
 
-    @offer(
-        interface,
-        name="[method]file.seek",
-        needs=as_opened,
-        wit=_TYPES["[method]file.seek"],
-    )
-    def seek(call: Call, file: OpenFile, position: int) -> int:
-        check(call, file, *file.mode.actions)
+    @operation("[method]file.seek", needs=_AS_OPENED)
+    def seek(self, call: Call, file: OpenFile, position: int) -> int:
+        self._check(call, file, *file.mode.actions)
         if position > _MOST:
             raise failure("invalid-argument", f"no file reaches to {position}")
         file.position = position
         return position
 
-    @offer(
-        interface,
-        name="[method]file.tell",
-        needs=as_opened,
-        wit=_TYPES["[method]file.tell"],
-    )
-    def tell(call: Call, file: OpenFile) -> int:
-        check(call, file, *file.mode.actions)
+    @operation("[method]file.tell", needs=_AS_OPENED)
+    def tell(self, call: Call, file: OpenFile) -> int:
+        self._check(call, file, *file.mode.actions)
         return file.position
 
-    @offer(
-        interface,
-        name="[static]file.close",
-        needs=Free("gives up a file of the caller's own"),
-        wit=_TYPES["[static]file.close"],
-    )
-    async def close(call: Call, file: OpenFile) -> None:
+    @operation("[static]file.close", needs=Free("gives up a file of the caller's own"))
+    async def close(self, call: Call, file: OpenFile) -> None:
         file.give_back()
         try:
-            with _told(file):
-                await disk.workers.run(file.close, owner=call.standing)
+            with as_file_errors(repr(file.shown)):
+                await self.disk.workers.run(file.close, owner=call.standing)
         finally:
             # Cancelled before the thread began: nobody else has it any more.
-            drop(disk.workers, file)
+            drop(self.disk.workers, file)
 
+    def _check(self, call: Call, file: OpenFile, *actions: Action) -> None:
+        """Let a call go on that may still use a file it has opened."""
+        for action in actions:
+            need = Filesystem(action, file.path)
+            if words := self.disk.gate.allowed(call, need, file.shown):
+                raise WitError(permission_denied(words))
 
-@contextmanager
-def _handle(call: Call, gate: Gate) -> Iterator[list[OpenFile]]:
-    """Count one more open file; the one that is put in the list keeps it."""
-    budget = call.budget
-    if budget is not None:
-        try:
-            budget.hold("handles", 1)
-        except QuotaExceeded as error:
-            gate.refused(call, "open another file", str(error))
-            raise failure("resource-exhausted", str(error)) from error
-    kept: list[OpenFile] = []
-    try:
-        yield kept
-    finally:
-        if budget is not None and not kept:
-            budget.release("handles", 1)
+    # Names.
 
+    @operation(needs=_inside("delete"))
+    async def delete_file(self, call: Call, path: str) -> None:
+        await self.disk.run(call, partial(_delete_file, path=path))
 
-@contextmanager
-def _told(file: OpenFile) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise from_os(error, repr(file.shown)) from error
-
-
-# --- names ------------------------------------------------------------------------
-
-
-def _offer_names(interface: HostInterface, disk: Disk) -> None:
-    @offer(interface, needs=_inside("delete"), wit=_TYPES["delete-file"])
-    async def delete_file(call: Call, path: str) -> None:
-        await disk.run(call, partial(_delete_file, path=path))
-
-    @offer(interface, needs=_inside("write"), wit=_TYPES["create-directory"])
-    async def create_directory(call: Call, path: str, permissions: Any) -> None:
+    @operation(needs=_inside("write"))
+    async def create_directory(self, call: Call, path: str, permissions: Any) -> None:
         work = partial(_create_directory, path=path, mode=permissions.mode)
-        await disk.run(call, work)
+        await self.disk.run(call, work)
 
-    @offer(interface, needs=_inside("delete"), wit=_TYPES["remove-directory"])
-    async def remove_directory(call: Call, path: str) -> None:
-        await disk.run(call, partial(_remove_directory, path=path))
+    @operation(needs=_inside("delete"))
+    async def remove_directory(self, call: Call, path: str) -> None:
+        await self.disk.run(call, partial(_remove_directory, path=path))
 
-    @offer(
-        interface,
-        needs=_inside("delete", how="on the directory and all below it"),
-        wit=_TYPES["remove-directory-recursive"],
-    )
-    async def remove_directory_recursive(call: Call, path: str) -> None:
-        await disk.run(call, partial(_remove_all, path=path))
+    @operation(needs=_inside("delete", how="on the directory and all below it"))
+    async def remove_directory_recursive(self, call: Call, path: str) -> None:
+        await self.disk.run(call, partial(_remove_all, path=path))
 
-    @offer(
-        interface,
+    @operation(
         needs=_inside(
             *("read", "write", "delete", "list"),
             how="`delete` and `write` on the old path, `write` on the new one; what "
             "else is granted on the new one, on the old one too",
-        ),
-        wit=_TYPES["rename"],
+        )
     )
-    async def rename(call: Call, old_path: str, new_path: str) -> None:
-        await disk.run(call, partial(_rename, old=old_path, new=new_path))
+    async def rename(self, call: Call, old_path: str, new_path: str) -> None:
+        await self.disk.run(call, partial(_rename, old=old_path, new=new_path))
 
-    @offer(interface, needs=_inside("write"), wit=_TYPES["create-symlink"])
-    async def create_symlink(call: Call, target: str, link_path: str) -> None:
+    @operation(needs=_inside("write"))
+    async def create_symlink(self, call: Call, target: str, link_path: str) -> None:
         work = partial(_create_symlink, target=target, link=link_path)
-        await disk.run(call, work)
+        await self.disk.run(call, work)
 
-    @offer(
-        interface,
-        needs=_inside("read", "list", how="one of them, on the link"),
-        wit=_TYPES["read-symlink"],
+    @operation(needs=_inside("read", "list", how="one of them, on the link"))
+    async def read_symlink(self, call: Call, path: str) -> str:
+        return await self.disk.run(call, partial(_read_symlink, path=path))
+
+    # The rest.
+
+    @operation(
+        needs=_inside(
+            "read", "write", how="`read` on the source, `write` on the destination"
+        )
     )
-    async def read_symlink(call: Call, path: str) -> str:
-        return await disk.run(call, partial(_read_symlink, path=path))
+    async def copy(self, call: Call, source: str, destination: str) -> None:
+        await self.disk.run(
+            call, partial(_copy, source=source, destination=destination)
+        )
+
+    @operation(needs=_EITHER)
+    async def exists(self, call: Call, path: str) -> bool:
+        return await self.disk.run(call, partial(is_there, path=path))
+
+    @operation(needs=_EITHER)
+    async def get_metadata(self, call: Call, path: str) -> dict[str, object]:
+        return await self.disk.run(call, partial(about, path=path))
+
+    @operation(needs=_inside("write"))
+    async def set_permissions(self, call: Call, path: str, permissions: Any) -> None:
+        work = partial(_set_permissions, path=path, mode=permissions.mode)
+        await self.disk.run(call, work)
+
+
+# --- how it is done, in a thread ----------------------------------------------------
 
 
 def _delete_file(access: Access, path: str) -> None:
@@ -275,7 +247,7 @@ def _rename(access: Access, old: str, new: str) -> None:
         access.demand("write", before, old)
         access.demand("write", after, new)
         # Else a guest could read by another name what it may not read.
-        for action in _TOLD:
+        for action in _VISIBLE:
             if access.may(action, after):
                 access.demand(action, before, old)
 
@@ -309,39 +281,9 @@ def _read_symlink(access: Access, path: str) -> str:
     place = access.ask(path, "read", "list", either=True, follow=False)
     with access.held(place) as (directory, name):
         target = os.readlink(name, dir_fd=directory)
-    if not told(target):
+    if not in_unicode(target):
         raise failure("io-error", f"the target of {path!r} is no Unicode")
     return target
-
-
-# --- the rest ---------------------------------------------------------------------
-
-
-def _offer_rest(interface: HostInterface, disk: Disk) -> None:
-    either = _inside("read", "list", how=f"one of them, {_RESOLVED}")
-
-    @offer(
-        interface,
-        needs=_inside(
-            "read", "write", how="`read` on the source, `write` on the destination"
-        ),
-        wit=_TYPES["copy"],
-    )
-    async def copy(call: Call, source: str, destination: str) -> None:
-        await disk.run(call, partial(_copy, source=source, destination=destination))
-
-    @offer(interface, needs=either, wit=_TYPES["exists"])
-    async def exists(call: Call, path: str) -> bool:
-        return await disk.run(call, partial(is_there, path=path))
-
-    @offer(interface, needs=either, wit=_TYPES["get-metadata"])
-    async def get_metadata(call: Call, path: str) -> dict[str, object]:
-        return await disk.run(call, partial(about, path=path))
-
-    @offer(interface, needs=_inside("write"), wit=_TYPES["set-permissions"])
-    async def set_permissions(call: Call, path: str, permissions: Any) -> None:
-        work = partial(_set_permissions, path=path, mode=permissions.mode)
-        await disk.run(call, work)
 
 
 def _copy(access: Access, source: str, destination: str) -> None:

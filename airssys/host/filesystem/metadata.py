@@ -7,26 +7,27 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from attrs import define
 
 from ...core.errors import WitError
 from ...core.grants.grants import Filesystem
 from ...core.grants.pattern import Pattern
 from ...core.grants.spelling import Kind
 from ...hostcalls.call import Call
-from ...hostcalls.declare import Inside, offer
+from ...hostcalls.declare import Inside, interface_of, operation
 from ...hostcalls.interface import HostInterface
-from ...witmodel.signatures import SIGNATURES
+from ..errors import permission_denied
 from .about import about, identity, is_there, nanoseconds, seen, touchable
 from .access import Access, Disk
-from .errors import denied, failure
+from .errors import failure
 from .resolve import Place
-from .tree import Counted, Entry, told, walk
+from .tree import Counted, Entry, in_unicode, walk
 
-__all__ = ("METADATA", "metadata_interface")
+__all__ = ("METADATA", "MetadataOperations", "metadata_interface")
 
 METADATA: Final = "airssys:ext-filesystem/metadata@1.0.0"
-_TYPES: Final = SIGNATURES[METADATA]
 _LIST: Final = Inside(("filesystem.list",), "on the directory as it is resolved")
 _LIST_EACH: Final = Inside(
     ("filesystem.list",),
@@ -44,49 +45,112 @@ _WRITE: Final = Inside(("filesystem.write",), "on the path as it is resolved")
 
 def metadata_interface(disk: Disk) -> HostInterface:
     """Return the interface for all components of a system."""
-    interface = HostInterface(METADATA)
-    _offer_trees(interface, disk)
-    _offer_paths(interface, disk)
-    _offer_directories(interface, disk)
-    return interface
+    return interface_of(MetadataOperations(disk))
 
 
-# --- trees ------------------------------------------------------------------------
+@define(eq=False)
+class MetadataOperations:
+    """The operations of ``airssys:ext-filesystem/metadata``."""
 
+    interface: ClassVar[str] = METADATA
+    disk: Disk
 
-def _offer_trees(interface: HostInterface, disk: Disk) -> None:
-    @offer(interface, needs=_LIST, wit=_TYPES["list-directory"])
-    async def list_directory(call: Call, path: str) -> dict[str, object]:
-        return await disk.run(call, partial(_list_directory, path=path))
+    # Trees.
 
-    @offer(interface, needs=_LIST_EACH, wit=_TYPES["list-recursive"])
+    @operation(needs=_LIST)
+    async def list_directory(self, call: Call, path: str) -> dict[str, object]:
+        return await self.disk.run(call, partial(_list_directory, path=path))
+
+    @operation(needs=_LIST_EACH)
     async def list_recursive(
-        call: Call, path: str, max_depth: int
+        self, call: Call, path: str, max_depth: int
     ) -> list[dict[str, str]]:
-        return await disk.run(
+        return await self.disk.run(
             call, partial(_list_recursive, path=path, depth=max_depth)
         )
 
-    @offer(interface, needs=_LIST_EACH, wit=_TYPES["find-files"])
-    async def find_files(call: Call, directory: str, pattern: str) -> list[str]:
+    @operation(needs=_LIST_EACH)
+    async def find_files(self, call: Call, directory: str, pattern: str) -> list[str]:
         work = partial(_find_files, path=directory, pattern=pattern)
-        return await disk.run(call, work)
+        return await self.disk.run(call, work)
 
-    @offer(interface, needs=_LIST_EACH, wit=_TYPES["find-by-type"])
-    async def find_by_type(call: Call, directory: str, file_type: str) -> list[str]:
+    @operation(needs=_LIST_EACH)
+    async def find_by_type(
+        self, call: Call, directory: str, file_type: str
+    ) -> list[str]:
         work = partial(_find_by_type, path=directory, kind=file_type)
-        return await disk.run(call, work)
+        return await self.disk.run(call, work)
 
-    @offer(interface, needs=_LIST_EACH, wit=_TYPES["directory-size"])
-    async def directory_size(call: Call, path: str) -> int:
-        return await disk.run(call, partial(_directory_size, path=path))
+    @operation(needs=_LIST_EACH)
+    async def directory_size(self, call: Call, path: str) -> int:
+        return await self.disk.run(call, partial(_directory_size, path=path))
+
+    # Paths.
+
+    @operation(needs=_LOOK_EACH)
+    async def same_file(self, call: Call, path1: str, path2: str) -> bool:
+        def work(access: Access) -> bool:
+            return identity(access, path1) == identity(access, path2)
+
+        return await self.disk.run(call, work)
+
+    @operation(needs=_LOOK)
+    async def canonical_path(self, call: Call, path: str) -> str:
+        return await self.disk.run(call, partial(_canonical_path, path=path))
+
+    @operation(needs=_LOOK_EACH)
+    async def batch_metadata(
+        self, call: Call, paths: Sequence[str]
+    ) -> list[dict[str, object]]:
+        def work(access: Access) -> list[dict[str, object]]:
+            return [about(access, path) for path in access.each(paths)]
+
+        return await self.disk.run(call, work)
+
+    @operation(needs=_LOOK_EACH)
+    async def all_exist(self, call: Call, paths: Sequence[str]) -> bool:
+        return all(await self.disk.run(call, partial(_are_there, paths=paths)))
+
+    @operation(needs=_LOOK_EACH)
+    async def any_exist(self, call: Call, paths: Sequence[str]) -> bool:
+        return any(await self.disk.run(call, partial(_are_there, paths=paths)))
+
+    @operation(needs=_WRITE)
+    async def set_times(
+        self, call: Call, path: str, accessed: Any, modified: Any
+    ) -> None:
+        def work(access: Access) -> None:
+            place = access.ask(path, "write")
+            times = nanoseconds(accessed), nanoseconds(modified)
+            with touchable(access, place, path) as (target, _):
+                os.utime(target, ns=times)
+
+        await self.disk.run(call, work)
+
+    # The working directory.
+
+    @operation(needs=_LIST)
+    def get_working_directory(self, call: Call) -> str:
+        start = self.disk.start(call)
+        if words := self.disk.gate.allowed(call, Filesystem("list", start)):
+            raise WitError(permission_denied(words))
+        return start
+
+    @operation(needs=_LIST)
+    async def set_working_directory(self, call: Call, path: str) -> None:
+        self.disk.move(call, await self.disk.run(call, partial(_directory, path=path)))
+
+
+# --- how it is done, in a thread ----------------------------------------------------
 
 
 def _list_directory(access: Access, path: str) -> dict[str, object]:
     place = access.ask(path, "list")
     with access.inside(place) as opened:
         found = Counted(access.limits).entries(opened)
-    listed = [{"name": name, "entry_type": kind} for name, kind in found if told(name)]
+    listed = [
+        {"name": name, "entry_type": kind} for name, kind in found if in_unicode(name)
+    ]
     return {
         "directory_path": path,
         "entries": listed,
@@ -100,7 +164,7 @@ def _list_recursive(access: Access, path: str, depth: int) -> list[dict[str, str
         found = [
             (entry.name, entry.kind)
             for entry in walk(access, opened, place.path, depth)
-            if told(entry.name)
+            if in_unicode(entry.name)
         ]
     return [{"name": name, "entry_type": kind} for name, kind in sorted(found)]
 
@@ -132,7 +196,7 @@ def _found(
         return sorted(
             before + entry.name
             for entry in walk(access, opened, place.path, before=len(before))
-            if told(entry.name) and wanted(entry)
+            if in_unicode(entry.name) and wanted(entry)
         )
 
 
@@ -152,54 +216,11 @@ def _directory_size(access: Access, path: str) -> int:
     return sum(sizes.values())
 
 
-# --- paths ------------------------------------------------------------------------
-
-
-def _offer_paths(interface: HostInterface, disk: Disk) -> None:
-    @offer(interface, needs=_LOOK_EACH, wit=_TYPES["same-file"])
-    async def same_file(call: Call, path1: str, path2: str) -> bool:
-        def work(access: Access) -> bool:
-            return identity(access, path1) == identity(access, path2)
-
-        return await disk.run(call, work)
-
-    @offer(interface, needs=_LOOK, wit=_TYPES["canonical-path"])
-    async def canonical_path(call: Call, path: str) -> str:
-        return await disk.run(call, partial(_canonical_path, path=path))
-
-    @offer(interface, needs=_LOOK_EACH, wit=_TYPES["batch-metadata"])
-    async def batch_metadata(
-        call: Call, paths: Sequence[str]
-    ) -> list[dict[str, object]]:
-        def work(access: Access) -> list[dict[str, object]]:
-            return [about(access, path) for path in access.each(paths)]
-
-        return await disk.run(call, work)
-
-    @offer(interface, needs=_LOOK_EACH, wit=_TYPES["all-exist"])
-    async def all_exist(call: Call, paths: Sequence[str]) -> bool:
-        return all(await disk.run(call, partial(_are_there, paths=paths)))
-
-    @offer(interface, needs=_LOOK_EACH, wit=_TYPES["any-exist"])
-    async def any_exist(call: Call, paths: Sequence[str]) -> bool:
-        return any(await disk.run(call, partial(_are_there, paths=paths)))
-
-    @offer(interface, needs=_WRITE, wit=_TYPES["set-times"])
-    async def set_times(call: Call, path: str, accessed: Any, modified: Any) -> None:
-        def work(access: Access) -> None:
-            place = access.ask(path, "write")
-            times = nanoseconds(accessed), nanoseconds(modified)
-            with touchable(access, place, path) as (target, _):
-                os.utime(target, ns=times)
-
-        await disk.run(call, work)
-
-
 def _canonical_path(access: Access, path: str) -> str:
     place = access.ask(path, "read", "list", either=True)
     with access.held(place) as (directory, name):
         seen(directory, name, place)
-    if not told(place.path):
+    if not in_unicode(place.path):
         raise failure("io-error", f"where {path!r} leads is no Unicode")
     return place.path
 
@@ -209,28 +230,12 @@ def _are_there(access: Access, paths: Sequence[str]) -> list[bool]:
     return [is_there(access, path) for path in access.each(paths)]
 
 
-# --- the working directory --------------------------------------------------------
-
-
-def _offer_directories(interface: HostInterface, disk: Disk) -> None:
-    @offer(interface, needs=_LIST, wit=_TYPES["get-working-directory"])
-    def get_working_directory(call: Call) -> str:
-        start = disk.start(call)
-        if words := disk.gate.allowed(call, Filesystem("list", start)):
-            raise WitError(denied(words))
-        return start
-
-    @offer(interface, needs=_LIST, wit=_TYPES["set-working-directory"])
-    async def set_working_directory(call: Call, path: str) -> None:
-        disk.move(call, await disk.run(call, partial(_directory, path=path)))
-
-
 def _directory(access: Access, path: str) -> str:
     place = access.ask(path, "list")
     with access.held(place) as (directory, name):
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not stat.S_ISDIR(found.st_mode):
         raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    if not told(place.path):
+    if not in_unicode(place.path):
         raise failure("io-error", f"where {path!r} leads is no Unicode")
     return place.path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from threading import Lock
@@ -13,7 +13,6 @@ from typing import Final, Protocol
 
 from attrs import define, field, frozen
 
-from ...core.budget import Budget
 from .access import Access, Action
 from .errors import failure
 from .limits import FileLimits
@@ -90,8 +89,8 @@ class OpenFile:
     position: int = 0
     at_hand: bool = field(default=False, init=False)
     """Whether it was read without a wait, so that it is on a disk of this system."""
-    budget: Budget | None = field(default=None, init=False)
-    """What it is counted in, until it is given back."""
+    release: Callable[[], object] | None = field(default=None, init=False)
+    """Takes it off its owner's quota of handles."""
     owner: object = field(default=None, init=False)
     """Who has opened it."""
     _lock: Lock = field(factory=Lock, init=False)
@@ -167,9 +166,9 @@ class OpenFile:
 
     def give_back(self) -> None:
         """Count it no longer among the open files; on the event loop's thread."""
-        budget, self.budget = self.budget, None
-        if budget is not None:
-            budget.release("handles", 1)
+        release, self.release = self.release, None
+        if release is not None:
+            release()
 
     @contextmanager
     def used(self) -> Iterator[int]:

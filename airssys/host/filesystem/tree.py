@@ -15,7 +15,16 @@ from .errors import failure
 from .limits import FileLimits
 from .pin import open_folder
 
-__all__ = ("Branch", "Counted", "Entry", "branch", "clear", "kind_of", "told", "walk")
+__all__ = (
+    "Branch",
+    "Counted",
+    "Entry",
+    "branch",
+    "clear",
+    "in_unicode",
+    "kind_of",
+    "walk",
+)
 
 _KINDS: Final = {
     stat.S_IFREG: "regular",
@@ -49,8 +58,8 @@ def kind_of(mode: int) -> str:
     return _KINDS.get(stat.S_IFMT(mode), "unknown")
 
 
-def told(name: str) -> bool:
-    """Tell whether a name can be said in WIT, which knows Unicode alone."""
+def in_unicode(name: str) -> bool:
+    """Tell whether a name can be written in WIT, whose strings are Unicode."""
     try:
         name.encode()
     except UnicodeEncodeError:

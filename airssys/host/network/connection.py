@@ -6,18 +6,19 @@ This is ``airssys:ext-network/connection``.
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from typing import ClassVar, Final
 
 import anyio
-from attrs import evolve
+from attrs import define, evolve
 
 from ...core.errors import WitError
 from ...core.grants.grants import Network
 from ...hostcalls.call import Call
-from ...hostcalls.declare import Free, Inside, Requires, hold, offer
-from ...hostcalls.interface import HostInterface
-from ...witmodel.signatures import SIGNATURES
+from ...hostcalls.declare import Free, Inside, Requires, interface_of, operation
+from ...hostcalls.interface import HostInterface, HostResource
 from ...witmodel.types import Variant
+from ..errors import permission_denied
+from ..handles import hold_handle
 from .addresses import (
     address_of,
     address_value,
@@ -25,20 +26,20 @@ from .addresses import (
 )
 from .dial import connect as dial
 from .dial import connect_again
-from .errors import denied, failure, told
+from .errors import as_network_errors, failure
+from .opening import open_tcp
 from .options import KEEP_ALIVE_LONGEST
 from .owned import Kind
 from .permits import Permits
 from .pool import LARGEST_POOL, ConnectionPool
-from .shares import Share, hold_handle
-from .socket import open_tcp
+from .resolve import Answer
+from .shares import Share
 from .tcp import TcpSocket
 from .tls import HANDSHAKE_BYTES, Tls
 
-__all__ = ("CONNECTION", "connections")
+__all__ = ("CONNECTION", "ConnectionOperations", "connections")
 
 CONNECTION: Final = "airssys:ext-network/connection@1.0.0"
-_TYPES: Final = SIGNATURES[CONNECTION]
 _CONNECTING: Final = Inside(
     ("network.outbound", "network.resolve"),
     "outbound for the name or the address; both where only looking up is granted",
@@ -58,31 +59,39 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
         permits: The rules.
         tls: How guests may speak TLS.
     """
-    interface = HostInterface(CONNECTION)
-    hold(interface, "connection-pool", ConnectionPool, drop=ConnectionPool.close)
+    return interface_of(
+        ConnectionOperations(permits, tls),
+        denied=permission_denied,
+        resources=(
+            HostResource("connection-pool", ConnectionPool, ConnectionPool.close),
+        ),
+    )
+
+
+@define(eq=False)
+class ConnectionOperations:
+    """The operations of ``airssys:ext-network/connection``."""
+
+    interface: ClassVar[str] = CONNECTION
+    permits: Permits
+    tls: Tls
 
     # Names.
 
-    @offer(interface, needs=_RESOLVING, wit=_TYPES["resolve-hostname"])
-    async def resolve_hostname(call: Call, name: str) -> dict[str, object]:
-        asked = permits.name(call, name)
-        permits.require(call, Network("resolve", asked))
-        with told(f"looking up {asked}"):
-            answer = await permits.lookup(call, asked)
+    @operation(needs=_RESOLVING)
+    async def resolve_hostname(self, call: Call, name: str) -> dict[str, object]:
+        asked, answer = await self._look_up(call, name)
         return {
             "hostname": asked,
             "addresses": [address_value(each) for each in answer.addresses],
             "ttl": answer.ttl,
         }
 
-    @offer(interface, needs=_RESOLVING, wit=_TYPES["resolve-hostname-single"])
+    @operation(needs=_RESOLVING)
     async def resolve_hostname_single(
-        call: Call, name: str, port: int, socket_type: Kind
+        self, call: Call, name: str, port: int, socket_type: Kind
     ) -> dict[str, object]:
-        asked = permits.name(call, name)
-        permits.require(call, Network("resolve", asked))
-        with told(f"looking up {asked}"):
-            answer = await permits.lookup(call, asked)
+        _, answer = await self._look_up(call, name)
         return {
             "address": address_value(answer.addresses[0]),
             "port": port,
@@ -90,17 +99,21 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
             "protocol": socket_type[:3],
         }
 
-    @offer(
-        interface,
-        needs=Requires("network.resolve", lambda address: str(address_of(address))),
-        denied=denied,
-        wit=_TYPES["reverse-lookup"],
+    async def _look_up(self, call: Call, name: str) -> tuple[str, Answer]:
+        """Look a name up, and return its normal form beside the answer."""
+        asked = self.permits.name(call, name)
+        self.permits.require(call, Network("resolve", asked))
+        with as_network_errors(f"looking up {asked}"):
+            return asked, await self.permits.lookup(call, asked)
+
+    @operation(
+        needs=Requires("network.resolve", lambda address: str(address_of(address)))
     )
-    async def reverse_lookup(call: Call, address: Variant) -> str:
+    async def reverse_lookup(self, call: Call, address: Variant) -> str:
         asked = address_of(address)
-        with told(f"looking up {asked}"):
-            with anyio.fail_after(permits.longest):
-                found = await permits.resolver.reverse(asked, asker=call.who)
+        with as_network_errors(f"looking up {asked}"):
+            with anyio.fail_after(self.permits.longest):
+                found = await self.permits.resolver.reverse(asked, asker=call.who)
             try:
                 return normal_name(found)
             except ValueError as error:
@@ -109,12 +122,13 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
 
     # Connections.
 
-    @offer(interface, needs=_CONNECTING, wit=_TYPES["connect"])
-    async def connect(call: Call, socket: TcpSocket, endpoint: Variant) -> None:
-        await dial(permits, call, socket, permits.target(call, endpoint))
+    @operation(needs=_CONNECTING)
+    async def connect(self, call: Call, socket: TcpSocket, endpoint: Variant) -> None:
+        await dial(self.permits, call, socket, self.permits.target(call, endpoint))
 
-    @offer(interface, needs=_CONNECTING, wit=_TYPES["connect-with-retry"])
+    @operation(needs=_CONNECTING)
     async def connect_with_retry(
+        self,
         call: Call,
         socket: TcpSocket,
         endpoint: Variant,
@@ -122,73 +136,64 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
         retry_delay_ms: int,
     ) -> None:
         delay = retry_delay_ms / 1000
-        await connect_again(permits, call, socket, endpoint, max_retries, delay)
+        await connect_again(self.permits, call, socket, endpoint, max_retries, delay)
 
-    @offer(interface, needs=_USED, wit=_TYPES["get-connection-info"])
-    def get_connection_info(call: Call, socket: TcpSocket) -> dict[str, object]:
-        permits.hold_to(call, socket)
-        with told("telling of a connection"):
-            return socket.told()
+    @operation(needs=_USED)
+    def get_connection_info(self, call: Call, socket: TcpSocket) -> dict[str, object]:
+        self.permits.hold_to(call, socket)
+        with as_network_errors("telling of a connection"):
+            return socket.to_record()
 
-    @offer(interface, needs=_USED, wit=_TYPES["is-connected"])
-    def is_connected(call: Call, socket: TcpSocket) -> bool:
-        permits.hold_to(call, socket)
+    @operation(needs=_USED)
+    def is_connected(self, call: Call, socket: TcpSocket) -> bool:
+        self.permits.hold_to(call, socket)
         return not socket.closed and socket.alive()
 
-    @offer(interface, needs=_USED, wit=_TYPES["get-connection-stats"])
-    def get_connection_stats(call: Call, socket: TcpSocket) -> dict[str, object]:
-        permits.use(call, socket)
+    @operation(needs=_USED)
+    def get_connection_stats(self, call: Call, socket: TcpSocket) -> dict[str, object]:
+        self.permits.use(call, socket)
         socket.check_stream()
         return socket.statistics()
 
-    @offer(interface, needs=_USED, wit=_TYPES["set-idle-timeout"])
-    def set_idle_timeout(call: Call, socket: TcpSocket, timeout_seconds: int) -> None:
-        permits.use(call, socket)
+    @operation(needs=_USED)
+    def set_idle_timeout(
+        self, call: Call, socket: TcpSocket, timeout_seconds: int
+    ) -> None:
+        self.permits.use(call, socket)
         socket.check_stream()
         socket.idle_limit = float(timeout_seconds) or None
 
-    @offer(interface, needs=_USED, wit=_TYPES["enable-keep-alive"])
-    def enable_keep_alive(call: Call, socket: TcpSocket, interval_seconds: int) -> None:
-        permits.use(call, socket)
+    @operation(needs=_USED)
+    def enable_keep_alive(
+        self, call: Call, socket: TcpSocket, interval_seconds: int
+    ) -> None:
+        self.permits.use(call, socket)
         if not 1 <= interval_seconds <= KEEP_ALIVE_LONGEST:
             words = f"interval-seconds is 1 to {KEEP_ALIVE_LONGEST}"
             raise failure("invalid-argument", words)
         wanted = evolve(
             socket.options, tcp_keep_alive=True, keep_alive_interval=interval_seconds
         )
-        with told("setting options"):
+        with as_network_errors("setting options"):
             wanted.apply(socket.raw)
         socket.options = wanted
 
     # TLS.
 
-    @offer(
-        interface,
+    @operation(
         needs=Inside(
             ("network.outbound",),
             "for the hostname and the port, where it is not what was connected to",
-        ),
-        wit=_TYPES["upgrade-to-tls"],
+        )
     )
     async def upgrade_to_tls(
+        self,
         call: Call,
         socket: TcpSocket,
         hostname: str,
         verify_certificate: bool,  # noqa: FBT001 - WIT knows no keywords
     ) -> None:
-        permits.use(call, socket)
-        remote = socket.remote
-        if remote is None:
-            raise failure("invalid-argument", f"the socket is {socket.state}")
-        target = permits.target(call, Variant("name", (hostname, remote.port)))
-        name = target.host
-        if name != socket.name:
-            permits.require(call, target.outbound)
-        if not verify_certificate and not tls.unverified:
-            needed = f"speak TLS with {name!r} without a check of its certificate"
-            reason = "the host does not allow it"
-            permits.gate.refused(call, needed, reason)
-            raise failure("permission-denied", f"may not {needed}: {reason}")
+        name = self._tls_name(call, socket, hostname, verify=verify_certificate)
         if socket.agreed is not None and (
             socket.agreed.hostname == name
             and socket.agreed.verified >= verify_certificate
@@ -197,50 +202,60 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
         if socket.state != "connected" or socket.agreed is not None:
             how = socket.state if socket.agreed is None else "using TLS already"
             raise failure("invalid-argument", f"the socket is {how}")
-        limit = permits.seconds(socket.options.connect_timeout)
-        with told(f"agreeing on TLS with {name}"), anyio.fail_after(limit):
-            share = Share(permits.gate, call)
+        limit = self.permits.seconds(socket.options.connect_timeout)
+        with as_network_errors(f"agreeing on TLS with {name}"), anyio.fail_after(limit):
+            share = Share(self.permits.gate, call)
             await share.pay()
             share.charge(HANDSHAKE_BYTES)
-            client = await tls.client(verify=verify_certificate)
+            client = await self.tls.client(verify=verify_certificate)
             await socket.begin_tls(client, name, verified=verify_certificate)
 
-    @offer(interface, needs=_USED, wit=_TYPES["get-tls-info"])
-    def get_tls_info(call: Call, socket: TcpSocket) -> dict[str, object]:
-        permits.use(call, socket)
+    def _tls_name(
+        self, call: Call, socket: TcpSocket, hostname: str, *, verify: bool
+    ) -> str:
+        """Return the name to agree on TLS with, once it is known to be granted."""
+        self.permits.use(call, socket)
+        remote = socket.remote
+        if remote is None:
+            raise failure("invalid-argument", f"the socket is {socket.state}")
+        target = self.permits.target(call, Variant("name", (hostname, remote.port)))
+        name = target.host
+        if name != socket.name:
+            self.permits.require(call, target.outbound)
+        if not verify and not self.tls.unverified:
+            needed = f"speak TLS with {name!r} without a check of its certificate"
+            reason = "the host does not allow it"
+            self.permits.gate.refused(call, needed, reason)
+            raise failure("permission-denied", f"may not {needed}: {reason}")
+        return name
+
+    @operation(needs=_USED)
+    def get_tls_info(self, call: Call, socket: TcpSocket) -> dict[str, object]:
+        self.permits.use(call, socket)
         if socket.agreed is None or not isinstance(socket.raw, ssl.SSLSocket):
             raise failure("invalid-argument", "the connection does not speak TLS")
-        return socket.agreed.told(socket.raw)
+        return socket.agreed.to_record(socket.raw)
 
     # Pools.
 
-    @offer(
-        interface,
-        needs=Inside(("network.outbound",), "any grant of it"),
-        wit=_TYPES["create-pool"],
-    )
+    @operation(needs=Inside(("network.outbound",), "any grant of it"))
     def create_pool(
-        call: Call, max_connections: int, connect_timeout_ms: int
+        self, call: Call, max_connections: int, connect_timeout_ms: int
     ) -> ConnectionPool:
-        permits.require_any(call, "open a connection pool", ("outbound",))
+        self.permits.require_any(call, "open a connection pool", ("outbound",))
         if not 1 <= max_connections <= LARGEST_POOL:
             words = f"max-connections is 1 to {LARGEST_POOL}"
             raise failure("invalid-argument", words)
-        give_back = hold_handle(permits.gate, call, "open another connection pool")
+        give_back = hold_handle(self.permits.gate, call, "open another connection pool")
         return ConnectionPool(max_connections, connect_timeout_ms, give_back)
 
-    @offer(
-        interface,
-        needs=_CONNECTING,
-        wit=_TYPES["[method]connection-pool.pool-acquire"],
-        name="[method]connection-pool.pool-acquire",
-    )
+    @operation("[method]connection-pool.pool-acquire", needs=_CONNECTING)
     async def pool_acquire(
-        call: Call, pool: ConnectionPool, endpoint: Variant
+        self, call: Call, pool: ConnectionPool, endpoint: Variant
     ) -> TcpSocket:
-        target = permits.target(call, endpoint)
+        target = self.permits.target(call, endpoint)
         try:
-            permits.require_target(call, target)
+            self.permits.require_target(call, target)
         except WitError:
             pool.abandon(target)
             raise
@@ -248,40 +263,30 @@ def connections(permits: Permits, tls: Tls) -> HostInterface:
         kept = pool.reuse(target)
         if kept is not None:
             try:
-                permits.use(call, kept)
+                self.permits.use(call, kept)
             except BaseException:
                 kept.close()
                 raise
             return kept
         pool.make_room()
-        socket = open_tcp(permits, call, "ipv4")
+        socket = open_tcp(self.permits, call, "ipv4")
         try:
             socket.options = evolve(
                 socket.options, connect_timeout=pool.connect_timeout
             )
-            await dial(permits, call, socket, target, any_family=True)
+            await dial(self.permits, call, socket, target, any_family=True)
         except BaseException:
             socket.close()
             raise
         pool.lend(socket, target)
         return socket
 
-    @offer(
-        interface,
-        needs=_CLOSING,
-        wit=_TYPES["[method]connection-pool.pool-release"],
-        name="[method]connection-pool.pool-release",
-    )
-    def pool_release(_: Call, pool: ConnectionPool, connection: TcpSocket) -> None:
+    @operation("[method]connection-pool.pool-release", needs=_CLOSING)
+    def pool_release(
+        self, _: Call, pool: ConnectionPool, connection: TcpSocket
+    ) -> None:
         pool.take_back(connection)
 
-    @offer(
-        interface,
-        needs=_CLOSING,
-        wit=_TYPES["[method]connection-pool.close-pool"],
-        name="[method]connection-pool.close-pool",
-    )
-    def close_pool(_: Call, pool: ConnectionPool) -> None:
+    @operation("[method]connection-pool.close-pool", needs=_CLOSING)
+    def close_pool(self, _: Call, pool: ConnectionPool) -> None:
         pool.close()
-
-    return interface

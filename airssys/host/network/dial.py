@@ -9,8 +9,9 @@ import anyio
 from ...core.errors import WitError
 from ...hostcalls.call import Call
 from ...witmodel.types import Variant
+from ..errors import permission_denied
 from .addresses import Target
-from .errors import PASSING, denied, failure, told
+from .errors import PASSING, as_network_errors, failure
 from .permits import Permits
 from .tcp import TcpSocket
 
@@ -42,7 +43,7 @@ async def connect(
         WitError: It may not, or it failed at every address.
     """
     limit = permits.seconds(socket.options.connect_timeout)
-    with told(f"connecting to {target}"), anyio.fail_after(limit):
+    with as_network_errors(f"connecting to {target}"), anyio.fail_after(limit):
         family = None if any_family else socket.family
         ways = await permits.ways(call, target, family)
         if socket.state not in {"created", "error"}:
@@ -52,7 +53,9 @@ async def connect(
             # The wait for the one before may have seen the grant go.
             if problem := permits.stands(call, way):
                 permits.gate.report(call, problem, str(target))
-                raise WitError(denied(permits.gate.words(problem, str(target))))
+                raise WitError(
+                    permission_denied(permits.gate.words(problem, str(target)))
+                )
             if way.peer.family != socket.family:
                 socket.family = way.peer.family
                 socket.renew()
@@ -89,7 +92,10 @@ async def connect_again(
     Raises:
         WitError: It may not, or the last try failed.
     """
-    with told("connecting again and again"), anyio.fail_after(permits.longest):
+    with (
+        as_network_errors("connecting again and again"),
+        anyio.fail_after(permits.longest),
+    ):
         for left in range(min(retries, MOST_RETRIES), -1, -1):
             try:
                 await connect(permits, call, socket, permits.target(call, endpoint))

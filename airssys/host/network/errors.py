@@ -1,19 +1,17 @@
-"""Tell a guest why something failed on the network, as a ``network-error``."""
+"""Name the cases of a ``network-error``."""
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Final, Literal, TypeAlias
 
-from ...core.errors import WitError
 from ...witmodel.types import Variant
+from ..errors import ErrorCases, as_wit_errors, numbered
 
-__all__ = ("PASSING", "Case", "denied", "failure", "told")
+__all__ = ("PASSING", "Case", "as_network_errors", "failure")
 
 Case: TypeAlias = Literal[
     "connection-refused",
@@ -46,53 +44,46 @@ PASSING: Final[frozenset[Case]] = frozenset(
 )
 """What another try to connect may not meet again."""
 
-_CASES: Final[Mapping[Case, tuple[str, ...]]] = {
-    "connection-refused": ("ECONNREFUSED",),
-    "connection-reset": ("ECONNRESET", "ECONNABORTED", "EPIPE", "ENETRESET"),
-    "connection-timeout": ("ETIMEDOUT",),
-    "host-unreachable": ("EHOSTUNREACH", "EHOSTDOWN"),
-    "network-unreachable": ("ENETUNREACH", "ENETDOWN"),
-    "invalid-address": ("EADDRNOTAVAIL", "EAFNOSUPPORT", "EDESTADDRREQ"),
-    "address-in-use": ("EADDRINUSE",),
-    "permission-denied": ("EACCES", "EPERM"),
-    "would-block": ("EAGAIN", "EWOULDBLOCK"),
-    "protocol-error": ("EPROTO", "ENOPROTOOPT", "EPROTONOSUPPORT", "EPROTOTYPE"),
-    "resource-exhausted": ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"),
-    "invalid-argument": (
-        *("EINVAL", "EISCONN", "ENOTCONN", "EALREADY", "EBADF", "EMSGSIZE"),
-        *("EOPNOTSUPP", "EDOM"),
+_CASES: Final = ErrorCases[Case](
+    numbered(
+        {
+            "connection-refused": ("ECONNREFUSED",),
+            "connection-reset": ("ECONNRESET", "ECONNABORTED", "EPIPE", "ENETRESET"),
+            "connection-timeout": ("ETIMEDOUT",),
+            "host-unreachable": ("EHOSTUNREACH", "EHOSTDOWN"),
+            "network-unreachable": ("ENETUNREACH", "ENETDOWN"),
+            "invalid-address": ("EADDRNOTAVAIL", "EAFNOSUPPORT", "EDESTADDRREQ"),
+            "address-in-use": ("EADDRINUSE",),
+            "permission-denied": ("EACCES", "EPERM"),
+            "would-block": ("EAGAIN", "EWOULDBLOCK"),
+            "protocol-error": (
+                *("EPROTO", "ENOPROTOOPT", "EPROTONOSUPPORT", "EPROTOTYPE"),
+            ),
+            "resource-exhausted": ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"),
+            "invalid-argument": (
+                *("EINVAL", "EISCONN", "ENOTCONN", "EALREADY", "EBADF", "EMSGSIZE"),
+                *("EOPNOTSUPP", "EDOM"),
+            ),
+        }
     ),
-}
-_BY_NUMBER: Final[Mapping[int, Case]] = {
-    getattr(errno, name): case
-    for case, names in _CASES.items()
-    for name in names
-    if hasattr(errno, name)
-}
+    otherwise="io-error",
+)
+_KINDS: Final[tuple[type[OSError | ValueError], ...]] = (OSError, ValueError)
+failure: Final = _CASES.failure
 
 
-def failure(case: Case, words: str) -> WitError:
-    """Return the error that gives a guest this case."""
-    return WitError(Variant(case, words))
-
-
-def denied(words: str) -> Variant:
-    """Return what a guest gets for a denial."""
-    return Variant("permission-denied", words)
-
-
-@contextmanager
-def told(doing: str) -> Iterator[None]:
-    """Turn what the system raises into the guest's error.
+def as_network_errors(doing: str) -> AbstractContextManager[None]:
+    """Raise what the system and Python raise as the guest's error.
 
     Args:
         doing: What the guest wants, such as ``connecting``.
     """
-    try:
-        yield
-    except (OSError, ValueError) as error:
+
+    def value_of(error: OSError | ValueError) -> Variant:
         case, words = _explained(error)
-        raise failure(case, f"{doing}: {words}") from error
+        return Variant(case, f"{doing}: {words}")
+
+    return as_wit_errors(value_of, *_KINDS)
 
 
 def _explained(error: OSError | ValueError) -> tuple[Case, str]:
@@ -108,8 +99,8 @@ def _explained(error: OSError | ValueError) -> tuple[Case, str]:
         case TimeoutError() if error.errno is None:
             return "connection-timeout", "it took too long"
         case OSError(errno=int(number)):
-            return _BY_NUMBER.get(number, "io-error"), os.strerror(number).lower()
-        case _:
+            return _CASES.of_number(number), os.strerror(number).lower()
+        case OSError() | ValueError():
             return "io-error", str(error)
 
 

@@ -14,8 +14,9 @@ from ...core.grants.grants import Capability, Denial, Network
 from ...hostcalls.call import Call
 from ...hostcalls.gate import SHOWN, Gate
 from ...witmodel.types import Variant
+from ..errors import permission_denied
 from .addresses import Family, Named, Peer, Target, normal_name, target_of
-from .errors import denied, failure
+from .errors import failure
 from .owned import OwnedSocket, Way
 from .resolve import Answer, Resolver
 
@@ -47,7 +48,7 @@ class Permits:
             WitError: None does; there is an event of it.
         """
         if words := self.gate.allowed(call, need, shown):
-            raise WitError(denied(words))
+            raise WitError(permission_denied(words))
 
     def require_any(
         self, call: Call, needed: str, actions: Iterable[Literal["outbound", "inbound"]]
@@ -61,7 +62,7 @@ class Permits:
         if not any(grants.patterns("network", action) for action in actions):
             denial = Denial(needed, ())
             self.gate.report(call, denial)
-            raise WitError(denied(self.gate.words(denial)))
+            raise WitError(permission_denied(self.gate.words(denial)))
 
     def require_port(self, call: Call, asked: int, bound: int) -> Network:
         """Let a call listen on a port, and return what it needs from now on.
@@ -92,7 +93,7 @@ class Permits:
         self.require(call, socket.need)
         if socket.way is not None and (problem := self.stands(call, socket.way)):
             self.gate.report(call, problem, socket.way.by)
-            raise WitError(denied(self.gate.words(problem, socket.way.by)))
+            raise WitError(permission_denied(self.gate.words(problem, socket.way.by)))
 
     def stands(self, call: Call, way: Way) -> Denial | None:
         """Return why a way is closed by now, without an event; None where it is not.
@@ -195,7 +196,7 @@ class Permits:
         if refused:
             # The guest does not learn the address, which it may not look up.
             words = f"may not connect to {str(target)!r}: no grant covers its addresses"
-            raise WitError(denied(words))
+            raise WitError(permission_denied(words))
         raise failure(
             "invalid-address", f"{target.name!r} has no {family or 'usable'} address"
         )
@@ -210,7 +211,7 @@ class Permits:
             self._named(call, target)
         elif problem := self.gate.judge(call, target.outbound):
             self.gate.report(call, problem)
-            raise WitError(denied(self.gate.words(problem)))
+            raise WitError(permission_denied(self.gate.words(problem)))
 
     def _named(self, call: Call, target: Named) -> bool:
         """Tell whether a name is granted; else it may be looked up, or nothing goes."""
@@ -222,7 +223,7 @@ class Permits:
             or self.gate.judge(call, Network("resolve", target.name)) is not None
         ):
             self.gate.report(call, problem)
-            raise WitError(denied(self.gate.words(problem)))
+            raise WitError(permission_denied(self.gate.words(problem)))
         return False
 
     # Look up.

@@ -1,47 +1,20 @@
-"""Count sockets and bytes against the quotas of those who use them."""
+"""Count what guests send and receive against their quotas."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import anyio
 from attrs import frozen
 
-from ...core.errors import QuotaExceeded
 from ...hostcalls.call import Call
 from ...hostcalls.gate import Gate
 from .errors import failure
 
-__all__ = ("LARGEST_PIECE", "Share", "hold_handle")
+__all__ = ("LARGEST_PIECE", "Share")
 
 LARGEST_PIECE: Final = 65_536
 """Bytes that are sent or received in one step."""
-
-
-def hold_handle(gate: Gate, call: Call, needed: str) -> Callable[[], object]:
-    """Count one more handle of the caller's.
-
-    Returns:
-        What gives it back.
-
-    Raises:
-        WitError: The caller has as many as it may.
-    """
-    budget = call.budget
-    if budget is None:
-        return _nothing
-    try:
-        budget.hold("handles")
-    except QuotaExceeded as error:
-        gate.refused(call, needed, str(error))
-        raise failure("resource-exhausted", str(error)) from error
-    return partial(budget.release, "handles")
-
-
-def _nothing() -> None:
-    pass
 
 
 @frozen

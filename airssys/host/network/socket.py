@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 import anyio
-from attrs import asdict
+from attrs import asdict, define
 
 from ...core.errors import WitError
 from ...hostcalls.call import Call
-from ...hostcalls.declare import Free, Inside, hold, offer
-from ...hostcalls.interface import HostInterface
-from ...witmodel.signatures import SIGNATURES
+from ...hostcalls.declare import Free, Inside, interface_of, operation
+from ...hostcalls.interface import HostInterface, HostResource
 from ...witmodel.types import Variant
+from ..handles import hold_handle
 from .addresses import Family, Peer, peer_of, peer_value
-from .errors import failure, told
+from .errors import as_network_errors, failure
+from .opening import open_tcp, open_udp
 from .options import SocketOptions
-from .owned import Kind, OwnedSocket, opened
+from .owned import Kind, OwnedSocket
 from .permits import Permits
-from .shares import LARGEST_PIECE, Share, hold_handle
+from .shares import LARGEST_PIECE, Share
 from .tcp import How, TcpSocket
 from .udp import UdpSocket
 
-__all__ = ("SOCKET", "open_tcp", "sockets")
-
-_F = TypeVar("_F", bound=Callable[..., object])
+__all__ = ("SOCKET", "SocketOperations", "sockets")
 
 SOCKET: Final = "airssys:ext-network/socket@1.0.0"
-_TYPES: Final = SIGNATURES[SOCKET]
 _LONGEST_QUEUE: Final = 128
 """Connections that wait to be accepted."""
 _LARGEST_RECEIVED: Final = 2**20
@@ -38,282 +36,309 @@ _USED: Final = Inside(_BOTH, "the one the socket was connected, bound or accepte
 _CLOSING: Final = Free("gives up what the caller has")
 
 
-def open_tcp(permits: Permits, call: Call, family: Family) -> TcpSocket:
-    """Open a socket for a guest.
-
-    Raises:
-        WitError: The caller or the system has too many.
-    """
-    options = SocketOptions(reuse_address=True, tcp_no_delay=True)
-    return TcpSocket(*_opened(permits, call, family, "tcp-stream", options), options)
-
-
-def _opened(
-    permits: Permits, call: Call, family: Family, kind: Kind, options: SocketOptions
-) -> tuple[Any, Family, Callable[[], object]]:
-    give_back = hold_handle(permits.gate, call, "open another socket")
-    try:
-        with told("opening a socket"):
-            raw = opened(family, kind, options)
-    except BaseException:
-        give_back()
-        raise
-    return raw, family, give_back
-
-
 def sockets(permits: Permits) -> HostInterface:
     """Return the interface for all components of a system.
 
     Args:
         permits: The rules.
     """
-    interface = HostInterface(SOCKET)
-    hold(interface, "tcp-socket", TcpSocket, drop=TcpSocket.close)
-    hold(interface, "udp-socket", UdpSocket, drop=UdpSocket.close)
-
-    def share(call: Call, socket: OwnedSocket) -> Share:
-        return Share(permits.gate, call, waits=not socket.options.non_blocking)
-
-    def reading(socket: OwnedSocket) -> float:
-        return permits.seconds(socket.options.read_timeout)
-
-    def writing(socket: OwnedSocket) -> float:
-        return permits.seconds(socket.options.write_timeout)
-
-    def method(name: str, needs: Inside | Free) -> Callable[[_F], _F]:
-        full = f"[method]{name}"
-        return offer(interface, needs=needs, wit=_TYPES[full], name=full)
-
-    @offer(
-        interface,
-        needs=Inside(_BOTH, "any grant of one of them"),
-        wit=_TYPES["create-socket"],
+    return interface_of(
+        SocketOperations(permits),
+        resources=(
+            HostResource("tcp-socket", TcpSocket, TcpSocket.close),
+            HostResource("udp-socket", UdpSocket, UdpSocket.close),
+        ),
     )
+
+
+@define(eq=False)
+class SocketOperations:
+    """The operations of ``airssys:ext-network/socket``."""
+
+    interface: ClassVar[str] = SOCKET
+    permits: Permits
+
+    @operation(needs=Inside(_BOTH, "any grant of one of them"))
     def create_socket(
-        call: Call, family: Family, socket_type: Kind, protocol: str
+        self, call: Call, family: Family, socket_type: Kind, protocol: str
     ) -> Variant:
-        permits.require_any(call, "open a socket", ("outbound", "inbound"))
+        self.permits.require_any(call, "open a socket", ("outbound", "inbound"))
         if protocol != socket_type[:3]:
             words = f"{protocol} is not the protocol of a {socket_type}"
             raise failure("invalid-argument", words)
-        if socket_type == "tcp-stream":
-            return Variant("tcp", open_tcp(permits, call, family))
-        options = SocketOptions()
-        parts = _opened(permits, call, family, socket_type, options)
-        return Variant("udp", UdpSocket(*parts, options))
+        match socket_type:
+            case "tcp-stream":
+                return Variant("tcp", open_tcp(self.permits, call, family))
+            case "udp-datagram":
+                return Variant("udp", open_udp(self.permits, call, family))
 
     # Both kinds.
 
-    def close_socket(_: Call, socket: OwnedSocket) -> None:
+    @operation(
+        "[method]tcp-socket.close-socket",
+        "[method]udp-socket.close-socket",
+        needs=_CLOSING,
+    )
+    def close_socket(self, _: Call, socket: OwnedSocket) -> None:
         socket.close()
 
-    def get_socket_options(call: Call, socket: OwnedSocket) -> dict[str, object]:
-        permits.use(call, socket)
-        with told("reading options"):
+    @operation(
+        "[method]tcp-socket.get-socket-options",
+        "[method]udp-socket.get-socket-options",
+        needs=_USED,
+    )
+    def get_socket_options(self, call: Call, socket: OwnedSocket) -> dict[str, object]:
+        self.permits.use(call, socket)
+        with as_network_errors("reading options"):
             found = asdict(socket.options.actual(socket.raw))
         return {name.replace("_", "-"): value for name, value in found.items()}
 
-    def set_socket_options(call: Call, socket: OwnedSocket, options: Any) -> None:
-        permits.use(call, socket)
+    @operation(
+        "[method]tcp-socket.set-socket-options",
+        "[method]udp-socket.set-socket-options",
+        needs=_USED,
+    )
+    def set_socket_options(self, call: Call, socket: OwnedSocket, options: Any) -> None:
+        self.permits.use(call, socket)
         wanted = SocketOptions.of(options)
-        with told("setting options"):
+        with as_network_errors("setting options"):
             wanted.apply(socket.raw)
         socket.options = wanted
 
-    def get_local_address(call: Call, socket: OwnedSocket) -> dict[str, object]:
-        permits.use(call, socket)
-        with told("telling the local address"):
+    @operation(
+        "[method]tcp-socket.get-local-address",
+        "[method]udp-socket.get-local-address",
+        needs=_USED,
+    )
+    def get_local_address(self, call: Call, socket: OwnedSocket) -> dict[str, object]:
+        self.permits.use(call, socket)
+        with as_network_errors("telling the local address"):
             return _known(socket.local, "the socket has no local address yet")
 
-    def get_remote_address(call: Call, socket: OwnedSocket) -> dict[str, object]:
-        permits.use(call, socket)
+    @operation(
+        "[method]tcp-socket.get-remote-address",
+        "[method]udp-socket.get-remote-address",
+        needs=_USED,
+    )
+    def get_remote_address(self, call: Call, socket: OwnedSocket) -> dict[str, object]:
+        self.permits.use(call, socket)
         return _known(socket.remote, "the socket is not connected")
-
-    for kind in ("tcp-socket", "udp-socket"):
-        method(f"{kind}.close-socket", _CLOSING)(close_socket)
-        method(f"{kind}.get-socket-options", _USED)(get_socket_options)
-        method(f"{kind}.set-socket-options", _USED)(set_socket_options)
-        method(f"{kind}.get-local-address", _USED)(get_local_address)
-        method(f"{kind}.get-remote-address", _USED)(get_remote_address)
 
     # TCP.
 
-    @method(
-        "tcp-socket.bind",
-        Inside(_BOTH, "inbound for the port; either one for port 0"),
+    @operation(
+        "[method]tcp-socket.bind",
+        needs=Inside(_BOTH, "inbound for the port; either one for port 0"),
     )
-    def bind(call: Call, socket: TcpSocket, address: Any) -> None:
-        permits.use(call, socket)
+    def bind(self, call: Call, socket: TcpSocket, address: Any) -> None:
+        self.permits.use(call, socket)
         peer = peer_of(address)
         need = None
         if peer.port:
-            need = permits.require_port(call, peer.port, peer.port)
+            need = self.permits.require_port(call, peer.port, peer.port)
         if socket.state != "created" or socket.bound_to is not None:
             raise failure("invalid-argument", "the socket has an address already")
-        with told(f"binding to {peer}"):
+        with as_network_errors(f"binding to {peer}"):
             socket.bind(peer, need)
         socket.bound_to = peer
 
-    @method("tcp-socket.listen", Inside(("network.inbound",), "for the port"))
-    def listen(call: Call, socket: TcpSocket, backlog: int) -> None:
-        permits.use(call, socket)
+    @operation(
+        "[method]tcp-socket.listen", needs=Inside(("network.inbound",), "for the port")
+    )
+    def listen(self, call: Call, socket: TcpSocket, backlog: int) -> None:
+        self.permits.use(call, socket)
         bound = socket.bound_to
         # Asked for first, so that who may not listen learns nothing of the socket.
         local = socket.local if bound is not None else None
         asked = 0 if bound is None else bound.port
-        need = permits.require_port(call, asked, 0 if local is None else local.port)
+        need = self.permits.require_port(
+            call, asked, 0 if local is None else local.port
+        )
         if bound is None or socket.state != "created":
             words = f"the socket is {'not bound' if bound is None else socket.state}"
             raise failure("invalid-argument", words)
-        with told(f"listening on {local}"):
+        with as_network_errors(f"listening on {local}"):
             socket.listen(min(max(backlog, 1), _LONGEST_QUEUE))
         socket.need = need
 
-    @method("tcp-socket.accept", Inside(("network.inbound",), "for the port"))
-    async def accept(call: Call, socket: TcpSocket) -> TcpSocket:
-        permits.use(call, socket)
+    @operation(
+        "[method]tcp-socket.accept", needs=Inside(("network.inbound",), "for the port")
+    )
+    async def accept(self, call: Call, socket: TcpSocket) -> TcpSocket:
+        self.permits.use(call, socket)
         if socket.state != "listening":
             raise failure("invalid-argument", f"the socket is {socket.state}")
-        give_back = hold_handle(permits.gate, call, "accept another connection")
+        give_back = hold_handle(self.permits.gate, call, "accept another connection")
         try:
-            with told("accepting"), anyio.fail_after(reading(socket)):
+            with (
+                as_network_errors("accepting"),
+                anyio.fail_after(self._reading(socket)),
+            ):
                 return await socket.accept(give_back)
         except BaseException:
             give_back()
             raise
 
-    @method("tcp-socket.send", _USED)
-    async def send(call: Call, socket: TcpSocket, data: bytes) -> dict[str, int]:
-        permits.use(call, socket)
+    @operation("[method]tcp-socket.send", needs=_USED)
+    async def send(self, call: Call, socket: TcpSocket, data: bytes) -> dict[str, int]:
+        self.permits.use(call, socket)
         socket.check_stream()
         if not data:
             return {"bytes-sent": 0}
-        with _until(socket, "sending", writing(socket)):
-            return {"bytes-sent": await socket.send(share(call, socket), data)}
+        with _until(socket, "sending", self._writing(socket)):
+            return {"bytes-sent": await socket.send(self._share(call, socket), data)}
 
-    @method("tcp-socket.send-all", _USED)
-    async def send_all(call: Call, socket: TcpSocket, data: bytes) -> None:
-        permits.use(call, socket)
+    @operation("[method]tcp-socket.send-all", needs=_USED)
+    async def send_all(self, call: Call, socket: TcpSocket, data: bytes) -> None:
+        self.permits.use(call, socket)
         socket.check_stream()
-        with _until(socket, "sending", writing(socket)):
-            await socket.send_all(share(call, socket), data)
+        with _until(socket, "sending", self._writing(socket)):
+            await socket.send_all(self._share(call, socket), data)
 
-    @method("tcp-socket.receive", _USED)
+    @operation("[method]tcp-socket.receive", needs=_USED)
     async def receive(
-        call: Call, socket: TcpSocket, max_bytes: int
+        self, call: Call, socket: TcpSocket, max_bytes: int
     ) -> dict[str, object]:
-        permits.use(call, socket)
+        self.permits.use(call, socket)
         socket.check_stream()
         most = _at_most(max_bytes, None)
-        with _until(socket, "receiving", reading(socket)):
-            return _received(await socket.receive(share(call, socket), most))
+        with _until(socket, "receiving", self._reading(socket)):
+            return _received(await socket.receive(self._share(call, socket), most))
 
-    @method("tcp-socket.receive-all", _USED)
+    @operation("[method]tcp-socket.receive-all", needs=_USED)
     async def receive_all(
-        call: Call, socket: TcpSocket, max_bytes: int
+        self, call: Call, socket: TcpSocket, max_bytes: int
     ) -> dict[str, object]:
-        permits.use(call, socket)
+        self.permits.use(call, socket)
         socket.check_stream()
         most = _at_most(max_bytes, _LARGEST_RECEIVED)
-        with _until(socket, "receiving", reading(socket)):
-            return _received(await socket.receive_all(share(call, socket), most))
+        with _until(socket, "receiving", self._reading(socket)):
+            return _received(await socket.receive_all(self._share(call, socket), most))
 
-    @method("tcp-socket.shutdown", _CLOSING)
-    def shutdown(_: Call, socket: TcpSocket, how: How) -> None:
+    @operation("[method]tcp-socket.shutdown", needs=_CLOSING)
+    def shutdown(self, _: Call, socket: TcpSocket, how: How) -> None:
         if socket.closed or socket.state not in {"connected", "closing"}:
             raise failure("invalid-argument", f"the socket is {socket.state}")
-        with told("shutting down"):
+        with as_network_errors("shutting down"):
             socket.shutdown(how)
 
     # UDP.
 
-    @method("udp-socket.bind", Inside(("network.inbound",), "for the port"))
-    def bind_udp(call: Call, socket: UdpSocket, address: Any) -> None:
-        permits.use(call, socket)
+    @operation(
+        "[method]udp-socket.bind", needs=Inside(("network.inbound",), "for the port")
+    )
+    def bind_udp(self, call: Call, socket: UdpSocket, address: Any) -> None:
+        self.permits.use(call, socket)
         peer = peer_of(address)
-        need = permits.require_port(call, peer.port, peer.port)
+        need = self.permits.require_port(call, peer.port, peer.port)
         if socket.bound or socket.used or socket.peer:
             raise failure("invalid-argument", "the socket has an address already")
-        with told(f"binding to {peer}"):
+        with as_network_errors(f"binding to {peer}"):
             socket.bind(peer, need)
         socket.bound = True
 
-    @method(
-        "udp-socket.connect",
-        Inside(
+    @operation(
+        "[method]udp-socket.connect",
+        needs=Inside(
             ("network.outbound", "network.resolve"),
             "for the name, or for the address; both where only looking up is granted",
         ),
     )
-    async def connect_udp(call: Call, socket: UdpSocket, endpoint: Variant) -> None:
-        target = permits.target(call, endpoint)
-        limit = permits.seconds(socket.options.connect_timeout)
-        with told(f"connecting to {target}"), anyio.fail_after(limit):
-            ways = await permits.ways(call, target, socket.family)
+    async def connect_udp(
+        self, call: Call, socket: UdpSocket, endpoint: Variant
+    ) -> None:
+        target = self.permits.target(call, endpoint)
+        limit = self.permits.seconds(socket.options.connect_timeout)
+        with as_network_errors(f"connecting to {target}"), anyio.fail_after(limit):
+            ways = await self.permits.ways(call, target, socket.family)
             if socket.closed:
                 raise failure("invalid-argument", "the socket is closed")
             socket.choose(ways[0])
 
-    @method("udp-socket.send", _USED)
-    async def send_udp(call: Call, socket: UdpSocket, data: bytes) -> dict[str, int]:
-        permits.use(call, socket)
+    @operation("[method]udp-socket.send", needs=_USED)
+    async def send_udp(
+        self, call: Call, socket: UdpSocket, data: bytes
+    ) -> dict[str, int]:
+        self.permits.use(call, socket)
         if socket.peer is None:
             raise failure("invalid-argument", "no peer was chosen: connect, or send-to")
-        with told("sending"), anyio.fail_after(writing(socket)):
-            return {"bytes-sent": await socket.send(share(call, socket), data, None)}
+        with as_network_errors("sending"), anyio.fail_after(self._writing(socket)):
+            return {
+                "bytes-sent": await socket.send(self._share(call, socket), data, None)
+            }
 
-    @method("udp-socket.send-to", Inside(("network.outbound",), "for the address"))
+    @operation(
+        "[method]udp-socket.send-to",
+        needs=Inside(("network.outbound",), "for the address"),
+    )
     async def send_to(
-        call: Call, socket: UdpSocket, data: bytes, address: Any
+        self, call: Call, socket: UdpSocket, data: bytes, address: Any
     ) -> dict[str, int]:
         peer = peer_of(address)
-        permits.require(call, peer.outbound)
+        self.permits.require(call, peer.outbound)
         if socket.closed:
             raise failure("invalid-argument", "the socket is closed")
         if not peer.port:
             raise failure("invalid-port", "0 is no port to send to")
-        with told(f"sending to {peer}"), anyio.fail_after(writing(socket)):
-            return {"bytes-sent": await socket.send(share(call, socket), data, peer)}
+        with (
+            as_network_errors(f"sending to {peer}"),
+            anyio.fail_after(self._writing(socket)),
+        ):
+            return {
+                "bytes-sent": await socket.send(self._share(call, socket), data, peer)
+            }
 
-    @method("udp-socket.receive", _USED)
+    @operation("[method]udp-socket.receive", needs=_USED)
     async def receive_udp(
-        call: Call, socket: UdpSocket, max_bytes: int
+        self, call: Call, socket: UdpSocket, max_bytes: int
     ) -> dict[str, object]:
-        permits.use(call, socket)
+        self.permits.use(call, socket)
         if socket.peer is None:
             words = "no peer was chosen: connect, or receive-from"
             raise failure("invalid-argument", words)
         most = _at_most(max_bytes, LARGEST_PIECE)
-        with told("receiving"), anyio.fail_after(reading(socket)):
+        with as_network_errors("receiving"), anyio.fail_after(self._reading(socket)):
             got = await socket.receive(
-                share(call, socket), most, lambda sender: sender == socket.peer
+                self._share(call, socket), most, lambda sender: sender == socket.peer
             )
         return _received(*got)
 
-    @method(
-        "udp-socket.receive-from",
-        Inside(
+    @operation(
+        "[method]udp-socket.receive-from",
+        needs=Inside(
             _BOTH,
             "inbound for the port that was bound; else outbound for the chosen peer, "
             "or for each sender",
         ),
     )
     async def receive_from(
-        call: Call, socket: UdpSocket, max_bytes: int
+        self, call: Call, socket: UdpSocket, max_bytes: int
     ) -> dict[str, object]:
-        permits.use(call, socket)
+        self.permits.use(call, socket)
         most = _at_most(max_bytes, LARGEST_PIECE)
 
         def wanted(sender: Peer) -> bool:
             if socket.peer is not None:
                 return sender == socket.peer
-            return socket.bound or permits.gate.judge(call, sender.outbound) is None
+            return (
+                socket.bound or self.permits.gate.judge(call, sender.outbound) is None
+            )
 
-        with told("receiving"), anyio.fail_after(reading(socket)):
-            got = await socket.receive(share(call, socket), most, wanted)
+        with as_network_errors("receiving"), anyio.fail_after(self._reading(socket)):
+            got = await socket.receive(self._share(call, socket), most, wanted)
         return _received(*got)
 
-    return interface
+    # How long, and how much.
+
+    def _share(self, call: Call, socket: OwnedSocket) -> Share:
+        waits = not socket.options.non_blocking
+        return Share(self.permits.gate, call, waits=waits)
+
+    def _reading(self, socket: OwnedSocket) -> float:
+        return self.permits.seconds(socket.options.read_timeout)
+
+    def _writing(self, socket: OwnedSocket) -> float:
+        return self.permits.seconds(socket.options.write_timeout)
 
 
 @contextmanager
@@ -325,7 +350,7 @@ def _until(socket: TcpSocket, doing: str, timeout: float) -> Iterator[None]:
     """
     idle = socket.idle_left()
     try:
-        with told(doing), anyio.fail_after(min(timeout, idle)):
+        with as_network_errors(doing), anyio.fail_after(min(timeout, idle)):
             yield
     except WitError as error:
         late = isinstance(error.value, Variant) and (

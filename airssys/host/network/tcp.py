@@ -277,7 +277,7 @@ class TcpSocket(OwnedSocket):
             return False
         return False
 
-    def told(self) -> dict[str, object]:
+    def to_record(self) -> dict[str, object]:
         """Write a ``connection-info``."""
         local = None if self.closed else self.local
         remote = None if self.closed else self.remote

@@ -60,7 +60,7 @@ class Agreed:
     hostname: str
     verified: bool
 
-    def told(self, raw: ssl.SSLSocket) -> dict[str, object]:
+    def to_record(self, raw: ssl.SSLSocket) -> dict[str, object]:
         """Write a ``tls-info``."""
         cipher, _, bits = raw.cipher() or ("", "", 0)
         return {

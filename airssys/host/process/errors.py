@@ -1,32 +1,40 @@
-"""Tell a guest what went wrong, as a ``process-error``."""
+"""Name the cases of a ``process-error``."""
 
 from __future__ import annotations
 
-import errno
-import os
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from ...core.errors import WitError
-from ...witmodel.types import Variant
+from ..errors import ErrorCases, numbered
 
-__all__ = ("denied", "ended", "failure", "not_started")
+__all__ = ("Case", "ended", "failure", "not_started")
 
-_CASES: Final = {
-    errno.ENOEXEC: "exec-format-error",
-    errno.EAGAIN: "resource-exhausted",
-    errno.ENOMEM: "resource-exhausted",
-    errno.E2BIG: "resource-exhausted",
-}
+Case: TypeAlias = Literal[
+    "spawn-failed",
+    "not-found",
+    "permission-denied",
+    "timeout",
+    "invalid-argument",
+    "resource-exhausted",
+    "io-error",
+    "invalid-state",
+    "already-terminated",
+    "child-zombie",
+    "signal-not-supported",
+    "exec-format-error",
+    "too-many-processes",
+]
 
-
-def denied(words: str) -> Variant:
-    """Return the error that says that no grant covers it, or that it is another's."""
-    return Variant("permission-denied", words)
-
-
-def failure(case: str, words: str) -> WitError:
-    """Return what to raise so that the guest gets an error."""
-    return WitError(Variant(case, words))
+_STARTING: Final = ErrorCases[Case](
+    numbered(
+        {
+            "exec-format-error": ("ENOEXEC",),
+            "resource-exhausted": ("EAGAIN", "ENOMEM", "E2BIG"),
+        }
+    ),
+    otherwise="spawn-failed",
+)
+failure: Final = _STARTING.failure
 
 
 def ended(pid: int) -> WitError:
@@ -42,6 +50,7 @@ def not_started(command: str, number: int, stage: str = "exec") -> WitError:
         number: The system's error number; 0 where it has none.
         stage: What was about to be done: ``fork``, ``prepare``, ``limit``, ``exec``.
     """
-    why = os.strerror(number) if number else "its process was ended"
-    words = f"{command!r} could not be started ({stage}): {why}"
-    return failure(_CASES.get(number, "spawn-failed"), words)
+    about = f"{command!r} could not be started ({stage})"
+    if number:
+        return _STARTING.from_number(number, about)
+    return failure("spawn-failed", f"{about}: its process was ended")

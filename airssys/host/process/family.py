@@ -15,13 +15,15 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 from attrs import define, field
 
-from ...core.errors import QuotaExceeded, WitError
+from ...core.errors import WitError
 from ...core.grants.grants import Process
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import SHOWN, Gate
+from ..errors import permission_denied
+from ..handles import hold_handle
 from .child import Child, Watch
 from .environment import variables
-from .errors import denied, failure
+from .errors import failure
 from .launch import Plan, Refused, Wanted, plan
 from .launcher import Launcher
 from .numbers import NUMBERS
@@ -205,7 +207,9 @@ class Families:
             WitError: It has ended, or the caller holds all that it may.
         """
         self.alive(call, child)
-        watch = Watch(child, ends_only, self._hold(call))
+        watch = Watch(
+            child, ends_only, hold_handle(self.gate, call, "hold another process")
+        )
         child.watches.append(watch)
         return watch
 
@@ -290,7 +294,7 @@ class Families:
         if refused:
             words = f"variables that change what is loaded: {', '.join(refused)}"
             self.gate.refused(call, f"set {', '.join(refused)}", words)
-            raise WitError(denied(words))
+            raise WitError(permission_denied(words))
         wanted = Wanted(
             options.command, options.arguments, options.working_directory, environment
         )
@@ -308,7 +312,7 @@ class Families:
     ) -> Child:
         """Make the pipes and the keeper; the program does not run yet."""
         with ExitStack() as mine:
-            release = self._hold(call)
+            release = hold_handle(self.gate, call, "hold another process")
             mine.callback(release)
             null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             pins.callback(os.close, null)
@@ -354,21 +358,6 @@ class Families:
     def _exceeded(self, call: Call, program: str, limit: str) -> None:
         words = f"it went beyond the limit of {limit}, and was ended"
         self.gate.refused(call, f"use more {limit} for {program!r}", words)
-
-    def _hold(self, call: Call) -> Callable[[], object]:
-        """Take a handle of the caller's quota, and return what gives it back."""
-        budget = call.budget
-        if budget is None:
-            return _nothing
-        try:
-            budget.hold("handles", 1)
-        except QuotaExceeded as error:
-            self.gate.refused(call, "hold another process", str(error))
-            raise failure("resource-exhausted", str(error)) from error
-        return lambda: budget.release("handles", 1)
-
-
-def _nothing() -> None: ...
 
 
 def seconds(given: float) -> float:

@@ -7,26 +7,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import anyio
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from ...hostcalls.call import Call
-from ...hostcalls.declare import Inside, Requires, hold, offer
-from ...hostcalls.interface import HostInterface
-from ...witmodel.signatures import SIGNATURES
+from ...hostcalls.declare import Inside, Requires, interface_of, operation
+from ...hostcalls.interface import HostInterface, HostResource
+from ..errors import permission_denied
 from .child import Child, now
-from .errors import denied, failure
+from .errors import failure
 from .family import Families, seconds
 from .limits import LimitsRecord, ProcessLimits
 from .settings import SpawnRecord
-from .streams import Overflow
+from .streams import Feed, Output, Overflow
 
-__all__ = ("LIFECYCLE", "lifecycle")
+__all__ = ("LIFECYCLE", "LifecycleOperations", "lifecycle")
 
 LIFECYCLE: Final = "airssys:ext-process/lifecycle@1.0.0"
-_TYPES: Final = SIGNATURES[LIFECYCLE]
 _STATES: Final = {"T": "stopped", "t": "stopped", "Z": "zombie", "X": "terminated"}
 _SPAWN: Final = Inside(
     ("process.spawn", "filesystem.list"),
@@ -64,142 +63,109 @@ class _NoWish:
 
 def lifecycle(families: Families) -> HostInterface:
     """Return the interface for all components of a system."""
-    interface = HostInterface(LIFECYCLE)
-    hold(interface, "child", Child, drop=Child.drop)
-    _spawning(interface, families)
-    _waiting(interface, families)
-    _asking(interface, families)
-    _ending(interface, families)
-    _streams(interface, families)
-    return interface
+    return interface_of(
+        LifecycleOperations(families),
+        denied=permission_denied,
+        resources=(HostResource("child", Child, Child.drop),),
+    )
 
 
-def _spawning(interface: HostInterface, families: Families) -> None:
-    @offer(interface, needs=_SPAWN, wit=_TYPES["spawn"])
-    async def spawn(call: Call, options: SpawnRecord) -> Child:
-        return await families.spawn(call, options)
+@define(eq=False)
+class LifecycleOperations:
+    """The operations of ``airssys:ext-process/lifecycle``."""
 
-    @offer(interface, needs=_SPAWN, wit=_TYPES["spawn-in-directory"])
+    interface: ClassVar[str] = LIFECYCLE
+    families: Families
+
+    # Start.
+
+    @operation(needs=_SPAWN)
+    async def spawn(self, call: Call, options: SpawnRecord) -> Child:
+        return await self.families.spawn(call, options)
+
+    @operation(needs=_SPAWN)
     async def spawn_in_directory(
-        call: Call, command: str, arguments: list[str], working_directory: str
+        self, call: Call, command: str, arguments: list[str], working_directory: str
     ) -> Child:
         options = _Options(command=command, arguments=arguments, limits=_NoWish())
-        return await families.spawn(
+        return await self.families.spawn(
             call, evolve(options, working_directory=working_directory)
         )
 
-    @offer(interface, needs=_SPAWN, wit=_TYPES["spawn-with-environment"])
+    @operation(needs=_SPAWN)
     async def spawn_with_environment(
+        self,
         call: Call,
         command: str,
         arguments: list[str],
         environment: list[tuple[str, str]],
     ) -> Child:
         options = _Options(command=command, arguments=arguments, limits=_NoWish())
-        return await families.spawn(
+        return await self.families.spawn(
             call, evolve(options, environment=environment, inherit_environment=False)
         )
 
-    @offer(interface, needs=_SPAWN, wit=_TYPES["spawn-with-limits"])
+    @operation(needs=_SPAWN)
     async def spawn_with_limits(
-        call: Call, command: str, arguments: list[str], limits: LimitsRecord
+        self, call: Call, command: str, arguments: list[str], limits: LimitsRecord
     ) -> Child:
         options = _Options(command=command, arguments=arguments, limits=limits)
-        return await families.spawn(call, options)
+        return await self.families.spawn(call, options)
 
+    # Wait.
 
-def _waiting(interface: HostInterface, families: Families) -> None:
-    def method(name: str) -> str:
-        return f"[method]child.{name}"
-
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES[method("wait")],
-        name=method("wait"),
-    )
-    async def wait(call: Call, child: Child) -> Mapping[str, object]:
-        await families.own(call, child).done.wait()
+    @operation("[method]child.wait", needs=_OWN)
+    async def wait(self, call: Call, child: Child) -> Mapping[str, object]:
+        await self.families.own(call, child).done.wait()
         return child.result()
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES[method("wait-with-timeout")],
-        name=method("wait-with-timeout"),
-    )
+    @operation("[method]child.wait-with-timeout", needs=_OWN)
     async def wait_with_timeout(
-        call: Call, child: Child, timeout_seconds: float
+        self, call: Call, child: Child, timeout_seconds: float
     ) -> Mapping[str, object]:
-        families.own(call, child)
+        self.families.own(call, child)
         with anyio.move_on_after(seconds(timeout_seconds)):
             await child.done.wait()
         if not child.done.is_set():
             raise failure("timeout", f"process {child.pid} still runs")
         return child.result()
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES[method("join")],
-        name=method("join"),
-    )
-    async def join(call: Call, child: Child) -> Mapping[str, object]:
-        await families.own(call, child).done.wait()
+    @operation("[method]child.join", needs=_OWN)
+    async def join(self, call: Call, child: Child) -> Mapping[str, object]:
+        await self.families.own(call, child).done.wait()
         result = child.result()
         child.hand_over()
-        families.of(call).tell()
+        self.families.of(call).tell()
         return result
 
-    @offer(interface, needs=_ANY, wit=_TYPES["wait-any-child"])
-    async def wait_any_child(call: Call) -> Mapping[str, object]:
-        families.any_program(call)
-        return (await families.any_ended(call)).result()
+    @operation(needs=_ANY)
+    async def wait_any_child(self, call: Call) -> Mapping[str, object]:
+        self.families.any_program(call)
+        return (await self.families.any_ended(call)).result()
 
-    @offer(interface, needs=_ANY, wit=_TYPES["wait-any-child-with-timeout"])
+    @operation(needs=_ANY)
     async def wait_any_child_with_timeout(
-        call: Call, timeout_seconds: float
+        self, call: Call, timeout_seconds: float
     ) -> Mapping[str, object]:
-        families.any_program(call)
+        self.families.any_program(call)
         with anyio.move_on_after(seconds(timeout_seconds)):
-            return (await families.any_ended(call)).result()
+            return (await self.families.any_ended(call)).result()
         raise failure("timeout", "no child has ended")
 
+    # Ask.
 
-def _asking(interface: HostInterface, families: Families) -> None:
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.spawn-result"],
-        name="[method]child.spawn-result",
-    )
-    def spawn_result(call: Call, child: Child) -> Mapping[str, object]:
-        families.own(call, child)
+    @operation("[method]child.spawn-result", needs=_OWN)
+    def spawn_result(self, call: Call, child: Child) -> Mapping[str, object]:
+        self.families.own(call, child)
         return {"pid": child.pid, "start_time": child.started}
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.is-running"],
-        name="[method]child.is-running",
-    )
-    def is_running(call: Call, child: Child) -> bool:
-        return families.own(call, child).ending is None
+    @operation("[method]child.is-running", needs=_OWN)
+    def is_running(self, call: Call, child: Child) -> bool:
+        return self.families.own(call, child).ending is None
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.get-status"],
-        name="[method]child.get-status",
-    )
-    async def get_status(call: Call, child: Child) -> Mapping[str, object]:
-        ending = families.own(call, child).ending
+    @operation("[method]child.get-status", needs=_OWN)
+    async def get_status(self, call: Call, child: Child) -> Mapping[str, object]:
+        ending = self.families.own(call, child).ending
         known = {"pid": child.pid, "start_time": child.started, "exit_code": None}
         if ending is None:
             state, *numbers = await child.ask("status")
@@ -222,39 +188,21 @@ def _asking(interface: HostInterface, families: Families) -> None:
             "thread_count": 0,
         }
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.get-uptime"],
-        name="[method]child.get-uptime",
-    )
-    def get_uptime(call: Call, child: Child) -> int:
-        ending = families.own(call, child).ending
+    @operation("[method]child.get-uptime", needs=_OWN)
+    def get_uptime(self, call: Call, child: Child) -> int:
+        ending = self.families.own(call, child).ending
         until = now() if ending is None else ending.at
         return max(0, until - child.started)
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.get-resource-limits"],
-        name="[method]child.get-resource-limits",
-    )
-    async def get_resource_limits(call: Call, child: Child) -> Mapping[str, int]:
-        answer = await families.alive(call, child).ask("limits")
+    @operation("[method]child.get-resource-limits", needs=_OWN)
+    async def get_resource_limits(self, call: Call, child: Child) -> Mapping[str, int]:
+        answer = await self.families.alive(call, child).ask("limits")
         names = ("max_memory", "max_cpu_time", "max_file_size", "max_open_files")
         return dict(zip((*names, "max_processes"), map(int, answer), strict=True))
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.get-resource-usage"],
-        name="[method]child.get-resource-usage",
-    )
-    async def get_resource_usage(call: Call, child: Child) -> Mapping[str, int]:
-        state, *numbers = await families.alive(call, child).ask("usage")
+    @operation("[method]child.get-resource-usage", needs=_OWN)
+    async def get_resource_usage(self, call: Call, child: Child) -> Mapping[str, int]:
+        state, *numbers = await self.families.alive(call, child).ask("usage")
         if _STATES.get(state) == "zombie":
             # Its first thread has ended; the system tells nothing of the others.
             raise failure("child-zombie", f"process {child.pid} is about to end")
@@ -269,111 +217,73 @@ def _asking(interface: HostInterface, families: Families) -> None:
             "total_memory_bytes": total,
         }
 
-    @offer(interface, needs=_ANY, wit=_TYPES["get-children"])
-    def get_children(call: Call) -> list[int]:
-        families.any_program(call)
-        own = families.of(call).children
+    @operation(needs=_ANY)
+    def get_children(self, call: Call) -> list[int]:
+        self.families.any_program(call)
+        own = self.families.of(call).children
         return [c.pid for c in own if c.pid and c.ending is None and not c.dropped]
 
-    @offer(interface, needs=_ANY, wit=_TYPES["get-parent-id"])
-    def get_parent_id(call: Call) -> int:
-        families.any_program(call)
+    @operation(needs=_ANY)
+    def get_parent_id(self, call: Call) -> int:
+        self.families.any_program(call)
         return os.getppid()
 
-    @offer(interface, needs=_ANY, wit=_TYPES["get-current-id"])
-    def get_current_id(call: Call) -> int:
-        families.any_program(call)
+    @operation(needs=_ANY)
+    def get_current_id(self, call: Call) -> int:
+        self.families.any_program(call)
         return os.getpid()
 
+    # End.
 
-def _ending(interface: HostInterface, families: Families) -> None:
-    @offer(
-        interface,
-        needs=_SIGNAL,
-        denied=denied,
-        wit=_TYPES["[method]child.terminate"],
-        name="[method]child.terminate",
-    )
-    async def terminate(call: Call, child: Child) -> None:
-        await families.send(call, child, "SIGTERM")
+    @operation("[method]child.terminate", needs=_SIGNAL)
+    async def terminate(self, call: Call, child: Child) -> None:
+        await self.families.send(call, child, "SIGTERM")
 
-    @offer(
-        interface,
-        needs=_SIGNAL,
-        denied=denied,
-        wit=_TYPES["[method]child.kill"],
-        name="[method]child.kill",
-    )
-    async def kill(call: Call, child: Child) -> None:
-        families.alive(call, child).end_soon()
+    @operation("[method]child.kill", needs=_SIGNAL)
+    async def kill(self, call: Call, child: Child) -> None:
+        self.families.alive(call, child).end_soon()
 
-    @offer(
-        interface,
-        needs=_SIGNAL,
-        denied=denied,
-        wit=_TYPES["[method]child.set-resource-limits"],
-        name="[method]child.set-resource-limits",
-    )
+    @operation("[method]child.set-resource-limits", needs=_SIGNAL)
     async def set_resource_limits(
-        call: Call, child: Child, limits: LimitsRecord
+        self, call: Call, child: Child, limits: LimitsRecord
     ) -> None:
         wanted = ProcessLimits.read(limits)
-        outcome, *raised = await families.alive(call, child).ask("limit", *wanted)
+        outcome, *raised = await self.families.alive(call, child).ask("limit", *wanted)
         if outcome == "raised":
             words = f"limits are only lowered: {', '.join(raised)}"
-            families.gate.refused(call, f"raise limits of process {child.pid}", words)
+            self.families.gate.refused(
+                call, f"raise limits of process {child.pid}", words
+            )
             raise failure("permission-denied", words)
 
+    # Streams.
 
-def _streams(interface: HostInterface, families: Families) -> None:
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.read-stdout"],
-        name="[method]child.read-stdout",
-    )
-    async def read_stdout(call: Call, child: Child, max_bytes: int) -> bytes:
-        stdout = families.own(call, child).stdout
-        if stdout is None:
-            raise failure("invalid-state", "its standard output is not captured")
-        return await stdout.read(max_bytes)
+    @operation("[method]child.read-stdout", needs=_OWN)
+    async def read_stdout(self, call: Call, child: Child, max_bytes: int) -> bytes:
+        stdout = self.families.own(call, child).stdout
+        return await _captured(stdout, "output").read(max_bytes)
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.read-stderr"],
-        name="[method]child.read-stderr",
-    )
-    async def read_stderr(call: Call, child: Child, max_bytes: int) -> bytes:
-        stderr = families.own(call, child).stderr
-        if stderr is None:
-            raise failure("invalid-state", "its standard error is not captured")
-        return await stderr.read(max_bytes)
+    @operation("[method]child.read-stderr", needs=_OWN)
+    async def read_stderr(self, call: Call, child: Child, max_bytes: int) -> bytes:
+        stderr = self.families.own(call, child).stderr
+        return await _captured(stderr, "error").read(max_bytes)
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.write-stdin"],
-        name="[method]child.write-stdin",
-    )
-    async def write_stdin(call: Call, child: Child, payload: bytes) -> None:
-        stdin = families.own(call, child).stdin
-        if stdin is None:
-            raise failure("invalid-state", "it was started without a standard input")
-        await stdin.write(payload)
+    @operation("[method]child.write-stdin", needs=_OWN)
+    async def write_stdin(self, call: Call, child: Child, payload: bytes) -> None:
+        await _fed(self.families.own(call, child)).write(payload)
 
-    @offer(
-        interface,
-        needs=_OWN,
-        denied=denied,
-        wit=_TYPES["[method]child.close-stdin"],
-        name="[method]child.close-stdin",
-    )
-    def close_stdin(call: Call, child: Child) -> None:
-        stdin = families.own(call, child).stdin
-        if stdin is None:
-            raise failure("invalid-state", "it was started without a standard input")
-        stdin.close()
+    @operation("[method]child.close-stdin", needs=_OWN)
+    def close_stdin(self, call: Call, child: Child) -> None:
+        _fed(self.families.own(call, child)).close()
+
+
+def _captured(output: Output | None, name: str) -> Output:
+    if output is None:
+        raise failure("invalid-state", f"its standard {name} is not captured")
+    return output
+
+
+def _fed(child: Child) -> Feed:
+    if child.stdin is None:
+        raise failure("invalid-state", "it was started without a standard input")
+    return child.stdin

@@ -7,171 +7,192 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import ClassVar, Final
 
 import anyio
+from attrs import define
 
 from ...core.errors import WitError
 from ...core.grants.grants import Process
 from ...hostcalls.call import Call
-from ...hostcalls.declare import Free, Inside, Requires, hold, offer
-from ...hostcalls.interface import HostInterface
-from ...witmodel.signatures import SIGNATURES
+from ...hostcalls.declare import Free, Inside, Requires, interface_of, operation
+from ...hostcalls.interface import HostInterface, HostResource
+from ..errors import permission_denied
 from .child import Child, Watch
-from .errors import denied, failure
+from .errors import failure
 from .family import Families, seconds
 from .numbers import NAMES, NUMBERS, sent
 
-__all__ = ("SIGNALS", "signals")
+__all__ = ("SIGNALS", "SignalsOperations", "signals")
 
 SIGNALS: Final = "airssys:ext-process/signals@1.0.0"
-_TYPES: Final = SIGNATURES[SIGNALS]
 _SIGNAL: Final = Requires("process.signal", lambda *_: "own")
 _GIVEN_UP: Final = Inside(
     ("process.signal",), "own; the handler is gone all the same, as the guest has none"
 )
 _NAMES: Final = Free("names and numbers of signals are the same everywhere")
-_ALONE: Final = {
-    "send-term": "SIGTERM",
-    "send-kill": "SIGKILL",
-    "send-int": "SIGINT",
-    "send-stop": "SIGSTOP",
-    "send-cont": "SIGCONT",
-    "send-hup": "SIGHUP",
-}
 
 
 def signals(families: Families) -> HostInterface:
     """Return the interface for all components of a system."""
-    interface = HostInterface(SIGNALS)
-    hold(interface, "handler", Watch, drop=Watch.drop)
-    for name, signal in _ALONE.items():
-        _sending(interface, families, name, signal)
-    _single(interface, families)
-    _watching(interface, families)
-    _groups(interface, families)
-    _shutdowns(interface, families)
-    _known(interface)
-    return interface
+    return interface_of(
+        SignalsOperations(families),
+        denied=permission_denied,
+        resources=(HostResource("handler", Watch, Watch.drop),),
+    )
 
 
-def _named(signal: str) -> str:
-    return f"SIG{signal.upper()}"
+@define(eq=False)
+class SignalsOperations:
+    """The operations of ``airssys:ext-process/signals``."""
 
+    interface: ClassVar[str] = SIGNALS
+    families: Families
 
-def _sending(
-    interface: HostInterface, families: Families, name: str, signal: str
-) -> None:
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES[name], name=name)
-    async def send(call: Call, child: Child) -> None:
-        await families.send(call, child, signal)
+    # Send.
 
+    @operation(needs=_SIGNAL)
+    async def send_term(self, call: Call, child: Child) -> None:
+        await self.families.send(call, child, "SIGTERM")
 
-def _single(interface: HostInterface, families: Families) -> None:
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["send-signal"])
-    async def send_signal(call: Call, child: Child, signal: str) -> None:
-        await families.send(call, child, _named(signal))
+    @operation(needs=_SIGNAL)
+    async def send_kill(self, call: Call, child: Child) -> None:
+        await self.families.send(call, child, "SIGKILL")
 
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["send-raw-signal"])
-    async def send_raw_signal(call: Call, child: Child, signal_number: int) -> None:
+    @operation(needs=_SIGNAL)
+    async def send_int(self, call: Call, child: Child) -> None:
+        await self.families.send(call, child, "SIGINT")
+
+    @operation(needs=_SIGNAL)
+    async def send_stop(self, call: Call, child: Child) -> None:
+        await self.families.send(call, child, "SIGSTOP")
+
+    @operation(needs=_SIGNAL)
+    async def send_cont(self, call: Call, child: Child) -> None:
+        await self.families.send(call, child, "SIGCONT")
+
+    @operation(needs=_SIGNAL)
+    async def send_hup(self, call: Call, child: Child) -> None:
+        await self.families.send(call, child, "SIGHUP")
+
+    @operation(needs=_SIGNAL)
+    async def send_signal(self, call: Call, child: Child, signal: str) -> None:
+        await self.families.send(call, child, _named(signal))
+
+    @operation(needs=_SIGNAL)
+    async def send_raw_signal(
+        self, call: Call, child: Child, signal_number: int
+    ) -> None:
         if signal_number not in NAMES:
             words = f"there is no signal {signal_number}"
-            families.gate.refused(call, f"send signal {signal_number}", words)
+            self.families.gate.refused(call, f"send signal {signal_number}", words)
             raise failure("signal-not-supported", words)
-        await families.send(call, child, NAMES[signal_number])
+        await self.families.send(call, child, NAMES[signal_number])
 
+    # Watch.
 
-def _watching(interface: HostInterface, families: Families) -> None:
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["on-terminate"])
-    def on_terminate(call: Call, child: Child) -> Watch:
-        return families.watch(call, child, ends_only=True)
+    @operation(needs=_SIGNAL)
+    def on_terminate(self, call: Call, child: Child) -> Watch:
+        return self.families.watch(call, child, ends_only=True)
 
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["on-status-change"])
-    def on_status_change(call: Call, child: Child) -> Watch:
-        return families.watch(call, child, ends_only=False)
+    @operation(needs=_SIGNAL)
+    def on_status_change(self, call: Call, child: Child) -> Watch:
+        return self.families.watch(call, child, ends_only=False)
 
-    @offer(interface, needs=_GIVEN_UP, wit=_TYPES["unregister-handler"])
-    def unregister_handler(call: Call, watch: Watch) -> None:
+    @operation(needs=_GIVEN_UP)
+    def unregister_handler(self, call: Call, watch: Watch) -> None:
         watch.drop()
-        words = families.gate.allowed(call, Process("signal", "own"))
+        words = self.families.gate.allowed(call, Process("signal", "own"))
         if words:
             raise failure("permission-denied", words)
-        families.own(call, watch.child)
+        self.families.own(call, watch.child)
 
-    @offer(
-        interface,
-        needs=_SIGNAL,
-        denied=denied,
-        wit=_TYPES["[method]handler.wait-event"],
-        name="[method]handler.wait-event",
-    )
+    @operation("[method]handler.wait-event", needs=_SIGNAL)
     async def wait_event(
-        call: Call, watch: Watch, timeout_seconds: float | None
+        self, call: Call, watch: Watch, timeout_seconds: float | None
     ) -> Mapping[str, object]:
-        families.own(call, watch.child)
+        self.families.own(call, watch.child)
         limit = None if timeout_seconds is None else seconds(timeout_seconds)
         with anyio.move_on_after(limit):
             return await watch.next()
         raise failure("timeout", f"nothing has become of process {watch.child.pid}")
 
+    # Groups.
 
-def _groups(interface: HostInterface, families: Families) -> None:
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["send-signal-group"])
-    async def send_signal_group(call: Call, group: int, signal: str) -> None:
+    @operation(needs=_SIGNAL)
+    async def send_signal_group(self, call: Call, group: int, signal: str) -> None:
         await _each(
-            families.members(call, group),
+            self.families.members(call, group),
             lambda child: child.ask("group", NUMBERS[_named(signal)]),
         )
 
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["get-process-group"])
-    def get_process_group(call: Call, child: Child) -> int:
-        return families.alive(call, child).group
+    @operation(needs=_SIGNAL)
+    def get_process_group(self, call: Call, child: Child) -> int:
+        return self.families.alive(call, child).group
 
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["set-process-group"])
-    def set_process_group(call: Call, child: Child, group: int) -> None:
-        families.alive(call, child)
+    @operation(needs=_SIGNAL)
+    def set_process_group(self, call: Call, child: Child, group: int) -> None:
+        self.families.alive(call, child)
         wanted = group or child.pid
         if wanted != child.pid:
-            families.members(call, wanted)
+            self.families.members(call, wanted)
         child.group = wanted
 
+    # Shut down.
 
-def _shutdowns(interface: HostInterface, families: Families) -> None:
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["graceful-shutdown"])
+    @operation(needs=_SIGNAL)
     async def graceful_shutdown(
-        call: Call, child: Child, timeout_seconds: float
+        self, call: Call, child: Child, timeout_seconds: float
     ) -> Mapping[str, object]:
-        families.own(call, child)
+        self.families.own(call, child)
         await _shut_down([child], seconds(timeout_seconds))
         ending = child.ending
         if ending is None or ending.lost:
             raise failure("io-error", "its keeper was ended from outside")
         return ending.status
 
-    @offer(
-        interface,
-        needs=_SIGNAL,
-        denied=denied,
-        wit=_TYPES["graceful-shutdown-group"],
-    )
+    @operation(needs=_SIGNAL)
     async def graceful_shutdown_group(
-        call: Call, group: int, timeout_seconds: float
+        self, call: Call, group: int, timeout_seconds: float
     ) -> int:
         patience = seconds(timeout_seconds)
-        return await _shut_down(families.members(call, group), patience)
+        return await _shut_down(self.families.members(call, group), patience)
 
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["emergency-kill"])
-    async def emergency_kill(call: Call, child: Child) -> None:
-        families.own(call, child).end_soon()
+    @operation(needs=_SIGNAL)
+    async def emergency_kill(self, call: Call, child: Child) -> None:
+        self.families.own(call, child).end_soon()
         await child.done.wait()
 
-    @offer(interface, needs=_SIGNAL, denied=denied, wit=_TYPES["emergency-kill-group"])
-    async def emergency_kill_group(call: Call, group: int) -> None:
-        members = families.members(call, group)
+    @operation(needs=_SIGNAL)
+    async def emergency_kill_group(self, call: Call, group: int) -> None:
+        members = self.families.members(call, group)
         for child in members:
             child.end_soon()
         for child in members:
             await child.done.wait()
+
+    # Names and numbers.
+
+    @operation(needs=_NAMES)
+    def signal_name(self, _: Call, number: int) -> str:
+        if number not in NAMES:
+            raise failure("signal-not-supported", f"there is no signal {number}")
+        return NAMES[number]
+
+    @operation(needs=_NAMES)
+    def signal_number(self, _: Call, name: str) -> int:
+        number = sent(name)
+        if number is None:
+            raise failure("not-found", f"there is no signal {name!r}")
+        return number
+
+    @operation(needs=_NAMES)
+    def list_signals(self, _: Call) -> list[str]:
+        return list(NUMBERS)
+
+
+def _named(signal: str) -> str:
+    return f"SIG{signal.upper()}"
 
 
 async def _shut_down(children: list[Child], patience: float) -> int:
@@ -198,22 +219,3 @@ async def _each(
         if child.ending is None:
             with suppress(WitError):
                 await ask(child)
-
-
-def _known(interface: HostInterface) -> None:
-    @offer(interface, needs=_NAMES, wit=_TYPES["signal-name"])
-    def signal_name(_: Call, number: int) -> str:
-        if number not in NAMES:
-            raise failure("signal-not-supported", f"there is no signal {number}")
-        return NAMES[number]
-
-    @offer(interface, needs=_NAMES, wit=_TYPES["signal-number"])
-    def signal_number(_: Call, name: str) -> int:
-        number = sent(name)
-        if number is None:
-            raise failure("not-found", f"there is no signal {name!r}")
-        return number
-
-    @offer(interface, needs=_NAMES, wit=_TYPES["list-signals"])
-    def list_signals(_: Call) -> list[str]:
-        return list(NUMBERS)

@@ -20,7 +20,7 @@ from airssys.host.network.addresses import (
     socket_name,
     target_of,
 )
-from airssys.host.network.errors import told
+from airssys.host.network.errors import as_network_errors
 from airssys.witmodel.types import Record, Variant
 
 
@@ -143,7 +143,7 @@ def certificate() -> ssl.SSLCertVerificationError:
     ],
 )
 def test_what_the_system_says_has_a_case(error: Exception, case: str) -> None:
-    with pytest.raises(WitError) as caught, told("trying"):
+    with pytest.raises(WitError) as caught, as_network_errors("trying"):
         raise error
 
     assert isinstance(caught.value.value, Variant)

@@ -1,0 +1,66 @@
+"""What guests' host functions need to know of actors, and to have them do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ..hostcalls.call import Standing
+
+__all__ = ("ActorDirectory", "Described")
+
+
+class Described(Protocol):
+    """**Protocol:** what is known about one actor."""
+
+    @property
+    def config(self) -> Mapping[str, str]: ...
+    @property
+    def metadata(self) -> object: ...
+    @property
+    def health(self) -> object: ...
+
+
+class ActorDirectory(Protocol):
+    """**Protocol:** the actors there are, each named by its id, and how to reach them.
+
+    `actors.registry.Registry` is one.
+    """
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+    def entry(self, id: str, /) -> Described:  # noqa: A002
+        """Return what is known about an actor. Raises `NoSuchActor`."""
+        ...
+
+    async def send(self, target: str, payload: bytes, *, sender: str) -> None: ...
+
+    async def ask(
+        self,
+        target: str,
+        payload: bytes,
+        *,
+        sender: str,
+        timeout: float,  # noqa: ASYNC109 - has its own error
+    ) -> bytes: ...
+
+    async def request(
+        self,
+        target: str,
+        payload: bytes,
+        *,
+        sender: str,
+        timeout: float,  # noqa: ASYNC109 - of the answer
+    ) -> str: ...
+
+    def cancel_request(self, request_id: str, *, sender: str) -> bool: ...
+
+    async def publish(self, topic: str, payload: bytes, *, sender: str) -> int: ...
+
+    def subscribe(self, pattern: str, *, sender: str) -> None: ...
+
+    def unsubscribe(self, pattern: str, *, sender: str) -> bool: ...
+
+    def standing(self, id: str, /) -> Standing | None:  # noqa: A002
+        """Return what a component may do; None for a Python actor, which is trusted."""
+        ...
