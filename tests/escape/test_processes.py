@@ -25,8 +25,8 @@ from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
 from airssys.core.grants.grants import FilesystemGrants, Grants, ProcessGrants
 from airssys.host.process import Settings
-from airssys.host.process.child import Child
 from airssys.host.process.proc import descendants, stat
+from airssys.host.process.program import Program
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
 from airssys.testing import Recorder
@@ -59,7 +59,7 @@ class World:
     folder: Path
     """The guest may run ``bin/*`` in it, and list ``work``."""
     mark: str
-    asleep: list[Child] = field(factory=list)
+    asleep: list[Program] = field(factory=list)
     """What nobody may have ended."""
 
     @property
@@ -68,9 +68,9 @@ class World:
 
     async def spawn(
         self, command: str, *arguments: str, by: Relay | None = None, **more: Any
-    ) -> Child:
+    ) -> Program:
         given = {"command": command, "arguments": arguments, **more}
-        child: Child = await (by or self.guest)("lifecycle#spawn", OPTIONS | given)
+        child: Program = await (by or self.guest)("lifecycle#spawn", OPTIONS | given)
         return child
 
     async def run(self, command: str, *arguments: str, **more: Any) -> str:
@@ -82,7 +82,7 @@ class World:
     async def shell(self, script: str, *arguments: str, **more: Any) -> str:
         return await self.run(SH, "-c", script, "sh", *arguments, **more)
 
-    async def sleeper(self, by: Relay | None = None) -> Child:
+    async def sleeper(self, by: Relay | None = None) -> Program:
         child = await self.spawn(SLEEP, "60", by=by)
         self.asleep.append(child)
         return child

@@ -15,7 +15,7 @@ import anyio
 
 from ...hostcalls.gate import Gate
 from ...hostcalls.interface import HostInterface
-from .family import Families
+from .children import AllChildren
 from .lifecycle import LIFECYCLE, lifecycle
 from .limits import ProcessLimits
 from .settings import Settings
@@ -38,9 +38,9 @@ async def open_processes(
         settings: What the host settles for all children.
     """
     async with anyio.create_task_group() as tasks:
-        families = Families(gate, settings or Settings(), tasks)
+        children = AllChildren(gate, settings or Settings(), tasks)
         try:
-            yield lifecycle(families), signals(families)
+            yield lifecycle(children), signals(children)
         finally:
-            await families.close()
+            await children.close()
             tasks.cancel_scope.cancel()

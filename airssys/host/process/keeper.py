@@ -24,7 +24,7 @@ from fcntl import F_DUPFD_CLOEXEC, fcntl
 from typing import Final, NoReturn
 
 from . import proc
-from .felling import fell
+from .tree_kill import kill_tree
 from .wire import LARGEST, pack, unpack
 
 __all__ = ("RLIMITS", "Keeper", "adopt", "lower", "prctl", "wake_up")
@@ -239,7 +239,7 @@ class Keeper:
         self._signal_group(signal.SIGKILL)
         _, status, usage = os.wait4(self.pid, 0)
         self.ended = True
-        fell()
+        kill_tree()
         self.tell(
             "exit",
             os.waitstatus_to_exitcode(status),

@@ -16,10 +16,10 @@ from ...hostcalls.call import Call
 from ...hostcalls.declare import Inside, Requires, interface_of, operation
 from ...hostcalls.interface import HostInterface, HostResource
 from ..errors import permission_denied
-from .child import Child, now
+from .children import AllChildren, seconds
 from .errors import failure
-from .family import Families, seconds
 from .limits import LimitsRecord, ProcessLimits
+from .program import Program, now
 from .settings import SpawnRecord
 from .streams import Feed, Output, Overflow
 
@@ -31,7 +31,7 @@ _SPAWN: Final = Inside(
     ("process.spawn", "filesystem.list"),
     "spawn of the program, list of its directory, by the paths that come out",
 )
-_OWN: Final = Requires("process.spawn", lambda child, *_: child.program)
+_OWN: Final = Requires("process.spawn", lambda child, *_: child.path)
 _SIGNAL: Final = Requires("process.signal", lambda *_: "own")
 _ANY: Final = Inside(("process.spawn",), "of any program, as it tells of all children")
 
@@ -61,12 +61,12 @@ class _NoWish:
     max_processes: int = 0
 
 
-def lifecycle(families: Families) -> HostInterface:
+def lifecycle(children: AllChildren) -> HostInterface:
     """Return the interface for all components of a system."""
     return interface_of(
-        LifecycleOperations(families),
+        LifecycleOperations(children),
         denied=permission_denied,
-        resources=(HostResource("child", Child, Child.drop),),
+        resources=(HostResource("child", Program, Program.drop),),
     )
 
 
@@ -75,20 +75,20 @@ class LifecycleOperations:
     """The operations of ``airssys:ext-process/lifecycle``."""
 
     interface: ClassVar[str] = LIFECYCLE
-    families: Families
+    children: AllChildren
 
     # Start.
 
     @operation(needs=_SPAWN)
-    async def spawn(self, call: Call, options: SpawnRecord) -> Child:
-        return await self.families.spawn(call, options)
+    async def spawn(self, call: Call, options: SpawnRecord) -> Program:
+        return await self.children.spawn(call, options)
 
     @operation(needs=_SPAWN)
     async def spawn_in_directory(
         self, call: Call, command: str, arguments: list[str], working_directory: str
-    ) -> Child:
+    ) -> Program:
         options = _Options(command=command, arguments=arguments, limits=_NoWish())
-        return await self.families.spawn(
+        return await self.children.spawn(
             call, evolve(options, working_directory=working_directory)
         )
 
@@ -99,31 +99,31 @@ class LifecycleOperations:
         command: str,
         arguments: list[str],
         environment: list[tuple[str, str]],
-    ) -> Child:
+    ) -> Program:
         options = _Options(command=command, arguments=arguments, limits=_NoWish())
-        return await self.families.spawn(
+        return await self.children.spawn(
             call, evolve(options, environment=environment, inherit_environment=False)
         )
 
     @operation(needs=_SPAWN)
     async def spawn_with_limits(
         self, call: Call, command: str, arguments: list[str], limits: LimitsRecord
-    ) -> Child:
+    ) -> Program:
         options = _Options(command=command, arguments=arguments, limits=limits)
-        return await self.families.spawn(call, options)
+        return await self.children.spawn(call, options)
 
     # Wait.
 
     @operation("[method]child.wait", needs=_OWN)
-    async def wait(self, call: Call, child: Child) -> Mapping[str, object]:
-        await self.families.own(call, child).done.wait()
+    async def wait(self, call: Call, child: Program) -> Mapping[str, object]:
+        await self.children.own(call, child).done.wait()
         return child.result()
 
     @operation("[method]child.wait-with-timeout", needs=_OWN)
     async def wait_with_timeout(
-        self, call: Call, child: Child, timeout_seconds: float
+        self, call: Call, child: Program, timeout_seconds: float
     ) -> Mapping[str, object]:
-        self.families.own(call, child)
+        self.children.own(call, child)
         with anyio.move_on_after(seconds(timeout_seconds)):
             await child.done.wait()
         if not child.done.is_set():
@@ -131,41 +131,41 @@ class LifecycleOperations:
         return child.result()
 
     @operation("[method]child.join", needs=_OWN)
-    async def join(self, call: Call, child: Child) -> Mapping[str, object]:
-        await self.families.own(call, child).done.wait()
+    async def join(self, call: Call, child: Program) -> Mapping[str, object]:
+        await self.children.own(call, child).done.wait()
         result = child.result()
         child.hand_over()
-        self.families.of(call).tell()
+        self.children.of(call).tell()
         return result
 
     @operation(needs=_ANY)
     async def wait_any_child(self, call: Call) -> Mapping[str, object]:
-        self.families.any_program(call)
-        return (await self.families.any_ended(call)).result()
+        self.children.any_program(call)
+        return (await self.children.any_ended(call)).result()
 
     @operation(needs=_ANY)
     async def wait_any_child_with_timeout(
         self, call: Call, timeout_seconds: float
     ) -> Mapping[str, object]:
-        self.families.any_program(call)
+        self.children.any_program(call)
         with anyio.move_on_after(seconds(timeout_seconds)):
-            return (await self.families.any_ended(call)).result()
+            return (await self.children.any_ended(call)).result()
         raise failure("timeout", "no child has ended")
 
     # Ask.
 
     @operation("[method]child.spawn-result", needs=_OWN)
-    def spawn_result(self, call: Call, child: Child) -> Mapping[str, object]:
-        self.families.own(call, child)
+    def spawn_result(self, call: Call, child: Program) -> Mapping[str, object]:
+        self.children.own(call, child)
         return {"pid": child.pid, "start_time": child.started}
 
     @operation("[method]child.is-running", needs=_OWN)
-    def is_running(self, call: Call, child: Child) -> bool:
-        return self.families.own(call, child).ending is None
+    def is_running(self, call: Call, child: Program) -> bool:
+        return self.children.own(call, child).ending is None
 
     @operation("[method]child.get-status", needs=_OWN)
-    async def get_status(self, call: Call, child: Child) -> Mapping[str, object]:
-        ending = self.families.own(call, child).ending
+    async def get_status(self, call: Call, child: Program) -> Mapping[str, object]:
+        ending = self.children.own(call, child).ending
         known = {"pid": child.pid, "start_time": child.started, "exit_code": None}
         if ending is None:
             state, *numbers = await child.ask("status")
@@ -189,20 +189,22 @@ class LifecycleOperations:
         }
 
     @operation("[method]child.get-uptime", needs=_OWN)
-    def get_uptime(self, call: Call, child: Child) -> int:
-        ending = self.families.own(call, child).ending
+    def get_uptime(self, call: Call, child: Program) -> int:
+        ending = self.children.own(call, child).ending
         until = now() if ending is None else ending.at
         return max(0, until - child.started)
 
     @operation("[method]child.get-resource-limits", needs=_OWN)
-    async def get_resource_limits(self, call: Call, child: Child) -> Mapping[str, int]:
-        answer = await self.families.alive(call, child).ask("limits")
+    async def get_resource_limits(
+        self, call: Call, child: Program
+    ) -> Mapping[str, int]:
+        answer = await self.children.alive(call, child).ask("limits")
         names = ("max_memory", "max_cpu_time", "max_file_size", "max_open_files")
         return dict(zip((*names, "max_processes"), map(int, answer), strict=True))
 
     @operation("[method]child.get-resource-usage", needs=_OWN)
-    async def get_resource_usage(self, call: Call, child: Child) -> Mapping[str, int]:
-        state, *numbers = await self.families.alive(call, child).ask("usage")
+    async def get_resource_usage(self, call: Call, child: Program) -> Mapping[str, int]:
+        state, *numbers = await self.children.alive(call, child).ask("usage")
         if _STATES.get(state) == "zombie":
             # Its first thread has ended; the system tells nothing of the others.
             raise failure("child-zombie", f"process {child.pid} is about to end")
@@ -219,39 +221,39 @@ class LifecycleOperations:
 
     @operation(needs=_ANY)
     def get_children(self, call: Call) -> list[int]:
-        self.families.any_program(call)
-        own = self.families.of(call).children
+        self.children.any_program(call)
+        own = self.children.of(call).programs
         return [c.pid for c in own if c.pid and c.ending is None and not c.dropped]
 
     @operation(needs=_ANY)
     def get_parent_id(self, call: Call) -> int:
-        self.families.any_program(call)
+        self.children.any_program(call)
         return os.getppid()
 
     @operation(needs=_ANY)
     def get_current_id(self, call: Call) -> int:
-        self.families.any_program(call)
+        self.children.any_program(call)
         return os.getpid()
 
     # End.
 
     @operation("[method]child.terminate", needs=_SIGNAL)
-    async def terminate(self, call: Call, child: Child) -> None:
-        await self.families.send(call, child, "SIGTERM")
+    async def terminate(self, call: Call, child: Program) -> None:
+        await self.children.send(call, child, "SIGTERM")
 
     @operation("[method]child.kill", needs=_SIGNAL)
-    async def kill(self, call: Call, child: Child) -> None:
-        self.families.alive(call, child).end_soon()
+    async def kill(self, call: Call, child: Program) -> None:
+        self.children.alive(call, child).end_soon()
 
     @operation("[method]child.set-resource-limits", needs=_SIGNAL)
     async def set_resource_limits(
-        self, call: Call, child: Child, limits: LimitsRecord
+        self, call: Call, child: Program, limits: LimitsRecord
     ) -> None:
         wanted = ProcessLimits.read(limits)
-        outcome, *raised = await self.families.alive(call, child).ask("limit", *wanted)
+        outcome, *raised = await self.children.alive(call, child).ask("limit", *wanted)
         if outcome == "raised":
             words = f"limits are only lowered: {', '.join(raised)}"
-            self.families.gate.refused(
+            self.children.gate.refused(
                 call, f"raise limits of process {child.pid}", words
             )
             raise failure("permission-denied", words)
@@ -259,22 +261,22 @@ class LifecycleOperations:
     # Streams.
 
     @operation("[method]child.read-stdout", needs=_OWN)
-    async def read_stdout(self, call: Call, child: Child, max_bytes: int) -> bytes:
-        stdout = self.families.own(call, child).stdout
+    async def read_stdout(self, call: Call, child: Program, max_bytes: int) -> bytes:
+        stdout = self.children.own(call, child).stdout
         return await _captured(stdout, "output").read(max_bytes)
 
     @operation("[method]child.read-stderr", needs=_OWN)
-    async def read_stderr(self, call: Call, child: Child, max_bytes: int) -> bytes:
-        stderr = self.families.own(call, child).stderr
+    async def read_stderr(self, call: Call, child: Program, max_bytes: int) -> bytes:
+        stderr = self.children.own(call, child).stderr
         return await _captured(stderr, "error").read(max_bytes)
 
     @operation("[method]child.write-stdin", needs=_OWN)
-    async def write_stdin(self, call: Call, child: Child, payload: bytes) -> None:
-        await _fed(self.families.own(call, child)).write(payload)
+    async def write_stdin(self, call: Call, child: Program, payload: bytes) -> None:
+        await _fed(self.children.own(call, child)).write(payload)
 
     @operation("[method]child.close-stdin", needs=_OWN)
-    def close_stdin(self, call: Call, child: Child) -> None:
-        _fed(self.families.own(call, child)).close()
+    def close_stdin(self, call: Call, child: Program) -> None:
+        _fed(self.children.own(call, child)).close()
 
 
 def _captured(output: Output | None, name: str) -> Output:
@@ -283,7 +285,7 @@ def _captured(output: Output | None, name: str) -> Output:
     return output
 
 
-def _fed(child: Child) -> Feed:
+def _fed(child: Program) -> Feed:
     if child.stdin is None:
         raise failure("invalid-state", "it was started without a standard input")
     return child.stdin

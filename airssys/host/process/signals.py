@@ -18,10 +18,10 @@ from ...hostcalls.call import Call
 from ...hostcalls.declare import Free, Inside, Requires, interface_of, operation
 from ...hostcalls.interface import HostInterface, HostResource
 from ..errors import permission_denied
-from .child import Child, Watch
+from .children import AllChildren, seconds
 from .errors import failure
-from .family import Families, seconds
 from .numbers import NAMES, NUMBERS, sent
+from .program import Program, Watch
 
 __all__ = ("SIGNALS", "SignalsOperations", "signals")
 
@@ -33,10 +33,10 @@ _GIVEN_UP: Final = Inside(
 _NAMES: Final = Free("names and numbers of signals are the same everywhere")
 
 
-def signals(families: Families) -> HostInterface:
+def signals(children: AllChildren) -> HostInterface:
     """Return the interface for all components of a system."""
     return interface_of(
-        SignalsOperations(families),
+        SignalsOperations(children),
         denied=permission_denied,
         resources=(HostResource("handler", Watch, Watch.drop),),
     )
@@ -47,71 +47,71 @@ class SignalsOperations:
     """The operations of ``airssys:ext-process/signals``."""
 
     interface: ClassVar[str] = SIGNALS
-    families: Families
+    children: AllChildren
 
     # Send.
 
     @operation(needs=_SIGNAL)
-    async def send_term(self, call: Call, child: Child) -> None:
-        await self.families.send(call, child, "SIGTERM")
+    async def send_term(self, call: Call, child: Program) -> None:
+        await self.children.send(call, child, "SIGTERM")
 
     @operation(needs=_SIGNAL)
-    async def send_kill(self, call: Call, child: Child) -> None:
-        await self.families.send(call, child, "SIGKILL")
+    async def send_kill(self, call: Call, child: Program) -> None:
+        await self.children.send(call, child, "SIGKILL")
 
     @operation(needs=_SIGNAL)
-    async def send_int(self, call: Call, child: Child) -> None:
-        await self.families.send(call, child, "SIGINT")
+    async def send_int(self, call: Call, child: Program) -> None:
+        await self.children.send(call, child, "SIGINT")
 
     @operation(needs=_SIGNAL)
-    async def send_stop(self, call: Call, child: Child) -> None:
-        await self.families.send(call, child, "SIGSTOP")
+    async def send_stop(self, call: Call, child: Program) -> None:
+        await self.children.send(call, child, "SIGSTOP")
 
     @operation(needs=_SIGNAL)
-    async def send_cont(self, call: Call, child: Child) -> None:
-        await self.families.send(call, child, "SIGCONT")
+    async def send_cont(self, call: Call, child: Program) -> None:
+        await self.children.send(call, child, "SIGCONT")
 
     @operation(needs=_SIGNAL)
-    async def send_hup(self, call: Call, child: Child) -> None:
-        await self.families.send(call, child, "SIGHUP")
+    async def send_hup(self, call: Call, child: Program) -> None:
+        await self.children.send(call, child, "SIGHUP")
 
     @operation(needs=_SIGNAL)
-    async def send_signal(self, call: Call, child: Child, signal: str) -> None:
-        await self.families.send(call, child, _named(signal))
+    async def send_signal(self, call: Call, child: Program, signal: str) -> None:
+        await self.children.send(call, child, _named(signal))
 
     @operation(needs=_SIGNAL)
     async def send_raw_signal(
-        self, call: Call, child: Child, signal_number: int
+        self, call: Call, child: Program, signal_number: int
     ) -> None:
         if signal_number not in NAMES:
             words = f"there is no signal {signal_number}"
-            self.families.gate.refused(call, f"send signal {signal_number}", words)
+            self.children.gate.refused(call, f"send signal {signal_number}", words)
             raise failure("signal-not-supported", words)
-        await self.families.send(call, child, NAMES[signal_number])
+        await self.children.send(call, child, NAMES[signal_number])
 
     # Watch.
 
     @operation(needs=_SIGNAL)
-    def on_terminate(self, call: Call, child: Child) -> Watch:
-        return self.families.watch(call, child, ends_only=True)
+    def on_terminate(self, call: Call, child: Program) -> Watch:
+        return self.children.watch(call, child, ends_only=True)
 
     @operation(needs=_SIGNAL)
-    def on_status_change(self, call: Call, child: Child) -> Watch:
-        return self.families.watch(call, child, ends_only=False)
+    def on_status_change(self, call: Call, child: Program) -> Watch:
+        return self.children.watch(call, child, ends_only=False)
 
     @operation(needs=_GIVEN_UP)
     def unregister_handler(self, call: Call, watch: Watch) -> None:
         watch.drop()
-        words = self.families.gate.allowed(call, Process("signal", "own"))
+        words = self.children.gate.allowed(call, Process("signal", "own"))
         if words:
             raise failure("permission-denied", words)
-        self.families.own(call, watch.child)
+        self.children.own(call, watch.child)
 
     @operation("[method]handler.wait-event", needs=_SIGNAL)
     async def wait_event(
         self, call: Call, watch: Watch, timeout_seconds: float | None
     ) -> Mapping[str, object]:
-        self.families.own(call, watch.child)
+        self.children.own(call, watch.child)
         limit = None if timeout_seconds is None else seconds(timeout_seconds)
         with anyio.move_on_after(limit):
             return await watch.next()
@@ -122,29 +122,29 @@ class SignalsOperations:
     @operation(needs=_SIGNAL)
     async def send_signal_group(self, call: Call, group: int, signal: str) -> None:
         await _each(
-            self.families.members(call, group),
+            self.children.members(call, group),
             lambda child: child.ask("group", NUMBERS[_named(signal)]),
         )
 
     @operation(needs=_SIGNAL)
-    def get_process_group(self, call: Call, child: Child) -> int:
-        return self.families.alive(call, child).group
+    def get_process_group(self, call: Call, child: Program) -> int:
+        return self.children.alive(call, child).group
 
     @operation(needs=_SIGNAL)
-    def set_process_group(self, call: Call, child: Child, group: int) -> None:
-        self.families.alive(call, child)
+    def set_process_group(self, call: Call, child: Program, group: int) -> None:
+        self.children.alive(call, child)
         wanted = group or child.pid
         if wanted != child.pid:
-            self.families.members(call, wanted)
+            self.children.members(call, wanted)
         child.group = wanted
 
     # Shut down.
 
     @operation(needs=_SIGNAL)
     async def graceful_shutdown(
-        self, call: Call, child: Child, timeout_seconds: float
+        self, call: Call, child: Program, timeout_seconds: float
     ) -> Mapping[str, object]:
-        self.families.own(call, child)
+        self.children.own(call, child)
         await _shut_down([child], seconds(timeout_seconds))
         ending = child.ending
         if ending is None or ending.lost:
@@ -156,16 +156,16 @@ class SignalsOperations:
         self, call: Call, group: int, timeout_seconds: float
     ) -> int:
         patience = seconds(timeout_seconds)
-        return await _shut_down(self.families.members(call, group), patience)
+        return await _shut_down(self.children.members(call, group), patience)
 
     @operation(needs=_SIGNAL)
-    async def emergency_kill(self, call: Call, child: Child) -> None:
-        self.families.own(call, child).end_soon()
+    async def emergency_kill(self, call: Call, child: Program) -> None:
+        self.children.own(call, child).end_soon()
         await child.done.wait()
 
     @operation(needs=_SIGNAL)
     async def emergency_kill_group(self, call: Call, group: int) -> None:
-        members = self.families.members(call, group)
+        members = self.children.members(call, group)
         for child in members:
             child.end_soon()
         for child in members:
@@ -195,7 +195,7 @@ def _named(signal: str) -> str:
     return f"SIG{signal.upper()}"
 
 
-async def _shut_down(children: list[Child], patience: float) -> int:
+async def _shut_down(children: list[Program], patience: float) -> int:
     """Ask programs to end, then end those that have not; returns how many."""
     with anyio.move_on_after(patience):
         # A stopped program would hear of it only when it goes on.
@@ -212,7 +212,7 @@ async def _shut_down(children: list[Child], patience: float) -> int:
 
 
 async def _each(
-    children: list[Child], ask: Callable[[Child], Awaitable[object]]
+    children: list[Program], ask: Callable[[Program], Awaitable[object]]
 ) -> None:
     """Ask something of all that run; one that has ended meanwhile is no error."""
     for child in children:

@@ -21,8 +21,8 @@ import time
 from typing import Final, NoReturn
 
 from . import proc
-from .felling import fell
 from .keeper import Keeper, adopt, wake_up
+from .tree_kill import kill_tree
 from .wire import LARGEST
 
 __all__ = ("MOST_DESCRIPTORS", "Warden", "main")
@@ -85,7 +85,7 @@ class Warden:
                 _keep(its)
             finally:
                 try:
-                    fell()
+                    kill_tree()
                     code = 0
                 finally:
                     os._exit(code)  # what a keeper cannot end, the warden does

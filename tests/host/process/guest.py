@@ -22,11 +22,11 @@ from airssys.core.errors import WitError
 from airssys.core.event import Denied
 from airssys.core.grants.grants import FilesystemGrants, Grants, ProcessGrants
 from airssys.host.process import Settings, open_processes
-from airssys.host.process.child import Child
-from airssys.host.process.family import Families
+from airssys.host.process.children import AllChildren
 from airssys.host.process.launcher import Launcher, _start
 from airssys.host.process.lifecycle import lifecycle
 from airssys.host.process.proc import descendants, stat
+from airssys.host.process.program import Program
 from airssys.host.process.signals import signals
 from airssys.hostcalls.call import Call, Standing
 from airssys.hostcalls.gate import Gate
@@ -102,25 +102,25 @@ class Guest:
         """Return a call as the guest's own."""
         return Call("acme/guest", "", function, self.standing)
 
-    async def of(self, child: Child, method: str, *args: Any) -> Any:
+    async def of(self, child: Program, method: str, *args: Any) -> Any:
         return await self.relay(f"lifecycle#[method]child.{method}", child, *args)
 
-    async def spawn(self, command: str, *arguments: str, **more: Any) -> Child:
+    async def spawn(self, command: str, *arguments: str, **more: Any) -> Program:
         limits = NO_WISH | more.pop("limits", {})
         given = {"command": command, "arguments": list(arguments), "limits": limits}
         options = OPTIONS | given | more
-        child: Child = await self.relay("lifecycle#spawn", options)
+        child: Program = await self.relay("lifecycle#spawn", options)
         return child
 
-    async def shell(self, script: str, *arguments: str, **more: Any) -> Child:
+    async def shell(self, script: str, *arguments: str, **more: Any) -> Program:
         return await self.spawn(SH, "-c", script, "sh", *arguments, **more)
 
-    async def output(self, child: Child) -> str:
+    async def output(self, child: Program) -> str:
         result = await self.of(child, "wait")
         assert result.stderr == b""
         return str(result.stdout.decode())
 
-    async def line(self, child: Child) -> str:
+    async def line(self, child: Program) -> str:
         """Read until the program has written a line: then it is ready."""
         read = b""
         while not read.endswith(b"\n"):
@@ -198,11 +198,11 @@ async def open_shared(
 ) -> AsyncIterator[tuple[HostInterface, HostInterface]]:
     """Open the interfaces as `open_processes` does, without a warden of their own."""
     async with anyio.create_task_group() as tasks:
-        families = Families(gate, settings, tasks, _Shared())
+        children = AllChildren(gate, settings, tasks, _Shared())
         try:
-            yield lifecycle(families), signals(families)
+            yield lifecycle(children), signals(children)
         finally:
-            await families.close()
+            await children.close()
             tasks.cancel_scope.cancel()
 
 

@@ -16,8 +16,8 @@ import pytest
 from attrs import evolve
 
 from airssys.core.grants.grants import ProcessGrants
-from airssys.host.process.child import Child
 from airssys.host.process.proc import descendants, stat
+from airssys.host.process.program import Program
 
 from .guest import (
     FULL,
@@ -43,7 +43,7 @@ echo started
 """Leaves three processes: two are daemons, in sessions of their own, without marks."""
 
 
-async def daemons(guest: Guest, ending: str) -> tuple[Child, list[int]]:
+async def daemons(guest: Guest, ending: str) -> tuple[Program, list[int]]:
     child = await guest.shell(DAEMON + ending, inherit_stdin=True)
     assert await guest.line(child) == "started"
     (keeper,) = [each.ppid for each in [stat(child.pid)] if each is not None]
@@ -62,7 +62,7 @@ def _name(pid: int) -> str:
         return ""
 
 
-def lineage(child: Child) -> tuple[int, int]:
+def lineage(child: Program) -> tuple[int, int]:
     """Return the keeper of a child, and the warden."""
     own = stat(child.pid)
     assert own is not None
@@ -226,7 +226,7 @@ async def test_a_keeper_that_does_not_answer_is_not_waited_for(
         for pid in (warden, keeper):
             os.kill(pid, signal.SIGSTOP)
         await until(lambda: state(warden) == state(keeper) == "T")
-        for module in ("child", "family"):
+        for module in ("program", "children"):
             monkeypatch.setattr(f"airssys.host.process.{module}._PATIENCE", 0.02)
 
         name = "lifecycle#[method]child.get-status"

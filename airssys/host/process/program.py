@@ -1,4 +1,4 @@
-"""Keep what the host knows of one child, and ask its keeper for more."""
+"""Keep what the host knows of one program of a guest's, and ask its keeper for more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .errors import ended, failure, not_started
 from .streams import Feed, Output
 from .wire import LARGEST, pack, unpack
 
-__all__ = ("MOST_EVENTS", "Child", "Ending", "Watch", "now")
+__all__ = ("MOST_EVENTS", "Ending", "Program", "Watch", "now")
 
 MOST_EVENTS: Final = 64
 """Events that a watch keeps; then the oldest go."""
@@ -63,7 +63,7 @@ class Ending:
 class Watch:
     """Waits for news of one child: WIT's ``handler``."""
 
-    child: Child
+    child: Program
     ends_only: bool
     release: Callable[[], object]
     """Gives back what it holds of the quota; called once."""
@@ -104,11 +104,14 @@ class Watch:
 
 
 @define(eq=False)
-class Child:
-    """A program that a component has started, with all that it starts: ``child``."""
+class Program:
+    """A program that a component has started, with all that it starts in turn.
 
-    program: str
-    """The canonical path that was granted."""
+    WIT calls it ``child``.
+    """
+
+    path: str
+    """Canonical: what was granted."""
     control: socket.socket
     """To its keeper."""
     stdout: Output | None
@@ -129,8 +132,8 @@ class Child:
     ending: Ending | None = None
     joined: bool = False
     """It was handed over at its end, so nothing more is kept of it."""
-    told: bool = False
-    """A wait has told of its end."""
+    reported: bool = False
+    """A wait has reported its end."""
     dropped: bool = False
     done: anyio.Event = field(factory=anyio.Event)
     """Set when the program, and all that it started, has ended."""
@@ -276,8 +279,8 @@ class Child:
             WitError: Nobody knows, or it was handed over before.
         """
         ending = self.ending
-        assert ending is not None, f"{self.program} runs"
-        self.told = True
+        assert ending is not None, f"{self.path} runs"
+        self.reported = True
         if self.joined:
             raise ended(self.pid)
         if ending.lost:

@@ -13,13 +13,13 @@ from typing import Final
 
 from . import proc
 
-__all__ = ("fell",)
+__all__ = ("kill_tree",)
 
 _LONGEST: Final = 0.02
 """Seconds between two rounds, in the end."""
 
 
-def fell() -> None:
+def kill_tree() -> None:
     """End everything below this process, until nothing is left."""
     pause = 0.001
     while True:

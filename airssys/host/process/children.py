@@ -21,17 +21,17 @@ from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import SHOWN, Gate
 from ..errors import permission_denied
 from ..handles import hold_handle
-from .child import Child, Watch
 from .environment import variables
 from .errors import failure
 from .launch import Plan, Refused, Wanted, plan
 from .launcher import Launcher
 from .numbers import NUMBERS
+from .program import Program, Watch
 from .settings import Settings, SpawnRecord
 from .streams import Feed, Output
 from .wire import pack
 
-__all__ = ("Families", "Family", "seconds")
+__all__ = ("AllChildren", "Children", "seconds")
 
 _FOREVER: Final = 1e9
 _PATIENCE: Final = 5.0
@@ -39,16 +39,16 @@ _PATIENCE: Final = 5.0
 
 
 @define(eq=False)
-class Family:
+class Children:
     """The children of one component."""
 
-    children: list[Child] = field(factory=list)
+    programs: list[Program] = field(factory=list)
     starting: int = 0
     _ended: anyio.Event = field(factory=anyio.Event, init=False)
 
     def tell(self) -> None:
         """Tell who waits for any child that one has ended or is there no more."""
-        self.children = [each for each in self.children if not each.closed]
+        self.programs = [each for each in self.programs if not each.closed]
         self._ended.set()
         self._ended = anyio.Event()
 
@@ -69,15 +69,15 @@ class Family:
         """
         with anyio.move_on_after(_PATIENCE):
             while True:
-                self.children = [each for each in self.children if not each.closed]
-                if len(self.children) + self.starting < most:
+                self.programs = [each for each in self.programs if not each.closed]
+                if len(self.programs) + self.starting < most:
                     return
-                if not any(each.dropped for each in self.children):
+                if not any(each.dropped for each in self.programs):
                     break
                 await self._ended.wait()
         raise failure("too-many-processes", f"there are {most} children already")
 
-    async def any_ended(self, may: Callable[[str], bool]) -> Child:
+    async def any_ended(self, may: Callable[[str], bool]) -> Program:
         """Wait until a child has ended that no wait has told of.
 
         Args:
@@ -89,8 +89,8 @@ class Family:
         while True:
             waited = [
                 child
-                for child in self.children
-                if not (child.told or child.dropped) and may(child.program)
+                for child in self.programs
+                if not (child.reported or child.dropped) and may(child.path)
             ]
             for child in waited:
                 if child.done.is_set():
@@ -99,9 +99,9 @@ class Family:
                 raise failure("not-found", "there is no child to wait for")
             await self._ended.wait()
 
-    def group(self, number: int) -> list[Child] | None:
+    def group(self, number: int) -> list[Program] | None:
         """Return the children of a group that run; None where it is not of these."""
-        own = [each for each in self.children if not each.dropped and each.pid]
+        own = [each for each in self.programs if not each.dropped and each.pid]
         members = [each for each in own if each.group == number]
         if not members and number not in {each.pid for each in own}:
             return None
@@ -109,26 +109,26 @@ class Family:
 
 
 @define(eq=False)
-class Families:
+class AllChildren:
     """All children there are."""
 
     gate: Gate
     settings: Settings
     tasks: TaskGroup
     _launcher: Launcher = field(factory=Launcher)
-    _families: WeakKeyDictionary[Standing, Family] = field(
+    _children: WeakKeyDictionary[Standing, Children] = field(
         factory=WeakKeyDictionary, init=False
     )
-    _running: set[Child] = field(factory=set, init=False)
+    _running: set[Program] = field(factory=set, init=False)
 
-    def of(self, call: Call) -> Family:
+    def of(self, call: Call) -> Children:
         """Return the caller's children."""
-        family = self._families.get(call.standing)
-        if family is None:
-            family = self._families[call.standing] = Family()
-        return family
+        own = self._children.get(call.standing)
+        if own is None:
+            own = self._children[call.standing] = Children()
+        return own
 
-    def own(self, call: Call, child: Child) -> Child:
+    def own(self, call: Call, child: Program) -> Program:
         """Return a child that is the caller's own.
 
         Raises:
@@ -140,7 +140,7 @@ class Families:
             raise failure("permission-denied", words)
         return child
 
-    def alive(self, call: Call, child: Child) -> Child:
+    def alive(self, call: Call, child: Program) -> Program:
         """Return a child of the caller's own that runs.
 
         Raises:
@@ -150,7 +150,7 @@ class Families:
             raise failure("already-terminated", f"process {child.pid} has ended")
         return child
 
-    def members(self, call: Call, group: int) -> list[Child]:
+    def members(self, call: Call, group: int) -> list[Program]:
         """Return the running children of a group of the caller's own.
 
         Raises:
@@ -171,7 +171,7 @@ class Families:
         Raises:
             WitError: It may not.
         """
-        programs = [child.program for child in self.of(call).children]
+        programs = [child.path for child in self.of(call).programs]
         # A pattern covers itself, as long as it has not expired and is not forbidden.
         patterns = call.grants.patterns("process", "spawn")
         programs = programs or [str(pattern) for pattern in patterns]
@@ -184,7 +184,7 @@ class Families:
         """Tell whether the caller may start a program, without an event."""
         return self.gate.judge(call, Process("spawn", program)) is None
 
-    async def any_ended(self, call: Call) -> Child:
+    async def any_ended(self, call: Call) -> Program:
         """Wait until a child of the caller's own has ended, of a granted program.
 
         Raises:
@@ -192,7 +192,7 @@ class Families:
         """
         return await self.of(call).any_ended(partial(self.may, call))
 
-    async def send(self, call: Call, child: Child, signal: str) -> None:
+    async def send(self, call: Call, child: Program, signal: str) -> None:
         """Send a signal to a child of the caller's own.
 
         Raises:
@@ -200,7 +200,7 @@ class Families:
         """
         await self.alive(call, child).ask("signal", NUMBERS[signal])
 
-    def watch(self, call: Call, child: Child, *, ends_only: bool) -> Watch:
+    def watch(self, call: Call, child: Program, *, ends_only: bool) -> Watch:
         """Hear what becomes of a child.
 
         Raises:
@@ -213,29 +213,29 @@ class Families:
         child.watches.append(watch)
         return watch
 
-    async def spawn(self, call: Call, options: SpawnRecord) -> Child:
+    async def spawn(self, call: Call, options: SpawnRecord) -> Program:
         """Start a program.
 
         Raises:
             WitError: It is not granted, or cannot be started.
         """
-        family, shown = self.of(call), options.command[:SHOWN]
+        siblings, shown = self.of(call), options.command[:SHOWN]
         with ExitStack() as pins:
             with self._refusing(call, shown):
                 found = await self._plan(call, options, pins)
             self.gate.granted(call, Process("spawn", found.program), shown)
             limits = self.settings.limits.lowered(options.limits)
             with self._refusing(call, shown):
-                await family.room(self.settings.children)
+                await siblings.room(self.settings.children)
             try:
-                with family.one_more():
+                with siblings.one_more():
                     child = await self._launch(call, options, found, pins)
             except OSError as error:
                 words = f"the host: {error.strerror}"
                 raise failure("resource-exhausted", words) from error
-        family.children.append(child)
+        siblings.programs.append(child)
         self._running.add(child)
-        self.tasks.start_soon(self._run, family, child)
+        self.tasks.start_soon(self._run, siblings, child)
         try:
             message = pack(
                 "start",
@@ -309,7 +309,7 @@ class Families:
         options: SpawnRecord,
         found: Plan,
         pins: ExitStack,
-    ) -> Child:
+    ) -> Program:
         """Make the pipes and the keeper; the program does not run yet."""
         with ExitStack() as mine:
             release = hold_handle(self.gate, call, "hold another process")
@@ -337,7 +337,7 @@ class Families:
             control = await self._launcher.keeper(descriptors)
             mine.pop_all()
         room, overflow = self.settings.capture, options.overflow
-        return Child(
+        return Program(
             found.program,
             control,
             None if out < 0 else Output(out, room, overflow),
@@ -348,12 +348,12 @@ class Families:
             self.of(call),
         )
 
-    async def _run(self, family: Family, child: Child) -> None:
+    async def _run(self, siblings: Children, child: Program) -> None:
         try:
             await child.run()
         finally:
             self._running.discard(child)
-            family.tell()
+            siblings.tell()
 
     def _exceeded(self, call: Call, program: str, limit: str) -> None:
         words = f"it went beyond the limit of {limit}, and was ended"
