@@ -9,7 +9,10 @@ import pytest
 
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants, Storage, StorageGrants
+from airssys.host.offered import OPERATIONS, needed_for
+from airssys.host.storage import StorageOperations
 from airssys.hostcalls.call import Call
+from airssys.hostcalls.declare import needs_of
 from airssys.hostcalls.interface import HostInterface
 
 from .offers import offered
@@ -47,6 +50,20 @@ def test_no_promised_operation_is_lost(found: list[Operation]) -> None:
 
 def test_the_table_in_the_docs_is_what_the_code_says(found: list[Operation]) -> None:
     assert TABLE.read_text() == table(found)
+
+
+def test_what_is_declared_is_what_is_offered() -> None:
+    declared = {
+        each.interface: {name: str(needs) for name, needs in needs_of(each).items()}
+        for each in OPERATIONS
+    }
+
+    assert declared == {
+        each.name: {name: one.needed for name, one in each.functions.items()}
+        for each in anyio.run(offered)
+    }
+    assert needed_for("airssys:core/storage") == needs_of(StorageOperations)
+    assert needed_for("acme:kv/store@1.0.0") is None
 
 
 # --- the decorator ----------------------------------------------------------------

@@ -1,14 +1,14 @@
-"""Say what a component is, imports, exports, may do and may use."""
+"""Show what a component is, imports and exports, and what it needs and may use."""
 
 from __future__ import annotations
 
 import json as _json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import anyio
-from attrs import asdict
+from attrs import asdict, frozen
 from cyclopts import Parameter
 from rich.console import Console
 
@@ -17,6 +17,7 @@ from ..core.grants.grants import Grants
 from ..core.limits import Limits
 from ..core.units import show_duration, show_size
 from ..engine.component import Component
+from ..host.offered import needed_for
 from ..witmodel.text import render_wit
 from ..witmodel.types import Extern, InstanceType
 from .call import open_component
@@ -32,7 +33,7 @@ def inspect(
     json: Annotated[bool, Parameter(negative="")] = False,
     config: Path | None = None,
 ) -> None:
-    """Say what a component imports and exports, as WIT, and what it may do and use.
+    """Show what a component imports and exports, as WIT, and what it needs and may use.
 
     Args:
         component: A component's folder or Component.toml, or a .wasm or .wat file.
@@ -56,14 +57,17 @@ def inspect(
         console.print(f"{title:13}", style="bold", end="")
         console.print(text, soft_wrap=True)
 
+    def show_all(title: str, lines: list[str]) -> None:
+        for number, words in enumerate(lines):
+            show("" if number else title, words)
+
     show("name", loaded.name)
     show("size", f"{loaded.size:,} bytes")
     if under_manifest:
         show("limits", _limits(limits))
-    show("needs", ", ".join(_needs(loaded)) or "no capabilities")
+    show_all("needs", _in_words(_needs(loaded)) or ["no capabilities"])
     if under_manifest:
-        for number, words in enumerate(granted or ["nothing"]):
-            show("" if number else "granted", words)
+        show_all("granted", list(granted) or ["nothing"])
     console.print()
     wit = render_wit(
         loaded.imports, loaded.exports, world=loaded.name.rpartition("/")[2]
@@ -71,18 +75,48 @@ def inspect(
     console.print(wit, soft_wrap=True)
 
 
-def _needs(component: Component) -> list[str]:
-    """Return the sections of [capabilities] that the imports ask for."""
-    needs = []
+@frozen
+class _Needing:
+    """An imported function that takes a grant."""
+
+    interface: str
+    """Without its version, as grants name it."""
+    function: str
+    capabilities: tuple[str, ...]
+    """Section and action of each, as far as the function declares them."""
+
+
+_CUSTOM: Final = ("custom",)
+"""What functions of others' interfaces need: that the interface is granted."""
+
+
+def _needs(component: Component) -> list[_Needing]:
+    """Return what the imports need, function by function; not those that are free."""
+    found: list[_Needing] = []
     for name, extern in component.imports.items():
-        plain = name.partition("@")[0]
-        if not isinstance(extern, InstanceType) or not any(extern.functions()):
+        if not isinstance(extern, InstanceType):
             continue
-        if plain == "airssys:core/messaging":
-            needs.append("messaging")
-        elif not plain.startswith("airssys:core/"):
-            needs.append(f"custom {plain!r}")
-    return needs
+        interface, declared = name.partition("@")[0], needed_for(name)
+        for function, _ in extern.functions():
+            if declared is None:
+                found.append(_Needing(interface, function, _CUSTOM))
+            elif function in declared:
+                capabilities = declared[function].capabilities
+                found.append(_Needing(interface, function, capabilities))
+    return [each for each in found if each.capabilities]
+
+
+def _in_words(needs: list[_Needing]) -> list[str]:
+    """Return a line for each interface."""
+    found: dict[str, dict[str, None]] = {}
+    for each in needs:
+        found.setdefault(each.interface, {}).update(dict.fromkeys(each.capabilities))
+    return [
+        f"custom {interface!r}"
+        if tuple(capabilities) == _CUSTOM
+        else f"{', '.join(capabilities)} for {interface}"
+        for interface, capabilities in found.items()
+    ]
 
 
 def _limits(limits: Limits) -> str:
@@ -95,7 +129,7 @@ def _report(component: Component) -> dict[str, Any]:
     return {
         "name": component.name,
         "size": component.size,
-        "needs": _needs(component),
+        "needs": [asdict(each) for each in _needs(component)],
         "imports": _externs(component.imports),
         "exports": _externs(component.exports),
     }

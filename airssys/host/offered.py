@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 from attrs import field, frozen
 
+from ..hostcalls.declare import Needed, Operations, needs_of
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 from ..storage import MemoryStorage
 from ..storage.protocol import Storage
 from .actor_directory import ActorDirectory
-from .capabilities import capabilities
+from .capabilities import CapabilitiesOperations, capabilities
 from .filesystem import Disk, FileLimits, filesystem
-from .host_services import host_services
-from .messaging import messaging
+from .filesystem.filesystem import FilesystemOperations
+from .filesystem.metadata import MetadataOperations
+from .host_services import HostServices, host_services
+from .messaging import MessagingOperations, messaging
 from .network import LONGEST_WAIT, Resolver, Tls, network
-from .permissions import permissions
+from .network.connection import ConnectionOperations
+from .network.socket import SocketOperations
+from .permissions import PermissionsOperations, permissions
 from .process import Settings, open_processes
-from .storage import storage
+from .process.lifecycle import LifecycleOperations
+from .process.signals import SignalsOperations
+from .storage import StorageOperations, storage
 
-__all__ = ("Facilities", "open_interfaces")
+__all__ = ("OPERATIONS", "Facilities", "needed_for", "open_interfaces")
+
+OPERATIONS: Final[tuple[type[Operations], ...]] = (
+    HostServices,
+    MessagingOperations,
+    StorageOperations,
+    PermissionsOperations,
+    CapabilitiesOperations,
+    FilesystemOperations,
+    MetadataOperations,
+    SocketOperations,
+    ConnectionOperations,
+    LifecycleOperations,
+    SignalsOperations,
+)
+"""What `open_interfaces` offers, in its order."""
+
+
+def needed_for(interface: str) -> Mapping[str, Needed] | None:
+    """Return what each function of an interface needs; None: it is not airssys's own.
+
+    Args:
+        interface: Its name, with any version or without one.
+    """
+    plain = interface.partition("@")[0]
+    for operations in OPERATIONS:
+        if operations.interface.partition("@")[0] == plain:
+            return needs_of(operations)
+    return None
 
 
 @frozen(kw_only=True)

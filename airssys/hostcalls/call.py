@@ -1,4 +1,4 @@
-"""Say who calls a host function, and what it may do and use at that moment."""
+"""Carry who calls a host function, and what the caller may do and use right now."""
 
 from __future__ import annotations
 

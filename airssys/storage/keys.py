@@ -1,4 +1,4 @@
-"""Say which keys storage takes, what they cost, and how grants name them."""
+"""Check keys of storage, work out what they cost, and name them as grants do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what a storage is: keys and values, in namespaces."""
+"""Describe what keeps components' data: keys and values, in namespaces."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Storage(Protocol):
             namespace: Whose.
             prefix: What they begin with.
             after: The last key of the page before.
-            most: The keys of a page; fewer, or none, are the last.
+            most: Keys of a page. A page with fewer keys, or without any, is the last.
         """
         ...
 

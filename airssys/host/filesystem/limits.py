@@ -1,4 +1,4 @@
-"""Say how much one call may ask of the file system."""
+"""Bound what one call may ask of the file system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold an open file, and open one without touching anything that is none."""
+"""Hold an open file, and open one without touching what is no regular file."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Permits:
         """Read a name to look up.
 
         Raises:
-            WitError: It is none; there is an event of it.
+            WitError: The text is no host name; there is an event of it.
         """
         try:
             return normal_name(text)

@@ -59,7 +59,7 @@ class Resolver(Protocol):
             asker: The id of the actor that wants to know, to share fairly.
 
         Raises:
-            OSError: There are none, or nobody could tell.
+            OSError: The name has no address, or nobody could tell.
         """
         ...
 

@@ -154,7 +154,7 @@ class AllChildren:
         """Return the running children of a group of the caller's own.
 
         Raises:
-            WitError: It is none of its own, or all have ended.
+            WitError: The group is not the caller's own, or all in it have ended.
         """
         members = self.of(call).group(group)
         if members is None:
@@ -364,7 +364,7 @@ def seconds(given: float) -> float:
     """Return a guest's timeout.
 
     Raises:
-        WitError: It is none.
+        WitError: It is below zero, or not a number.
     """
     if not given >= 0:
         raise failure("invalid-argument", f"{given!r} is no number of seconds")

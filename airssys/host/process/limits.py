@@ -1,4 +1,4 @@
-"""Say what programs may use: the most the host allows, which a guest can only lower."""
+"""Bound what programs use: the host sets the most, and a guest can only lower it."""
 
 from __future__ import annotations
 

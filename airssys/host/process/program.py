@@ -94,7 +94,7 @@ class Watch:
         return self._events.popleft()
 
     def drop(self) -> None:
-        """Hear no more; whoever waits for news is told that there are none."""
+        """Hear no more; whoever waits for news is told that no more will come."""
         if self in self.child.watches:
             self.child.watches.remove(self)
             self.release()

@@ -1,4 +1,4 @@
-"""Say what a guest can ask for, and what the host settles for all programs."""
+"""Hold what a guest asks of one program, and what the host settles for all of them."""
 
 from __future__ import annotations
 
