@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from operator import methodcaller
-from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from attrs import define, field, frozen
 
-from ..core.grants.capabilities import Capability
 from ..witmodel.functype import nameless
 from .bodies import (
-    counted,
+    FunctionOptions,
+    Needs,
+    Part,
     dashed,
+    drop_of,
     kebab,
+    keep_options,
     parameters_of,
-    signature_of,
-    takes,
-    undroppable,
+    parts_of,
 )
 from .call import Call
 
@@ -32,9 +32,6 @@ __all__ = (
 
 _F = TypeVar("_F", bound=Callable[..., object])
 _C = TypeVar("_C", bound=type)
-
-Needs: TypeAlias = Callable[..., Capability | None]
-"""What a host function needs, worked out from its arguments; None: nothing."""
 
 
 @frozen
@@ -73,21 +70,6 @@ class HostResource:
     """The class of its objects."""
     drop: Callable[[Any], object] | None = None
     """Called with an object when the guest has no handle of it any more."""
-
-
-def _answers_at_once(_: object, __: object, needs: Needs | None) -> None:
-    if inspect.iscoroutinefunction(needs):
-        raise TypeError("needs= is an async def: what is needed must be known at once")
-
-
-@frozen
-class _Marked:
-    """What `HostInterface.method` says of a method, until its class is offered."""
-
-    name: str | None = None
-    needs: Needs | None = field(default=None, validator=_answers_at_once)
-    wit: str | None = None
-    denied: Callable[[str], object] | None = None
 
 
 @define
@@ -164,11 +146,11 @@ class HostInterface:
         if body is None:
 
             def decorate(decorated: _F) -> _F:
-                self._add(decorated, _Marked(name, needs, wit, denied))
+                self._add(decorated, FunctionOptions(name, needs, wit, denied))
                 return decorated
 
             return decorate
-        self._add(body, _Marked(name, needs, wit, denied))
+        self._add(body, FunctionOptions(name, needs, wit, denied))
         return body
 
     @overload
@@ -220,12 +202,12 @@ class HostInterface:
                 making an object is not: it can be ``async``, or return None or an error
                 where WIT says ``result``.
             drop: The method that is called when the guest has dropped its last handle
-                of an object, or has ended, in whatever way: once for each instance. By
-                default the method ``drop``, else ``close``, where there is one that is
-                no ``async def``, takes nothing more and is not marked with `method`.
-                Guests cannot call it themselves. It runs where the instance's calls
-                run, between two steps of the guest; for an instance that is forgotten,
-                where its last reference goes.
+                of an object, or has ended, by itself or by force: once for each
+                instance. By default the method ``drop``, else ``close``, where there is
+                one that is no ``async def``, takes nothing more and is not marked with
+                `method`. Guests cannot call it themselves. It runs where the instance's
+                calls run, between two steps of the guest; for an instance that is
+                forgotten, where its last reference goes.
 
         Raises:
             ValueError: The interface already has a resource of that name, or the class
@@ -261,9 +243,7 @@ class HostInterface:
         """
 
         def decorate(decorated: _F) -> _F:
-            # On the function itself: it has no class yet, so there is nowhere else.
-            function: Any = getattr(decorated, "__func__", decorated)
-            function.__airssys__ = _Marked(name, needs, wit, denied)
+            keep_options(decorated, FunctionOptions(name, needs, wit, denied))
             return decorated
 
         return decorate
@@ -274,101 +254,42 @@ class HostInterface:
         name = name or kebab(made.__name__)
         if name in self.resources:
             raise ValueError(f"{self.name!r} already has a resource {name!r}")
-        for given in (constructor, drop):
-            if given is not None and not callable(getattr(made, given, None)):
-                raise ValueError(f"{made.__name__} has no method {given!r}")
-        if drop is not None and (problem := undroppable(getattr(made, drop))):
-            raise TypeError(f"{made.__name__}.{drop} {problem}")
-        if drop is None:
-            drop = next(
-                (each for each in ("drop", "close") if _drops(made, each)), None
-            )
+        dropping = drop_of(made, constructor, drop)
         self.resources[name] = HostResource(
-            name, made, None if drop is None else methodcaller(drop)
+            name, made, None if dropping is None else methodcaller(dropping)
         )
-        make = made if constructor is None else getattr(made, constructor)
-        self._add_body(f"[constructor]{name}", make, _Marked())
-        for each in dir(made):
-            member = inspect.getattr_static(made, each)
-            if each.startswith("_") or each in {constructor, drop}:
-                continue
-            if isinstance(member, staticmethod | classmethod):
-                body, word, method = getattr(made, each), "static", ""
-            elif inspect.isfunction(member):
-                body, word, method = member, "method", each
-            else:
-                continue
-            marked = _marked(member)
-            wit_name = marked.name or dashed(each)
-            full = f"[{word}]{name}.{wit_name}"
-            self._add_body(full, body, marked, method)
+        for part in parts_of(made, name, constructor, dropping):
+            self._put(part)
 
-    def _add_body(
-        self,
-        name: str,
-        body: Callable[..., object],
-        marked: _Marked,
-        method: str = "",
-    ) -> None:
-        """Add a part of a resource; a method takes the `Call` after the object."""
-        skip = 1 if method else 0
-        if marked.wit is not None:
-            nameless(marked.wit)
-        parameters = list(signature_of(body).parameters.values())
-        fewest, most = counted(body, parameters)
-        takes_call = takes(parameters[skip : skip + 1], Call)
-        if takes_call:
-            fewest, most = fewest - 1, None if most is None else most - 1
-
-        def run(call: Call, *args: Any) -> object:
-            # A method is looked up in the object: it may be of a class of its own.
-            called = getattr(args[0], method) if method else body
-            given = args[skip:]
-            return called(call, *given) if takes_call else called(*given)
-
-        self.functions[name] = HostFunction(
-            name, run, marked.needs, fewest, most, marked.denied, wit=marked.wit
-        )
-
-    def _add(self, body: Callable[..., object], marked: _Marked) -> None:
-        name = marked.name or dashed(body.__name__)
+    def _add(self, body: Callable[..., object], options: FunctionOptions) -> None:
+        name = options.name or dashed(body.__name__)
         if name in self.functions:
             raise ValueError(f"{self.name!r} already has a function {name!r}")
         fewest, most = parameters_of(body)
         if most == -1:
             raise TypeError(f"{self.name}#{name} takes no Call as its first parameter")
-        if marked.wit is not None:
-            nameless(marked.wit)
-        self.functions[name] = HostFunction(
-            name,
-            body,
-            marked.needs,
-            max(fewest, 0),
-            most,
-            marked.denied,
-            wit=marked.wit,
+        self._put(Part(name, body, options, max(fewest, 0), most))
+
+    def _put(self, part: Part) -> None:
+        options = part.options
+        if options.wit is not None:
+            nameless(options.wit)
+        self.functions[part.name] = HostFunction(
+            part.name,
+            part.body,
+            options.needs,
+            part.fewest,
+            part.most,
+            options.denied,
+            wit=options.wit,
         )
 
 
-def _marked(member: object) -> _Marked:
-    """Return what `HostInterface.method` said of a method."""
-    marked = getattr(getattr(member, "__func__", member), "__airssys__", None)
-    return marked if isinstance(marked, _Marked) else _Marked()
-
-
-def _drops(made: type, name: str) -> bool:
-    """Tell whether a class has a method that is to run when a resource is dropped."""
-    method = inspect.getattr_static(made, name, None)
-    # What is marked is a method for guests.
-    return (
-        inspect.isfunction(method)
-        and not undroppable(method)
-        and _marked(method) == _Marked()
-    )
-
-
 class Guard(Protocol):
-    """**Protocol:** the way from a guest's host call to the host function's body.
+    """**Protocol:** what stands between a guest's host call and the function's body.
+
+    airssys's own is the `Gate`, which checks grants and quotas. An instance can be
+    given another one.
 
     Called on the caller's task. It returns what the body returns (awaited when it can
     be), or raises: whatever it raises leaves from the guest's call.
