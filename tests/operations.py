@@ -201,7 +201,7 @@ def operations(interfaces: list[HostInterface]) -> Iterator[Operation]:
             yield Operation(
                 interface,
                 offers[interface].functions[function],
-                bare if bare in PROMISED[interface] else "",
+                bare if bare in PROMISED.get(interface, ()) else "",
                 _tests_of(name, allowed=True),
                 _tests_of(name, allowed=False),
             )
