@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Generic, TypeVar
 
-from attrs import frozen
+from attrs import define, frozen
 
 from ..core.errors import WitError
 from ..witmodel.types import Variant
@@ -35,9 +36,12 @@ def permission_denied(words: str) -> Variant:
     return Variant("permission-denied", words)
 
 
-@contextmanager
-def as_wit_errors(value_of: Callable[[_E], object], *kinds: type[_E]) -> Iterator[None]:
+def as_wit_errors(
+    value_of: Callable[[_E], object], *kinds: type[_E]
+) -> AbstractContextManager[None]:
     """Raise errors of some kinds as the guest's own: its function's ``err`` value.
+
+    What is returned holds no state, so it can be entered any number of times.
 
     Args:
         value_of: Returns the ``err`` value of an error.
@@ -46,10 +50,26 @@ def as_wit_errors(value_of: Callable[[_E], object], *kinds: type[_E]) -> Iterato
     Raises:
         WitError: An error of these kinds was raised.
     """
-    try:
-        yield
-    except kinds as error:
-        raise WitError(value_of(error)) from error
+    return _AsWitErrors(value_of, kinds)
+
+
+@define(eq=False)
+class _AsWitErrors(AbstractContextManager[None], Generic[_E]):
+    # Not a generator: this is on the way of every key, byte and message of a guest.
+    value_of: Callable[[_E], object]
+    kinds: tuple[type[_E], ...]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, self.kinds):
+            raise WitError(self.value_of(error)) from error
 
 
 def numbered(cases: Mapping[_Case, Sequence[str]]) -> dict[int, _Case]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, TypeAlias, get_args
 
 import anyio
@@ -66,6 +65,29 @@ Undelivered: TypeAlias = (
 UNDELIVERED: Final[tuple[type[Undelivered], ...]] = get_args(Undelivered)
 
 
+def _messaging_error(error: Undelivered) -> Variant:
+    match error:
+        case NoSuchActor(target=target):
+            # Not in its own words: those offer ids that the guest need not know.
+            return Variant("component-not-found", f"there is no actor {target!r}")
+        case MailboxFull():
+            return Variant("mailbox-full", str(error))
+        case ReplyTimeout():
+            return Variant("timeout")
+        case AskCycle():
+            return Variant("cycle", str(error))
+        case ActorStopped():
+            return Variant("stopped", str(error))
+        case AskRefused():
+            return Variant("failed", str(error))
+        case CannotReply() | QuotaExceeded() | ValueError():
+            return Variant("invalid-message", str(error))
+
+
+_AS_WIT_ERRORS: Final = as_wit_errors(_messaging_error, *UNDELIVERED)
+"""Tells the guest why its message went nowhere, as a ``messaging-error``."""
+
+
 def messaging(actors: ActorDirectory, gate: Gate) -> HostInterface:
     """Return the interface for all components of a system.
 
@@ -78,13 +100,13 @@ def messaging(actors: ActorDirectory, gate: Gate) -> HostInterface:
 
 
 def _topic(topic: str) -> str:
-    with _messaging_errors():
+    with _AS_WIT_ERRORS:
         check_topic(topic)
     return topic
 
 
 def _pattern(pattern: str) -> str:
-    with _messaging_errors():
+    with _AS_WIT_ERRORS:
         Pattern.parse(pattern, Kind.TOPIC)
     return pattern
 
@@ -107,7 +129,7 @@ class MessagingOperations:
 
     @operation(needs=_SEND)
     async def send(self, call: Call, target: _Id, payload: bytes) -> None:
-        with _messaging_errors():
+        with _AS_WIT_ERRORS:
             self._count(call)
             self._check_receiver(call, actor_id(target))
             await self.actors.send(actor_id(target), payload, sender=call.who)
@@ -116,7 +138,7 @@ class MessagingOperations:
     async def request(
         self, call: Call, target: _Id, payload: bytes, timeout_ms: int
     ) -> bytes:
-        with _messaging_errors():
+        with _AS_WIT_ERRORS:
             self._count(call)
             self._check_receiver(call, actor_id(target))
             return await self.actors.ask(
@@ -130,7 +152,7 @@ class MessagingOperations:
     async def send_request(
         self, call: Call, target: _Id, payload: bytes, timeout_ms: int
     ) -> str:
-        with _messaging_errors():
+        with _AS_WIT_ERRORS:
             self._count(call)
             self._check_receiver(call, actor_id(target))
             return await self.actors.request(
@@ -155,7 +177,7 @@ class MessagingOperations:
             try:
                 if problem:
                     raise WitError(denied(problem))  # noqa: TRY301 - as `send` has it
-                with _messaging_errors():
+                with _AS_WIT_ERRORS:
                     self._count(call)
                     self._check_receiver(call, target)
                     await self.actors.send(target, payload, sender=call.who)
@@ -172,13 +194,13 @@ class MessagingOperations:
 
     @operation(needs=Requires("messaging.publish", lambda topic, _: _topic(topic)))
     async def publish(self, call: Call, topic: str, payload: bytes) -> None:
-        with _messaging_errors():
+        with _AS_WIT_ERRORS:
             self._count(call)
             await self.actors.publish(topic, payload, sender=call.who)
 
     @operation(needs=Requires("messaging.subscribe", _pattern))
     def subscribe(self, call: Call, pattern: str) -> None:
-        with _messaging_errors():
+        with _AS_WIT_ERRORS:
             try:
                 self.actors.subscribe(pattern, sender=call.who)
             except QuotaExceeded as error:
@@ -207,27 +229,3 @@ class MessagingOperations:
         if self.gate.allowed(receiver, Messaging("receive", call.who)):
             # Not in the gate's words: those list the receiver's grants.
             raise WitError(denied(f"{target!r} may not receive from {call.who!r}"))
-
-
-def _messaging_errors() -> AbstractContextManager[None]:
-    """Tell the guest why its message went nowhere, as a ``messaging-error``."""
-    return as_wit_errors(_messaging_error, *UNDELIVERED)
-
-
-def _messaging_error(error: Undelivered) -> Variant:
-    match error:
-        case NoSuchActor(target=target):
-            # Not in its own words: those offer ids that the guest need not know.
-            return Variant("component-not-found", f"there is no actor {target!r}")
-        case MailboxFull():
-            return Variant("mailbox-full", str(error))
-        case ReplyTimeout():
-            return Variant("timeout")
-        case AskCycle():
-            return Variant("cycle", str(error))
-        case ActorStopped():
-            return Variant("stopped", str(error))
-        case AskRefused():
-            return Variant("failed", str(error))
-        case CannotReply() | QuotaExceeded() | ValueError():
-            return Variant("invalid-message", str(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
@@ -29,6 +28,9 @@ STORAGE: Final = "airssys:core/storage@1.0.0"
 MOST_LISTED: Final = 10_000
 """Keys that one call lists at the most."""
 _PAGE: Final = 1000
+_AS_WIT_ERRORS: Final = as_wit_errors(
+    lambda error: Variant("io-error", error.reason), StorageError
+)
 
 
 def storage(store: Storage, gate: Gate) -> HostInterface:
@@ -57,7 +59,7 @@ class StorageOperations:
     @operation(needs=Requires("storage.read", keys.target))
     async def get(self, call: Call, key: str) -> bytes | None:
         self._check_key(call, key)
-        with _storage_errors():
+        with _AS_WIT_ERRORS:
             return await self.store.get(call.component, key)
 
     @operation(needs=Requires("storage.write", lambda key, _: keys.target(key)))
@@ -67,13 +69,13 @@ class StorageOperations:
             return True
 
         self._check_key(call, key)
-        with _storage_errors():
+        with _AS_WIT_ERRORS:
             await self._put(call, key, value, write)
 
     @operation(needs=Requires("storage.delete", keys.target))
     async def delete(self, call: Call, key: str) -> None:
         self._check_key(call, key)
-        with _storage_errors():
+        with _AS_WIT_ERRORS:
             shelf = self._shelf(call)
             async with shelf.lock:
                 before = await self.store.get(call.component, key)
@@ -84,7 +86,7 @@ class StorageOperations:
     @operation(needs=Requires("storage.read", keys.target))
     async def exists(self, call: Call, key: str) -> bool:
         self._check_key(call, key)
-        with _storage_errors():
+        with _AS_WIT_ERRORS:
             return await self.store.exists(call.component, key)
 
     @operation(
@@ -108,12 +110,12 @@ class StorageOperations:
             assert denial is not None, "no pattern meets it, so none covers it"
             self.gate.report(call, denial)
             raise WitError(denied(self.gate.words(denial)))
-        with _storage_errors():
+        with _AS_WIT_ERRORS:
             return await self._listed(call, start)
 
     @operation(needs=Free("tells only how much the caller itself stores"))
     async def usage(self, call: Call) -> dict[str, int | None]:
-        with _storage_errors():
+        with _AS_WIT_ERRORS:
             stored = await self.store.usage(call.component)
         return {
             "used_bytes": stored.bytes,
@@ -137,7 +139,7 @@ class StorageOperations:
             if problem := self.gate.allowed(call, need):
                 raise WitError(denied(problem))
         self._check_key(call, key)
-        with _storage_errors():
+        with _AS_WIT_ERRORS:
             if await self.store.get(call.component, key) != expected:
                 return False
             return await self._put(call, key, value, write)
@@ -195,10 +197,6 @@ class StorageOperations:
 
     def _shelf(self, call: Call) -> _Shelf:
         return self._shelves.setdefault(call.component, _Shelf())
-
-
-def _storage_errors() -> AbstractContextManager[None]:
-    return as_wit_errors(lambda error: Variant("io-error", error.reason), StorageError)
 
 
 @define(eq=False)

@@ -56,10 +56,10 @@ def from_os(error: OSError, shown: str) -> WitError:
     return _CASES.from_number(error.errno or errno.EIO, shown)
 
 
-def as_file_errors(shown: str) -> AbstractContextManager[None]:
+def as_file_errors(path: str) -> AbstractContextManager[None]:
     """Raise the system's errors as the guest's.
 
     Args:
-        shown: What the guest asked for, in its words.
+        path: What the guest asked for.
     """
-    return as_wit_errors(lambda error: from_os(error, shown).value, OSError)
+    return as_wit_errors(lambda error: from_os(error, repr(path)).value, OSError)

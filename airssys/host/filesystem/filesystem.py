@@ -82,7 +82,7 @@ class FilesystemOperations:
         if not file.mode.reads:
             raise failure("invalid-argument", f"{file.shown!r} is open for writing")
         size = min(max_bytes, self.disk.limits.transfer)
-        with as_file_errors(repr(file.shown)):
+        with as_file_errors(file.shown):
             data = file.read_at_once(size)
             if data is None:
                 again = partial(self._check, call, file, "read")
@@ -96,7 +96,7 @@ class FilesystemOperations:
             raise failure("invalid-argument", f"{file.shown!r} is open for reading")
         taken = data[: self.disk.limits.transfer]
         again = partial(self._check, call, file, "write")
-        with as_file_errors(repr(file.shown)):
+        with as_file_errors(file.shown):
             written = await self.disk.use(call, again, partial(file.write, taken))
         return {"bytes_written": written}
 
@@ -117,7 +117,7 @@ class FilesystemOperations:
     async def close(self, call: Call, file: OpenFile) -> None:
         file.give_back()
         try:
-            with as_file_errors(repr(file.shown)):
+            with as_file_errors(file.shown):
                 await self.disk.workers.run(file.close, owner=call.standing)
         finally:
             # Cancelled before the thread began: nobody else has it any more.
