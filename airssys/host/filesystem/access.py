@@ -2,6 +2,10 @@
 
 The work of a call runs in a thread, where paths can be followed. What it finds is told
 on the event loop's thread afterwards, a denial as well as a grant.
+
+Work begins again from its start (`Moved`) when what it was checked by does not hold
+any more: a path leads elsewhere by now, or the caller has other grants. So it checks
+all before it changes anything, and looks (`go_on`) between the steps of what takes many.
 """
 
 from __future__ import annotations
@@ -139,6 +143,7 @@ class Access:
         Raises:
             WitError: What to tell the guest.
         """
+        # Who can change a path as fast as it is followed could keep a thread for ever.
         for _ in range(_TRIES):
             self._asked, self._news = [], []
             self._grants = self.call.grants
@@ -214,6 +219,7 @@ class Access:
             place = resolve(path, start=self.disk.start(self.call), follow=follow)
         except InvalidPath as error:
             raise self.invalid(actions[0], path, str(error)) from error
+        # First whether the caller may know of the path, then what is wrong with it.
         for directory in place.left:
             if not self._leads_through(directory):
                 self.demand("list", directory, path)

@@ -1,8 +1,17 @@
 """Open a directory so that what was checked is what is used.
 
-A path is resolved and checked as text. Then its directory is opened once more, without
-following any link, and everything is done relative to that descriptor. Where somebody
-has put a link in between, opening it fails; nothing leads elsewhere any more after it.
+Between the check of a path and its use anybody can put a link where a directory was
+(a race of "time of check to time of use"). So a path goes through three steps:
+
+1. `resolve` follows it as the kernel would, links and ``..`` and all. What comes out is
+   text without any of these, and that text is matched with the grants.
+2. Here the directory of that text is opened, without following any link. If one was put
+   in since, opening fails, as nothing in the text was a link: then all is done again.
+3. What is done is done to the last name below that descriptor (``dir_fd``), without
+   following it either. Whatever is renamed meanwhile, the descriptor stays where it is.
+
+So what was matched is what is used. A path that changes again and again is given up
+after a few times (`Access.settle`).
 """
 
 from __future__ import annotations
@@ -65,6 +74,8 @@ def pin_at_once(path: str) -> int:
     """
     root = os.open("/", _DIRECTORY)
     try:
+        # RESOLVE_NO_SYMLINKS and RESOLVE_BENEATH: the kernel itself makes step 2 one,
+        # with no moment between two names of the path.
         return openat2(root, path.lstrip("/") or ".", _DIRECTORY)
     finally:
         os.close(root)
@@ -76,6 +87,9 @@ def pin_by_walk(path: str) -> int:
     Raises:
         OSError: As the kernel says; ``ENOTDIR`` or ``ELOOP`` where any part is a link.
     """
+    # Each name is opened below the descriptor of the one before, with O_NOFOLLOW: a
+    # link fails wherever it is, and what is held cannot be swapped, unlike a path. The
+    # text has no ``..``, which could lead out of a directory that was moved.
     at = os.open("/", _DIRECTORY)
     for name in path.split("/"):
         if name:

@@ -2,6 +2,11 @@
 
 Links and ``..`` are followed on the disk. What comes out is text for a check; what is
 done afterwards is done through `pinned`, since the disk may have changed meanwhile.
+
+Nothing is opened here, as to open can have effects (a device, a pipe, an automount) and
+the path is not known to be granted yet. Nor does an error leave before the check: that
+there is no such file is no business of a guest that may not look. So the walk goes on
+as text where the disk ends, and a `Place` keeps the problem for later.
 """
 
 from __future__ import annotations
@@ -135,6 +140,9 @@ class _Walk:
         while pending:
             name = pending.pop()
             if name == "..":
+                # ``/secret/../public`` tells, by working, that there is a ``/secret``.
+                # So directories that are left again are kept for a check of their own,
+                # but for those that the start, or a link on the way, has shown already.
                 if len(self.at) > self.proved:
                     self.left.append("/" + "/".join(self.at))
                 del self.at[-1:]
@@ -190,6 +198,8 @@ class _Walk:
                 raise Moved(here) from error
             self.problem = error.errno or errno.EIO
             return
+        # The target's names go before what is left of the path; a relative target is
+        # relative to where the link is, which is canonical already.
         self.at = [] if target.startswith("/") else self.at[:-1]
         self.proved = len(self.at)
         before, folder = list(pending), self.folder

@@ -1,4 +1,8 @@
-"""Connect to the first address that answers."""
+"""Connect to the first address that answers.
+
+`Permits.ways` has looked the name up and judged each address. From there on a guest's
+target is these addresses alone; the name is not looked up again.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +60,8 @@ async def connect(
                 raise WitError(
                     permission_denied(permits.gate.words(problem, str(target)))
                 )
+            # The system's socket is of one family; the guest's handle can change it
+            # only where the guest has not chosen one (a connection of a pool).
             if way.peer.family != socket.family:
                 socket.family = way.peer.family
                 socket.renew()

@@ -1,4 +1,9 @@
-"""Decide where a guest may connect to, listen and look names up."""
+"""Decide where a guest may connect to, listen and look names up.
+
+A name is judged, then looked up once, and each address that comes of it is judged by
+itself. What is connected to is the address, by its number: a second look-up could be
+answered otherwise (DNS rebinding), so there is none. How that goes on is in `dial`.
+"""
 
 from __future__ import annotations
 
@@ -170,6 +175,7 @@ class Permits:
             return [Way(target, target.outbound, target.host)]
         self._named(call, target)
         answer = await self.lookup(call, target.name)
+        # Again, as the grant of the name can be gone since.
         by_name = self._named(call, target)
         found: list[Way] = []
         refused: list[Denial] = []
@@ -178,6 +184,9 @@ class Permits:
             if family not in {None, peer.family}:
                 continue
             problem = self.gate.judge(call, peer.outbound)
+            # In this order: a grant of the address itself; what the host forbids,
+            # whatever it was called; the grant of the name, which means no address
+            # that leads inside (loopback, private, link-local); none of these.
             if problem is None:
                 found.append(Way(peer, peer.outbound, target.name))
             elif banned := call.grants.forbids(peer.outbound):

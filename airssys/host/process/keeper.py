@@ -6,6 +6,10 @@ leave the tree below it, by ``setsid``, a double fork or otherwise; and as the p
 it reaps, it never sends a signal to a number that has become someone else's. It ends
 the tree when the program ends, when the host says so and when the host is gone.
 
+Its life is one loop over three descriptors: ``woken`` (a child has news), ``control``
+(the host asks, or has gone) and, until the program runs, ``report`` (exec has closed
+it, or what went wrong is in it). Between news it looks at how much the tree uses.
+
 Only the standard library is used here: keepers run outside of this package.
 """
 
@@ -164,8 +168,13 @@ class Keeper:
             for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            # A session and group of its own, named after its pid: signals for the group
+            # reach it and not the keeper, and it has no terminal.
             os.setsid()
             os.umask(0o077)
+            # All descriptors go out of the way first: a dup2 to a low number must not
+            # close one that is still to be used. Then 0 to 2 are the streams, 3 a
+            # script, 4 the program and 5 the report, the last two closed by exec.
             report = fcntl(report, F_DUPFD_CLOEXEC, _FREE)
             cwd, program, *others = (
                 fcntl(fd, F_DUPFD_CLOEXEC, _FREE) for fd in self.descriptors
@@ -185,12 +194,15 @@ class Keeper:
                 if name in self.limits:
                     most = _least(self.limits[name], resource.getrlimit(kind)[1])
                     resource.setrlimit(kind, (most, most))
+            # No set-uid program gains anything, nor gets out of the keeper's reach.
             prctl(PR_SET_NO_NEW_PRIVS, 1)
             # The keeper has a single thread, so this is the end of the keeper.
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            # It may have ended before that was set, and then nobody would tell.
             if os.getppid() != keeper:
                 os._exit(1)
             stage = "exec"
+            # By descriptor: what was checked is what runs.
             os.execve(_PROGRAM, argv, env)  # noqa: S606 - no shell is what is wanted
         except OSError as error:
             os.write(report, pack(error.errno or 0, stage))
@@ -236,6 +248,7 @@ class Keeper:
 
     def end(self) -> None:
         """End all that is left of the tree, and tell the host how the program ended."""
+        # Before it is reaped: until then its number, the group's, is nobody else's.
         self._signal_group(signal.SIGKILL)
         _, status, usage = os.wait4(self.pid, 0)
         self.ended = True
@@ -259,6 +272,8 @@ class Keeper:
         now = time.monotonic()
         if now < self.rested:
             return
+        # To go through /proc takes long, so first what is cheap: numbers of processes
+        # are given in order, so the newest one bounds how many can have come to be.
         newest = proc.newest_pid()
         most = self.limits.get("processes", 0)
         memory = self.limits.get("memory", 0)

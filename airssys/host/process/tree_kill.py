@@ -1,4 +1,8 @@
-"""End everything below a process, and no other.
+"""End everything below a process, and no other process.
+
+It goes round by round, as new processes can come while it looks. What a process that
+was killed leaves behind becomes a child of the subreaper at the root, where the next
+round finds it; so when the root has no child any more, nothing is left.
 
 Only the standard library is used here: keepers run outside of this package.
 """

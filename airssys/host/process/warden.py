@@ -1,11 +1,15 @@
 """Start keepers: the one process that the host itself starts.
 
+    host ── warden ─┬─ keeper ── program ─┬─ ...
+                    └─ keeper ── program  └─ ...
+
 It has a single thread and next to nothing in it, so it can fork, which the host, with
-its threads, must not. It is asked by a socket: each request carries the descriptors of
-one keeper, the keeper's own end of its socket to the host first. When the host is
-gone, however it went, the sockets are closed: keepers end their trees, and then the
-warden ends. Were a keeper ended by its own program, what it kept would become the
-warden's, who ends it.
+its threads, must not: between fork and exec only that one thread would be there, while
+locks of the others stay taken. It is asked by a socket: each request carries the
+descriptors of one keeper, the keeper's own end of its socket to the host first. When
+the host is gone, even by SIGKILL, the kernel closes its ends of the sockets: keepers
+end their trees, and then the warden ends. Were a keeper ended by its own program, what
+it kept would become the warden's, who ends it.
 
 Only the standard library is used here: the warden runs outside of this package.
 """
@@ -41,6 +45,7 @@ def main() -> NoReturn:
     adopt()
     woken = wake_up()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Keepers share its memory until one of them writes to it, and a collection would.
     gc.freeze()
     gc.disable()
     warden = Warden(requests)
@@ -149,6 +154,8 @@ def _reap(keepers: set[int]) -> bool:
                 keepers.discard(pid)
     except ChildProcessError:
         return False
+    # As a subreaper the warden has become the parent of what a dead keeper left behind:
+    # every child that is not a keeper.
     if left or not keepers:
         for each in proc.processes():
             if each.ppid == os.getpid() and each.pid not in keepers:
