@@ -5,7 +5,7 @@ on the event loop's thread afterwards, a denial as well as a grant.
 
 Work begins again from its start (`Moved`) when what it was checked by does not hold
 any more: a path leads elsewhere by now, or the caller has other grants. So it checks
-all before it changes anything, and looks (`go_on`) between the steps of what takes many.
+all before it changes anything, and looks (`go_on`) between the steps of long work.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from ..errors import permission_denied
 from ..handles import hold_handle
 from .environment import variables
 from .errors import failure
-from .launch import Plan, Refused, Wanted, plan
+from .launch import Launch, Refused, Wanted, prepare
 from .launcher import Launcher
 from .numbers import NUMBERS
 from .program import Program, Watch
@@ -222,7 +222,7 @@ class AllChildren:
         siblings, shown = self.of(call), options.command[:SHOWN]
         with ExitStack() as pins:
             with self._refusing(call, shown):
-                found = await self._plan(call, options, pins)
+                found = await self._prepare(call, options, pins)
             self.gate.granted(call, Process("spawn", found.program), shown)
             limits = self.settings.limits.lowered(options.limits)
             with self._refusing(call, shown):
@@ -282,7 +282,9 @@ class AllChildren:
                 self.gate.refused(call, f"spawn {shown!r}", problem.value)
             raise
 
-    async def _plan(self, call: Call, options: SpawnRecord, pins: ExitStack) -> Plan:
+    async def _prepare(
+        self, call: Call, options: SpawnRecord, pins: ExitStack
+    ) -> Launch:
         if sys.platform != "linux":
             raise failure("spawn-failed", "programs are started on Linux only")
         settings = self.settings
@@ -299,7 +301,7 @@ class AllChildren:
             options.command, options.arguments, options.working_directory, environment
         )
         return await anyio.to_thread.run_sync(
-            plan, wanted, partial(self.gate.judge, call),
+            prepare, wanted, partial(self.gate.judge, call),
             settings.interpreters, pins,
         )  # fmt: skip
 
@@ -307,7 +309,7 @@ class AllChildren:
         self,
         call: Call,
         options: SpawnRecord,
-        found: Plan,
+        found: Launch,
         pins: ExitStack,
     ) -> Program:
         """Make the pipes and the keeper; the program does not run yet."""

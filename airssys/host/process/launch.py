@@ -20,7 +20,7 @@ from ...core.grants.grants import Capability, Denial, Filesystem, Process
 from ...hostcalls.gate import SHOWN
 from .errors import failure
 
-__all__ = ("Judge", "Plan", "Refused", "Wanted", "plan")
+__all__ = ("Judge", "Launch", "Refused", "Wanted", "prepare")
 
 Judge = Callable[[Capability], Denial | None]
 """Tells why a capability is refused; in any thread."""
@@ -46,7 +46,7 @@ class Wanted:
 
 
 @frozen
-class Plan:
+class Launch:
     """What is to be started, pinned: the descriptors are open."""
 
     program: str
@@ -84,12 +84,12 @@ class _Pinned:
     needs: Sequence[tuple[Capability, str]]
 
 
-def plan(
+def prepare(
     wanted: Wanted,
     judge: Judge,
     interpreters: Collection[str],
     pins: ExitStack,
-) -> Plan:
+) -> Launch:
     """Find, hold and check all that is to be started; it blocks.
 
     Args:
@@ -116,7 +116,7 @@ def plan(
     if not head.startswith(b"#!"):
         argv = (found.path, *wanted.arguments)
         needs = (*found.needs, *at.needs)
-        return Plan(found.path, argv, environment, at.fd, found.fd, needs=needs)
+        return Launch(found.path, argv, environment, at.fd, found.fd, needs=needs)
     shebang = _SHEBANG.match(head)
     if shebang is None:
         raise failure("exec-format-error", f"{wanted.command!r} names no interpreter")
@@ -133,7 +133,7 @@ def plan(
         raise failure("exec-format-error", f"{interpreter!r} is a script itself")
     argv = (runs.path, *filter(None, [argument]), _SCRIPT, *wanted.arguments)
     needs = (*found.needs, *at.needs, *runs.needs)
-    return Plan(found.path, argv, environment, at.fd, runs.fd, found.fd, needs)
+    return Launch(found.path, argv, environment, at.fd, runs.fd, found.fd, needs)
 
 
 def _check_text(wanted: Wanted) -> None:

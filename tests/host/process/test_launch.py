@@ -21,7 +21,7 @@ from airssys.core.event import Granted
 from airssys.core.grants.grants import Grants, ProcessGrants
 from airssys.host.process import Settings
 from airssys.host.process.environment import is_loading
-from airssys.host.process.launch import Wanted, _head, plan
+from airssys.host.process.launch import Wanted, _head, prepare
 from airssys.host.process.launcher import Launcher
 from airssys.host.process.proc import newest_pid, peak_memory, stat
 
@@ -169,7 +169,7 @@ async def test_the_audit_is_not_told_more_than_it_has_room_for() -> None:
 def test_what_the_system_has_no_character_for_is_no_argument() -> None:
     wanted = Wanted(TRUE, ["\ud800"], None, {})
     with ExitStack() as pins, pytest.raises(WitError, match="no character"):
-        plan(wanted, lambda _: None, (), pins)
+        prepare(wanted, lambda _: None, (), pins)
 
 
 async def test_a_variable_that_changes_what_is_loaded_is_for_the_host_to_allow() -> (
