@@ -36,11 +36,14 @@ class Log:
 
     def event(self, event: Event) -> None:
         match event:
-            case ChildExited(_, supervisor, child, "crash", reason):
-                print(f"{supervisor}/{child} crashed: {reason}")
-            case ChildRestarting(_, supervisor, child, delay, along):
+            case ChildExited(how="crash"):
+                print(f"{event.supervisor}/{event.subject} crashed: {event.reason}")
+            case ChildRestarting(taken_along=along):
                 also = f" with {', '.join(along)}" if along else ""
-                print(f"{supervisor}/{child} restarts in {delay:.2f} s{also}")
+                print(
+                    f"{event.supervisor}/{event.subject} restarts "
+                    f"in {event.delay:.2f} s{also}"
+                )
             case _:
                 pass
 

@@ -173,7 +173,7 @@ async def test_the_guard_stands_between(files: HostInterface) -> None:
         with pytest.raises(CapabilityDenied):
             await guest("files#remove", "b")
         (denied,) = guest.denied
-        assert denied.component == "acme/guest#1"
+        assert denied.subject == "acme/guest#1"
 
 
 async def test_a_guest_needs_the_types_of_the_functions(files: HostInterface) -> None:

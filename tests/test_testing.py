@@ -94,7 +94,9 @@ async def test_one_call_at_a_time_and_a_cancel_ends_the_instance() -> None:
 
 async def test_a_recorder_waits_for_events_to_come() -> None:
     recorder = Recorder()
-    first, second = (ChildStarted(0, "top", name, 0) for name in "ab")
+    first, second = (
+        ChildStarted(at=0, supervisor="top", subject=name, restarts=0) for name in "ab"
+    )
     found: list[Any] = []
     recorder.event(first)
     async with anyio.create_task_group() as tasks:
@@ -105,7 +107,9 @@ async def test_a_recorder_waits_for_events_to_come() -> None:
 
         tasks.start_soon(wait)
         await wait_all_tasks_blocked()
-        recorder.event(DeadLettered(0, "a", "b", "gone", 0))
+        recorder.event(
+            DeadLettered(at=0, subject="a", sender="b", reason="gone", size=0)
+        )
         await wait_all_tasks_blocked()
         assert found == [first]
         recorder.event(second)

@@ -144,8 +144,11 @@ class Actor:
     def log(self, level: str, message: str, **fields: object) -> None:
         """Write a log line: ``trace``, ``debug``, ``info``, ``warn`` or ``error``."""
         listed = tuple((name, str(value)) for name, value in fields.items())
-        now = anyio.current_time()
-        self._registry.office.emit(Logged(now, self.id, level, message, listed))
+        self._registry.office.emitter.emit(
+            lambda at: Logged(
+                at=at, subject=self.id, level=level, message=message, fields=listed
+            )
+        )
 
 
 async def run_actor(
@@ -387,9 +390,13 @@ class _Guest:
             raise
         finally:
             if why:
-                now = anyio.current_time()
-                self.registry.office.emit(CallCut(now, self.entry.id, export, why))
+                self.note_cut(export, why)
         return result
+
+    def note_cut(self, export: str, why: str) -> None:
+        self.registry.office.emitter.emit(
+            lambda at: CallCut(at=at, subject=self.entry.id, export=export, why=why)
+        )
 
     async def metered(self, budget: Budget, export: str, *args: object) -> Any:
         """Call the guest and charge the actor what it computed."""
@@ -402,8 +409,9 @@ class _Guest:
             budget.charge("cpu", used, anyio.current_time())
 
     def log(self, level: str, text: str) -> None:
-        now = anyio.current_time()
-        self.registry.office.emit(Logged(now, self.entry.id, level, text))
+        self.registry.office.emitter.emit(
+            lambda at: Logged(at=at, subject=self.entry.id, level=level, message=text)
+        )
 
 
 def _cut_by(error: Exception) -> str:

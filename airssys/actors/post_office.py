@@ -13,7 +13,7 @@ from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
-from ..core.event import DeadLettered, Delivered, Event, Instrument
+from ..core.event import DeadLettered, Delivered, Emitter, Instrument
 from ..core.message import AskGraph, Message
 
 __all__ = ("STRIDE", "Expiring", "PostOffice")
@@ -50,6 +50,7 @@ class PostOffice:
     """The wall clock that stamps messages."""
     deliveries: bool = False
     """Whether each message taken is an event; costs more than the message itself."""
+    emitter: Emitter = field(init=False)
     asks: AskGraph = field(factory=AskGraph, init=False)
     left: int = field(default=STRIDE, init=False)
     """Sends and receives until the next checkpoint."""
@@ -61,27 +62,32 @@ class PostOffice:
     """A heap. Replies that came leave it when they come up, or are swept out."""
     _sweep_at: int = field(default=_SWEEP, init=False)
 
-    def emit(self, event: Event) -> None:
-        """Tell the instrument."""
-        if self.instrument is not None:
-            self.instrument.event(event)
+    def __attrs_post_init__(self) -> None:
+        self.emitter = Emitter(self.instrument, anyio.current_time)
 
     def delivered(self, id: str, message: Message) -> None:  # noqa: A002
         """Tell that the actor of that id took the message."""
-        size, now = len(message.payload), anyio.current_time()
-        self.emit(Delivered(now, id, message.sender, size, message.topic))
+        self.emitter.emit(
+            lambda at: Delivered(
+                at=at,
+                subject=id,
+                sender=message.sender,
+                size=len(message.payload),
+                topic=message.topic,
+            )
+        )
 
     def bury(self, id: str, message: Message, reason: str) -> None:  # noqa: A002
         """Make the message a dead letter of the actor of that id."""
-        self.emit(
-            DeadLettered(
-                anyio.current_time(),
-                id,
-                message.sender,
-                reason,
-                len(message.payload),
-                message.topic,
-                message.payload,
+        self.emitter.emit(
+            lambda at: DeadLettered(
+                at=at,
+                subject=id,
+                sender=message.sender,
+                reason=reason,
+                size=len(message.payload),
+                topic=message.topic,
+                payload=message.payload,
             )
         )
 

@@ -86,7 +86,7 @@ class AuditLog:
             return
         assert isinstance(event, _Told)
         if type(event) is Denied:
-            source = source_of(event.component, event.needed)
+            source = source_of(event.subject, event.needed)
             admitted, before = self._flood.admit(source, event.at)
             if before:
                 self._put_flood(source, before)
@@ -246,32 +246,43 @@ def _long(event: _Told) -> bool:
 
 def _entry(time: float, event: _Told) -> Entry:
     match event:
-        case Denied(_, component, operation, needed, reason, resource, correlation):
+        case Denied():
             return Entry(
                 time,
                 DENIED,
-                component,
-                operation,
-                needed,
-                resource,
-                reason,
-                correlation,
+                event.subject,
+                event.operation,
+                event.needed,
+                event.resource,
+                event.reason,
+                event.correlation,
             )
-        case Granted(_, component, operation, needed, resource, correlation):
+        case Granted():
             return Entry(
                 time,
                 GRANTED,
-                component,
-                operation,
-                needed,
-                resource,
-                correlation=correlation,
+                event.subject,
+                event.operation,
+                event.needed,
+                event.resource,
+                correlation=event.correlation,
             )
-        case Revoked(_, component, needed, reason):
-            return Entry(time, REVOKED, component, needed=needed, reason=reason)
-        case QuotaNeared(_, owner, quota, level, share):
-            reason = f"{level}: {share:.0%} are in use"
-            return Entry(time, ALERT, owner, needed=f"quota {quota}", reason=reason)
+        case Revoked():
+            return Entry(
+                time,
+                REVOKED,
+                event.subject,
+                needed=event.needed,
+                reason=event.reason,
+            )
+        case QuotaNeared():
+            return Entry(
+                time,
+                ALERT,
+                event.subject,
+                needed=f"quota {event.quota}",
+                reason=f"{event.level}: {event.share:.0%} are in use",
+            )
 
 
 @asynccontextmanager

@@ -193,7 +193,7 @@ class _Show:
     def event(self, event: Event) -> None:
         """Note how significant children end."""
         match event:
-            case ChildExited(child=child, how="normal" | "crash" as how):
+            case ChildExited(subject=child, how="normal" | "crash" as how):
                 if child in self._significant:
                     self._crashed = how == "crash"
             case _:

@@ -93,14 +93,14 @@ def _line(event: Event) -> tuple[str, str, str]:
     The lines of a crash stand together here, so only one of them says all of it.
     """
     match event:
-        case CallCut(component=component, export=export, why=why):
+        case CallCut(subject=component, export=export, why=why):
             called = export.rpartition("#")[2]
             return "debug", component, f"{called} was cut off: {_CUTS.get(why, why)}"
-        case DeadLettered(target=target, sender=sender, reason=reason, size=size):
+        case DeadLettered(subject=target, sender=sender, reason=reason, size=size):
             word = reason.partition(":")[0]
             bytes_ = f"{size} byte{'' if size == 1 else 's'}"
             return "warn", target, f"lost a message of {bytes_} from {sender!r}: {word}"
-        case ChildRestarting(child=child, delay=delay, taken_along=along):
+        case ChildRestarting(subject=child, delay=delay, taken_along=along):
             when = f"in {delay * 1000:.0f} ms" if delay else "at once"
             siblings = f", and with it {', '.join(along)}" if along else ""
             return "info", child, f"restarts {when}{siblings}"

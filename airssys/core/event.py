@@ -1,16 +1,23 @@
 """Name what happens in a system, one frozen value for each happening.
 
-Every event carries ``at``, the reading in seconds of the event loop's clock. The
-emitter passes it in; nothing here reads a clock.
+Every event says when it was and whom it is about:
+
+- ``at`` is a reading in seconds of the event loop's clock, which `Emitter` stamps;
+- ``subject`` is the id of an actor, a child or a supervisor; outside a system the name
+  of a component.
+
+Events are built by keyword, and matched by it.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
 
 from attrs import field, frozen
 
 __all__ = (
+    "SILENT",
     "CallCut",
     "ChildExited",
     "ChildRestarting",
@@ -18,6 +25,7 @@ __all__ = (
     "DeadLettered",
     "Delivered",
     "Denied",
+    "Emitter",
     "Event",
     "Granted",
     "HealthChecked",
@@ -29,84 +37,89 @@ __all__ = (
 )
 
 
-@frozen
+@frozen(kw_only=True)
 class ChildStarted:
     """A supervisor started a child, or started it again."""
 
     at: float
+    subject: str
     supervisor: str
-    child: str
     restarts: int
     """How often the child was restarted before; 0 at the first start."""
 
 
-@frozen
+@frozen(kw_only=True)
 class ChildExited:
     """A child ended."""
 
     at: float
+    subject: str
     supervisor: str
-    child: str
     how: str
     """``normal``, ``crash`` or ``stopped``."""
     reason: str = ""
     """The exception's type and text for a crash."""
 
 
-@frozen
+@frozen(kw_only=True)
 class ChildRestarting:
     """A supervisor decided to restart a child."""
 
     at: float
+    subject: str
     supervisor: str
-    child: str
     delay: float
     """Seconds until the restart."""
     taken_along: tuple[str, ...] = ()
     """Siblings that are stopped and started with it."""
 
 
-@frozen
+@frozen(kw_only=True)
 class SupervisorGaveUp:
     """A supervisor's restarts ran out; it stops its children and fails."""
 
     at: float
-    supervisor: str
+    subject: str
+    """The supervisor."""
     child: str
+    """The child whose end was one too many."""
     history: tuple[str, ...] = ()
+    """How children ended lately, the last one at the end."""
 
 
-@frozen
+@frozen(kw_only=True)
 class HealthChecked:
     """A health check of a child failed, or passed again after a failure."""
 
     at: float
+    subject: str
     supervisor: str
-    child: str
     healthy: bool
     failures: int
     """Failures in a row, this one included."""
     reason: str = ""
 
 
-@frozen
+@frozen(kw_only=True)
 class Delivered:
     """An actor took a message from its mailbox. Emitted only where someone listens."""
 
     at: float
-    actor: str
+    subject: str
+    """The receiver."""
     sender: str
     size: int
     """Bytes of the payload."""
     topic: str | None = None
 
 
-@frozen
+@frozen(kw_only=True)
 class DeadLettered:
     """A message could not be delivered, or its receiver fell while working on it."""
 
     at: float
-    target: str
+    subject: str
+    """Whom it was for: an actor's id, or the topic where nobody received it."""
     sender: str
     reason: str
     size: int
@@ -114,13 +127,12 @@ class DeadLettered:
     payload: bytes = field(default=b"", repr=False)
 
 
-@frozen
+@frozen(kw_only=True)
 class Denied:
     """A component tried what no grant, or no quota of its own, covers."""
 
     at: float
-    component: str
-    """The actor's id; outside a system the component's name."""
+    subject: str
     operation: str
     """The host function, such as ``airssys:core/messaging@1.0.0#send``."""
     needed: str
@@ -132,38 +144,37 @@ class Denied:
     """Names the guest's call, or the request it works on."""
 
 
-@frozen
+@frozen(kw_only=True)
 class Granted:
     """A component did what a grant covers. Emitted only where someone asked for it."""
 
     at: float
-    component: str
+    subject: str
     operation: str
     needed: str
     resource: str = ""
     correlation: str = ""
 
 
-@frozen
+@frozen(kw_only=True)
 class Revoked:
-    """A component that runs was taken grants away: it holds from its next check on."""
+    """A running component lost a grant: its next check goes by what is left."""
 
     at: float
-    component: str
-    """The actor's id."""
+    subject: str
     needed: str
     """What it may not do any more, in words, such as ``write '/srv/out/*'``."""
     reason: str = ""
     """Why, in the words of whoever revoked it."""
 
 
-@frozen
+@frozen(kw_only=True)
 class QuotaNeared:
     """A quota is nearly used up. Comes again once less than half of it was in use."""
 
     at: float
-    owner: str
-    """The actor's id, or the supervisor's whose quota its children share."""
+    subject: str
+    """The actor, or the supervisor whose quota its children share."""
     quota: str
     """``messages``, ``network``, ``cpu``, ``host_calls``, ``storage``, ``handles``."""
     level: str
@@ -172,24 +183,24 @@ class QuotaNeared:
     """How much of it is in use, from 0 to 1."""
 
 
-@frozen
+@frozen(kw_only=True)
 class CallCut:
     """A guest call was ended from outside: by a limit, a timeout or a cancel."""
 
     at: float
-    component: str
+    subject: str
     export: str
     why: str
     """``fuel``, ``time``, ``memory``, ``trap``, ``cancelled``, or ``host`` where a host
     function failed."""
 
 
-@frozen
+@frozen(kw_only=True)
 class Logged:
     """A guest, or an actor, wrote a log line."""
 
     at: float
-    actor: str
+    subject: str
     level: str
     """``trace``, ``debug``, ``info``, ``warn`` or ``error``."""
     message: str
@@ -220,3 +231,26 @@ class Instrument(Protocol):
     """
 
     def event(self, event: Event) -> None: ...
+
+
+@frozen(eq=False)
+class Emitter:
+    """Tells an instrument what happens, and when: the one way to emit an event."""
+
+    instrument: Instrument | None
+    """None: nobody listens, and events are not even built."""
+    clock: Callable[[], float]
+    """The event loop's."""
+
+    def emit(self, build: Callable[[float], Event]) -> None:
+        """Build an event of this moment, and tell it.
+
+        Args:
+            build: Is given the time, for ``at``.
+        """
+        if self.instrument is not None:
+            self.instrument.event(build(self.clock()))
+
+
+SILENT: Final = Emitter(None, float)
+"""Tells nobody."""

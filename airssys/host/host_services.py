@@ -15,7 +15,7 @@ import anyio
 from attrs import define
 
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
-from ..core.event import Instrument, Logged
+from ..core.event import SILENT, Emitter, Logged
 from ..core.grants.grants import Messaging
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
@@ -45,7 +45,7 @@ _MOST_FIELDS: Final = 64
 def host_services(
     actors: ActorDirectory,
     *,
-    instrument: Instrument | None = None,
+    emitter: Emitter = SILENT,
     wall_clock: Callable[[], int] = time.time_ns,
     random_source: Callable[[int], bytes] = secrets.token_bytes,
 ) -> HostInterface:
@@ -53,11 +53,11 @@ def host_services(
 
     Args:
         actors: All actors of the system.
-        instrument: Gets log lines as `Logged` events.
+        emitter: Tells of log lines, as `Logged` events.
         wall_clock: Returns nanoseconds since 1970.
         random_source: Returns that many bytes that nobody can guess.
     """
-    return interface_of(HostServices(actors, instrument, wall_clock, random_source))
+    return interface_of(HostServices(actors, emitter, wall_clock, random_source))
 
 
 @define(eq=False)
@@ -66,7 +66,7 @@ class HostServices:
 
     interface: ClassVar[str] = HOST_SERVICES
     actors: ActorDirectory
-    instrument: Instrument | None
+    emitter: Emitter
     wall_clock: Callable[[], int]
     random_source: Callable[[int], bytes]
 
@@ -74,14 +74,18 @@ class HostServices:
     def log(
         self, call: Call, level: str, message: str, context: list[tuple[str, str]]
     ) -> None:
-        if self.instrument is not None:
-            actor, now = call.actor or call.component, anyio.current_time()
-            fields = tuple(
-                (_cut(key, _LONGEST_FIELD), _cut(value, _LONGEST_FIELD))
-                for key, value in context[:_MOST_FIELDS]
+        self.emitter.emit(
+            lambda at: Logged(
+                at=at,
+                subject=call.actor or call.component,
+                level=level,
+                message=_cut(message, _LONGEST_MESSAGE),
+                fields=tuple(
+                    (_cut(key, _LONGEST_FIELD), _cut(value, _LONGEST_FIELD))
+                    for key, value in context[:_MOST_FIELDS]
+                ),
             )
-            line = _cut(message, _LONGEST_MESSAGE)
-            self.instrument.event(Logged(now, actor, level, line, fields))
+        )
 
     @operation(needs=Free("the wall clock is no secret"))
     def current_time(self, _: Call) -> dict[str, int]:

@@ -96,7 +96,7 @@ async def open_interfaces(
     disk = Disk(gate, given.files)
     async with open_processes(gate, given.processes) as processes:
         yield (
-            host_services(actors, instrument=gate.instrument),
+            host_services(actors, emitter=gate.emitter),
             messaging(actors, gate),
             storage(given.storage, gate),
             permissions(gate, disk),

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from ..core.budget import Budget
 from ..core.errors import CapabilityDenied, WitError
-from ..core.event import Denied, Granted, Instrument
+from ..core.event import Denied, Emitter, Granted, Instrument
 from ..core.grants.grants import Capability, Denial
 from .call import Call
 from .interface import HostFunction
@@ -41,6 +41,10 @@ class Gate:
     same: that its interface is granted, as it was when the component was handed it."""
     clock: Callable[[], float] = field(default=time.time, kw_only=True)
     """The wall clock, for grants that expire."""
+    emitter: Emitter = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.emitter = Emitter(self.instrument, anyio.current_time)
 
     def __call__(
         self, function: HostFunction, call: Call, args: Sequence[Any], /
@@ -164,26 +168,28 @@ class Gate:
             reason: Why not.
             shown: What the guest itself has asked for, where that has other words.
         """
-        if self.instrument is not None:
-            now = anyio.current_time()
-            self.instrument.event(
-                Denied(
-                    now,
-                    call.who,
-                    call.function,
-                    needed,
-                    reason,
-                    shown,
-                    call.correlation,
-                )
+        self.emitter.emit(
+            lambda at: Denied(
+                at=at,
+                subject=call.who,
+                operation=call.function,
+                needed=needed,
+                reason=reason,
+                resource=shown,
+                correlation=call.correlation,
             )
+        )
 
     def granted(self, call: Call, need: Capability, shown: str = "") -> None:
         """Tell of what was granted, where that is wanted; as `report`."""
-        if self.grants and self.instrument is not None:
-            now = anyio.current_time()
-            self.instrument.event(
-                Granted(
-                    now, call.who, call.function, str(need), shown, call.correlation
+        if self.grants:
+            self.emitter.emit(
+                lambda at: Granted(
+                    at=at,
+                    subject=call.who,
+                    operation=call.function,
+                    needed=str(need),
+                    resource=shown,
+                    correlation=call.correlation,
                 )
             )

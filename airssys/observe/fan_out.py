@@ -106,47 +106,51 @@ def printable_lines(text: str) -> str:
 
 def line(event: Event) -> tuple[str, str, str]:
     """Return an event's level, whom it is about, and a line that says what happened."""
+    level, text = _words(event)
+    return level, event.subject, text
+
+
+def _words(event: Event) -> tuple[str, str]:
     match event:
-        case Logged(_, actor, level, message, fields):
+        case Logged(level=level, message=message, fields=fields):
             known = level if level in _LEVELS else "info"
-            return known, actor, " ".join((message, *_pairs(fields)))
-        case ChildStarted(_, _, child, restarts):
+            return known, " ".join((message, *_pairs(fields)))
+        case ChildStarted(restarts=restarts):
             again = f" again (restart {restarts})" if restarts else ""
-            return "info", child, f"started{again}"
-        case ChildExited(_, _, child, how, reason):
+            return "info", f"started{again}"
+        case ChildExited(how=how, reason=reason):
             level = "error" if how == "crash" else "info"
-            return level, child, f"ended: {how}{f': {reason}' if reason else ''}"
-        case ChildRestarting(_, supervisor, child, delay, taken_along):
-            along = f", taking along {', '.join(taken_along)}" if taken_along else ""
-            text = f"restarts in {delay:.3g} s by {supervisor!r}{along}"
-            return "info", child, text
-        case SupervisorGaveUp(_, supervisor, child, history):
-            text = f"gave up on {child!r} after {len(history)} exits"
-            return "error", supervisor, text
-        case HealthChecked(_, _, child, healthy, failures, reason):
+            return level, f"ended: {how}{f': {reason}' if reason else ''}"
+        case ChildRestarting(supervisor=supervisor, delay=delay, taken_along=taken):
+            along = f", taking along {', '.join(taken)}" if taken else ""
+            return "info", f"restarts in {delay:.3g} s by {supervisor!r}{along}"
+        case SupervisorGaveUp(child=child, history=history):
+            return "error", f"gave up on {child!r} after {len(history)} exits"
+        case HealthChecked(healthy=healthy, failures=failures, reason=reason):
             if healthy:
-                return "info", child, "is well again"
-            return "warn", child, f"failed health check {failures}: {reason}"
-        case Delivered(_, actor, sender, size, topic):
+                return "info", "is well again"
+            return "warn", f"failed health check {failures}: {reason}"
+        case Delivered(sender=sender, size=size, topic=topic):
             on = f" on {topic!r}" if topic else ""
-            return "trace", actor, f"took {size} bytes from {sender!r}{on}"
-        case DeadLettered(_, target, sender, reason, size, topic, _):
+            return "trace", f"took {size} bytes from {sender!r}{on}"
+        case DeadLettered(sender=sender, reason=reason, size=size, topic=topic):
             on = f" on {topic!r}" if topic else ""
             text = f"lost a message of {size} bytes from {sender!r}{on}: {reason}"
-            return "warn", target, text
-        case Denied(_, component, operation, needed, reason, resource):
-            text = f"{operation}: may not {needed}: {reason}{_asked(resource)}"
-            return "warn", component, text
-        case Granted(_, component, operation, needed, resource):
-            return "trace", component, f"{operation}: may {needed}{_asked(resource)}"
-        case Revoked(_, component, needed, reason):
+            return "warn", text
+        case Denied(
+            operation=operation, needed=needed, reason=reason, resource=resource
+        ):
+            return "warn", f"{operation}: may not {needed}: {reason}{_asked(resource)}"
+        case Granted(operation=operation, needed=needed, resource=resource):
+            return "trace", f"{operation}: may {needed}{_asked(resource)}"
+        case Revoked(needed=needed, reason=reason):
             why = f": {reason}" if reason else ""
-            return "info", component, f"may not {needed} any more{why}"
-        case QuotaNeared(_, owner, quota, level, share):
+            return "info", f"may not {needed} any more{why}"
+        case QuotaNeared(quota=quota, level=level, share=share):
             serious = "error" if level == "critical" else "warn"
-            return serious, owner, f"used {share:.0%} of its quota of {quota}"
-        case CallCut(_, component, export, why):
-            return "warn", component, f"call of {export!r} was cut: {why}"
+            return serious, f"used {share:.0%} of its quota of {quota}"
+        case CallCut(export=export, why=why):
+            return "warn", f"call of {export!r} was cut: {why}"
 
 
 def _asked(resource: str) -> str:

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
 from ..core.errors import ChildRefused, NoSuchChild
-from ..core.event import ChildExited, ChildStarted, Event, Instrument
+from ..core.event import ChildExited, ChildStarted, Emitter
 from ..core.restart import (
     ChildSpec,
     Crashed,
@@ -73,7 +73,7 @@ class Siblings:
 
     name: str
     """The supervisor's."""
-    instrument: Instrument | None
+    emitter: Emitter
     nursery: TaskGroup
     turns: Turns
     by_id: dict[str, Child] = field(factory=dict, init=False)
@@ -102,11 +102,6 @@ class Siblings:
         child.fallen = None
         self.by_id.pop(child.spec.id, None)
         child.give_up()
-
-    def tell(self, kind: Callable[..., Event], *about: object) -> None:
-        """Tell the instrument."""
-        if self.instrument is not None:
-            self.instrument.event(kind(anyio.current_time(), self.name, *about))
 
 
 @define(eq=False)
@@ -230,7 +225,14 @@ class Child:
             return
         self.state = ChildState.RUNNING
         spec = self.spec
-        self.siblings.tell(ChildStarted, spec.id, self.restarts)
+        self.siblings.emitter.emit(
+            lambda at: ChildStarted(
+                at=at,
+                subject=spec.id,
+                supervisor=self.siblings.name,
+                restarts=self.restarts,
+            )
+        )
         if spec.health is not None:
             self.health = anyio.CancelScope()
             self.siblings.nursery.start_soon(
@@ -279,7 +281,15 @@ class Child:
             case _:
                 self.state = ChildState.EXITED
         if how is not None:
-            self.siblings.tell(ChildExited, self.spec.id, how.how, how.reason)
+            self.siblings.emitter.emit(
+                lambda at: ChildExited(
+                    at=at,
+                    subject=self.spec.id,
+                    supervisor=self.siblings.name,
+                    how=how.how,
+                    reason=how.reason,
+                )
+            )
         if self.start is not None and not self.start.settled.is_set():
             self.start.failed = how or Stopped()
             self.start.settled.set()
@@ -333,7 +343,10 @@ class Child:
         """Cut the child off when its health checks say so."""
         _within.set(self)  # The check ends with the child.
         with scope:
-            self.blame = await watch(self.spec.id, check, self.siblings.tell)
+            siblings = self.siblings
+            self.blame = await watch(
+                self.spec.id, check, siblings.emitter, supervisor=siblings.name
+            )
             self.scope.cancel()
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import anyio
 
 from ..core.errors import Unhealthy
-from ..core.event import HealthChecked
+from ..core.event import Emitter, HealthChecked
 from ..core.restart import (
     CountFailure,
     Crashed,
@@ -24,16 +22,32 @@ __all__ = ("watch",)
 async def watch(
     id: str,  # noqa: A002 - the spec's word
     check: HealthCheck,
-    tell: Callable[..., None],
+    emitter: Emitter,
+    *,
+    supervisor: str,
 ) -> Unhealthy:
     """Return why a child must be cut off, once it must.
 
     Args:
         id: The child's.
         check: How to ask, how often, and how many failures in a row are too many.
-        tell: Is given the kind of an event and its fields after the supervisor's name.
+        emitter: Tells of failures, and of recoveries.
+        supervisor: The name of the child's supervisor.
     """
     health = Health()
+
+    def emit(reason: str = "") -> None:
+        emitter.emit(
+            lambda at: HealthChecked(
+                at=at,
+                subject=id,
+                supervisor=supervisor,
+                healthy=not health.failures,
+                failures=health.failures,
+                reason=reason,
+            )
+        )
+
     while True:
         await anyio.sleep(check.every)
         problem = await _problem(check)
@@ -42,11 +56,11 @@ async def watch(
             case Keep():
                 pass
             case Recover():
-                tell(HealthChecked, id, True, 0)  # noqa: FBT003
+                emit()
             case CountFailure(reason):
-                tell(HealthChecked, id, False, health.failures, reason)  # noqa: FBT003
+                emit(reason)
             case CutOff(reason):
-                tell(HealthChecked, id, False, health.failures, reason)  # noqa: FBT003
+                emit(reason)
                 return Unhealthy(id, health.failures, reason)
 
 

@@ -18,7 +18,7 @@ import anyio.lowlevel
 from attrs import define, field
 
 from ..core.errors import ChildRefused, DuplicateChild, RestartsExhausted
-from ..core.event import ChildRestarting, Instrument, SupervisorGaveUp
+from ..core.event import ChildRestarting, Emitter, Instrument, SupervisorGaveUp
 from ..core.restart import (
     AutoShutdown,
     Backoff,
@@ -73,7 +73,9 @@ async def open_supervisor(
     async with anyio.create_task_group() as nursery:
         turns = Turns(name)
         supervisor = Supervisor(
-            siblings=Siblings(name, instrument, nursery, turns),
+            siblings=Siblings(
+                name, Emitter(instrument, anyio.current_time), nursery, turns
+            ),
             turns=turns,
             rules=Supervision(strategy, intensity, backoff, auto_shutdown),
             random=random,
@@ -108,17 +110,18 @@ def supervise(
     specs = tuple(specs)
 
     async def run(*, task_status: anyio.abc.TaskStatus[Supervisor]) -> None:
-        name, told = id, instrument
+        name, listener = id, instrument
         if isinstance(task_status, Start):
             parent = task_status.child.siblings
-            name, told = f"{parent.name}/{id}", told or parent.instrument
+            name = f"{parent.name}/{id}"
+            listener = instrument or parent.emitter.instrument
         async with open_supervisor(
             name=name,
             strategy=strategy,
             intensity=intensity,
             backoff=backoff,
             auto_shutdown=auto_shutdown,
-            instrument=told,
+            instrument=listener,
             random=random,
         ) as nested:
             for spec in specs:
@@ -298,7 +301,14 @@ class Supervisor:
                 self._siblings.nursery.cancel_scope.cancel()
             case Escalate(history):
                 self._turns.closing = True
-                self._siblings.tell(SupervisorGaveUp, child.spec.id, history)
+                self._siblings.emitter.emit(
+                    lambda at: SupervisorGaveUp(
+                        at=at,
+                        subject=self.name,
+                        child=child.spec.id,
+                        history=history,
+                    )
+                )
                 allowed = self._rules.intensity
                 raise RestartsExhausted(
                     self.name,
@@ -312,7 +322,15 @@ class Supervisor:
         due = anyio.current_time() + decision.delay
         child.state = ChildState.RESTARTING
         along = tuple(other for other in decision.start if other != child.spec.id)
-        self._siblings.tell(ChildRestarting, child.spec.id, decision.delay, along)
+        self._siblings.emitter.emit(
+            lambda at: ChildRestarting(
+                at=at,
+                subject=child.spec.id,
+                supervisor=self.name,
+                delay=decision.delay,
+                taken_along=along,
+            )
+        )
         # Whoever was to be started before, and is part of this, waits for this.
         self._due = [
             (at, tuple(other for other in ids if other not in decision.start))

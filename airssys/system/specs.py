@@ -132,13 +132,14 @@ class ActorSpecs:
         """
         if quota == SharedQuota():
             return parent
-        return Budget(owner, quota, parent, self._tell)
+        return Budget(owner, quota, parent, self._near)
 
-    def _tell(self, owner: str, quota: str, level: str, share: float) -> None:
-        if self.gate.instrument is not None:
-            now = anyio.current_time()
-            event = QuotaNeared(now, owner, quota, level, share)
-            self.gate.instrument.event(event)
+    def _near(self, owner: str, quota: str, level: str, share: float) -> None:
+        self.gate.emitter.emit(
+            lambda at: QuotaNeared(
+                at=at, subject=owner, quota=quota, level=level, share=share
+            )
+        )
 
     def component(
         self, id_: str, plan: Plan, rules: Rules, shared: Budget | None = None
@@ -158,7 +159,7 @@ class ActorSpecs:
         grants = self.config.admit(plan.grants, source=plan.source)
         budget = None
         if plan.quota is not None or shared is not None:
-            budget = Budget(id_, plan.quota or SharedQuota(), shared, self._tell)
+            budget = Budget(id_, plan.quota or SharedQuota(), shared, self._near)
         standing = Standing(grants, budget)
         place = _Place(
             self.registry,

@@ -307,9 +307,10 @@ class System:
             raise TypeError(f"actor {id!r} is no component: it has no grants")
         before = standing.grants
         standing.grants = before.attenuate(grants, source=f"grants of {id!r}")
-        now = anyio.current_time()
         for words in standing.grants.widened_by(before):
-            self.registry.office.emit(Revoked(now, id, words))
+            self.registry.office.emitter.emit(
+                lambda at: Revoked(at=at, subject=id, needed=words)  # noqa: B023
+            )
 
     def revoke(self, id: str) -> None:  # noqa: A002 - the field's word
         """Take all grants from a component, from its next check on; as `attenuate`."""

@@ -131,10 +131,15 @@ async def send_first(registry: Registry, messages: Sequence[FirstMessage]) -> No
 
 def _lose(registry: Registry, message: FirstMessage, error: Exception) -> None:
     payload, target = message.payload.encode(), str(message.to or message.topic)
-    now = anyio.current_time()
-    registry.office.emit(
-        DeadLettered(
-            now, target, HOST, str(error), len(payload), message.topic, payload
+    registry.office.emitter.emit(
+        lambda at: DeadLettered(
+            at=at,
+            subject=target,
+            sender=HOST,
+            reason=str(error),
+            size=len(payload),
+            topic=message.topic,
+            payload=payload,
         )
     )
 

@@ -81,7 +81,7 @@ def registry(recorder: Recorder) -> Registry:
 
 def dead(recorder: Recorder) -> list[tuple[str, bytes, str]]:
     return [
-        (event.target, event.payload, event.reason)
+        (event.subject, event.payload, event.reason)
         for event in recorder.of(DeadLettered)
     ]
 
@@ -164,7 +164,7 @@ async def test_a_python_actor_writes_log_lines(
     await run_actor(talk, registry.register("a"), registry)
 
     (event,) = recorder.of(Logged)
-    assert (event.actor, event.level, event.message) == ("a", "info", "hello")
+    assert (event.subject, event.level, event.message) == ("a", "info", "hello")
     assert event.fields == (("count", "3"),)
 
 
@@ -381,7 +381,7 @@ async def test_an_init_that_hangs_is_cut_at_the_time_limit(
     assert isinstance(a.error, Overtime)
     assert anyio.current_time() == began + 3
     (event,) = recorder.of(CallCut)
-    assert (event.component, event.export, event.why) == ("acme/a#1", INIT, "time")
+    assert (event.subject, event.export, event.why) == ("acme/a#1", INIT, "time")
 
 
 async def test_an_instance_that_cannot_be_made_fails_the_start(
@@ -703,7 +703,7 @@ async def real_guest(
     entry = registry.register("acme/a", standing=standing, config=config)
     imports = [
         messaging(registry, gate),
-        host_services(registry, instrument=recorder, wall_clock=lambda: 12 * 10**9),
+        host_services(registry, emitter=gate.emitter, wall_clock=lambda: 12 * 10**9),
     ]
 
     async def instantiate() -> Instance:
@@ -763,7 +763,7 @@ async def test_a_real_guest_calls_every_function_and_is_denied_without_grants(
 
     if needs_grant:
         assert "denied" in told
-        assert [event.component for event in recorder.of(Denied)] == ["acme/a"]
+        assert [event.subject for event in recorder.of(Denied)] == ["acme/a"]
     else:
         assert told.startswith(answer)
         assert recorder.of(Denied) == []
@@ -780,7 +780,7 @@ async def test_a_real_guest_logs_lists_and_draws_random_bytes(
         assert len(await guest.ask("random 32")) == 32
 
     (event,) = recorder.of(Logged)
-    assert (event.actor, event.level, event.message) == ("acme/a", "info", "careful")
+    assert (event.subject, event.level, event.message) == ("acme/a", "info", "careful")
     assert event.fields == (("verb", "log"),)
 
 

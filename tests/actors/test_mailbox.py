@@ -403,7 +403,7 @@ async def test_a_reply_that_nobody_waits_for_becomes_a_dead_letter(
     await message.reply(b"late")
 
     (event,) = recorder.of(DeadLettered)
-    assert (event.target, event.sender, event.payload) == ("a", "b", b"late")
+    assert (event.subject, event.sender, event.payload) == ("a", "b", b"late")
     with pytest.raises(CannotReply, match="answered already"):
         await message.reply(b"again")
 
@@ -614,7 +614,7 @@ async def test_the_reply_to_a_request_that_was_given_up_is_a_dead_letter(
 
     await (await b.inbox.__anext__()).reply(b"late")
 
-    assert [event.target for event in recorder.of(DeadLettered)] == ["a"]
+    assert [event.subject for event in recorder.of(DeadLettered)] == ["a"]
 
 
 async def test_a_request_that_cannot_be_sent_is_forgotten(office: PostOffice) -> None:
@@ -862,7 +862,7 @@ async def test_deliveries_are_events_only_where_that_is_asked_for(
     await drain(mailbox, 1)
 
     (event,) = recorder.of(Delivered)
-    assert (event.actor, event.sender, event.size, event.topic) == ("b", "a", 3, None)
+    assert (event.subject, event.sender, event.size, event.topic) == ("b", "a", 3, None)
 
 
 async def test_an_inbox_knows_how_much_waits() -> None:

@@ -35,7 +35,7 @@ async def drain(mailbox: Mailbox) -> list[bytes]:
 
 
 def dead(recorder: Recorder) -> list[tuple[str, bytes]]:
-    return [(event.target, event.payload) for event in recorder.of(DeadLettered)]
+    return [(event.subject, event.payload) for event in recorder.of(DeadLettered)]
 
 
 # --- actors -----------------------------------------------------------------------

@@ -40,7 +40,13 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path
 
 def denial(resource: str = "", needed: str = "read '/etc/passwd'") -> Denied:
     return Denied(
-        1.0, "acme/a", "fs#open", needed, "no grant covers it", resource, "c1"
+        at=1.0,
+        subject="acme/a",
+        operation="fs#open",
+        needed=needed,
+        reason="no grant covers it",
+        resource=resource,
+        correlation="c1",
     )
 
 
@@ -94,10 +100,30 @@ async def test_each_event_of_the_audit_is_one_record(tmp_path: Path) -> None:
 
     async with open_audit(path, grants=True, clock=lambda: 1.5) as audit:
         audit.event(denial("../etc/passwd"))
-        audit.event(Granted(1, "acme/a", "fs#open", "read '/srv/a'", "a", "c2"))
-        audit.event(Revoked(1, "acme/a", "read '/srv/a'", "it is too curious"))
-        audit.event(QuotaNeared(1, "acme/a", "storage", "warning", 0.8))
-        audit.event(ChildStarted(1, "root", "acme/a", 0))
+        audit.event(
+            Granted(
+                at=1,
+                subject="acme/a",
+                operation="fs#open",
+                needed="read '/srv/a'",
+                resource="a",
+                correlation="c2",
+            )
+        )
+        audit.event(
+            Revoked(
+                at=1,
+                subject="acme/a",
+                needed="read '/srv/a'",
+                reason="it is too curious",
+            )
+        )
+        audit.event(
+            QuotaNeared(
+                at=1, subject="acme/a", quota="storage", level="warning", share=0.8
+            )
+        )
+        audit.event(ChildStarted(at=1, supervisor="root", subject="acme/a", restarts=0))
 
     first, denied, granted, revoked, alert, last = records(path)
     chained = {"hash", "previous", "seq", "v", "at"}
@@ -129,8 +155,14 @@ async def test_grants_and_alerts_are_written_only_where_it_is_said(
     path = tmp_path / "audit.jsonl"
 
     async with open_audit(path, alerts=False) as audit:
-        audit.event(Granted(1, "acme/a", "fs#open", "read '/srv/a'"))
-        audit.event(QuotaNeared(1, "acme/a", "storage", "warning", 0.8))
+        audit.event(
+            Granted(at=1, subject="acme/a", operation="fs#open", needed="read '/srv/a'")
+        )
+        audit.event(
+            QuotaNeared(
+                at=1, subject="acme/a", quota="storage", level="warning", share=0.8
+            )
+        )
 
     assert results(path) == ["opened", "closed"]
 
@@ -191,7 +223,9 @@ async def test_long_texts_do_not_wait_in_memory(tmp_path: Path) -> None:
         with stuck(audit):
             await failure(audit)
             audit.event(denial(long))
-            audit.event(Granted(1, "acme/a", "fs#open", long))
+            audit.event(
+                Granted(at=1, subject="acme/a", operation="fs#open", needed=long)
+            )
             denied, granted = audit._queue.get(), audit._queue.get()
 
     assert isinstance(denied, Entry)
@@ -662,7 +696,14 @@ from airssys.core.event import Denied
 async def main():
     async with open_audit(Path(sys.argv[1]), rotate=300_000) as audit:
         for turn in count():
-            event = Denied(9.0 * turn, "acme/a", "open", "read 'x'", "no", "y" * 900)
+            event = Denied(
+                at=9.0 * turn,
+                subject="acme/a",
+                operation="open",
+                needed="read 'x'",
+                reason="no",
+                resource="y" * 900,
+            )
             for _ in range(200):
                 audit.event(event)
             await audit.flush()
@@ -726,7 +767,7 @@ async def test_what_happens_in_one_order_is_written_in_that_order(
 
     async with open_audit(path) as audit:
         for number in range(3000):
-            audit.event(evolve(denial(str(number)), component=f"a{number % 3}"))
+            audit.event(evolve(denial(str(number)), subject=f"a{number % 3}"))
 
     assert [record["resource"] for record in records(path)[1:-1]] == [
         str(number) for number in range(3000)
@@ -891,7 +932,7 @@ async def test_a_guest_that_tries_without_end_pushes_out_nobody_else(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "audit.jsonl"
-    loud, quiet = denial(), evolve(denial(), component="acme/quiet")
+    loud, quiet = denial(), evolve(denial(), subject="acme/quiet")
 
     async with open_audit(path) as audit:
         for _ in range(MOST + 5):

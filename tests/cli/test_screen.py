@@ -38,26 +38,54 @@ def shown(screen: Screen) -> list[str]:
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        (ChildStarted(0, "s", "a", 0), "info  a         started"),
-        (ChildExited(0, "s", "a", "normal"), "info  a         ended: normal"),
         (
-            ChildExited(0, "s", "a", "crash", f"GuestTrapped: in '{LIFECYCLE}'"),
+            ChildStarted(at=0, supervisor="s", subject="a", restarts=0),
+            "info  a         started",
+        ),
+        (
+            ChildExited(at=0, supervisor="s", subject="a", how="normal"),
+            "info  a         ended: normal",
+        ),
+        (
+            ChildExited(
+                at=0,
+                supervisor="s",
+                subject="a",
+                how="crash",
+                reason=f"GuestTrapped: in '{LIFECYCLE}'",
+            ),
             "error a         crash: GuestTrapped: in 'handle-message'",
         ),
         (
-            ChildRestarting(0, "s", "a", 0.0, ("b", "c")),
+            ChildRestarting(
+                at=0, supervisor="s", subject="a", delay=0.0, taken_along=("b", "c")
+            ),
             "info  a         restarts at once, and with it b, c",
         ),
-        (ChildRestarting(0, "s", "a", 0.0512), "info  a         restarts in 51 ms"),
         (
-            CallCut(0, "a", LIFECYCLE, "trap"),
+            ChildRestarting(at=0, supervisor="s", subject="a", delay=0.0512),
+            "info  a         restarts in 51 ms",
+        ),
+        (
+            CallCut(at=0, subject="a", export=LIFECYCLE, why="trap"),
             "debug a         handle-message was cut off: it trapped",
         ),
         (
-            DeadLettered(0, "a", "b", "GuestTrapped: a long story", 1),
+            DeadLettered(
+                at=0,
+                subject="a",
+                sender="b",
+                reason="GuestTrapped: a long story",
+                size=1,
+            ),
             "warn  a         lost a message of 1 byte from 'b': GuestTrapped",
         ),
-        (Logged(0, "a", "warn", "hello", (("n", "1"),)), "warn  a         hello n='1'"),
+        (
+            Logged(
+                at=0, subject="a", level="warn", message="hello", fields=(("n", "1"),)
+            ),
+            "warn  a         hello n='1'",
+        ),
     ],
 )
 def test_an_event_is_one_plain_line(event: Event, line: str) -> None:

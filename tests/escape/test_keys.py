@@ -154,7 +154,7 @@ async def test_no_other_key_is_reached(
         assert refused.value.value.case in {"denied", "invalid-key"}
         assert await left(store) == BEFORE
         (event,) = guest.denied
-        assert event.component == "acme/a"
+        assert event.subject == "acme/a"
         assert event.operation == f"{STORAGE}#{function}"
         assert len(event.needed) + len(event.reason) < 3000
 

@@ -495,7 +495,7 @@ async def test_an_attempt_fails_and_is_in_the_audit(attempt: Attempt) -> None:
         assert nobody(server)
     records = guest.recorder.of(Denied)
     assert records
-    assert records[-1].component == "acme/guest"
+    assert records[-1].subject == "acme/guest"
     assert records[-1].reason
     assert all(
         text.isprintable() for text in (records[-1].resource, records[-1].needed)

@@ -435,7 +435,7 @@ async def test_a_guest_cannot_get_out(attempt: Attempt, folder: Path) -> None:
         )
         assert len(guest.denied) == attempt.recorded
         for event in guest.denied:
-            assert event.component == "acme/guest"
+            assert event.subject == "acme/guest"
             assert event.operation.endswith(function.partition("#")[2])
             assert event.needed
             assert event.reason

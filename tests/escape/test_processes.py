@@ -428,7 +428,7 @@ async def test_what_is_not_the_guests_is_refused(attempt: str, tmp_path: Path) -
         problem: Any = caught.value.value
         assert problem.case == refused.case, problem
         (event,) = here.recorder.of(Denied)[told:]
-        assert event.component == "acme/guest"
+        assert event.subject == "acme/guest"
         found = [stat(child.pid) for child in here.asleep]
         assert all(each is not None and each.state in {"R", "S"} for each in found)
 
@@ -642,5 +642,5 @@ async def test_what_a_granted_program_tries_comes_to_nothing(
         await attempt(here)
 
         granted = here.recorder.of(Granted)
-        assert {event.component for event in granted} >= {"acme/guest"}
+        assert {event.subject for event in granted} >= {"acme/guest"}
         assert {event.operation.partition("#")[2] for event in granted} >= {"spawn"}

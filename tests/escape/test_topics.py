@@ -144,7 +144,7 @@ async def refused(guest: Relay, function: str, *arguments: Any) -> None:
     assert isinstance(caught.value.value, Variant)
     assert caught.value.value.case in {"denied", "invalid-message"}
     (event,) = guest.denied
-    assert event.component == "acme/a"
+    assert event.subject == "acme/a"
     assert event.operation == f"{MESSAGING}#{function}"
     assert len(event.needed) + len(event.reason) < 3000
 

@@ -53,7 +53,7 @@ async def among_actors(
     standing = Standing(grants)
     registry.register("acme/a", standing=standing, config={"step": "2"})
     registry.register("acme/b")
-    offered = [messaging(registry, gate), host_services(registry, instrument=recorder)]
+    offered = [messaging(registry, gate), host_services(registry, emitter=gate.emitter)]
     async with relay(
         offered, grants=standing, guard=gate, recorder=recorder, actor="acme/a"
     ) as guest:
@@ -174,7 +174,7 @@ async def test_a_guest_logs_reads_clocks_waits_and_rolls_dice() -> None:
         assert await guest("host-services#get-config", "other") is None
         (line,) = guest.recorder.of(Logged)
 
-    assert (line.actor, line.message) == ("acme/a", "hello")
+    assert (line.subject, line.message) == ("acme/a", "hello")
 
 
 @operation(*served("list-components", "get-component-metadata"), allowed=True)

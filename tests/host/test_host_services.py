@@ -27,7 +27,7 @@ class Guest:
         self.registry.register("a", standing=Standing(), config={"step": "2"})
         self.interface = host_services(
             self.registry,
-            instrument=self.recorder,
+            emitter=Gate(self.recorder).emitter,
             wall_clock=lambda: NOW,
             random_source=lambda count: b"r" * count,
         )
@@ -57,9 +57,9 @@ async def test_a_log_line_carries_the_name_of_the_guest() -> None:
     await outside.call("log", "info", "hello", [])
 
     (event,) = guest.recorder.of(Logged)
-    assert (event.actor, event.level, event.message) == ("a", "warn", "careful")
+    assert (event.subject, event.level, event.message) == ("a", "warn", "careful")
     assert event.fields == (("k", "v"),)
-    assert outside.recorder.of(Logged)[0].actor == "acme/a"
+    assert outside.recorder.of(Logged)[0].subject == "acme/a"
 
 
 async def test_what_a_guest_logs_is_cut_where_it_is_too_long() -> None:

@@ -193,7 +193,7 @@ async def test_without_grants_a_guest_is_denied_and_nothing_is_sent(
     assert error.case == "denied"
     assert error.value.startswith(f"may not {needed}: no grant covers it")
     (event,) = guest.recorder.of(Denied)
-    assert (event.component, event.needed) == ("acme/a", needed)
+    assert (event.subject, event.needed) == ("acme/a", needed)
     assert event.operation == f"{MESSAGING}#{name}"
     assert b.statistics().queued == 0
 
@@ -209,7 +209,7 @@ async def test_a_component_gets_only_what_it_may_receive() -> None:
         assert error.case == "denied"
         assert "'deaf' may not receive from 'acme/a'" in error.value
 
-    assert [event.component for event in guest.recorder.of(Denied)] == ["deaf"] * 3
+    assert [event.subject for event in guest.recorder.of(Denied)] == ["deaf"] * 3
     assert deaf.statistics().queued == 0
 
 
@@ -341,7 +341,7 @@ async def test_over_its_quota_a_guest_is_refused_until_time_has_passed() -> None
     assert (b.statistics().queued, c.statistics().queued) == (5, 0)
     names = [event.operation.partition("#")[2] for event in guest.recorder.of(Denied)]
     assert names == ["broadcast"] * 2 + ["send", "request", "send-request", "publish"]
-    assert {(event.component, event.needed) for event in guest.recorder.of(Denied)} == {
+    assert {(event.subject, event.needed) for event in guest.recorder.of(Denied)} == {
         ("acme/a", "send another message")
     }
 

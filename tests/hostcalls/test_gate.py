@@ -90,7 +90,7 @@ async def test_a_denial_is_an_event_and_ends_the_caller_of_an_extension(
         "no grant covers it (granted: use 'acme:kv/store' on 'bucket-*')"
     )
     (event,) = recorder.of(Denied)
-    assert (event.component, event.operation) == (
+    assert (event.subject, event.operation) == (
         *("acme/a#1", "acme:kv/store@1.0.0#drop"),
     )
     assert event.needed == "use 'acme:kv/store' on 'b'"
@@ -145,7 +145,7 @@ async def test_grants_are_events_where_somebody_asked_for_them(
 
     (event,) = recorder.of(Granted)
     assert event.needed == "use 'acme:kv/store' on 'bucket-a'"
-    assert (event.component, event.correlation) == ("acme/a#1", "r")
+    assert (event.subject, event.correlation) == ("acme/a#1", "r")
 
 
 async def test_a_body_can_check_several_things_one_by_one(recorder: Recorder) -> None:

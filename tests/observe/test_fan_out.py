@@ -24,78 +24,137 @@ from airssys.observe.fan_out import FanOut, LogSink, Tally, line
 from airssys.testing import Recorder
 
 EVENTS: list[tuple[Event, tuple[str, str, str]]] = [
-    (ChildStarted(0, "top", "a", 0), ("info", "a", "started")),
-    (ChildStarted(0, "top", "a", 2), ("info", "a", "started again (restart 2)")),
-    (ChildExited(0, "top", "a", "normal"), ("info", "a", "ended: normal")),
     (
-        ChildExited(0, "top", "a", "crash", "ValueError: no"),
+        ChildStarted(at=0, supervisor="top", subject="a", restarts=0),
+        ("info", "a", "started"),
+    ),
+    (
+        ChildStarted(at=0, supervisor="top", subject="a", restarts=2),
+        ("info", "a", "started again (restart 2)"),
+    ),
+    (
+        ChildExited(at=0, supervisor="top", subject="a", how="normal"),
+        ("info", "a", "ended: normal"),
+    ),
+    (
+        ChildExited(
+            at=0, supervisor="top", subject="a", how="crash", reason="ValueError: no"
+        ),
         ("error", "a", "ended: crash: ValueError: no"),
     ),
     (
-        ChildRestarting(0, "top", "a", 0.25),
+        ChildRestarting(at=0, supervisor="top", subject="a", delay=0.25),
         ("info", "a", "restarts in 0.25 s by 'top'"),
     ),
     (
-        ChildRestarting(0, "top", "a", 0, ("b", "c")),
+        ChildRestarting(
+            at=0, supervisor="top", subject="a", delay=0, taken_along=("b", "c")
+        ),
         ("info", "a", "restarts in 0 s by 'top', taking along b, c"),
     ),
     (
-        SupervisorGaveUp(0, "top", "a", ("x", "y")),
+        SupervisorGaveUp(at=0, subject="top", child="a", history=("x", "y")),
         ("error", "top", "gave up on 'a' after 2 exits"),
     ),
-    (HealthChecked(0, "top", "a", True, 0), ("info", "a", "is well again")),  # noqa: FBT003
     (
-        HealthChecked(0, "top", "a", False, 2, "slow"),  # noqa: FBT003
+        HealthChecked(at=0, supervisor="top", subject="a", healthy=True, failures=0),
+        ("info", "a", "is well again"),
+    ),
+    (
+        HealthChecked(
+            at=0,
+            supervisor="top",
+            subject="a",
+            healthy=False,
+            failures=2,
+            reason="slow",
+        ),
         ("warn", "a", "failed health check 2: slow"),
     ),
-    (Delivered(0, "a", "b", 3), ("trace", "a", "took 3 bytes from 'b'")),
-    (Delivered(0, "a", "b", 3, "t"), ("trace", "a", "took 3 bytes from 'b' on 't'")),
     (
-        DeadLettered(0, "a", "b", "gone", 3, "t"),
+        Delivered(at=0, subject="a", sender="b", size=3),
+        ("trace", "a", "took 3 bytes from 'b'"),
+    ),
+    (
+        Delivered(at=0, subject="a", sender="b", size=3, topic="t"),
+        ("trace", "a", "took 3 bytes from 'b' on 't'"),
+    ),
+    (
+        DeadLettered(at=0, subject="a", sender="b", reason="gone", size=3, topic="t"),
         ("warn", "a", "lost a message of 3 bytes from 'b' on 't': gone"),
     ),
     (
-        DeadLettered(0, "a", "b", "gone", 3),
+        DeadLettered(at=0, subject="a", sender="b", reason="gone", size=3),
         ("warn", "a", "lost a message of 3 bytes from 'b': gone"),
     ),
     (
-        Denied(0, "a", "kv#drop", "drop 'x'", "no grant covers it"),
+        Denied(
+            at=0,
+            subject="a",
+            operation="kv#drop",
+            needed="drop 'x'",
+            reason="no grant covers it",
+        ),
         ("warn", "a", "kv#drop: may not drop 'x': no grant covers it"),
     ),
     (
-        Denied(0, "a", "fs#open", "read '/b'", "forbidden", "x/../b"),
+        Denied(
+            at=0,
+            subject="a",
+            operation="fs#open",
+            needed="read '/b'",
+            reason="forbidden",
+            resource="x/../b",
+        ),
         ("warn", "a", "fs#open: may not read '/b': forbidden (asked for 'x/../b')"),
     ),
     (
-        Granted(0, "a", "fs#open", "read '/srv/a'", "./a"),
+        Granted(
+            at=0,
+            subject="a",
+            operation="fs#open",
+            needed="read '/srv/a'",
+            resource="./a",
+        ),
         ("trace", "a", "fs#open: may read '/srv/a' (asked for './a')"),
     ),
     (
-        Granted(0, "a", "fs#open", "read '/srv/a'"),
+        Granted(at=0, subject="a", operation="fs#open", needed="read '/srv/a'"),
         ("trace", "a", "fs#open: may read '/srv/a'"),
     ),
     (
-        Revoked(0, "a", "write '/srv/**'"),
+        Revoked(at=0, subject="a", needed="write '/srv/**'"),
         ("info", "a", "may not write '/srv/**' any more"),
     ),
     (
-        Revoked(0, "a", "write '/srv/**'", "it is too curious"),
+        Revoked(
+            at=0, subject="a", needed="write '/srv/**'", reason="it is too curious"
+        ),
         ("info", "a", "may not write '/srv/**' any more: it is too curious"),
     ),
     (
-        QuotaNeared(0, "a", "storage", "warning", 0.812),
+        QuotaNeared(at=0, subject="a", quota="storage", level="warning", share=0.812),
         ("warn", "a", "used 81% of its quota of storage"),
     ),
     (
-        QuotaNeared(0, "a", "storage", "critical", 0.95),
+        QuotaNeared(at=0, subject="a", quota="storage", level="critical", share=0.95),
         ("error", "a", "used 95% of its quota of storage"),
     ),
-    (CallCut(0, "a", "run", "fuel"), ("warn", "a", "call of 'run' was cut: fuel")),
     (
-        Logged(0, "a", "debug", "hi", (("k", "v"), ("l", "w"))),
+        CallCut(at=0, subject="a", export="run", why="fuel"),
+        ("warn", "a", "call of 'run' was cut: fuel"),
+    ),
+    (
+        Logged(
+            at=0,
+            subject="a",
+            level="debug",
+            message="hi",
+            fields=(("k", "v"), ("l", "w")),
+        ),
         ("debug", "a", "hi k='v' l='w'"),
     ),
-    (Logged(0, "a", "shout", "hi"), ("info", "a", "hi")),
+    (Logged(at=0, subject="a", level="shout", message="hi"), ("info", "a", "hi")),
 ]
 
 
@@ -108,8 +167,10 @@ def test_every_event_has_a_level_an_actor_and_a_line(
 
 def test_the_log_names_the_actor(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "airssys"):
-        LogSink().event(Logged(0, "acme/a", "error", "no disk"))
-        LogSink().event(Delivered(0, "acme/a", "b", 1))
+        LogSink().event(
+            Logged(at=0, subject="acme/a", level="error", message="no disk")
+        )
+        LogSink().event(Delivered(at=0, subject="acme/a", sender="b", size=1))
 
     (record,) = caplog.records
     assert record.getMessage() == "[acme/a] no disk"
@@ -120,10 +181,36 @@ def test_the_log_names_the_actor(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        Logged(0, "acme/a", "info", "x\n[acme/b] paid", (("k\n[acme/b] paid", "v"),)),
-        ChildExited(0, "top", "acme/a", "crash", "x\r\n[acme/b] paid"),
-        HealthChecked(0, "top", "acme/a", False, 1, "x\u2028[acme/b] paid\x1b[2J"),  # noqa: FBT003
-        Denied(0, "acme/a", "f", "read 'x\n[acme/b] paid'", "no\n", "y\n"),
+        Logged(
+            at=0,
+            subject="acme/a",
+            level="info",
+            message="x\n[acme/b] paid",
+            fields=(("k\n[acme/b] paid", "v"),),
+        ),
+        ChildExited(
+            at=0,
+            supervisor="top",
+            subject="acme/a",
+            how="crash",
+            reason="x\r\n[acme/b] paid",
+        ),
+        HealthChecked(
+            at=0,
+            supervisor="top",
+            subject="acme/a",
+            healthy=False,
+            failures=1,
+            reason="x\u2028[acme/b] paid\x1b[2J",
+        ),
+        Denied(
+            at=0,
+            subject="acme/a",
+            operation="f",
+            needed="read 'x\n[acme/b] paid'",
+            reason="no\n",
+            resource="y\n",
+        ),
     ],
 )
 def test_no_guest_begins_a_line_of_the_log(
@@ -139,7 +226,7 @@ def test_no_guest_begins_a_line_of_the_log(
 
 def test_traces_are_below_debug(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(5, "airssys"):
-        LogSink().event(Delivered(0, "acme/a", "b", 1))
+        LogSink().event(Delivered(at=0, subject="acme/a", sender="b", size=1))
 
     assert [record.levelno for record in caplog.records] == [5]
 
@@ -162,7 +249,7 @@ def test_an_instrument_that_fails_is_reported_once_and_harms_nobody(
     fan_out = FanOut([before, broken, after])
 
     for _ in range(3):
-        fan_out.event(ChildStarted(0, "top", "a", 0))
+        fan_out.event(ChildStarted(at=0, supervisor="top", subject="a", restarts=0))
 
     assert len(before.events) == len(after.events) == 3
     assert broken.told == 3

@@ -1311,7 +1311,7 @@ async def test_a_supervisor_is_a_child_like_any_other(record: Record) -> None:
 
     assert record.take() == "+a +b +c -c -b -a"
     started = [event for event in record.events if isinstance(event, ChildStarted)]
-    assert [(event.supervisor, event.child) for event in started] == [
+    assert [(event.supervisor, event.subject) for event in started] == [
         ("top", "a"),
         ("top/branch", "b"),
         ("top/branch/twig", "c"),
@@ -1425,9 +1425,9 @@ async def test_starts_exits_and_restarts_are_events(record: Record) -> None:
         for event in record.events
         for fields in [
             {
-                ChildStarted: ("child", "restarts"),
-                ChildExited: ("child", "how", "reason"),
-                ChildRestarting: ("child", "delay", "taken_along"),
+                ChildStarted: ("subject", "restarts"),
+                ChildExited: ("subject", "how", "reason"),
+                ChildRestarting: ("subject", "delay", "taken_along"),
             }[type(event)]
         ]
     ]

@@ -125,12 +125,12 @@ async def obeys(ref: airssys.ActorRef, order: str, answer: str) -> None:
 
 
 def dead(recorder: Recorder) -> list[tuple[str, bytes]]:
-    return [(event.target, event.payload) for event in recorder.of(DeadLettered)]
+    return [(event.subject, event.payload) for event in recorder.of(DeadLettered)]
 
 
 def crashes(recorder: Recorder) -> list[tuple[str, str]]:
     return [
-        (event.child, event.reason)
+        (event.subject, event.reason)
         for event in recorder.of(ChildExited)
         if event.how == "crash"
     ]
@@ -626,7 +626,7 @@ async def test_a_guest_without_grants_is_denied_and_everybody_can_know(
             answer = (await guest.ask(order)).decode()
             assert answer.startswith(f"error denied: may not {needed}: no grant"), order
             assert recorder.of(Denied)[-1].needed == needed
-            assert recorder.of(Denied)[-1].component == "acme/a"
+            assert recorder.of(Denied)[-1].subject == "acme/a"
         assert await guest.ask("list") == b"acme/a\n"
         assert system.tally.denials == 6
     assert got == []
@@ -649,7 +649,7 @@ async def test_a_receiver_must_be_willing_too(
             "error denied: 'acme/chooser' may not receive from 'acme/stranger'"
         )
         (denied,) = recorder.of(Denied)
-        assert denied.component == "acme/chooser"
+        assert denied.subject == "acme/chooser"
         assert await chooser.ask("notes") == b"hello\n"
         assert await chooser.ask("who") == b"host"
 
@@ -815,7 +815,7 @@ async def test_leaving_the_system_stops_actors_in_reverse_order(
         for name in ("one", "two", "three"):
             await system.spawn(write_component(tmp_path, f"acme/{name}", config=config))
         await system.spawn(echo)
-    assert [event.child for event in recorder.of(ChildExited)] == [
+    assert [event.subject for event in recorder.of(ChildExited)] == [
         "echo",
         "acme/three",
         "acme/two",
@@ -916,7 +916,7 @@ async def test_restarts_that_run_out_leave_the_system_with_their_history(
     assert all("unreachable" in line for line in error.history)
     assert isinstance(error.__cause__, GuestTrapped)
     assert dead(recorder) == [("acme/a", b"trap")] * 3
-    assert recorder.of(ChildExited)[-1].child == "friend"
+    assert recorder.of(ChildExited)[-1].subject == "friend"
 
 
 async def test_two_systems_in_one_process_know_nothing_of_each_other(
@@ -962,12 +962,12 @@ def test_ctrl_c_in_an_actor_leaves_the_system(
 
     assert isinstance(unwrap(left.value), KeyboardInterrupt)
     assert time.monotonic() - start < 3
-    assert "acme/a" in [event.child for event in recorder.of(ChildExited)]
+    assert "acme/a" in [event.subject for event in recorder.of(ChildExited)]
     assert system_tasks_restarted(recorder) == []
 
 
 def system_tasks_restarted(recorder: Recorder) -> list[str]:
-    return [event.child for event in recorder.of(ChildStarted) if event.restarts]
+    return [event.subject for event in recorder.of(ChildStarted) if event.restarts]
 
 
 # --- trees ------------------------------------------------------------------------
@@ -1064,9 +1064,9 @@ after = "20ms"
         with pytest.raises(ActorStopped, match=r"longer than 0\.15 s"):
             await first.ask("spin")
         assert await second.ask("notes") == b""
-        started = [event.child for event in recorder.of(ChildStarted)]
+        started = [event.subject for event in recorder.of(ChildStarted)]
         assert started == ["ear", "first", "second", "workers", "first", "second"]
-    ended = [event.child for event in recorder.of(ChildExited)]
+    ended = [event.subject for event in recorder.of(ChildExited)]
     assert ended[-4:] == ["second", "first", "workers", "ear"]
 
 
@@ -1221,7 +1221,7 @@ async def test_a_significant_child_ends_the_tree_by_itself(
             await anyio.sleep_forever()
         ended = True
     assert not ended
-    assert [(each.child, each.how) for each in recorder.of(ChildExited)] == [
+    assert [(each.subject, each.how) for each in recorder.of(ChildExited)] == [
         ("until-told", "normal"),
         ("acme/a", "stopped"),
     ]
@@ -1285,7 +1285,7 @@ async def test_a_guest_over_its_quota_of_messages_is_told_and_may_send_again_lat
             "(limit: 5 a second; the next may go in "
         )
         (event,) = recorder.of(Denied)
-        assert event.component == "acme/a"
+        assert event.subject == "acme/a"
         assert event.reason in told[5]
         await obeys(guest, "send b 1", "ok")
 
@@ -1363,7 +1363,7 @@ async def test_what_is_revoked_is_refused_from_the_next_host_call_on(
 
         assert refused.startswith("error denied: may not send to 'b'")
         (denied,) = recorder.of(Denied)
-        assert (denied.component, denied.needed) == ("acme/a", "send to 'b'")
+        assert (denied.subject, denied.needed) == ("acme/a", "send to 'b'")
         assert denied.correlation, "it names the request"
         revoked = [event.needed for event in recorder.of(Revoked)]
         assert "send to '**'" in revoked
@@ -1422,7 +1422,7 @@ async def test_the_components_of_a_system_share_its_quota(
 
         assert told[:5] == ["ok"] * 5
         assert "'acme/two' is over its quota of messages (limit: 5 a second" in told[5]
-        levels = [(event.owner, event.level) for event in recorder.of(QuotaNeared)]
+        levels = [(event.subject, event.level) for event in recorder.of(QuotaNeared)]
         assert levels[-1] == ("root", "critical")
 
 
@@ -1507,7 +1507,7 @@ component = "acme-two"
     assert refused("two") == [False] + [True] * 3, "by what is left of the shared one"
     assert refused("three") == [False] * 4
     assert ("pair", "messages") in {
-        (event.owner, event.quota) for event in recorder.of(QuotaNeared)
+        (event.subject, event.quota) for event in recorder.of(QuotaNeared)
     }
 
 
@@ -1530,4 +1530,4 @@ async def test_what_a_manifest_grants_until_a_moment_ends_then(
     ended = "the grant expired at 2020-01-01T00:00:00Z"
     assert told == f"error denied: may not send to 'b': {ended}"
     (event,) = recorder.of(Denied)
-    assert (event.component, event.reason) == ("acme/late", ended)
+    assert (event.subject, event.reason) == ("acme/late", ended)

@@ -351,7 +351,7 @@ async def test_a_guest_without_grants_is_refused(operation: str, folder: Path) -
 
         assert case == "permission-denied"
         (event,) = guest.denied
-        assert (event.component, event.operation) == ("acme/guest", operation)
+        assert (event.subject, event.operation) == ("acme/guest", operation)
         assert event.reason == "no grant covers it (granted: nothing)"
     assert snapshot(folder.parent) == before
 

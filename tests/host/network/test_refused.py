@@ -106,7 +106,7 @@ async def refused(guest: Guest, operation: str, *args: Any) -> None:
     (event,) = guest.recorder.events
     assert isinstance(event, Denied)
     assert event.operation == operation
-    assert event.component == "acme/guest"
+    assert event.subject == "acme/guest"
 
 
 @operation(*WITHOUT_SOCKET, allowed=False)
