@@ -12,10 +12,13 @@ from typing import Final, TypeAlias
 
 from attrs import define, field
 
+from ..core.event import Denied
+
 __all__ = ("MOST", "PERIOD", "Flood", "Source", "source_of")
 
 Source: TypeAlias = tuple[str, str]
-"""A component, and who made it be refused something, where that was another."""
+"""The component that was refused something, and the sender whose doing that was: empty
+where it was its own."""
 
 PERIOD: Final = 10.0
 """Seconds."""
@@ -25,13 +28,13 @@ _MANY: Final = 4096
 """Sources that are remembered before those are forgotten that are quiet."""
 
 
-_RECEIVING: Final = "receive from "
-"""How it is named that a component may not receive: its sender tried."""
+def source_of(denied: Denied) -> Source:
+    """Return whose doing a denial is: no sender uses up what its receiver has.
 
-
-def source_of(component: str, needed: str) -> Source:
-    """Return whose doing a denial is: no sender uses up what its receiver has."""
-    return component, needed if needed.startswith(_RECEIVING) else ""
+    What is refused to a receiver its sender has tried.
+    """
+    receives = denied.section == "messaging" and denied.action == "receive"
+    return denied.subject, denied.target if receives else ""
 
 
 @define
@@ -76,7 +79,7 @@ class Flood:
         }
 
     def rest(self) -> Iterator[tuple[Source, int]]:
-        """Yield whose denials were not written and not told of yet, and how many."""
+        """Yield each source of denials that no record has counted yet, and how many."""
         for source, period in self._periods.items():
             if period.lost:
                 yield source, period.lost

@@ -25,6 +25,7 @@ from attrs import define, field
 from ..config import HostConfig
 from ..core.errors import AuditError
 from ..core.event import Denied, Event, Granted, QuotaNeared, Revoked
+from ..core.grants.capabilities import words
 from ..core.limits import MIB
 from .flood import MOST, PERIOD, Flood, Source, source_of
 from .journal import Journal
@@ -86,7 +87,7 @@ class AuditLog:
             return
         assert isinstance(event, _Told)
         if type(event) is Denied:
-            source = source_of(event.subject, event.needed)
+            source = source_of(event)
             admitted, before = self._flood.admit(source, event.at)
             if before:
                 self._put_flood(source, before)
@@ -100,13 +101,13 @@ class AuditLog:
 
     def _put_flood(self, source: Source, count: int) -> None:
         """Say how many denials were not written."""
-        component, needed = source
+        component, sender = source
         reason = f"{count} denials were not written: over {MOST:_} in {PERIOD:.0f} s"
         entry = Entry(
             self._clock(),
             LOST,
             component,
-            needed=needed,
+            needed=words("messaging", "receive", sender) if sender else "",
             resource=str(count),
             reason=reason,
         )
@@ -237,11 +238,14 @@ async def _wait(done: threading.Event) -> None:
 
 def _long(event: _Told) -> bool:
     """Tell whether an event's texts are too long to wait in memory."""
-    if isinstance(event, Denied):
-        return len(event.needed) + len(event.resource) + len(event.reason) > _LONG
-    if isinstance(event, Granted):
-        return len(event.needed) + len(event.resource) > _LONG
-    return False
+    match event:
+        case Denied():
+            what = len(event.target) + len(event.attempt) + len(event.resource)
+            return what + len(event.reason) > _LONG
+        case Granted():
+            return len(event.target) + len(event.resource) > _LONG
+        case Revoked() | QuotaNeared():
+            return False
 
 
 def _entry(time: float, event: _Told) -> Entry:

@@ -16,6 +16,8 @@ from typing import Final, Protocol, TypeAlias
 
 from attrs import field, frozen
 
+from .grants.capabilities import words
+
 __all__ = (
     "SILENT",
     "CallCut",
@@ -135,13 +137,25 @@ class Denied:
     subject: str
     operation: str
     """The host function, such as ``airssys:core/messaging@1.0.0#send``."""
-    needed: str
-    """The capability in words, such as ``send to 'acme/billing'``."""
+    section: str = ""
+    """Of grants, such as ``messaging``; empty where no grant would have helped: a quota
+    was used up, or what was asked for does not even have the form."""
+    action: str = ""
+    """In that section, such as ``send``; for ``custom`` the interface."""
+    target: str = ""
+    """What it was to be done to, such as ``acme/billing``."""
+    attempt: str = ""
+    """What was tried, in words, where the three above do not say it."""
     reason: str
     resource: str = ""
-    """What the guest asked for, in its own words, where `needed` has others."""
+    """What the guest asked for, in its own words, where `target` has others."""
     correlation: str = ""
     """Names the guest's call, or the request it works on."""
+
+    @property
+    def needed(self) -> str:
+        """What was tried, in words, such as ``send to 'acme/billing'``."""
+        return self.attempt or words(self.section, self.action, self.target)
 
 
 @frozen(kw_only=True)
@@ -151,9 +165,16 @@ class Granted:
     at: float
     subject: str
     operation: str
-    needed: str
+    section: str
+    action: str
+    target: str
     resource: str = ""
     correlation: str = ""
+
+    @property
+    def needed(self) -> str:
+        """The capability in words, such as ``send to 'acme/billing'``."""
+        return words(self.section, self.action, self.target)
 
 
 @frozen(kw_only=True)
@@ -162,10 +183,20 @@ class Revoked:
 
     at: float
     subject: str
-    needed: str
-    """What it may not do any more, in words, such as ``write '/srv/out/*'``."""
+    section: str
+    action: str = ""
+    """Empty: any of the section."""
+    target: str = ""
+    """A pattern, such as ``/srv/out/*``."""
+    clause: str = ""
+    """Which part of that, where it is not all: ``, which is forbidden``."""
     reason: str = ""
     """Why, in the words of whoever revoked it."""
+
+    @property
+    def needed(self) -> str:
+        """What it may not do any more, in words, such as ``write '/srv/out/*'``."""
+        return words(self.section, self.action, self.target) + self.clause
 
 
 @frozen(kw_only=True)

@@ -102,7 +102,9 @@ class Gate:
         interface = call.function.partition("#")[0]
         if call.grants.offers(interface, self.clock()):
             return None
-        return Denial(f"use {interface!r}", call.grants.interfaces)
+        return Denial(
+            section="custom", action=interface, granted=call.grants.interfaces
+        )
 
     async def _later(
         self,
@@ -157,14 +159,27 @@ class Gate:
 
     def report(self, call: Call, denial: Denial, shown: str = "") -> None:
         """Tell of a denial; on the event loop's thread."""
-        self.refused(call, denial.needed, denial.reason, shown)
+        self.emitter.emit(
+            lambda at: Denied(
+                at=at,
+                subject=call.who,
+                operation=call.function,
+                section=denial.section,
+                action=denial.action,
+                target=denial.target,
+                attempt=denial.attempt,
+                reason=denial.reason,
+                resource=shown,
+                correlation=call.correlation,
+            )
+        )
 
-    def refused(self, call: Call, needed: str, reason: str, shown: str = "") -> None:
-        """Tell of what was refused, be it by a grant, a quota or its own form.
+    def refused(self, call: Call, attempt: str, reason: str, shown: str = "") -> None:
+        """Tell of what no grant would help with: its quota is used up, or its form bad.
 
         Args:
             call: Who asked.
-            needed: What for, in words.
+            attempt: What was tried, in words.
             reason: Why not.
             shown: What the guest itself has asked for, where that has other words.
         """
@@ -173,7 +188,7 @@ class Gate:
                 at=at,
                 subject=call.who,
                 operation=call.function,
-                needed=needed,
+                attempt=attempt,
                 reason=reason,
                 resource=shown,
                 correlation=call.correlation,
@@ -188,7 +203,9 @@ class Gate:
                     at=at,
                     subject=call.who,
                     operation=call.function,
-                    needed=str(need),
+                    section=need.section,
+                    action=need.action,
+                    target=need.target,
                     resource=shown,
                     correlation=call.correlation,
                 )

@@ -21,6 +21,7 @@ from ..audit import AuditLog, audit_for
 from ..config import HostConfig, load_config
 from ..core.budget import Budget
 from ..core.event import Instrument, Revoked
+from ..core.grants.capabilities import Excess
 from ..core.grants.grants import NO_GRANTS, Grants
 from ..core.limits import Limits, SharedQuota
 from ..core.manifests.tree import Tree
@@ -307,10 +308,20 @@ class System:
             raise TypeError(f"actor {id!r} is no component: it has no grants")
         before = standing.grants
         standing.grants = before.attenuate(grants, source=f"grants of {id!r}")
-        for words in standing.grants.widened_by(before):
-            self.registry.office.emitter.emit(
-                lambda at: Revoked(at=at, subject=id, needed=words)  # noqa: B023
+        for gone in standing.grants.excess(before):
+            self._note_revoked(id, gone)
+
+    def _note_revoked(self, id: str, gone: Excess) -> None:  # noqa: A002
+        self.registry.office.emitter.emit(
+            lambda at: Revoked(
+                at=at,
+                subject=id,
+                section=gone.section,
+                action=gone.action,
+                target=gone.target,
+                clause=gone.clause,
             )
+        )
 
     def revoke(self, id: str) -> None:  # noqa: A002 - the field's word
         """Take all grants from a component, from its next check on; as `attenuate`."""

@@ -38,12 +38,14 @@ KEY = b"sixteen bytes or more"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-def denial(resource: str = "", needed: str = "read '/etc/passwd'") -> Denied:
+def denial(resource: str = "") -> Denied:
     return Denied(
         at=1.0,
         subject="acme/a",
         operation="fs#open",
-        needed=needed,
+        section="filesystem",
+        action="read",
+        target="/etc/passwd",
         reason="no grant covers it",
         resource=resource,
         correlation="c1",
@@ -105,7 +107,9 @@ async def test_each_event_of_the_audit_is_one_record(tmp_path: Path) -> None:
                 at=1,
                 subject="acme/a",
                 operation="fs#open",
-                needed="read '/srv/a'",
+                section="filesystem",
+                action="read",
+                target="/srv/a",
                 resource="a",
                 correlation="c2",
             )
@@ -114,7 +118,9 @@ async def test_each_event_of_the_audit_is_one_record(tmp_path: Path) -> None:
             Revoked(
                 at=1,
                 subject="acme/a",
-                needed="read '/srv/a'",
+                section="filesystem",
+                action="read",
+                target="/srv/a",
                 reason="it is too curious",
             )
         )
@@ -156,7 +162,14 @@ async def test_grants_and_alerts_are_written_only_where_it_is_said(
 
     async with open_audit(path, alerts=False) as audit:
         audit.event(
-            Granted(at=1, subject="acme/a", operation="fs#open", needed="read '/srv/a'")
+            Granted(
+                at=1,
+                subject="acme/a",
+                operation="fs#open",
+                section="filesystem",
+                action="read",
+                target="/srv/a",
+            )
         )
         audit.event(
             QuotaNeared(
@@ -224,13 +237,21 @@ async def test_long_texts_do_not_wait_in_memory(tmp_path: Path) -> None:
             await failure(audit)
             audit.event(denial(long))
             audit.event(
-                Granted(at=1, subject="acme/a", operation="fs#open", needed=long)
+                Granted(
+                    at=1,
+                    subject="acme/a",
+                    operation="fs#open",
+                    section="filesystem",
+                    action="read",
+                    target="/",
+                    resource=long,
+                )
             )
             denied, granted = audit._queue.get(), audit._queue.get()
 
     assert isinstance(denied, Entry)
     assert isinstance(granted, Entry)
-    assert denied.resource == granted.needed
+    assert denied.resource == granted.resource
     assert len(denied.resource) < 1100
 
 
@@ -700,7 +721,7 @@ async def main():
                 at=9.0 * turn,
                 subject="acme/a",
                 operation="open",
-                needed="read 'x'",
+                section="filesystem", action="read", target="x",
                 reason="no",
                 resource="y" * 900,
             )
@@ -957,7 +978,7 @@ async def test_a_guest_that_tries_without_end_pushes_out_nobody_else(
 
 async def test_no_sender_uses_up_the_records_of_its_receiver(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    sent = denial(needed="receive from 'acme/loud'")
+    sent = evolve(denial(), section="messaging", action="receive", target="acme/loud")
 
     async with open_audit(path) as audit:
         for _ in range(MOST + 1):

@@ -45,3 +45,32 @@ def test_what_a_dead_letter_holds_is_not_printed() -> None:
 
     assert letter.payload == b"secret"
     assert "secret" not in repr(letter)
+
+
+def test_what_was_denied_is_in_fields_and_its_words_follow_from_them() -> None:
+    denied = event.Denied(
+        at=1.0,
+        subject="a",
+        operation="f",
+        section="messaging",
+        action="send",
+        target="acme/b",
+        reason="no grant covers it",
+    )
+    over_quota = event.Denied(
+        at=1.0, subject="a", operation="f", attempt="send another message", reason=""
+    )
+
+    assert denied.needed == "send to 'acme/b'"
+    assert over_quota.needed == "send another message"
+    assert not over_quota.section
+
+
+def test_what_was_revoked_may_be_a_part_of_a_grant_or_a_section() -> None:
+    revoked = event.Revoked(at=1.0, subject="a", section="network", clause=" after 9")
+
+    assert revoked.needed == "use 'network' after 9"
+
+
+def test_where_nobody_listens_no_event_is_built() -> None:
+    event.SILENT.emit(lambda _: pytest.fail("it was built"))

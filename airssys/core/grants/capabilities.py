@@ -11,6 +11,7 @@ __all__ = (
     "Capability",
     "Custom",
     "Denial",
+    "Excess",
     "Filesystem",
     "Messaging",
     "Network",
@@ -109,22 +110,47 @@ Capability: TypeAlias = Filesystem | Network | Storage | Messaging | Process | C
 """What a host function can need."""
 
 
-@frozen
+@frozen(kw_only=True)
 class Denial:
     """Why a capability is refused."""
 
-    needed: str
-    """The capability in words, such as ``send to 'acme/billing'``."""
-    granted: tuple[str, ...]
-    """The grants of the same kind, in the same words."""
+    section: str
+    action: str = ""
+    """Empty: any of the section."""
+    target: str = ""
+    attempt: str = ""
+    """What was tried, in words, where those of the capability do not say it."""
+    granted: tuple[str, ...] = ()
+    """The grants of the same kind, in words."""
     ruled_out: str = ""
     """Why not although a grant covers it, or whatever is granted."""
+
+    @property
+    def needed(self) -> str:
+        """The capability in words, such as ``send to 'acme/billing'``."""
+        return self.attempt or words(self.section, self.action, self.target)
 
     @property
     def reason(self) -> str:
         if self.ruled_out:
             return self.ruled_out
         return f"no grant covers it (granted: {', '.join(self.granted) or 'nothing'})"
+
+
+@frozen
+class Excess:
+    """What some grants allow beyond others."""
+
+    section: str
+    action: str = ""
+    """Empty: any of the section."""
+    target: str = ""
+    """A pattern."""
+    clause: str = ""
+    """Which part of that, where it is not all: ``, which is forbidden``."""
+
+    def __str__(self) -> str:
+        return words(self.section, self.action, self.target) + self.clause
 
 
 _PHRASES: Final[Mapping[tuple[str, str], str]] = {
@@ -145,7 +171,15 @@ _PHRASES: Final[Mapping[tuple[str, str], str]] = {
 
 
 def words(section: str, action: str, target: str) -> str:
-    """Put a capability, or a grant of one, into words."""
+    """Put a capability, or a grant of one, into words.
+
+    Args:
+        section: Such as ``messaging``.
+        action: Such as ``send``; for ``custom`` the interface; empty: any of them.
+        target: What it is done to; a pattern, in a grant.
+    """
+    if not action:
+        return f"use {section!r}"
     if section == "custom":
         return f"use {action!r} on {target!r}" if target else f"use {action!r}"
     return f"{_PHRASES.get((section, action), action)} {target!r}"

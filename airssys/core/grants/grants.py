@@ -16,6 +16,7 @@ from .capabilities import (
     Capability,
     Custom,
     Denial,
+    Excess,
     Filesystem,
     Messaging,
     Network,
@@ -147,7 +148,12 @@ class Grants:
         """
         key = (capability.section, capability.action)
         if self._banned(key, capability.target):
-            return Denial(str(capability), (), _FORBIDDEN)
+            return Denial(
+                section=capability.section,
+                action=capability.action,
+                target=capability.target,
+                ruled_out=_FORBIDDEN,
+            )
         return None
 
     def _compile(self, key: tuple[str, str]) -> Callable[[str], object]:
@@ -198,7 +204,13 @@ class Grants:
             ruled_out = f"the grant expired at {end}"
             if now is None:
                 ruled_out = f"the grant expires at {end}, and the time is not known"
-        return Denial(str(capability), granted, ruled_out)
+        return Denial(
+            section=capability.section,
+            action=capability.action,
+            target=capability.target,
+            granted=granted,
+            ruled_out=ruled_out,
+        )
 
     def patterns(self, section: str, action: str) -> tuple[AnyPattern, ...]:
         """Return what is granted for an action; for ``custom`` that is an interface."""
@@ -279,26 +291,32 @@ class Grants:
 
     def covers(self, other: Grants) -> bool:
         """Tell whether the other grants allow nothing that these do not."""
-        return not self.widened_by(other)
+        return not self.excess(other)
 
     def widened_by(self, other: Grants) -> tuple[str, ...]:
         """Say in words what the other grants allow beyond these."""
+        return tuple(map(str, self.excess(other)))
+
+    def excess(self, other: Grants) -> tuple[Excess, ...]:
+        """Return what the other grants allow beyond these."""
         beyond = [
-            words(section, action, str(pattern))
+            Excess(section, action, str(pattern))
             for section, action, pattern in other
             if not covers(self.patterns(section, action), pattern)
         ]
         beyond.extend(
-            f"use {name!r}" for name in other.interfaces if name not in self.interfaces
+            Excess("custom", name)
+            for name in other.interfaces
+            if name not in self.interfaces
         )
         beyond.extend(
-            f"use {section!r} after {show_moment(end)}"
+            Excess(section, clause=f" after {show_moment(end)}")
             for section, end in self.expires.items()
             if other._has(section) and not other._ended(section, end)
         )
         if self.forbidden is not None:
             beyond.extend(
-                f"{words(section, action, str(pattern))}, which is forbidden"
+                Excess(section, action, str(pattern), ", which is forbidden")
                 for section, action, pattern in self.forbidden
                 if other._leaves_open(section, action, pattern)
             )

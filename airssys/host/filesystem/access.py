@@ -154,7 +154,12 @@ class Access:
             except OSError as error:
                 raise from_os(error, self._shown) from error
         shown = " and ".join(self._asked)
-        raise self.refused("use", shown, shown, "what it leads to keeps changing")
+        denial = Denial(
+            section="filesystem",
+            attempt=f"use {shown!r}",
+            ruled_out="what it leads to keeps changing",
+        )
+        raise self._denied(denial, shown)
 
     def tell(self) -> None:
         """Tell what was found so far, on the event loop's thread."""
@@ -286,7 +291,10 @@ class Access:
             shown: The path that the guest gave.
             reason: Why not.
         """
-        return self._denied(Denial(f"{action} {path!r}", (), reason), shown)
+        denial = Denial(
+            section="filesystem", action=action, target=path, ruled_out=reason
+        )
+        return self._denied(denial, shown)
 
     def special(self, shown: str) -> WitError:
         """Return what to raise for a device, a pipe or a socket; audited."""

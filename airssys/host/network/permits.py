@@ -56,7 +56,10 @@ class Permits:
             raise WitError(permission_denied(words))
 
     def require_any(
-        self, call: Call, needed: str, actions: Iterable[Literal["outbound", "inbound"]]
+        self,
+        call: Call,
+        attempt: str,
+        actions: Iterable[Literal["outbound", "inbound"]],
     ) -> None:
         """Let a call go on that has some grant for one of the actions.
 
@@ -65,7 +68,7 @@ class Permits:
         """
         grants = call.grants.at(self.gate.clock())
         if not any(grants.patterns("network", action) for action in actions):
-            denial = Denial(needed, ())
+            denial = Denial(section="network", attempt=attempt)
             self.gate.report(call, denial)
             raise WitError(permission_denied(self.gate.words(denial)))
 

@@ -82,8 +82,12 @@ def test_a_denial_says_what_was_needed_and_what_is_granted() -> None:
     denial = FULL.check(Messaging("send", "zoo/ape"))
 
     assert denial == Denial(
-        "send to 'zoo/ape'", ("send to 'acme/billing'", "send to 'acme/log-*'")
+        section="messaging",
+        action="send",
+        target="zoo/ape",
+        granted=("send to 'acme/billing'", "send to 'acme/log-*'"),
     )
+    assert denial.needed == "send to 'zoo/ape'"
     assert denial.reason == (
         "no grant covers it (granted: send to 'acme/billing', send to 'acme/log-*')"
     )
