@@ -13,7 +13,8 @@ from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
-from ..core.event import DeadLettered, Delivered, Emitter, Instrument
+from ..core.emitter import Emitter
+from ..core.event import DeadLettered, Delivered, Instrument
 from ..core.message import AskGraph, Message
 
 __all__ = ("STRIDE", "Expiring", "PostOffice")

@@ -2,7 +2,7 @@
 
 Every event says when it was and whom it is about:
 
-- ``at`` is a reading in seconds of the event loop's clock, which `Emitter` stamps;
+- ``at`` is a reading in seconds of the event loop's clock, which an `Emitter` stamps;
 - ``subject`` is the id of an actor, a child or a supervisor; outside a system the name
   of a component.
 
@@ -11,15 +11,13 @@ Events are built by keyword, and matched by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from attrs import field, frozen
 
 from .grants.capabilities import words
 
 __all__ = (
-    "SILENT",
     "CallCut",
     "ChildExited",
     "ChildRestarting",
@@ -27,7 +25,6 @@ __all__ = (
     "DeadLettered",
     "Delivered",
     "Denied",
-    "Emitter",
     "Event",
     "Granted",
     "HealthChecked",
@@ -262,26 +259,3 @@ class Instrument(Protocol):
     """
 
     def event(self, event: Event) -> None: ...
-
-
-@frozen(eq=False)
-class Emitter:
-    """Tells an instrument what happens, and when: the one way to emit an event."""
-
-    instrument: Instrument | None
-    """None: nobody listens, and events are not even built."""
-    clock: Callable[[], float]
-    """The event loop's."""
-
-    def emit(self, build: Callable[[float], Event]) -> None:
-        """Build an event of this moment, and tell it.
-
-        Args:
-            build: Is given the time, for ``at``.
-        """
-        if self.instrument is not None:
-            self.instrument.event(build(self.clock()))
-
-
-SILENT: Final = Emitter(None, float)
-"""Tells nobody."""

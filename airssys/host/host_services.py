@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Final
 import anyio
 from attrs import define
 
+from ..core.emitter import SILENT, Emitter
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
-from ..core.event import SILENT, Emitter, Logged
+from ..core.event import Logged
 from ..core.grants.grants import Messaging
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation

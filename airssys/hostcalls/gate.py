@@ -11,8 +11,9 @@ import anyio
 from attrs import define, field
 
 from ..core.budget import Budget
+from ..core.emitter import Emitter
 from ..core.errors import CapabilityDenied, WitError
-from ..core.event import Denied, Emitter, Granted, Instrument
+from ..core.event import Denied, Granted, Instrument
 from ..core.grants.grants import Capability, Denial
 from .call import Call
 from .interface import HostFunction

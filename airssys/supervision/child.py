@@ -13,8 +13,9 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
+from ..core.emitter import Emitter
 from ..core.errors import ChildRefused, NoSuchChild
-from ..core.event import ChildExited, ChildStarted, Emitter
+from ..core.event import ChildExited, ChildStarted
 from ..core.restart import (
     ChildSpec,
     Crashed,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import anyio
 
+from ..core.emitter import Emitter
 from ..core.errors import Unhealthy
-from ..core.event import Emitter, HealthChecked
+from ..core.event import HealthChecked
 from ..core.restart import (
     CountFailure,
     Crashed,

@@ -17,8 +17,9 @@ import anyio.abc
 import anyio.lowlevel
 from attrs import define, field
 
+from ..core.emitter import Emitter
 from ..core.errors import ChildRefused, DuplicateChild, RestartsExhausted
-from ..core.event import ChildRestarting, Emitter, Instrument, SupervisorGaveUp
+from ..core.event import ChildRestarting, Instrument, SupervisorGaveUp
 from ..core.restart import (
     AutoShutdown,
     Backoff,

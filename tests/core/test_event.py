@@ -19,8 +19,6 @@ def made(kind: Any, **given: object) -> Any:
 
 def test_every_event_is_one_of_the_kinds() -> None:
     assert {kind.__name__ for kind in KINDS} == set(event.__all__) - {
-        "SILENT",
-        "Emitter",
         "Event",
         "Instrument",
     }
@@ -70,7 +68,3 @@ def test_what_was_revoked_may_be_a_part_of_a_grant_or_a_section() -> None:
     revoked = event.Revoked(at=1.0, subject="a", section="network", clause=" after 9")
 
     assert revoked.needed == "use 'network' after 9"
-
-
-def test_where_nobody_listens_no_event_is_built() -> None:
-    event.SILENT.emit(lambda _: pytest.fail("it was built"))

@@ -1,0 +1,35 @@
+"""Emit events: stamp them with the time, and tell the one who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from attrs import frozen
+
+from .event import Event, Instrument
+
+__all__ = ("SILENT", "Emitter")
+
+
+@frozen(eq=False)
+class Emitter:
+    """Tells an instrument what happens, and when: the one way to emit an event."""
+
+    instrument: Instrument | None
+    """None: nobody listens, and events are not even built."""
+    clock: Callable[[], float]
+    """The event loop's."""
+
+    def emit(self, build: Callable[[float], Event]) -> None:
+        """Build an event of this moment, and tell it.
+
+        Args:
+            build: Is given the time, for ``at``.
+        """
+        if self.instrument is not None:
+            self.instrument.event(build(self.clock()))
+
+
+SILENT: Final = Emitter(None, float)
+"""Tells nobody."""
