@@ -25,7 +25,6 @@ from .bindgen.convert import converter as converter
 from .config import (
     Audit as Audit,
     HostConfig as HostConfig,
-    LogLevel as LogLevel,
     Profile as Profile,
     Slices as Slices,
     host_schema as host_schema,
@@ -100,6 +99,7 @@ from .core.grants.sections import (
     ProcessGrants as ProcessGrants,
     StorageGrants as StorageGrants,
 )
+from .core.levels import LogLevel as LogLevel
 from .core.limits import (
     Limits as Limits,
     Quota as Quota,

@@ -20,6 +20,7 @@ from .core.grants.admission import HostSections, admit
 from .core.grants.grants import Grants
 from .core.grants.pattern import Pattern
 from .core.grants.spelling import Kind
+from .core.levels import LogLevel
 from .core.limits import MIB
 from .core.manifests.manifest import CEILING, LEAST_MEMORY
 from .core.toml.lines import Path as Place
@@ -37,7 +38,6 @@ from .core.units import parse_size, show_size
 __all__ = (
     "Audit",
     "HostConfig",
-    "LogLevel",
     "Profile",
     "Slices",
     "host_schema",
@@ -55,16 +55,6 @@ class Profile(Enum):
     """Up to 64 MiB of memory: a CPython guest needs 16."""
     STRICT = "strict"
     """Up to 4 MiB of memory."""
-
-
-class LogLevel(Enum):
-    """The least important log lines that are shown."""
-
-    TRACE = "trace"
-    DEBUG = "debug"
-    INFO = "info"
-    WARN = "warn"
-    ERROR = "error"
 
 
 @frozen(kw_only=True)
@@ -114,6 +104,7 @@ class HostConfig:
     threads: Count | None = None
     """Guests that may compute in worker threads; None: one for each processor."""
     log: LogLevel = LogLevel.INFO
+    """The least important log lines that are shown."""
     slices: Slices = field(factory=Slices)
     audit: Audit = field(factory=Audit)
     capabilities: HostSections = field(factory=HostSections)

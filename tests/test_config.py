@@ -10,7 +10,6 @@ import pytest
 from airssys.config import (
     Audit,
     HostConfig,
-    LogLevel,
     Profile,
     Slices,
     host_schema,
@@ -27,6 +26,7 @@ from airssys.core.grants.grants import (
     Process,
     ProcessGrants,
 )
+from airssys.core.levels import LogLevel
 
 MIB = 2**20
 

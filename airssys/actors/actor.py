@@ -160,15 +160,15 @@ async def run_actor(
     """Run a Python actor as ``function(actor, *args)`` until it returns or raises."""
     mailbox = entry.mailbox
     actor = Actor(entry.id, mailbox.inbox, registry)
-    reason = "cut off"
+    reason, cause = "cut off", ""
     try:
         await function(actor, *args)
         reason = ""
     except Exception as error:
-        reason = _words(error)
+        reason, cause = _words(error), type(error).__name__
         raise
     finally:
-        mailbox.end_incarnation(reason)
+        mailbox.end_incarnation(reason, cause)
 
 
 # --- a component ------------------------------------------------------------------
@@ -217,7 +217,7 @@ async def run_component(
         InitFailed: ``init`` returned an error.
     """
     mailbox = entry.mailbox
-    reason = "cut off"
+    reason, cause = "cut off", ""
     try:
         with await instantiate() as instance:
             guest = _Guest(instance, entry, registry)
@@ -226,10 +226,10 @@ async def run_component(
             await guest.serve()
         reason = ""
     except Exception as error:
-        reason = _words(error)
+        reason, cause = _words(error), type(error).__name__
         raise
     finally:
-        mailbox.end_incarnation(reason)
+        mailbox.end_incarnation(reason, cause)
 
 
 @frozen(eq=False)

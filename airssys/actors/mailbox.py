@@ -299,7 +299,7 @@ class Mailbox:
 
     # Ends.
 
-    def end_incarnation(self, reason: str) -> None:
+    def end_incarnation(self, reason: str, cause: str = "") -> None:
         """Note that the actor ended, and may be started again.
 
         Asks that it took and did not answer fail, what it asked for is forgotten.
@@ -307,9 +307,10 @@ class Mailbox:
         Args:
             reason: What cut it off, in which case the message under work becomes a dead
                 letter; empty where it came to its end by itself.
+            cause: The type of the error that cut it off, if one did.
         """
         if reason and self.current is not None:
-            self.bury(self.current, reason)
+            self.bury(self.current, reason, cause=cause)
         self.current = None
         for message in tuple(self._unanswered.values()):
             self._refuse(message, reason or "ended without an answer")
@@ -343,7 +344,12 @@ class Mailbox:
         self.close("the listener left")
 
     def bury(
-        self, message: Message, reason: str, error: Exception | None = None
+        self,
+        message: Message,
+        reason: str,
+        error: Exception | None = None,
+        *,
+        cause: str = "",
     ) -> None:
         """Make the message a dead letter; an ask fails with the error.
 
@@ -351,8 +357,9 @@ class Mailbox:
             message: What cannot be delivered.
             reason: Why.
             error: What an asker gets; `ActorStopped` with the reason by default.
+            cause: The type of the error that the receiver fell by, if it did.
         """
-        self.office.bury(self.id, message, reason)
+        self.office.bury(self.id, message, reason, cause)
         self._refuse(message, reason, error)
 
     def _refuse(

@@ -78,14 +78,28 @@ class PostOffice:
             )
         )
 
-    def bury(self, id: str, message: Message, reason: str) -> None:  # noqa: A002
-        """Make the message a dead letter of the actor of that id."""
+    def bury(
+        self,
+        id: str,  # noqa: A002 - the field's word
+        message: Message,
+        reason: str,
+        cause: str = "",
+    ) -> None:
+        """Make the message a dead letter of the actor of that id.
+
+        Args:
+            id: The receiver's.
+            message: What was not delivered, or was not worked on to the end.
+            reason: Why.
+            cause: The type of the error that the receiver fell by, if it did.
+        """
         self.emitter.emit(
             lambda at: DeadLettered(
                 at=at,
                 subject=id,
                 sender=message.sender,
                 reason=reason,
+                cause=cause,
                 size=len(message.payload),
                 topic=message.topic,
                 payload=message.payload,

@@ -113,7 +113,7 @@ def _refuse(error: CycloptsError, given: Sequence[str]) -> int:
 
 
 def _tell(error: BaseException) -> int:
-    from ..observe.fan_out import printable_lines  # noqa: PLC0415 - not for --help
+    from ..observe.line import printable_lines  # noqa: PLC0415 - not for --help
     from .failure import explain  # noqa: PLC0415 - not for --help
 
     text, status = explain(error)

@@ -21,7 +21,7 @@ from ..audit import Record, Report, verify
 from ..audit.log import read_key
 from ..audit.verify import lines_of
 from ..core.units import parse_duration
-from ..observe.fan_out import printable
+from ..observe.line import printable
 from .failure import BadInput, Status
 
 __all__ = ("check", "show")

@@ -19,7 +19,7 @@ from ..core.manifests.manifest import Manifest
 from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import show_moment
 from ..engine.component import Engine
-from ..observe.fan_out import printable, printable_lines
+from ..observe.line import printable, printable_lines
 from ..system.system import engine_for
 from ..system.trees import find_function
 from ..witmodel.signatures import SIGNATURES

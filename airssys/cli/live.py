@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from rich.table import Table
 from rich.text import Text
 
-from ..observe.fan_out import printable
+from ..core.restart import Crashed, Normal, Stopped, unwrap
 from ..supervision.child import ChildState, ChildStatus
 
 __all__ = ("view",)
@@ -62,7 +62,11 @@ def _walk(
 
 def _last_exit(child: ChildStatus) -> Text:
     how = child.last_exit
-    if how is None:
-        return Text("")
-    reason = f": {printable(how.reason.partition(':')[0])}" if how.reason else ""
-    return Text(f"{how.how}{reason}", style="red" if how.how == "crash" else "dim")
+    match how:
+        case None:
+            return Text("")
+        case Crashed(error):
+            return Text(f"{how.how}: {type(unwrap(error)).__name__}", style="red")
+        case Normal() | Stopped():
+            reason = f": {how.reason}" if how.reason else ""
+            return Text(f"{how.how}{reason}", style="dim")

@@ -17,9 +17,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from ..artifacts.folder import load_manifest
-from ..config import HostConfig, LogLevel, load_config
+from ..config import HostConfig, load_config
 from ..core.errors import NoSuchActor
 from ..core.event import ChildExited, Event
+from ..core.levels import LogLevel
 from ..core.manifests.tree import SupervisorNode
 from ..core.restart import AutoShutdown, Restart
 from ..system.system import System, open_system
@@ -87,7 +88,7 @@ def run(
 
     settings = _settings(config, audit)
     out = Console(highlight=False, markup=False)
-    screen = Screen((log_level or settings.log).value)
+    screen = Screen(log_level or settings.log)
     watch = watch and out.is_terminal
     if watch:
         screen.console = out
@@ -247,7 +248,8 @@ class _Show:
                 self._signal = number
                 break
         self._before = {each: signal.signal(each, self._cut_off) for each in _SIGNALS}
-        self.screen.log("info", "airssys", "stopping in order (again: cut off)")
+        note = "stopping in order (again: cut off)"
+        self.screen.log(LogLevel.INFO, "airssys", note)
         scope.cancel()
 
     def _cut_off(self, number: int, _: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -14,38 +13,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..config import LogLevel
-from ..core.event import CallCut, ChildExited, ChildRestarting, DeadLettered, Event
-from ..observe.fan_out import line, printable
+from ..core.event import Event
+from ..core.levels import LogLevel
+from ..observe.line import line, printable
 
 __all__ = ("LogBridge", "Screen")
 
-_LEVELS: Final = tuple(level.value for level in LogLevel)
-_LEVEL_STYLES: Final = {
-    "trace": "dim",
-    "debug": "dim",
-    "info": "",
-    "warn": "yellow",
-    "error": "red",
-}
-_ACTOR_STYLES: Final = ("cyan", "green", "magenta", "blue", "bright_cyan")
+_COLOURS: Final = ("cyan", "green", "magenta", "blue", "bright_cyan")
 _WIDEST: Final = 28
-_LIFECYCLE: Final = re.compile(r"airssys:core/component-lifecycle@[0-9.]+#")
-_CUTS: Final = {
-    "fuel": "it ran out of fuel",
-    "time": "it took too long",
-    "memory": "it ran out of memory",
-    "trap": "it trapped",
-    "cancelled": "it was stopped",
-    "host": "a host function failed",
-}
 
 
 @define(eq=False)
 class Screen:
     """Where a running system shows itself: an instrument that prints events."""
 
-    least: str = LogLevel.INFO.value
+    least: LogLevel = LogLevel.INFO
     """The least important level that is shown."""
     console: Console = field(
         factory=lambda: Console(stderr=True, highlight=False, markup=False)
@@ -60,17 +42,18 @@ class Screen:
 
     def event(self, event: Event) -> None:
         """Print an event."""
-        self.log(*_line(event))
+        said = line(event, brief=True)
+        self.log(said.level, said.subject, said.text)
 
-    def log(self, level: str, actor: str, text: str) -> None:
-        """Print a line of an actor's, if its level is important enough."""
-        if _LEVELS.index(level) < _LEVELS.index(self.least):
+    def log(self, level: LogLevel, subject: str, text: str) -> None:
+        """Print a line, if its level is important enough."""
+        if level.rank < self.least.rank:
             return
-        self.make_room((actor,))
+        self.make_room((subject,))
         time = f"{datetime.now():%H:%M:%S.%f}"[:-3]  # noqa: DTZ005 - the reader's own
-        actor, text = printable(actor), printable(text)
+        subject, text = printable(subject), printable(text)
         if not self.console.is_terminal:
-            plain = f"{time} {level:5} {actor:{self.widest}}  {text}"
+            plain = f"{time} {level.value:5} {subject:{self.widest}}  {text}"
             self.console.print(plain, soft_wrap=True, markup=False, highlight=False)
             return
         row = Table.grid(padding=(0, 1))
@@ -79,36 +62,15 @@ class Screen:
         row.add_column()
         row.add_row(
             Text(time, style="dim"),
-            Text(
-                actor, style=_ACTOR_STYLES[crc32(actor.encode()) % len(_ACTOR_STYLES)]
-            ),
-            Text(text, style=_LEVEL_STYLES[level]),
+            Text(subject, style=_colour(subject)),
+            Text(text, style=_style(level)),
         )
         self.console.print(row)
 
 
-def _line(event: Event) -> tuple[str, str, str]:
-    """Put an event into fewer words than a log file would need.
-
-    The lines of a crash stand together here, so only one of them says all of it.
-    """
-    match event:
-        case CallCut(subject=component, export=export, why=why):
-            called = export.rpartition("#")[2]
-            return "debug", component, f"{called} was cut off: {_CUTS.get(why, why)}"
-        case DeadLettered(subject=target, sender=sender, reason=reason, size=size):
-            word = reason.partition(":")[0]
-            bytes_ = f"{size} byte{'' if size == 1 else 's'}"
-            return "warn", target, f"lost a message of {bytes_} from {sender!r}: {word}"
-        case ChildRestarting(subject=child, delay=delay, taken_along=along):
-            when = f"in {delay * 1000:.0f} ms" if delay else "at once"
-            siblings = f", and with it {', '.join(along)}" if along else ""
-            return "info", child, f"restarts {when}{siblings}"
-        case ChildExited(how="crash"):
-            level, child, text = line(event)
-            return level, child, _LIFECYCLE.sub("", text.replace("ended: ", "", 1))
-        case _:
-            return line(event)
+def _colour(subject: str) -> str:
+    """Return a colour that is a subject's own as long as there are few of them."""
+    return _COLOURS[crc32(subject.encode()) % len(_COLOURS)]
 
 
 class LogBridge(logging.Handler):
@@ -123,13 +85,24 @@ class LogBridge(logging.Handler):
         self.screen.log(_level(record.levelno), record.name, text)
 
 
-def _level(number: int) -> str:
-    for word, least in (
-        ("error", logging.ERROR),
-        ("warn", logging.WARNING),
-        ("info", logging.INFO),
-        ("debug", logging.DEBUG),
-    ):
-        if number >= least:
-            return word
-    return "trace"
+def _level(number: int) -> LogLevel:
+    """Return the level of a number of the standard library's."""
+    if number >= logging.ERROR:
+        return LogLevel.ERROR
+    if number >= logging.WARNING:
+        return LogLevel.WARN
+    if number >= logging.INFO:
+        return LogLevel.INFO
+    return LogLevel.DEBUG if number >= logging.DEBUG else LogLevel.TRACE
+
+
+def _style(level: LogLevel) -> str:
+    match level:
+        case LogLevel.TRACE | LogLevel.DEBUG:
+            return "dim"
+        case LogLevel.INFO:
+            return ""
+        case LogLevel.WARN:
+            return "yellow"
+        case LogLevel.ERROR:
+            return "red"

@@ -121,6 +121,8 @@ class DeadLettered:
     """Whom it was for: an actor's id, or the topic where nobody received it."""
     sender: str
     reason: str
+    cause: str = ""
+    """The type of the error that its receiver fell by; `reason` says all of it."""
     size: int
     topic: str | None = None
     payload: bytes = field(default=b"", repr=False)
@@ -230,7 +232,7 @@ class Logged:
     at: float
     subject: str
     level: str
-    """``trace``, ``debug``, ``info``, ``warn`` or ``error``."""
+    """A `LogLevel`; what is none counts as ``info``."""
     message: str
     fields: tuple[tuple[str, str], ...] = ()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Final
 
 from attrs import define, field
 
@@ -25,16 +24,10 @@ from ..core.event import (
     Revoked,
     SupervisorGaveUp,
 )
+from ..core.levels import LogLevel
+from .line import line, printable
 
-__all__ = ("FanOut", "LogSink", "Tally", "line", "printable", "printable_lines")
-
-_LEVELS: Final = {
-    "trace": 5,
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warn": logging.WARNING,
-    "error": logging.ERROR,
-}
+__all__ = ("FanOut", "LogSink", "Tally")
 
 
 def _listed(instruments: Iterable[Instrument]) -> tuple[Instrument, ...]:
@@ -43,16 +36,16 @@ def _listed(instruments: Iterable[Instrument]) -> tuple[Instrument, ...]:
 
 @define(eq=False)
 class FanOut:
-    """An instrument that tells several others, each whether the others fail or not.
+    """An instrument that passes events on to several, whichever of them fail.
 
-    The first error of each is logged; it goes on being told.
+    The first error of each is logged; it still gets all further events.
     """
 
     instruments: tuple[Instrument, ...] = field(converter=_listed)
     _failed: set[int] = field(factory=set, init=False)
 
     def event(self, event: Event) -> None:
-        """Tell all."""
+        """Pass the event on."""
         for number, instrument in enumerate(self.instruments):
             try:
                 instrument.event(event)
@@ -70,96 +63,35 @@ class FanOut:
 class LogSink:
     """An instrument that writes events to the standard library's logging.
 
-    Each line begins with the name of the actor or child; the record carries it as
-    ``actor`` too, and is one line: what is not printable is escaped. Single deliveries
-    are logged at the level of traces, 5.
+    Each line begins with the event's subject, which the record also carries as
+    ``actor``. A record is one line: what is not printable is escaped. Traces, such as
+    single deliveries, are logged at level 5.
     """
 
     logger: logging.Logger = field(factory=lambda: logging.getLogger("airssys"))
 
     def event(self, event: Event) -> None:
         """Log the event."""
-        level, actor, text = line(event)
-        number = _LEVELS[level]
+        said = line(event)
+        number = _number(said.level)
         if self.logger.isEnabledFor(number):
-            actor, text = printable(actor), printable(text)
-            self.logger.log(number, "[%s] %s", actor, text, extra={"actor": actor})
+            subject, text = printable(said.subject), printable(said.text)
+            self.logger.log(number, "[%s] %s", subject, text, extra={"actor": subject})
 
 
-def printable(text: str) -> str:
-    """Return text with everything escaped that could steer a terminal, or end a line.
-
-    What guests say is part of many a text: no line must be of their making.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode()
-        for one in text
-    )
-
-
-def printable_lines(text: str) -> str:
-    """Return text as `printable` does, but with its lines left apart."""
-    return "\n".join(map(printable, text.split("\n")))
-
-
-def line(event: Event) -> tuple[str, str, str]:
-    """Return an event's level, whom it is about, and a line that says what happened."""
-    level, text = _words(event)
-    return level, event.subject, text
-
-
-def _words(event: Event) -> tuple[str, str]:
-    match event:
-        case Logged(level=level, message=message, fields=fields):
-            known = level if level in _LEVELS else "info"
-            return known, " ".join((message, *_pairs(fields)))
-        case ChildStarted(restarts=restarts):
-            again = f" again (restart {restarts})" if restarts else ""
-            return "info", f"started{again}"
-        case ChildExited(how=how, reason=reason):
-            level = "error" if how == "crash" else "info"
-            return level, f"ended: {how}{f': {reason}' if reason else ''}"
-        case ChildRestarting(supervisor=supervisor, delay=delay, taken_along=taken):
-            along = f", taking along {', '.join(taken)}" if taken else ""
-            return "info", f"restarts in {delay:.3g} s by {supervisor!r}{along}"
-        case SupervisorGaveUp(child=child, history=history):
-            return "error", f"gave up on {child!r} after {len(history)} exits"
-        case HealthChecked(healthy=healthy, failures=failures, reason=reason):
-            if healthy:
-                return "info", "is well again"
-            return "warn", f"failed health check {failures}: {reason}"
-        case Delivered(sender=sender, size=size, topic=topic):
-            on = f" on {topic!r}" if topic else ""
-            return "trace", f"took {size} bytes from {sender!r}{on}"
-        case DeadLettered(sender=sender, reason=reason, size=size, topic=topic):
-            on = f" on {topic!r}" if topic else ""
-            text = f"lost a message of {size} bytes from {sender!r}{on}: {reason}"
-            return "warn", text
-        case Denied(
-            operation=operation, needed=needed, reason=reason, resource=resource
-        ):
-            return "warn", f"{operation}: may not {needed}: {reason}{_asked(resource)}"
-        case Granted(operation=operation, needed=needed, resource=resource):
-            return "trace", f"{operation}: may {needed}{_asked(resource)}"
-        case Revoked(needed=needed, reason=reason):
-            why = f": {reason}" if reason else ""
-            return "info", f"may not {needed} any more{why}"
-        case QuotaNeared(quota=quota, level=level, share=share):
-            serious = "error" if level == "critical" else "warn"
-            return serious, f"used {share:.0%} of its quota of {quota}"
-        case CallCut(export=export, why=why):
-            return "warn", f"call of {export!r} was cut: {why}"
-
-
-def _asked(resource: str) -> str:
-    """Say what the guest asked for, where it used other words."""
-    return f" (asked for {resource!r})" if resource else ""
-
-
-def _pairs(fields: Iterable[tuple[str, str]]) -> Iterable[str]:
-    return (f"{key}={value!r}" for key, value in fields)
+def _number(level: LogLevel) -> int:
+    """Return what the standard library has for a level."""
+    match level:
+        case LogLevel.TRACE:
+            return 5
+        case LogLevel.DEBUG:
+            return logging.DEBUG
+        case LogLevel.INFO:
+            return logging.INFO
+        case LogLevel.WARN:
+            return logging.WARNING
+        case LogLevel.ERROR:
+            return logging.ERROR
 
 
 @define(eq=False)

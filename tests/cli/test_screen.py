@@ -17,14 +17,15 @@ from airssys.core.event import (
     Event,
     Logged,
 )
+from airssys.core.levels import LogLevel
 from airssys.core.restart import Crashed, Restart, Stopped
-from airssys.observe.fan_out import printable
+from airssys.observe.line import printable
 from airssys.supervision.child import ChildState, ChildStatus
 
 LIFECYCLE = "airssys:core/component-lifecycle@1.0.0#handle-message"
 
 
-def plain_screen(least: str = "info") -> Screen:
+def plain_screen(least: LogLevel = LogLevel.INFO) -> Screen:
     return Screen(least, Console(file=io.StringIO(), width=40, highlight=False))
 
 
@@ -76,6 +77,7 @@ def shown(screen: Screen) -> list[str]:
                 subject="a",
                 sender="b",
                 reason="GuestTrapped: a long story",
+                cause="GuestTrapped",
                 size=1,
             ),
             "warn  a         lost a message of 1 byte from 'b': GuestTrapped",
@@ -89,7 +91,7 @@ def shown(screen: Screen) -> list[str]:
     ],
 )
 def test_an_event_is_one_plain_line(event: Event, line: str) -> None:
-    screen = plain_screen("debug")
+    screen = plain_screen(LogLevel.DEBUG)
 
     screen.event(event)
 
@@ -97,9 +99,9 @@ def test_an_event_is_one_plain_line(event: Event, line: str) -> None:
 
 
 def test_less_important_lines_are_left_out() -> None:
-    screen = plain_screen("warn")
+    screen = plain_screen(LogLevel.WARN)
 
-    for level in ("trace", "debug", "info", "warn", "error"):
+    for level in LogLevel:
         screen.log(level, "a", "x")
 
     assert shown(screen) == ["warn  a         x", "error a         x"]
@@ -109,9 +111,9 @@ def test_columns_are_as_wide_as_the_longest_name_but_not_wider_than_sense() -> N
     screen = plain_screen()
 
     screen.make_room(["quickstart/counter", "x"])
-    screen.log("info", "a", "x")
+    screen.log(LogLevel.INFO, "a", "x")
     screen.make_room(["n" * 200])
-    screen.log("info", "a", "x")
+    screen.log(LogLevel.INFO, "a", "x")
 
     assert shown(screen) == [f"info  {'a':18}  x", f"info  {'a':28}  x"]
 
@@ -119,7 +121,7 @@ def test_columns_are_as_wide_as_the_longest_name_but_not_wider_than_sense() -> N
 def test_a_guest_cannot_steer_the_terminal() -> None:
     screen = plain_screen()
 
-    screen.log("info", "a", "red \x1b[31m\nand [bold]more[/bold] é")
+    screen.log(LogLevel.INFO, "a", "red \x1b[31m\nand [bold]more[/bold] é")
 
     assert shown(screen) == [r"info  a         red \x1b[31m\nand [bold]more[/bold] é"]
     assert printable("\x9b") == r"\x9b"
@@ -128,9 +130,9 @@ def test_a_guest_cannot_steer_the_terminal() -> None:
 def test_a_terminal_gets_colours_and_columns() -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=40, color_system="standard")
-    screen = Screen("info", console)
+    screen = Screen(LogLevel.INFO, console)
 
-    screen.log("error", "a", "word " * 10)
+    screen.log(LogLevel.ERROR, "a", "word " * 10)
 
     lines = file.getvalue().splitlines()
     assert len(lines) == 4, "long texts wrap within their column"
@@ -139,7 +141,7 @@ def test_a_terminal_gets_colours_and_columns() -> None:
 
 
 def test_python_s_own_logging_is_shown() -> None:
-    screen = plain_screen("trace")
+    screen = plain_screen(LogLevel.TRACE)
     logger = logging.Logger("shop", level=1)  # noqa: LOG001 - of this test alone
     logger.addHandler(LogBridge(screen))
 
