@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import evolve
 
-from airssys.audit.log import AuditLog, open_audit
+from airssys.audit import AuditLog, open_audit
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import (

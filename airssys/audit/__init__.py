@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .log import AuditLog, audit_for, open_audit
+from .log import AuditLog
+from .opening import audit_for, open_audit
 from .record import Record
 from .verify import Problem, Report, verify
 

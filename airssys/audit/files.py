@@ -13,7 +13,8 @@ from typing import Final
 from attrs import frozen
 
 from ..core.errors import AuditError
-from .record import LONGEST, Head, Record, Seal
+from .record import LONGEST, Head, Record
+from .seal import Seal
 
 __all__ = (
     "Tail",

@@ -26,18 +26,9 @@ from .files import (
     read_head,
     read_tail,
 )
-from .record import (
-    CLOSED,
-    DAMAGED,
-    OPENED,
-    REPAIRED,
-    ROTATED,
-    Entry,
-    Head,
-    Seal,
-    digest,
-    rendered,
-)
+from .record import Head, rendered
+from .seal import Seal, digest
+from .statement import Result, Statement
 
 __all__ = ("Journal",)
 
@@ -66,7 +57,7 @@ class Journal:
     """Bytes that should be in the file."""
     _seq: int = field(default=0, init=False)
     _hash: str = field(default="", init=False)
-    _waiting: deque[Entry] = field(factory=deque, init=False)
+    _waiting: deque[Statement] = field(factory=deque, init=False)
     """Not in the chain yet."""
     _pending: bytearray = field(factory=bytearray, init=False)
     """In the chain, not in the file yet."""
@@ -88,7 +79,7 @@ class Journal:
 
         Raises:
             OSError: A file cannot be opened, read or written.
-            AuditError: Another process writes to the log, or it is none.
+            AuditError: Another process writes to the log, or it is no audit log.
         """
         head = open_locked(path)
         journal = cls(
@@ -101,11 +92,11 @@ class Journal:
             head=head,
         )
         try:
-            journal._go_on()
+            journal._resume()
         except BaseException:
             if not os.fstat(head).st_size:
                 head_of(path).unlink(missing_ok=True)
-            journal._let_go()
+            journal._release()
             raise
         return journal
 
@@ -116,28 +107,28 @@ class Journal:
 
     @property
     def behind(self) -> int:
-        """How many entries are not in the file yet."""
+        """How many statements are not in the file yet."""
         return len(self._waiting) + self._seq - self._marked
 
-    def write(self, entries: Iterable[Entry] = ()) -> None:
+    def write(self, statements: Iterable[Statement] = ()) -> None:
         """Add records, after those that could not be written before.
 
         Raises:
             OSError: Not all could be written; what is left is kept for the next time.
         """
-        self._waiting.extend(entries)
+        self._waiting.extend(statements)
         self._flush()
         if not self._waiting:
             return
-        self._look()
+        self._check_file()
         while self._waiting:
             if self._file < 0 or self._size + len(self._pending) >= self.rotate:
-                self._turn()
+                self._next_file()
             self._chain(self._waiting.popleft())
             if len(self._pending) >= _CHUNK:
                 self._flush()
         self._flush()
-        self._mark()
+        self._write_head()
 
     def close(self) -> None:
         """Write that the log ends in order, and let others have it.
@@ -146,13 +137,13 @@ class Journal:
             OSError: Not all could be written.
         """
         try:
-            self.write((Entry(self.clock(), CLOSED),))
+            self.write((Statement(self.clock(), Result.CLOSED),))
         finally:
-            self._let_go()
+            self._release()
 
     # --- opening ------------------------------------------------------------------
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         """Find where the chain ends, and begin after it."""
         content = os.pread(self._head, 4096, 0)
         head, why = read_head(content, self.seal)
@@ -183,7 +174,7 @@ class Journal:
             self._seq, self._hash = head.seq, head.last
         if head is None and record is None:
             damage = ""
-            self._mark()  # so that a log without a head is never only an accident
+            self._write_head()  # so that a log without a head is never only an accident
         self._marked = self._seq
 
         if self._file < 0:
@@ -192,7 +183,9 @@ class Journal:
         self._inode, self._size = (status.st_dev, status.st_ino), status.st_size
         self._sync_folder()
         self._begin(torn, damage)
-        self.write((Entry(self.clock(), OPENED, reason=f"process {os.getpid()}"),))
+        self.write(
+            (Statement(self.clock(), Result.OPENED, reason=f"process {os.getpid()}"),)
+        )
 
     def _begin(self, torn: bytes, damage: str) -> None:
         """Say how the file that was opened goes on from what there is."""
@@ -201,23 +194,23 @@ class Journal:
             self._pending += b"\n"
         if damage:
             logging.getLogger("airssys").error("audit log %s: %s", self.path, damage)
-            self._chain(Entry(now, DAMAGED, reason=damage))
+            self._chain(Statement(now, Result.DAMAGED, reason=damage))
         elif torn:
             self._chain(
-                Entry(
+                Statement(
                     now,
-                    REPAIRED,
+                    Result.REPAIRED,
                     resource=digest(torn),
                     reason=f"the {len(torn)} bytes before this are a torn record: "
                     "the process or the machine ended while it was written",
                 )
             )
         elif self._seq and not self._size:
-            self._chain(Entry(now, ROTATED))
+            self._chain(Statement(now, Result.ROTATED))
 
     # --- files --------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _check_file(self) -> None:
         """Note if somebody else has touched the file since it was written."""
         if self._file < 0:
             return
@@ -239,11 +232,11 @@ class Journal:
             self._size = size
             self._begin(b"?", damage)
 
-    def _turn(self) -> None:
+    def _next_file(self) -> None:
         """Put the full file aside, begin the next, and remove what is too old."""
         self._flush()
         if self._file >= 0:
-            self._mark()
+            self._write_head()
             aside = archive_of(self.path, self._seq)
             if aside.exists():
                 raise FileExistsError(f"{aside} is there already")
@@ -254,9 +247,9 @@ class Journal:
         kept = archives(self.path)
         removed = kept[: max(0, len(kept) - self.keep)] if self.keep is not None else []
         oldest = str(last_of(removed[-1]) + 1) if removed else ""
-        self._chain(Entry(self.clock(), ROTATED, resource=oldest))
+        self._chain(Statement(self.clock(), Result.ROTATED, resource=oldest))
         self._flush()
-        self._mark()
+        self._write_head()
         # After the record that says so: what is missing without one was taken away.
         for file in removed:
             file.unlink(missing_ok=True)
@@ -269,8 +262,8 @@ class Journal:
 
     # --- writing ------------------------------------------------------------------
 
-    def _chain(self, entry: Entry) -> None:
-        line, own = rendered(entry, self._seq + 1, self._hash, self.seal)
+    def _chain(self, said: Statement) -> None:
+        line, own = rendered(said, self._seq + 1, self._hash, self.seal)
         self._pending += line
         self._seq, self._hash = self._seq + 1, own
 
@@ -280,7 +273,7 @@ class Journal:
             self._size += written
             del self._pending[:written]
 
-    def _mark(self) -> None:
+    def _write_head(self) -> None:
         """Write the head, in place: it is less than a sector of a disk."""
         if self.sync and self._file >= 0:
             os.fsync(self._file)
@@ -299,7 +292,7 @@ class Journal:
             finally:
                 os.close(folder)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         for descriptor in (self._file, self._head):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Listen to a system's events and write those of the audit, behind its back.
+"""Listen to a system's events and write those of the audit, in a thread.
 
 `AuditLog.event` only puts an event into a queue; a thread writes, in order. So a host
 call never waits for a disk, and what the disk refuses never reaches a guest.
@@ -7,12 +7,9 @@ call never waits for a disk, and what the disk refuses never reaches a guest.
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
@@ -22,27 +19,22 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import define, field
 
-from ..config import HostConfig
 from ..core.errors import AuditError
-from ..core.event import Denied, Event, Granted, QuotaNeared, Revoked
+from ..core.event import Denied, Event
 from ..core.grants.capabilities import words
-from ..core.limits import MIB
 from .flood import MOST, PERIOD, Flood, Source, source_of
 from .journal import Journal
-from .record import ALERT, DENIED, GRANTED, LOST, REVOKED, Entry, Seal
+from .statement import Audited, Result, Statement, audited, is_long, statement
 
-__all__ = ("AuditLog", "audit_for", "open_audit", "read_key")
+__all__ = ("AuditLog",)
 
 _QUEUE: Final = 50_000
 """Events that may wait for the thread; more are lost, and counted."""
 _BATCH: Final = 1000
-_LONG: Final = 2048
-"""Characters; an event with more is cut before it waits."""
 _RETRY: Final = 1.0
 """Seconds until a file that could not be written is tried again."""
 
-_Told: TypeAlias = Denied | Granted | Revoked | QuotaNeared
-_Waiting: TypeAlias = tuple[float, _Told] | Entry | threading.Event | None
+_Waiting: TypeAlias = tuple[float, Audited] | Statement | threading.Event | None
 
 
 @define(eq=False)
@@ -57,13 +49,13 @@ class AuditLog:
     lost: int = field(default=0, init=False)
     """Records that there was no room for, and that never will be written."""
     _journal: Journal = field(kw_only=True)
-    _kinds: frozenset[type] = field(kw_only=True)
+    _alerts: bool = field(kw_only=True)
     _strict: bool = field(kw_only=True)
     _clock: Callable[[], float] = field(kw_only=True)
     _queue: SimpleQueue[_Waiting] = field(factory=SimpleQueue, init=False)
     _flood: Flood = field(factory=Flood, init=False)
-    _told: int = field(default=0, init=False)
-    """How many of the lost the log says so far."""
+    _lost_on_record: int = field(default=0, init=False)
+    """How many of the lost the log itself says so far."""
     _closing: threading.Event = field(factory=threading.Event, init=False)
     _failed: threading.Event = field(factory=threading.Event, init=False)
     """Set when a strict log fails, and at the end."""
@@ -83,12 +75,12 @@ class AuditLog:
 
     def event(self, event: Event) -> None:
         """Let the thread write the event, if it is one of the audit's."""
-        if type(event) not in self._kinds:
+        kept = audited(event, grants=self.grants, alerts=self._alerts)
+        if kept is None:
             return
-        assert isinstance(event, _Told)
-        if type(event) is Denied:
-            source = source_of(event)
-            admitted, before = self._flood.admit(source, event.at)
+        if isinstance(kept, Denied):
+            source = source_of(kept)
+            admitted, before = self._flood.admit(source, kept.at)
             if before:
                 self._put_flood(source, before)
             if not admitted:
@@ -97,21 +89,21 @@ class AuditLog:
             self.lost += 1
             return
         now = self._clock()
-        self._queue.put(_entry(now, event) if _long(event) else (now, event))
+        self._queue.put(statement(now, kept) if is_long(kept) else (now, kept))
 
     def _put_flood(self, source: Source, count: int) -> None:
         """Say how many denials were not written."""
         component, sender = source
         reason = f"{count} denials were not written: over {MOST:_} in {PERIOD:.0f} s"
-        entry = Entry(
+        said = Statement(
             self._clock(),
-            LOST,
+            Result.LOST,
             component,
             needed=words("messaging", "receive", sender) if sender else "",
             resource=str(count),
             reason=reason,
         )
-        self._queue.put(entry)
+        self._queue.put(said)
 
     def _put_floods(self) -> None:
         for source, count in self._flood.rest():
@@ -157,31 +149,31 @@ class AuditLog:
         with suppress(Empty):
             while len(batch) < _BATCH:
                 batch.append(self._queue.get_nowait())
-        entries = [
-            _entry(*each) if isinstance(each, tuple) else each
+        statements = [
+            statement(*each) if isinstance(each, tuple) else each
             for each in batch
-            if isinstance(each, tuple | Entry)
+            if isinstance(each, tuple | Statement)
         ]
-        if more := self.lost - self._told:
-            self._told += more
-            entries.append(self._lost(more))
-        self._write(entries)
+        if more := self.lost - self._lost_on_record:
+            self._lost_on_record += more
+            statements.append(self._lost(more))
+        self._write(statements)
         for each in batch:
             if isinstance(each, threading.Event):
                 each.set()
 
-    def _lost(self, count: int) -> Entry:
+    def _lost(self, count: int) -> Statement:
         reason = f"{count} records were lost: more happened than could be written"
-        return Entry(self._clock(), LOST, resource=str(count), reason=reason)
+        return Statement(self._clock(), Result.LOST, resource=str(count), reason=reason)
 
-    def _write(self, entries: Iterable[Entry]) -> None:
+    def _write(self, statements: Iterable[Statement]) -> None:
         """Write, again and again until it works or the log is closed."""
         while True:
             last = self._closing.is_set()
             try:
-                self._journal.write(entries)
+                self._journal.write(statements)
             except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on
-                entries = ()
+                statements = ()
                 self._fail(error)
             else:
                 self._recover()
@@ -215,7 +207,7 @@ class AuditLog:
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
             self.lost += self._journal.behind
-            logging.getLogger("airssys").error(  # noqa: TRY400 - it was told
+            logging.getLogger("airssys").error(  # noqa: TRY400 - it was logged
                 "audit log %s: %d records could not be written", self.path, self.lost
             )
 
@@ -234,173 +226,3 @@ async def _wait(done: threading.Event) -> None:
     # A thread of its own: those that others share may all be waiting for a disk.
     limiter = anyio.CapacityLimiter(1)
     await anyio.to_thread.run_sync(done.wait, abandon_on_cancel=True, limiter=limiter)
-
-
-def _long(event: _Told) -> bool:
-    """Tell whether an event's texts are too long to wait in memory."""
-    match event:
-        case Denied():
-            what = len(event.target) + len(event.attempt) + len(event.resource)
-            return what + len(event.reason) > _LONG
-        case Granted():
-            return len(event.target) + len(event.resource) > _LONG
-        case Revoked() | QuotaNeared():
-            return False
-
-
-def _entry(time: float, event: _Told) -> Entry:
-    match event:
-        case Denied():
-            return Entry(
-                time,
-                DENIED,
-                event.subject,
-                event.operation,
-                event.needed,
-                event.resource,
-                event.reason,
-                event.correlation,
-            )
-        case Granted():
-            return Entry(
-                time,
-                GRANTED,
-                event.subject,
-                event.operation,
-                event.needed,
-                event.resource,
-                correlation=event.correlation,
-            )
-        case Revoked():
-            return Entry(
-                time,
-                REVOKED,
-                event.subject,
-                needed=event.needed,
-                reason=event.reason,
-            )
-        case QuotaNeared():
-            return Entry(
-                time,
-                ALERT,
-                event.subject,
-                needed=f"quota {event.quota}",
-                reason=f"{event.level}: {event.share:.0%} are in use",
-            )
-
-
-@asynccontextmanager
-async def open_audit(
-    path: str | os.PathLike[str],
-    *,
-    grants: bool = False,
-    alerts: bool = True,
-    rotate: int = 10 * MIB,
-    keep: int | None = 5,
-    key: bytes | None = None,
-    sync: bool = False,
-    strict: bool = False,
-    clock: Callable[[], float] = time.time,
-) -> AsyncIterator[AuditLog]:
-    """Open an audit log, or begin one; leaving the block writes all that waits.
-
-    Every denial and every revocation is a record. The log is an instrument: pass it to
-    `open_system`.
-
-    Args:
-        path: The file. Beside it are its head, ``.head``, and full files, which end in
-            the number of their last record.
-        grants: Whether what is granted is written too.
-        alerts: Whether quotas that are nearly used up are written too.
-        rotate: Bytes after which the next file begins.
-        keep: Full files that are kept; None: all.
-        key: At least 16 bytes that whoever could change the file must not know.
-        sync: Whether to wait, after each batch of records, until the disk has them.
-            Without it a power cut loses what the kernel had not written yet, some 30
-            seconds on Linux; the end of the process never does.
-        strict: Whether a file that cannot be written ends the block, with `AuditError`
-            in an ExceptionGroup. Without it that is logged, and tried again.
-        clock: Gives seconds since 1970.
-
-    Raises:
-        OSError: A file cannot be opened.
-        AuditError: Another process writes to it, or it is no audit log, or it was
-            written with another key.
-        ValueError: An option is out of range.
-    """
-    if rotate < 1 or (keep is not None and keep < 0):
-        raise ValueError("rotate must be at least 1, and keep at least 0")
-    place = Path(os.path.abspath(path))  # noqa: ASYNC240, PTH100 - reads no file; resolve() follows links
-    journal = await anyio.to_thread.run_sync(
-        partial(
-            Journal.open,
-            place,
-            seal=Seal(key),
-            rotate=rotate,
-            keep=keep,
-            sync=sync,
-            clock=clock,
-        )
-    )
-    kinds = {Denied, Revoked}
-    kinds |= {Granted} if grants else set()
-    kinds |= {QuotaNeared} if alerts else set()
-    log = AuditLog(
-        place,
-        grants,
-        journal=journal,
-        kinds=frozenset(kinds),
-        strict=strict,
-        clock=clock,
-    )
-    log.start()
-    try:
-        if strict:
-            async with anyio.create_task_group() as nursery:
-                nursery.start_soon(log.watch)
-                yield log
-                nursery.cancel_scope.cancel()
-        else:
-            yield log
-    finally:
-        await log.close()
-
-
-@asynccontextmanager
-async def audit_for(config: HostConfig) -> AsyncIterator[AuditLog | None]:
-    """Open the audit log that a host's settings ask for; None where they ask for none.
-
-    Raises:
-        OSError: A file cannot be opened; likewise whatever else `open_audit` raises.
-    """
-    given = config.audit
-    if given.file is None:
-        yield None
-        return
-    key = None
-    if given.key is not None:
-        key = await anyio.to_thread.run_sync(read_key, Path(given.key))
-    async with open_audit(
-        given.file,
-        grants=given.grants,
-        rotate=given.rotate,
-        keep=given.keep,
-        key=key,
-        sync=given.sync,
-        strict=given.strict,
-    ) as log:
-        yield log
-
-
-def read_key(path: Path) -> bytes:
-    """Read the key of an audit log: what is in a file, without the end of its line.
-
-    Raises:
-        OSError: It cannot be read.
-        AuditError: It is too short for a key.
-    """
-    key = path.read_bytes().removesuffix(b"\n")
-    try:
-        return Seal(key).key or b""
-    except ValueError as error:
-        raise AuditError(str(path), str(error)) from None

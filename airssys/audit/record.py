@@ -8,145 +8,24 @@ or moves a line has to make every later line anew; with a key, nobody else can.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from attrs import Attribute, asdict, field, fields, frozen
+from attrs import Attribute, asdict, fields, frozen
 
-__all__ = (
-    "ALERT",
-    "CLOSED",
-    "DAMAGED",
-    "DENIED",
-    "GRANTED",
-    "LONGEST",
-    "LOST",
-    "OPENED",
-    "REPAIRED",
-    "RESULTS",
-    "REVOKED",
-    "ROTATED",
-    "VERSION",
-    "Entry",
-    "Head",
-    "Record",
-    "Seal",
-    "canonical",
-    "digest",
-    "rendered",
-)
+from .seal import Seal, canonical
+from .statement import Result, Statement
+
+__all__ = ("LONGEST", "VERSION", "Head", "Record", "rendered")
 
 VERSION: Final = 1
 LONGEST: Final = 64 * 1024
-"""Bytes of a line with its end; `Entry` cuts texts so that none is longer."""
+"""Bytes of a line with its end; a `Statement` cuts texts so that none is longer."""
 
-GRANTED: Final = "granted"
-DENIED: Final = "denied"
-REVOKED: Final = "revoked"
-ALERT: Final = "alert"
-"""A quota was nearly used up."""
-OPENED: Final = "opened"
-"""This, and those below, the log says of itself: a process began to write to it."""
-CLOSED: Final = "closed"
-"""The process ended in order."""
-ROTATED: Final = "rotated"
-"""A new file begins; ``resource`` is the oldest record kept, if some were removed."""
-REPAIRED: Final = "repaired"
-"""A torn line stands before this; ``resource`` is its digest."""
-DAMAGED: Final = "damaged"
-"""What had been written was not there any more, or was not as it was written."""
-LOST: Final = "lost"
-"""Records could not be written; ``resource`` is how many."""
-RESULTS: Final = (
-    *(GRANTED, DENIED, REVOKED, ALERT),
-    *(OPENED, CLOSED, ROTATED, REPAIRED, DAMAGED, LOST),
-)
-
-_LEAST_KEY: Final = 16
-_ENCODER: Final = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-)
 _quoted: Final = json.encoder.encode_basestring_ascii
 """Return a text as JSON."""
-
-
-def canonical(values: Mapping[str, object]) -> str:
-    """Return the one text that stands for a JSON object."""
-    return _ENCODER.encode(values)
-
-
-def digest(content: bytes) -> str:
-    """Return the digest of bytes, as ``sha256:...``."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _long_enough(_: object, __: object, key: bytes | None) -> None:
-    if key is not None and len(key) < _LEAST_KEY:
-        raise ValueError(
-            f"a key of {len(key)} bytes is too short: give at least {_LEAST_KEY}"
-        )
-
-
-@frozen
-class Seal:
-    """How records are hashed: SHA-256, or HMAC-SHA-256 where there is a key."""
-
-    key: bytes | None = field(default=None, repr=False, validator=_long_enough)
-
-    @property
-    def method(self) -> str:
-        """Stands before each hash."""
-        return "sha256" if self.key is None else "hmac-sha256"
-
-    def hash(self, text: str) -> str:
-        """Return the hash of a text, which is ASCII."""
-        content = text.encode("ascii")
-        if self.key is None:
-            return digest(content)
-        return f"hmac-sha256:{hmac.digest(self.key, content, 'sha256').hex()}"
-
-    def fits(self, text: str, found: str) -> str:
-        """Say why a hash is not that of a text; empty if it is."""
-        method = found.partition(":")[0]
-        if method != self.method and method in {"sha256", "hmac-sha256"}:
-            if self.key is None:
-                return "was written with a key, which is needed to check it"
-            return "was written without the key"
-        # A byte that differs must not be found by trying.
-        if not hmac.compare_digest(self.hash(text).encode(), found.encode("utf-8")):
-            return "does not fit its own hash"
-        return ""
-
-
-def _cut(longest: int) -> Any:
-    """Declare a text that is cut, and says so, where it is longer."""
-
-    def bounded(text: str) -> str:
-        if len(text) <= longest:
-            return text
-        return f"{text[:longest]}… (and {len(text) - longest} characters)"
-
-    return field(default="", converter=bounded)
-
-
-@frozen
-class Entry:
-    """What a record says. Texts may hold whatever a guest put into them."""
-
-    time: float
-    """Seconds since 1970."""
-    result: str
-    """One of `RESULTS`."""
-    component: str = _cut(256)
-    operation: str = _cut(256)
-    needed: str = _cut(1024)
-    resource: str = _cut(1024)
-    reason: str = _cut(1024)
-    correlation: str = _cut(256)
 
 
 @frozen
@@ -172,7 +51,7 @@ class Record:
     resource: str
     """What the guest asked for, where `needed` has other words."""
     result: str
-    """One of `RESULTS`."""
+    """A `Result`."""
     seq: int
     """1 for the first record, and then one more for each."""
     v: int = VERSION
@@ -191,7 +70,7 @@ class Record:
             seal: Checks its hash; None: it is not checked.
 
         Raises:
-            ValueError: It is no record, or not as it was written; says why.
+            ValueError: The line is no record, or not as it was written; says why.
         """
         found = _parsed(line, cls)
         if found["v"] != VERSION:
@@ -200,7 +79,7 @@ class Record:
             )
         record = cls(**found)
         try:
-            unknown = record.time.tzinfo is None or record.result not in RESULTS
+            unknown = record.time.tzinfo is None or record.result not in _RESULTS
         except ValueError:
             unknown = True
         if unknown:
@@ -210,6 +89,7 @@ class Record:
         return record
 
 
+_RESULTS: Final = frozenset(Result)
 _KINDS: Final[Mapping[str, type]] = {"int": int, "str": str}
 
 
@@ -237,19 +117,19 @@ def _unsealed(values: Mapping[str, object]) -> str:
     return canonical({key: value for key, value in values.items() if key != "hash"})
 
 
-def rendered(entry: Entry, seq: int, previous: str, seal: Seal) -> tuple[bytes, str]:
+def rendered(said: Statement, seq: int, previous: str, seal: Seal) -> tuple[bytes, str]:
     """Return the line of a record, with its end, and its hash."""
     # Written out, since this takes a third of the time of `canonical`, which must give
     # the same: `Record.parse` checks that it does.
-    at = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="microseconds")
+    at = datetime.fromtimestamp(said.time, UTC).isoformat(timespec="microseconds")
     before = (
-        f'{{"at":"{at[:-6]}Z","component":{_quoted(entry.component)}'
-        f',"correlation":{_quoted(entry.correlation)}'
+        f'{{"at":"{at[:-6]}Z","component":{_quoted(said.component)}'
+        f',"correlation":{_quoted(said.correlation)}'
     )
     after = (
-        f',"needed":{_quoted(entry.needed)},"operation":{_quoted(entry.operation)}'
-        f',"previous":{_quoted(previous)},"reason":{_quoted(entry.reason)}'
-        f',"resource":{_quoted(entry.resource)},"result":"{entry.result}"'
+        f',"needed":{_quoted(said.needed)},"operation":{_quoted(said.operation)}'
+        f',"previous":{_quoted(previous)},"reason":{_quoted(said.reason)}'
+        f',"resource":{_quoted(said.resource)},"result":"{said.result}"'
         f',"seq":{seq},"v":{VERSION}}}'
     )
     own = seal.hash(before + after)
@@ -279,7 +159,7 @@ class Head:
         """Read a head.
 
         Raises:
-            ValueError: It is none, or not as it was written; says why.
+            ValueError: The content is no head, or not as it was written; says why.
         """
         try:
             found = _parsed(content.rstrip(b" \n"), cls)

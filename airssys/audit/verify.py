@@ -14,7 +14,9 @@ from attrs import define, field, frozen
 
 from ..core.errors import AuditError
 from .files import archives, head_of, last_of, read_head
-from .record import CLOSED, DAMAGED, LONGEST, REPAIRED, ROTATED, Head, Record, Seal
+from .record import LONGEST, Head, Record
+from .seal import Seal
+from .statement import Result
 
 __all__ = ("Line", "Problem", "Report", "lines_of", "verify")
 
@@ -88,7 +90,11 @@ def verify(path: Path, *, key: bytes | None = None, anchor: str = "") -> Report:
             if (problem := chain.add(last_line)) is not None:
                 return chain.report(problem)
     if not content and not chain.count:
-        reason = "it is empty" if last_line is None else "it is none, and has no head"
+        reason = (
+            "it is empty"
+            if last_line is None
+            else "it is no audit log, and has no head"
+        )
         raise AuditError(str(path), reason)
     return chain.report(chain.ended(path, why))
 
@@ -130,7 +136,7 @@ def _names(path: Path) -> list[Path]:
 
 @define(eq=False)
 class _Fragment:
-    """Lines that are no records, which a record after them may explain."""
+    """Lines that are no records, which the record after them may explain."""
 
     problem: Problem
     size: int = 0
@@ -143,13 +149,13 @@ class _Fragment:
         self._hash.update(content.removesuffix(b"\n"))
         self.size += len(content)
 
-    def is_told_by(self, record: Record) -> bool:
+    def is_explained_by(self, record: Record) -> bool:
         """Tell whether a record says that this was torn.
 
         The last end of a line is no part of it: it came with the record.
         """
         digest = f"sha256:{self._hash.hexdigest()}"
-        return record.result == REPAIRED and record.resource == digest
+        return record.result == Result.REPAIRED and record.resource == digest
 
 
 def _whole(content: bytes, seal: Seal) -> Record:
@@ -190,7 +196,7 @@ class _Chain:
             self._fragment.add(line.content)
             return None
         fragment = self._fragment
-        if fragment is not None and not fragment.is_told_by(record):
+        if fragment is not None and not fragment.is_explained_by(record):
             return fragment.problem
         if reason := self._reason(record, begins=begins):
             return Problem(line.file, line.number, reason)
@@ -209,9 +215,9 @@ class _Chain:
             return f"does not follow on record {last.seq} as it stands before it"
         if last is None and (record.seq == 1) != (not record.previous):
             return f"record {record.seq} cannot be the first"
-        if record.result == DAMAGED:
+        if record.result == Result.DAMAGED:
             return f"record {record.seq} of {record.at} says: {record.reason}"
-        starts = record.seq == 1 or record.result == ROTATED
+        starts = record.seq == 1 or record.result == Result.ROTATED
         if begins and not starts and self._fragment is None:
             return f"no file begins with a record such as {record.seq}"
         head = self.head
@@ -223,7 +229,7 @@ class _Chain:
         self.first = self.first or record
         self.last = record
         self.count += 1
-        if record.result == ROTATED and record.resource.isdigit():
+        if record.result == Result.ROTATED and record.resource.isdigit():
             self._kept = max(self._kept, int(record.resource))
         if record.hash == self.anchor:
             self.anchor = ""
@@ -279,7 +285,7 @@ class _Chain:
             self.notes.append(
                 f"records 1 to {self.first.seq - 1} were removed by rotation"
             )
-        if self.last is not None and self.last.result != CLOSED:
+        if self.last is not None and self.last.result != Result.CLOSED:
             self.notes.append(
                 "the log was not closed: a process is writing it, or was ended"
             )

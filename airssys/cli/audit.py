@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from attrs import define, field, frozen
 from cyclopts import Parameter
@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..audit import Record, Report, verify
-from ..audit.log import read_key
+from ..audit.opening import read_key
+from ..audit.statement import Result
 from ..audit.verify import lines_of
 from ..core.units import parse_duration
 from ..observe.line import printable
@@ -26,18 +27,6 @@ from .failure import BadInput, Status
 
 __all__ = ("check", "show")
 
-_Result = Literal[
-    "granted",
-    "denied",
-    "revoked",
-    "alert",
-    "opened",
-    "closed",
-    "rotated",
-    "repaired",
-    "damaged",
-    "lost",
-]
 _LIMIT: Final = 200
 """Rows of a table, where nothing else is said."""
 _WIDEST: Final = 100_000
@@ -46,14 +35,6 @@ _WIDE: Final = 110
 """Columns of a terminal that has room for correlations."""
 _NAMES: Final = 36
 """Columns of a name at the most."""
-_STYLES: Final = {
-    "granted": "green",
-    "denied": "red",
-    "revoked": "yellow",
-    "alert": "yellow",
-    "damaged": "bold red",
-    "lost": "bold red",
-}
 
 
 def check(
@@ -72,12 +53,12 @@ def check(
     """
     key = None if key_file is None else read_key(key_file)
     report = verify(file, key=key, anchor=anchor or "")
-    for line in _told(file, report):
+    for line in _summary(file, report):
         print(printable(line))
     return Status.DONE if report.problem is None else Status.FAILED
 
 
-def _told(file: Path, report: Report) -> Iterator[str]:
+def _summary(file: Path, report: Report) -> Iterator[str]:
     records = f"{report.count} record{'' if report.count == 1 else 's'}"
     if report.problem is None:
         yield f"{file}: whole, {records}"
@@ -99,7 +80,7 @@ def show(
     *,
     component: str = "*",
     operation: str = "*",
-    result: Annotated[tuple[_Result, ...] | None, Parameter(negative="")] = None,
+    result: Annotated[tuple[Result, ...] | None, Parameter(negative="")] = None,
     since: str | None = None,
     until: str | None = None,
     correlation: str | None = None,
@@ -147,16 +128,16 @@ def show(
         elif kept:
             _print_table([record for _, record in kept])
         if found.matches > len(kept):
-            found.tell(f"the last {len(kept)} of {found.matches} (see: --limit)")
+            found.remark(f"the last {len(kept)} of {found.matches} (see: --limit)")
     if found.strange and not found.records:
         raise BadInput(f"{file}: it is no audit log")
     if found.strange:
         lines = "line is" if found.strange == 1 else "lines are"
-        found.tell(
+        found.remark(
             f"{found.strange} {lines} no record (see: airssys audit verify {file})"
         )
     elif not found.matches:
-        found.tell(f"no such record among {found.records}")
+        found.remark(f"no such record among {found.records}")
     return Status.DONE
 
 
@@ -209,8 +190,8 @@ class _Found:
                     self.matches += 1
                     yield content.decode("ascii"), record
 
-    def tell(self, text: str) -> None:
-        """Say what is no record, where it does not mix with them."""
+    def remark(self, text: str) -> None:
+        """Print what is no record to where it does not mix with the records."""
         sys.stderr.write(printable(f"airssys: {self.file}: {text}") + "\n")
 
 
@@ -246,7 +227,7 @@ def _print_table(records: list[Record]) -> None:
     if correlations:
         table.add_column("correlation", overflow="fold", max_width=_NAMES)
     for record in records:
-        style = _STYLES.get(record.result, "")
+        style = _style(Result(record.result))
         cells = (
             f"{record.time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3],
             record.result,
@@ -269,3 +250,17 @@ def _what(record: Record) -> str:
     if not record.resource or not record.needed:
         return record.needed or record.resource
     return f"{record.needed} (asked for {record.resource!r})"
+
+
+def _style(result: Result) -> str:
+    match result:
+        case Result.GRANTED:
+            return "green"
+        case Result.DENIED:
+            return "red"
+        case Result.REVOKED | Result.ALERT:
+            return "yellow"
+        case Result.DAMAGED | Result.LOST:
+            return "bold red"
+        case Result.OPENED | Result.CLOSED | Result.ROTATED | Result.REPAIRED:
+            return ""

@@ -24,7 +24,9 @@ from airssys.audit import AuditLog, Report, log, open_audit, verify
 from airssys.audit.files import archives, head_of
 from airssys.audit.flood import MOST, PERIOD, Flood
 from airssys.audit.journal import Journal
-from airssys.audit.record import LONGEST, Entry, Record, Seal, canonical
+from airssys.audit.record import LONGEST, Record
+from airssys.audit.seal import Seal, canonical
+from airssys.audit.statement import Result, Statement
 from airssys.core.errors import AuditError
 from airssys.core.event import (
     ChildStarted,
@@ -64,8 +66,10 @@ def opened(path: Path, **changes: Any) -> Journal:
     return Journal.open(path, **{**options, **changes})
 
 
-def entries(number: int) -> list[Entry]:
-    return [Entry(float(n), "denied", "acme/a", f"fs#{n}") for n in range(number)]
+def entries(number: int) -> list[Statement]:
+    return [
+        Statement(float(n), Result.DENIED, "acme/a", f"fs#{n}") for n in range(number)
+    ]
 
 
 def write(path: Path, number: int = 5, **changes: Any) -> Path:
@@ -91,7 +95,7 @@ def crash(journal: Journal, torn: bytes = b"") -> None:
     """End as SIGKILL does: nothing more is written, the lock is given up."""
     if torn:
         os.write(journal._file, torn)
-    journal._let_go()
+    journal._release()
 
 
 # --- records ----------------------------------------------------------------------
@@ -191,7 +195,9 @@ def test_whatever_guests_write_stays_one_line(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "audit.jsonl"
         journal = opened(path, seal=Seal(key))
-        entry = Entry(1.0, "denied", text, text, text * times, text, text, text)
+        entry = Statement(
+            1.0, Result.DENIED, text, text, text * times, text, text, text
+        )
         journal.write([entry])
         journal.close()
 
@@ -210,7 +216,7 @@ def test_a_line_that_a_guest_forges_is_text_of_its_own_record(tmp_path: Path) ->
     forged = path.read_text().splitlines()[1]
     journal = opened(path)
 
-    journal.write([Entry(1.0, "denied", resource=f"x\n{forged}\n")])
+    journal.write([Statement(1.0, Result.DENIED, resource=f"x\n{forged}\n")])
     journal.close()
 
     assert len(path.read_text().splitlines()) == 7 + 3
@@ -222,7 +228,7 @@ def test_texts_of_megabytes_are_cut(tmp_path: Path, one: str) -> None:
     path, long = tmp_path / "audit.jsonl", one * 300_000
     journal = opened(path)
 
-    journal.write([Entry(1.0, "denied", long, long, long, long, long, long)])
+    journal.write([Statement(1.0, Result.DENIED, long, long, long, long, long, long)])
     journal.close()
 
     assert max(len(line) for line in path.read_bytes().splitlines()) < LONGEST
@@ -249,8 +255,8 @@ async def test_long_texts_do_not_wait_in_memory(tmp_path: Path) -> None:
             )
             denied, granted = audit._queue.get(), audit._queue.get()
 
-    assert isinstance(denied, Entry)
-    assert isinstance(granted, Entry)
+    assert isinstance(denied, Statement)
+    assert isinstance(granted, Statement)
     assert denied.resource == granted.resource
     assert len(denied.resource) < 1100
 
@@ -473,7 +479,7 @@ def test_what_is_no_log_is_told(tmp_path: Path) -> None:
     with pytest.raises(AuditError, match="it is empty"):
         verify(path)
     path.write_text("hello\nworld\n")
-    with pytest.raises(AuditError, match="it is none, and has no head"):
+    with pytest.raises(AuditError, match="it is no audit log, and has no head"):
         verify(path)
     head_of(path).write_text("hello\n")
     assert "audit.jsonl:1: is no record" in str(verify(path).problem)

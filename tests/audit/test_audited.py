@@ -9,7 +9,7 @@ import pytest
 
 import airssys
 from airssys.audit import Record, verify
-from airssys.audit.record import Seal
+from airssys.audit.seal import Seal
 from airssys.audit.verify import lines_of
 from airssys.config import Audit, HostConfig
 from airssys.core.errors import ActorStopped, AuditError

@@ -12,7 +12,9 @@ import pytest
 
 from airssys.audit.files import archives, head_of
 from airssys.audit.journal import Journal
-from airssys.audit.record import Entry, Record, Seal
+from airssys.audit.record import Record
+from airssys.audit.seal import Seal
+from airssys.audit.statement import Result, Statement
 
 if TYPE_CHECKING:
     from .conftest import Command
@@ -23,10 +25,18 @@ START = 1_900_000_000.25  # 2030-03-17T17:46:40.25Z
 EVIL = "../\x1b[2J\x1b]0;x\x07\n\u202e\ud800[red]x"
 
 ENTRIES = (
-    Entry(START, "denied", "acme/a", SEND, "send to 'b'", "", "no grant", "call-1"),
-    Entry(START + 1, "granted", "acme/a", OPEN, "read '/srv/x'", "x", "", "call-2"),
-    Entry(START + 2, "denied", "evil\x9b1m", OPEN, "read '/etc'", EVIL, "no grant"),
-    Entry(START + 3600, "alert", "acme/b", "", "quota storage", "", "critical"),
+    Statement(
+        START, Result.DENIED, "acme/a", SEND, "send to 'b'", "", "no grant", "call-1"
+    ),
+    Statement(
+        START + 1, Result.GRANTED, "acme/a", OPEN, "read '/srv/x'", "x", "", "call-2"
+    ),
+    Statement(
+        START + 2, Result.DENIED, "evil\x9b1m", OPEN, "read '/etc'", EVIL, "no grant"
+    ),
+    Statement(
+        START + 3600, Result.ALERT, "acme/b", "", "quota storage", "", "critical"
+    ),
 )
 
 
@@ -219,7 +229,7 @@ def test_a_time_can_be_how_long_ago(airssys: Command, tmp_path: Path) -> None:
     journal = Journal.open(
         path, seal=Seal(), rotate=999, keep=9, sync=False, clock=lambda: now - 7200
     )
-    journal.write([Entry(now - 1800, "denied")])
+    journal.write([Statement(now - 1800, Result.DENIED)])
     journal.close()
 
     ran = airssys("audit", "show", path, "--since", "1h")

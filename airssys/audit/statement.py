@@ -1,0 +1,167 @@
+"""Say what the records of an audit log say: of events, and of the log itself."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from attrs import field, frozen
+
+from ..core.event import (
+    CallCut,
+    ChildExited,
+    ChildRestarting,
+    ChildStarted,
+    DeadLettered,
+    Delivered,
+    Denied,
+    Event,
+    Granted,
+    HealthChecked,
+    Logged,
+    QuotaNeared,
+    Revoked,
+    SupervisorGaveUp,
+)
+
+__all__ = ("Audited", "Result", "Statement", "audited", "is_long", "statement")
+
+_LONG: Final = 2048
+"""Characters; an event with more is cut before it waits."""
+
+
+class Result(StrEnum):
+    """What a record is of."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    REVOKED = "revoked"
+    ALERT = "alert"
+    """A quota was nearly used up."""
+    OPENED = "opened"
+    """This, and those below, the log says of itself: a process began to write to it."""
+    CLOSED = "closed"
+    """The process ended in order."""
+    ROTATED = "rotated"
+    """A new file begins; ``resource`` is the oldest record kept, where some went."""
+    REPAIRED = "repaired"
+    """A torn line stands before this; ``resource`` is its digest."""
+    DAMAGED = "damaged"
+    """What had been written was not there any more, or was not as it was written."""
+    LOST = "lost"
+    """Records could not be written; ``resource`` is how many."""
+
+
+def _cut(longest: int) -> Any:
+    """Declare a text that is cut, and says so, where it is longer."""
+
+    def bounded(text: str) -> str:
+        if len(text) <= longest:
+            return text
+        return f"{text[:longest]}… (and {len(text) - longest} characters)"
+
+    return field(default="", converter=bounded)
+
+
+@frozen
+class Statement:
+    """What a record says. Texts may hold whatever a guest put into them."""
+
+    time: float
+    """Seconds since 1970."""
+    result: Result
+    component: str = _cut(256)
+    operation: str = _cut(256)
+    needed: str = _cut(1024)
+    resource: str = _cut(1024)
+    reason: str = _cut(1024)
+    correlation: str = _cut(256)
+
+
+# --- events -----------------------------------------------------------------------
+
+Audited: TypeAlias = Denied | Granted | Revoked | QuotaNeared
+"""The events that can be records."""
+
+
+def audited(event: Event, *, grants: bool, alerts: bool) -> Audited | None:
+    """Return an event if it becomes a record.
+
+    Args:
+        event: What happened.
+        grants: Whether what is granted becomes one.
+        alerts: Whether quotas that are nearly used up become one.
+    """
+    match event:
+        case Denied() | Revoked():
+            return event
+        case Granted():
+            return event if grants else None
+        case QuotaNeared():
+            return event if alerts else None
+        case (
+            Delivered()
+            | Logged()
+            | CallCut()
+            | ChildExited()
+            | ChildRestarting()
+            | ChildStarted()
+            | DeadLettered()
+            | HealthChecked()
+            | SupervisorGaveUp()
+        ):
+            return None
+
+
+def is_long(event: Audited) -> bool:
+    """Tell whether an event's texts are too long to wait in memory."""
+    match event:
+        case Denied():
+            what = len(event.target) + len(event.attempt) + len(event.resource)
+            return what + len(event.reason) > _LONG
+        case Granted():
+            return len(event.target) + len(event.resource) > _LONG
+        case Revoked() | QuotaNeared():
+            return False
+
+
+def statement(time: float, event: Audited) -> Statement:
+    """Say what a record says of an event, at a time in seconds since 1970."""
+    match event:
+        case Denied():
+            return Statement(
+                time,
+                Result.DENIED,
+                event.subject,
+                event.operation,
+                event.needed,
+                event.resource,
+                event.reason,
+                event.correlation,
+            )
+        case Granted():
+            return Statement(
+                time,
+                Result.GRANTED,
+                event.subject,
+                event.operation,
+                event.needed,
+                event.resource,
+                correlation=event.correlation,
+            )
+        case Revoked():
+            return Statement(
+                time,
+                Result.REVOKED,
+                event.subject,
+                needed=event.needed,
+                reason=event.reason,
+            )
+        case QuotaNeared():
+            return Statement(
+                time,
+                Result.ALERT,
+                event.subject,
+                needed=f"quota {event.quota}",
+                reason=f"{event.level}: {event.share:.0%} are in use",
+            )
