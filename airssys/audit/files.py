@@ -105,7 +105,7 @@ def _open(path: Path, flags: int) -> int:
 
 
 def read_head(content: bytes, seal: Seal) -> tuple[Head | None, str]:
-    """Read what is in a head, and why it cannot be used, if it cannot."""
+    """Read a head, or say why it cannot be used."""
     if not content:
         return None, "is missing"
     try:
@@ -119,11 +119,11 @@ class Tail:
     """How a file of a log ends."""
 
     record: Record | None
-    """The last whole one."""
+    """The last whole record."""
     torn: bytes
-    """What follows it: part of a record, after a crash."""
+    """What follows that record: part of another, after a crash."""
     problem: str
-    """Why the last line is no record; empty if there is none, or it is one."""
+    """Why the last line is no record; empty where it is one, and for an empty file."""
 
 
 def read_tail(path: Path, seal: Seal) -> Tail:

@@ -156,13 +156,13 @@ class AuditLog:
         ]
         if more := self.lost - self._lost_on_record:
             self._lost_on_record += more
-            statements.append(self._lost(more))
+            statements.append(self._record_of_lost(more))
         self._write(statements)
         for each in batch:
             if isinstance(each, threading.Event):
                 each.set()
 
-    def _lost(self, count: int) -> Statement:
+    def _record_of_lost(self, count: int) -> Statement:
         reason = f"{count} records were lost: more happened than could be written"
         return Statement(self._clock(), Result.LOST, resource=str(count), reason=reason)
 
@@ -215,7 +215,7 @@ class AuditLog:
         """Wait until a strict log fails.
 
         Raises:
-            AuditError: It did.
+            AuditError: The log failed; says why.
         """
         await _wait(self._failed)
         if self._failure:

@@ -1,4 +1,4 @@
-"""Say what a line of an audit log is, and how each is chained to the one before.
+"""Write and read the lines of an audit log, each chained to the one before.
 
 A line is a JSON object of ASCII text in canonical form: keys sorted, no spaces, all
 else escaped. Its ``hash`` is that of the same object without ``hash``, and its

@@ -1,4 +1,4 @@
-"""Say what the records of an audit log say: of events, and of the log itself."""
+"""Put events, and what becomes of the log itself, into what its records say."""
 
 from __future__ import annotations
 

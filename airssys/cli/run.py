@@ -193,12 +193,12 @@ class _Show:
 
     def event(self, event: Event) -> None:
         """Note how significant children end."""
-        match event:
-            case ChildExited(subject=child, how="normal" | "crash" as how):
-                if child in self._significant:
-                    self._crashed = how == "crash"
-            case _:
-                pass
+        if (
+            isinstance(event, ChildExited)
+            and event.subject in self._significant
+            and event.how != "stopped"
+        ):
+            self._crashed = event.how == "crash"
 
     async def perform(self, prepare: _Prepare, path: Path, keep: bool) -> None:  # noqa: FBT001
         """Run the job to its end."""

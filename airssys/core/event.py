@@ -138,7 +138,7 @@ class Denied:
     """The host function, such as ``airssys:core/messaging@1.0.0#send``."""
     section: str = ""
     """Of grants, such as ``messaging``; empty where no grant would have helped: a quota
-    was used up, or what was asked for does not even have the form."""
+    was used up, or what was asked for is malformed."""
     action: str = ""
     """In that section, such as ``send``; for ``custom`` the interface."""
     target: str = ""
@@ -255,7 +255,7 @@ Event: TypeAlias = (
 
 
 class Instrument(Protocol):
-    """**Protocol:** someone who is told every event.
+    """**Protocol:** who gets every event.
 
     Called on the event loop's thread, at once; it must not block or raise.
     """

@@ -34,7 +34,7 @@ class Gate:
     """
 
     instrument: Instrument | None = None
-    """Is told every denial."""
+    """Gets every denial; None: nobody does."""
     grants: bool = field(default=False, kw_only=True)
     """Whether what is granted is an event too."""
     handed: bool = field(default=False, kw_only=True)
@@ -123,7 +123,7 @@ class Gate:
             await anyio.sleep(wait)
             waited = True
         finally:
-            if not waited:  # nor must those behind, for a call that never comes
+            if not waited:  # those behind must not wait for a call that never comes
                 budget.refund("host_calls", 1, anyio.current_time())
         outcome = self._pass(function, call, args, None)
         return await outcome if isawaitable(outcome) else outcome
@@ -176,7 +176,7 @@ class Gate:
         )
 
     def refused(self, call: Call, attempt: str, reason: str, shown: str = "") -> None:
-        """Tell of what no grant would help with: its quota is used up, or its form bad.
+        """Tell of what no grant would help with: a used-up quota, or a bad form.
 
         Args:
             call: Who asked.
@@ -197,7 +197,7 @@ class Gate:
         )
 
     def granted(self, call: Call, need: Capability, shown: str = "") -> None:
-        """Tell of what was granted, where that is wanted; as `report`."""
+        """Tell of what was granted, where that is wanted; as `report` does."""
         if self.grants:
             self.emitter.emit(
                 lambda at: Granted(
