@@ -20,11 +20,26 @@ import anyio.to_thread
 from attrs import define, field
 
 from ..core.errors import AuditError
-from ..core.event import Denied, Event
+from ..core.event import (
+    CallCut,
+    ChildExited,
+    ChildRestarting,
+    ChildStarted,
+    DeadLettered,
+    Delivered,
+    Denied,
+    Event,
+    Granted,
+    HealthChecked,
+    Logged,
+    QuotaNeared,
+    Revoked,
+    SupervisorGaveUp,
+)
 from ..core.grants.capabilities import words
 from .flood import MOST, PERIOD, Flood, Source, source_of
 from .journal import Journal
-from .statement import Audited, Result, Statement, audited, is_long, statement
+from .statement import Audited, Result, Statement, is_long, statement
 
 __all__ = ("AuditLog",)
 
@@ -75,21 +90,45 @@ class AuditLog:
 
     def event(self, event: Event) -> None:
         """Let the thread write the event, if it is one of the audit's."""
-        kept = audited(event, grants=self.grants, alerts=self._alerts)
-        if kept is None:
-            return
-        if isinstance(kept, Denied):
-            source = source_of(kept)
-            admitted, before = self._flood.admit(source, kept.at)
-            if before:
-                self._put_flood(source, before)
-            if not admitted:
-                return
+        match event:
+            case Denied():
+                if self._admits(event):
+                    self._put(event)
+            case Revoked():
+                self._put(event)
+            case Granted():
+                if self.grants:
+                    self._put(event)
+            case QuotaNeared():
+                if self._alerts:
+                    self._put(event)
+            case (
+                Delivered()
+                | Logged()
+                | CallCut()
+                | ChildExited()
+                | ChildRestarting()
+                | ChildStarted()
+                | DeadLettered()
+                | HealthChecked()
+                | SupervisorGaveUp()
+            ):
+                pass
+
+    def _admits(self, denied: Denied) -> bool:
+        """Tell whether a denial is written, or is one too many of its source."""
+        source = source_of(denied)
+        admitted, before = self._flood.admit(source, denied.at)
+        if before:
+            self._put_flood(source, before)
+        return admitted
+
+    def _put(self, event: Audited) -> None:
         if self._queue.qsize() >= _QUEUE or self._closing.is_set():
             self.lost += 1
             return
         now = self._clock()
-        self._queue.put(statement(now, kept) if is_long(kept) else (now, kept))
+        self._queue.put(statement(now, event) if is_long(event) else (now, event))
 
     def _put_flood(self, source: Source, count: int) -> None:
         """Say how many denials were not written."""

@@ -7,24 +7,9 @@ from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
-from ..core.event import (
-    CallCut,
-    ChildExited,
-    ChildRestarting,
-    ChildStarted,
-    DeadLettered,
-    Delivered,
-    Denied,
-    Event,
-    Granted,
-    HealthChecked,
-    Logged,
-    QuotaNeared,
-    Revoked,
-    SupervisorGaveUp,
-)
+from ..core.event import Denied, Granted, QuotaNeared, Revoked
 
-__all__ = ("Audited", "Result", "Statement", "audited", "is_long", "statement")
+__all__ = ("Audited", "Result", "Statement", "is_long", "statement")
 
 _LONG: Final = 2048
 """Characters; an event with more is cut before it waits."""
@@ -82,35 +67,6 @@ class Statement:
 
 Audited: TypeAlias = Denied | Granted | Revoked | QuotaNeared
 """The events that can be records."""
-
-
-def audited(event: Event, *, grants: bool, alerts: bool) -> Audited | None:
-    """Return an event if it becomes a record.
-
-    Args:
-        event: What happened.
-        grants: Whether what is granted becomes one.
-        alerts: Whether quotas that are nearly used up become one.
-    """
-    match event:
-        case Denied() | Revoked():
-            return event
-        case Granted():
-            return event if grants else None
-        case QuotaNeared():
-            return event if alerts else None
-        case (
-            Delivered()
-            | Logged()
-            | CallCut()
-            | ChildExited()
-            | ChildRestarting()
-            | ChildStarted()
-            | DeadLettered()
-            | HealthChecked()
-            | SupervisorGaveUp()
-        ):
-            return None
 
 
 def is_long(event: Audited) -> bool:

@@ -21,14 +21,16 @@ class Emitter:
     clock: Callable[[], float]
     """The event loop's."""
 
-    def emit(self, build: Callable[[float], Event]) -> None:
+    def emit(self, build: Callable[[float], Event], now: float | None = None) -> None:
         """Build an event of this moment, and tell it.
 
         Args:
             build: Is given the time, for ``at``.
+            now: The time, where the caller has read the clock anyway; to read it takes
+                as long as to build an event.
         """
         if self.instrument is not None:
-            self.instrument.event(build(self.clock()))
+            self.instrument.event(build(self.clock() if now is None else now))
 
 
 SILENT: Final = Emitter(None, float)

@@ -14,6 +14,7 @@ from ..core.budget import Budget
 from ..core.emitter import Emitter
 from ..core.errors import CapabilityDenied, WitError
 from ..core.event import Denied, Granted, Instrument
+from ..core.grants.capabilities import uncovered
 from ..core.grants.grants import Capability, Denial
 from .call import Call
 from .interface import HostFunction
@@ -46,6 +47,7 @@ class Gate:
 
     def __attrs_post_init__(self) -> None:
         self.emitter = Emitter(self.instrument, anyio.current_time)
+        self.grants = self.grants and self.instrument is not None
 
     def __call__(
         self, function: HostFunction, call: Call, args: Sequence[Any], /
@@ -68,6 +70,7 @@ class Gate:
         budget: Budget | None,
     ) -> object:
         standing, need, denial, problem = call.standing, None, None, None
+        now = None
         if function.needs is not None:
             try:
                 need = function.needs(*args)
@@ -80,11 +83,12 @@ class Gate:
         # What is denied counts as well, or nothing would hold up who tries again and
         # again.
         if budget is not None:
-            wait = budget.take("host_calls", 1, anyio.current_time())
+            now = anyio.current_time()
+            wait = budget.take("host_calls", 1, now)
             if wait:
                 return self._later(wait, budget, function, call, args)
         if denial is not None:
-            self.report(call, denial)
+            self.report(call, denial, now=now)
             if function.denied is not None:
                 raise WitError(function.denied(self.words(denial)))
             raise CapabilityDenied(
@@ -95,7 +99,7 @@ class Gate:
             self.refused(call, f"call {function.name!r} so", str(problem)[:SHOWN])
             raise problem
         if need is not None and self.grants:
-            self.granted(call, need)
+            self.granted(call, need, now=now)
         return function.body(call, *args)
 
     def _taken_back(self, call: Call) -> Denial | None:
@@ -103,9 +107,8 @@ class Gate:
         interface = call.function.partition("#")[0]
         if call.grants.offers(interface, self.clock()):
             return None
-        return Denial(
-            section="custom", action=interface, granted=call.grants.interfaces
-        )
+        held = call.grants.interfaces
+        return Denial("custom", interface, "", uncovered(held), held)
 
     async def _later(
         self,
@@ -158,7 +161,9 @@ class Gate:
             return f"may not do that with {shown!r}: {denial.reason}"
         return f"may not {denial.needed}: {denial.reason}"
 
-    def report(self, call: Call, denial: Denial, shown: str = "") -> None:
+    def report(
+        self, call: Call, denial: Denial, shown: str = "", now: float | None = None
+    ) -> None:
         """Tell of a denial; on the event loop's thread."""
         self.emitter.emit(
             lambda at: Denied(
@@ -172,7 +177,8 @@ class Gate:
                 reason=denial.reason,
                 resource=shown,
                 correlation=call.correlation,
-            )
+            ),
+            now,
         )
 
     def refused(self, call: Call, attempt: str, reason: str, shown: str = "") -> None:
@@ -196,7 +202,9 @@ class Gate:
             )
         )
 
-    def granted(self, call: Call, need: Capability, shown: str = "") -> None:
+    def granted(
+        self, call: Call, need: Capability, shown: str = "", now: float | None = None
+    ) -> None:
         """Tell of what was granted, where that is wanted; as `report` does."""
         if self.grants:
             self.emitter.emit(
@@ -209,5 +217,6 @@ class Gate:
                     target=need.target,
                     resource=shown,
                     correlation=call.correlation,
-                )
+                ),
+                now,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final, Literal, TypeAlias
 
 from attrs import field, frozen
@@ -17,6 +17,7 @@ __all__ = (
     "Network",
     "Process",
     "Storage",
+    "uncovered",
     "without_version",
     "words",
 )
@@ -110,31 +111,29 @@ Capability: TypeAlias = Filesystem | Network | Storage | Messaging | Process | C
 """What a host function can need."""
 
 
-@frozen(kw_only=True)
+@frozen
 class Denial:
     """Why a capability is refused."""
 
     section: str
-    action: str = ""
+    action: str
     """Empty: any of the section."""
-    target: str = ""
-    attempt: str = ""
-    """What was tried, in words, where those of the capability do not say it."""
+    target: str
+    reason: str
     granted: tuple[str, ...] = ()
     """The grants of the same kind, in words."""
-    ruled_out: str = ""
-    """Why not although a grant covers it, or whatever is granted."""
+    attempt: str = ""
+    """What was tried, in words, where those of the capability do not say it."""
 
     @property
     def needed(self) -> str:
         """The capability in words, such as ``send to 'acme/billing'``."""
         return self.attempt or words(self.section, self.action, self.target)
 
-    @property
-    def reason(self) -> str:
-        if self.ruled_out:
-            return self.ruled_out
-        return f"no grant covers it (granted: {', '.join(self.granted) or 'nothing'})"
+
+def uncovered(granted: Iterable[str] = ()) -> str:
+    """Say that none of some grants, in words, covers what is needed."""
+    return f"no grant covers it (granted: {', '.join(granted) or 'nothing'})"
 
 
 @frozen

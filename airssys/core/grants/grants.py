@@ -22,6 +22,7 @@ from .capabilities import (
     Network,
     Process,
     Storage,
+    uncovered,
     without_version,
     words,
 )
@@ -116,9 +117,10 @@ class Grants:
     _bans: dict[tuple[str, str], Callable[[str], object]] = field(
         init=False, factory=dict, eq=False, repr=False
     )
-    _told: dict[tuple[str, str], tuple[str, ...]] = field(
+    _in_words: dict[tuple[str, str], tuple[tuple[str, ...], str]] = field(
         init=False, factory=dict, eq=False, repr=False
     )
+    """The grants for an action, in words, and why they cover no more."""
 
     def check(self, capability: Capability, now: float | None = None) -> Denial | None:
         """Return why the capability is refused, or None where a grant covers it.
@@ -148,12 +150,7 @@ class Grants:
         """
         key = (capability.section, capability.action)
         if self._banned(key, capability.target):
-            return Denial(
-                section=capability.section,
-                action=capability.action,
-                target=capability.target,
-                ruled_out=_FORBIDDEN,
-            )
+            return Denial(*key, capability.target, _FORBIDDEN)
         return None
 
     def _compile(self, key: tuple[str, str]) -> Callable[[str], object]:
@@ -189,28 +186,22 @@ class Grants:
 
     def _denial(self, capability: Capability, now: float | None) -> Denial:
         key = (capability.section, capability.action)
-        granted = self._told.get(key)
+        granted, reason = self._in_words.get(key, (None, ""))
         if granted is None:
             granted = tuple(words(*key, str(one)) for one in self.patterns(*key))
+            reason = uncovered(granted)
             if granted:
-                self._told[key] = granted
-        ruled_out = ""
+                self._in_words[key] = granted, reason
         if self._banned(key, capability.target):
-            ruled_out = _FORBIDDEN
+            reason = _FORBIDDEN
         elif self._ended(capability.section, now) and self._compile(key)(
             capability.target
         ):
             end = show_moment(self.expires[capability.section])
-            ruled_out = f"the grant expired at {end}"
+            reason = f"the grant expired at {end}"
             if now is None:
-                ruled_out = f"the grant expires at {end}, and the time is not known"
-        return Denial(
-            section=capability.section,
-            action=capability.action,
-            target=capability.target,
-            granted=granted,
-            ruled_out=ruled_out,
-        )
+                reason = f"the grant expires at {end}, and the time is not known"
+        return Denial(*key, capability.target, reason, granted)
 
     def patterns(self, section: str, action: str) -> tuple[AnyPattern, ...]:
         """Return what is granted for an action; for ``custom`` that is an interface."""

@@ -154,11 +154,8 @@ class Access:
             except OSError as error:
                 raise from_os(error, self._shown) from error
         shown = " and ".join(self._asked)
-        denial = Denial(
-            section="filesystem",
-            attempt=f"use {shown!r}",
-            ruled_out="what it leads to keeps changing",
-        )
+        reason, attempt = "what it leads to keeps changing", f"use {shown!r}"
+        denial = Denial("filesystem", "", "", reason, attempt=attempt)
         raise self._denied(denial, shown)
 
     def tell(self) -> None:
@@ -291,10 +288,7 @@ class Access:
             shown: The path that the guest gave.
             reason: Why not.
         """
-        denial = Denial(
-            section="filesystem", action=action, target=path, ruled_out=reason
-        )
-        return self._denied(denial, shown)
+        return self._denied(Denial("filesystem", action, path, reason), shown)
 
     def special(self, shown: str) -> WitError:
         """Return what to raise for a device, a pipe or a socket; audited."""

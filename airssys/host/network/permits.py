@@ -15,6 +15,7 @@ from attrs import frozen
 
 from ...core.errors import WitError
 from ...core.grants.addresses import is_special
+from ...core.grants.capabilities import uncovered
 from ...core.grants.grants import Capability, Denial, Network
 from ...hostcalls.call import Call
 from ...hostcalls.gate import SHOWN, Gate
@@ -68,7 +69,7 @@ class Permits:
         """
         grants = call.grants.at(self.gate.clock())
         if not any(grants.patterns("network", action) for action in actions):
-            denial = Denial(section="network", attempt=attempt)
+            denial = Denial("network", "", "", uncovered(), attempt=attempt)
             self.gate.report(call, denial)
             raise WitError(permission_denied(self.gate.words(denial)))
 
