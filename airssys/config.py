@@ -15,6 +15,7 @@ from typing import Final
 
 from attrs import evolve, field, fields, frozen
 
+from .core.defaults import AUDIT_KEEP, AUDIT_ROTATE
 from .core.errors import ManifestError
 from .core.grants.admission import HostSections, admit
 from .core.grants.grants import Grants
@@ -89,9 +90,9 @@ class Audit:
     """None: no log is kept."""
     grants: bool = False
     """Whether what is granted is written down too, not only what is refused."""
-    rotate: Bytes = 10 * MIB
+    rotate: Bytes = AUDIT_ROTATE
     """Bytes of the file at which the next one is begun."""
-    keep: Count = 5
+    keep: Count = AUDIT_KEEP
     """Full files that are kept beside the one being written."""
     key: Folder | None = None
     """The file with the key that the log is sealed with; None: there is no key."""

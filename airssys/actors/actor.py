@@ -18,6 +18,7 @@ from anyio.abc import TaskStatus
 from attrs import define, field, frozen
 
 from ..core.budget import Budget
+from ..core.defaults import ASK_TIMEOUT, LIFECYCLE
 from ..core.errors import (
     ActorStopped,
     AskRefused,
@@ -39,7 +40,7 @@ from ..witmodel.records import component_id, timestamp
 from ..witmodel.types import Err, Ok, Variant
 from .control import Callback, Control, HealthRequest, Stop
 from .mailbox import Inbox, Mailbox
-from .reference import ASK_TIMEOUT, ActorRef
+from .reference import ActorRef
 from .registry import Entry, Registry
 
 __all__ = (
@@ -55,13 +56,12 @@ __all__ = (
     "run_component",
 )
 
-_LIFECYCLE: Final = "airssys:core/component-lifecycle@1.0.0"
-INIT: Final = f"{_LIFECYCLE}#init"
-HANDLE_MESSAGE: Final = f"{_LIFECYCLE}#handle-message"
-HANDLE_CALLBACK: Final = f"{_LIFECYCLE}#handle-callback"
-METADATA: Final = f"{_LIFECYCLE}#metadata"
-HEALTH: Final = f"{_LIFECYCLE}#health"
-SHUTDOWN: Final = f"{_LIFECYCLE}#shutdown"
+INIT: Final = f"{LIFECYCLE}#init"
+HANDLE_MESSAGE: Final = f"{LIFECYCLE}#handle-message"
+HANDLE_CALLBACK: Final = f"{LIFECYCLE}#handle-callback"
+METADATA: Final = f"{LIFECYCLE}#metadata"
+HEALTH: Final = f"{LIFECYCLE}#health"
+SHUTDOWN: Final = f"{LIFECYCLE}#shutdown"
 """The functions that a component actor exports and that this module calls."""
 
 

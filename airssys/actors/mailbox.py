@@ -15,29 +15,21 @@ Nothing here may be used from another thread than the event loop's.
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
 
 import anyio
 from attrs import define, field, frozen
 
+from ..core.defaults import MAILBOX, PAYLOAD
 from ..core.errors import ActorStopped, AskCycle, MailboxFull
-from ..core.limits import MIB
 from ..core.message import HOST, Message, Overflow, PendingRequests
 from .control import STOP, Callback, Control, HealthRequest, Stop
 from .post_office import STRIDE, PostOffice
 
 __all__ = (
-    "CAPACITY",
-    "PAYLOAD",
     "Inbox",
     "Mailbox",
     "MailboxStatistics",
 )
-
-CAPACITY: Final = 1000
-"""Messages a mailbox holds if it says nothing else."""
-PAYLOAD: Final = MIB
-"""Bytes of the largest payload an actor may send if nothing else is said."""
 
 
 @frozen(kw_only=True)
@@ -76,7 +68,7 @@ class Mailbox:
     """
 
     id: str
-    capacity: int = CAPACITY
+    capacity: int = MAILBOX
     overflow: Overflow = Overflow.WAIT
     payload: int = PAYLOAD
     """Bytes of the largest payload the owner may send or reply."""

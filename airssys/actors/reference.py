@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
 import anyio
 from attrs import define, field
 
+from ..core.defaults import ASK_TIMEOUT, PAYLOAD
 from ..core.errors import ActorStopped, CannotReply, QuotaExceeded, ReplyTimeout
 from ..core.message import HOST, Message
 from .control import Callback
-from .mailbox import PAYLOAD, Mailbox, MailboxStatistics
+from .mailbox import Mailbox, MailboxStatistics
 
-__all__ = ("ASK_TIMEOUT", "ActorRef", "checked_payload")
-
-ASK_TIMEOUT: Final = 5.0
-"""Seconds an ask waits if it says nothing else. OTP's default for a call."""
+__all__ = ("ActorRef", "checked_payload")
 
 
 @define(eq=False, repr=False)

@@ -9,13 +9,14 @@ from typing import Final
 
 from attrs import define, field
 
+from ..core.defaults import ASK_TIMEOUT, MAILBOX, PAYLOAD
 from ..core.errors import DeliveryError, MailboxFull, NoSuchActor
 from ..core.message import HOST, Message, Overflow, Routes, check_topic
 from ..core.names import ActorId
 from ..hostcalls.call import Standing
-from .mailbox import CAPACITY, PAYLOAD, Inbox, Mailbox
+from .mailbox import Inbox, Mailbox
 from .post_office import PostOffice
-from .reference import ASK_TIMEOUT, ActorRef, checked_payload
+from .reference import ActorRef, checked_payload
 
 __all__ = ("About", "Entry", "Registry")
 
@@ -81,7 +82,7 @@ class Registry:
         self,
         id: str,  # noqa: A002 - the field's word
         *,
-        capacity: int = CAPACITY,
+        capacity: int = MAILBOX,
         overflow: Overflow = Overflow.WAIT,
         payload: int = PAYLOAD,
         standing: Standing | None = None,
@@ -279,7 +280,7 @@ class Registry:
         self,
         pattern: str,
         *,
-        capacity: int = CAPACITY,
+        capacity: int = MAILBOX,
         overflow: Overflow = Overflow.DROP_OLDEST,
     ) -> AsyncIterator[Inbox]:
         """Subscribe the host's own program: ``async with ... as messages``.

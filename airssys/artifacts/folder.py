@@ -13,6 +13,7 @@ import anyio.to_thread
 from attrs import evolve, frozen
 
 from ..config import read_text
+from ..core.defaults import LIFECYCLE
 from ..core.errors import InvalidComponent, ManifestError, TrustError
 from ..core.manifests.manifest import CEILING, Manifest, parse_manifest
 from ..core.names import Digest
@@ -21,9 +22,8 @@ from ..witmodel.functype import compared
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType
 
-__all__ = ("LIFECYCLE", "WORLDS", "Artifact", "check_actor", "load", "load_manifest")
+__all__ = ("WORLDS", "Artifact", "check_actor", "load", "load_manifest")
 
-LIFECYCLE: Final = "airssys:core/component-lifecycle@1.0.0"
 WORLDS: Final[Mapping[str, tuple[str, ...]]] = {
     "airssys:core/component@1.0.0": ("core",),
     "airssys:ext-filesystem/filesystem-component@1.0.0": ("core", "ext-filesystem"),

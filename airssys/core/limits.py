@@ -6,6 +6,8 @@ from typing import Final
 
 from attrs import field, frozen, validators
 
+from .defaults import PAYLOAD
+
 __all__ = ("KIB", "MIB", "PAGE", "Limits", "Quota", "SharedQuota", "Usage")
 
 KIB: Final = 1024
@@ -71,7 +73,7 @@ class Quota:
     """Bytes a second over the network."""
     messages: int = field(default=1000, validator=_POSITIVE)
     """Messages sent a second."""
-    payload: int = field(default=MIB, validator=_POSITIVE)
+    payload: int = field(default=PAYLOAD, validator=_POSITIVE)
     """Bytes of one message."""
     cpu: float = field(default=1.0, validator=validators.gt(0.0))
     """Seconds of computing in each second."""

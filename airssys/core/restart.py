@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from math import inf
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from attrs import evolve, field, frozen, validators
+
+from .defaults import GRACE, HEALTH_EVERY, HEALTH_FAILURES, HEALTH_TIMEOUT
 
 __all__ = (
     "AutoShutdown",
@@ -44,7 +46,6 @@ __all__ = (
 
 _AT_LEAST_ZERO = validators.ge(0.0)
 _POSITIVE = validators.gt(0.0)
-_GRACE: Final[float | None] = 5.0
 
 
 # --- what a supervisor is told ----------------------------------------------------
@@ -126,11 +127,13 @@ class HealthCheck:
     """A question put to a running child again and again."""
 
     check: Check
-    every: float = field(default=10.0, kw_only=True, validator=_POSITIVE)
+    every: float = field(default=HEALTH_EVERY, kw_only=True, validator=_POSITIVE)
     """Seconds from the start of the child, or the last answer, to the next question."""
-    timeout: float = field(default=1.0, kw_only=True, validator=_POSITIVE)
+    timeout: float = field(default=HEALTH_TIMEOUT, kw_only=True, validator=_POSITIVE)
     """Seconds; no answer by then is a failure."""
-    failures: int = field(default=3, kw_only=True, validator=validators.ge(1))
+    failures: int = field(
+        default=HEALTH_FAILURES, kw_only=True, validator=validators.ge(1)
+    )
     """Failures in a row that end the child."""
 
 
@@ -148,12 +151,10 @@ class ChildSpec:
     """
     args: tuple[object, ...] = ()
     restart: Restart = field(default=Restart.PERMANENT, kw_only=True)
-    shutdown: float | None = field(
-        default=_GRACE, kw_only=True, validator=validators.optional(_AT_LEAST_ZERO)
-    )
+    shutdown: float = field(default=GRACE, kw_only=True, validator=_AT_LEAST_ZERO)
     """Seconds from asking the child to stop to cutting it off.
 
-    0: cut off without asking (OTP's brutal kill); None: wait without end.
+    0: cut off without asking (OTP's brutal kill); ``math.inf``: wait without end.
     """
     significant: bool = field(default=False, kw_only=True)
     """Whether its end counts for `AutoShutdown`; never for a permanent child."""

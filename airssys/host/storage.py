@@ -11,6 +11,7 @@ import anyio
 from attrs import define, field
 
 from ..core.budget import Budget
+from ..core.defaults import LISTED
 from ..core.errors import QuotaExceeded, StorageError, WitError
 from ..core.grants.grants import Storage as Needed
 from ..core.grants.pattern import overlaps
@@ -29,7 +30,6 @@ STORAGE: Final = "airssys:core/storage@1.0.0"
 _TYPES: Final = SIGNATURES[STORAGE]
 MOST_LISTED: Final = 10_000
 """Keys that one call lists at the most."""
-_PAGE: Final = 1000
 
 
 def storage(store: Storage, gate: Gate) -> HostInterface:
@@ -160,7 +160,7 @@ def storage(store: Storage, gate: Gate) -> HostInterface:
         last = ""
         try:
             while page := await store.keys(
-                call.component, start, after=last, most=_PAGE
+                call.component, start, after=last, most=LISTED
             ):
                 last = page[-1]
                 listed += (

@@ -126,7 +126,7 @@ def supervise(
             task_status.started(nested)
             await anyio.sleep_forever()
 
-    return ChildSpec(id, run, restart=restart, significant=significant, shutdown=None)
+    return ChildSpec(id, run, restart=restart, significant=significant, shutdown=inf)
 
 
 @define(eq=False, kw_only=True)

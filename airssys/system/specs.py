@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,11 +12,11 @@ import anyio.abc
 from attrs import define, evolve, field, frozen
 
 from ..actors.actor import run_actor, run_component
-from ..actors.mailbox import CAPACITY, PAYLOAD
 from ..actors.registry import About, Entry, Registry
 from ..artifacts.folder import Artifact
 from ..config import HostConfig
 from ..core.budget import Budget
+from ..core.defaults import GRACE, MAILBOX, PAYLOAD
 from ..core.event import QuotaNeared
 from ..core.grants.grants import NO_GRANTS, Grants
 from ..core.limits import Limits, Quota, SharedQuota
@@ -29,10 +28,7 @@ from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 
-__all__ = ("GRACE", "ActorSpecs", "Plan", "Rules", "give_up", "grace")
-
-GRACE = 5.0
-"""Seconds from asking an actor to stop to cutting it off, if nothing else is said."""
+__all__ = ("ActorSpecs", "Plan", "Rules", "give_up")
 
 
 @frozen
@@ -43,7 +39,7 @@ class Plan:
     limits: Limits
     grants: Grants = NO_GRANTS
     config: dict[str, str] = field(factory=dict)
-    capacity: int = CAPACITY
+    capacity: int = MAILBOX
     overflow: Overflow = Overflow.WAIT
     payload: int = PAYLOAD
     health: tuple[float, float, int] | None = None
@@ -211,7 +207,7 @@ class ActorSpecs:
         args: Sequence[object],
         rules: Rules,
         *,
-        capacity: int = CAPACITY,
+        capacity: int = MAILBOX,
         overflow: Overflow = Overflow.WAIT,
     ) -> ChildSpec:
         """Describe a Python actor.
@@ -241,17 +237,12 @@ def _spec(
         place.id,
         run,
         restart=rules.restart,
-        shutdown=grace(rules.shutdown),
+        shutdown=rules.shutdown,
         significant=rules.significant,
         health=health,
         stop=place.request_stop,
         gone=place.leave,
     )
-
-
-def grace(shutdown: float) -> float | None:
-    """Return a grace as a `ChildSpec` has it: None is without end."""
-    return None if shutdown == inf else shutdown
 
 
 def give_up(specs: Iterable[ChildSpec]) -> None:

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict, define, field
 
-from ..actors.mailbox import CAPACITY, Inbox
+from ..actors.mailbox import Inbox
 from ..actors.post_office import PostOffice
 from ..actors.reference import ActorRef
 from ..actors.registry import Registry
@@ -20,6 +20,7 @@ from ..artifacts.folder import Artifact, check_actor, load
 from ..audit import AuditLog, audit_for
 from ..config import HostConfig, load_config
 from ..core.budget import Budget
+from ..core.defaults import MAILBOX, ROOT
 from ..core.event import Instrument, Revoked
 from ..core.grants.grants import NO_GRANTS, Grants
 from ..core.limits import Limits, SharedQuota
@@ -52,7 +53,7 @@ __all__ = ("System", "engine_for", "open_system")
 async def open_system(
     config: HostConfig | str | os.PathLike[str] | None = None,
     *,
-    name: str = "root",
+    name: str = ROOT,
     engine: Engine | None = None,
     interfaces: Sequence[HostInterface] = (),
     instruments: Sequence[Instrument] = (),
@@ -245,7 +246,7 @@ class System:
                 what,
                 args,
                 _rules(Rules(), restart, shutdown, significant=significant),
-                capacity=CAPACITY if mailbox is None else mailbox,
+                capacity=MAILBOX if mailbox is None else mailbox,
                 overflow=overflow or Overflow.WAIT,
             )
         else:
@@ -331,7 +332,7 @@ class System:
         self,
         pattern: str,
         *,
-        capacity: int = CAPACITY,
+        capacity: int = MAILBOX,
         overflow: Overflow = Overflow.DROP_OLDEST,
     ) -> AbstractAsyncContextManager[Inbox]:
         """Subscribe to topics: ``async with system.subscribe("orders.#") as messages``.

@@ -31,7 +31,7 @@ from ..core.manifests.tree import (
 from ..core.message import HOST
 from ..core.restart import ChildSpec
 from ..supervision.supervisor import supervise
-from .specs import ActorSpecs, Plan, Rules, give_up, grace
+from .specs import ActorSpecs, Plan, Rules, give_up
 
 __all__ = ("Planter", "find_function", "root_rules", "send_first")
 
@@ -110,7 +110,7 @@ class Planter:
             auto_shutdown=node.auto_shutdown,
         )
         gone = partial(give_up, specs)
-        return evolve(nested, shutdown=grace(node.shutdown), gone=gone)
+        return evolve(nested, shutdown=node.shutdown, gone=gone)
 
 
 async def send_first(registry: Registry, messages: Sequence[FirstMessage]) -> None:

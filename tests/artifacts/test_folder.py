@@ -8,7 +8,8 @@ import pytest
 import wasmtime
 
 import airssys
-from airssys.artifacts.folder import LIFECYCLE, WORLDS, check_actor, load, load_manifest
+from airssys.artifacts.folder import WORLDS, check_actor, load, load_manifest
+from airssys.core.defaults import LIFECYCLE
 from airssys.core.errors import InvalidComponent, ManifestError, TrustError
 from airssys.core.limits import KIB, MIB
 from airssys.engine.component import Engine

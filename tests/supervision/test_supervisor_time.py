@@ -231,7 +231,7 @@ def stubborn(clock: Clocked, name: str, after: float, **options: Any) -> ChildSp
 async def test_children_are_asked_one_after_the_other_and_cut_off_in_time() -> None:
     clock = Clocked()
     async with open_supervisor() as supervisor:
-        await supervisor.start(stubborn(clock, "slow", 100, shutdown=None))
+        await supervisor.start(stubborn(clock, "slow", 100, shutdown=math.inf))
         await supervisor.start(stubborn(clock, "never", math.inf, shutdown=2.0))
         await supervisor.start(stubborn(clock, "quick", 1.0))
 

@@ -8,6 +8,13 @@ from typing import Final
 
 from attrs import field, fields, frozen
 
+from ..defaults import (
+    GRACE,
+    HEALTH_EVERY,
+    HEALTH_FAILURES,
+    HEALTH_TIMEOUT,
+    MAILBOX,
+)
 from ..grants.grants import Grants
 from ..grants.sections import (
     CustomGrant,
@@ -98,7 +105,7 @@ class Resources:
     memories: Count = 1
     """Linear memories, each of which may have ``memory``. Compilers make one; guests
     with an interpreter inside have more."""
-    mailbox: Count = 1000
+    mailbox: Count = MAILBOX
     """Messages that may wait."""
     overflow: Overflow = Overflow.WAIT
     storage: Bytes = _QUOTA.storage
@@ -148,9 +155,9 @@ class Capabilities:
 class HealthRule:
     """How often a component is asked for its health, and when it has failed."""
 
-    every: Seconds = 10.0
-    timeout: Seconds = 1.0
-    failures: Count = 3
+    every: Seconds = HEALTH_EVERY
+    timeout: Seconds = HEALTH_TIMEOUT
+    failures: Count = HEALTH_FAILURES
     """In a row."""
 
 
@@ -159,7 +166,7 @@ class SupervisionRule:
     """What a supervisor does with the component."""
 
     restart: Restart = Restart.PERMANENT
-    shutdown: Shutdown = 5.0
+    shutdown: Shutdown = GRACE
     """From asking it to stop to cutting it off."""
     health: HealthRule | None = None
 

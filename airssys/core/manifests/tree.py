@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
+from ..defaults import GRACE, ROOT
 from ..limits import SharedQuota
 from ..restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
 from ..toml.lines import Path
@@ -93,7 +94,7 @@ class ActorNode:
     args: tuple[object, ...] = ()
     significant: bool = False
     restart: Restart = Restart.PERMANENT
-    shutdown: float = 5.0
+    shutdown: float = GRACE
 
 
 @frozen(kw_only=True)
@@ -235,7 +236,7 @@ class ChildTable:
 class TreeTable:
     """A tree file: the supervisor at the top, its children, and first messages."""
 
-    name: Id = "root"
+    name: Id = ROOT
     """The id of the supervisor at the top."""
     supervisor: SupervisorTable = SupervisorTable()
     child: tuple[ChildTable, ...] = ()

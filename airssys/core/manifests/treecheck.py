@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from ..defaults import ROOT
 from ..message import check_topic
 from ..restart import AutoShutdown, Restart
 from ..toml.lines import Path
@@ -25,7 +26,7 @@ _BELONGS: Final[Mapping[str, str]] = {
 def check_tree(table: Mapping[str, object]) -> Iterator[Problem]:
     """Check the parsed table, in which anything may still be of a wrong type."""
     ids: dict[object, Mapping[str, object]] = {
-        table.get("name", "root"): {"supervisor": True}
+        table.get("name", ROOT): {"supervisor": True}
     }
     yield from _check_children(table, (), ids)
     for index, message in enumerate(_tables(table, "message")):

@@ -15,6 +15,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 from attrs import define, field
 
+from ...core.defaults import PATIENCE
 from ...core.errors import QuotaExceeded, WitError
 from ...core.grants.grants import Process
 from ...hostcalls.call import Call, Standing
@@ -32,8 +33,6 @@ from .wire import pack
 __all__ = ("Families", "Family", "seconds")
 
 _FOREVER: Final = 1e9
-_PATIENCE: Final = 5.0
-"""Seconds that children have to end when all is closed, or room is needed."""
 
 
 @define(eq=False)
@@ -65,7 +64,7 @@ class Family:
         Raises:
             WitError: There are too many.
         """
-        with anyio.move_on_after(_PATIENCE):
+        with anyio.move_on_after(PATIENCE):
             while True:
                 self.children = [each for each in self.children if not each.closed]
                 if len(self.children) + self.starting < most:
@@ -256,7 +255,7 @@ class Families:
                 child.drop()
             self._launcher.finish()
             # What hangs inside the kernel ends when that lets it: nobody waits for it.
-            with anyio.move_on_after(_PATIENCE):
+            with anyio.move_on_after(PATIENCE):
                 for child in tuple(self._running):
                     await child.done.wait()
             await self._launcher.close()
