@@ -31,6 +31,10 @@ from .config import (
     host_schema as host_schema,
     load_config as load_config,
 )
+from .core.child import (
+    ChildSpec as ChildSpec,
+    Restart as Restart,
+)
 from .core.errors import (
     ActorStopped as ActorStopped,
     AirssysError as AirssysError,
@@ -100,6 +104,7 @@ from .core.grants.sections import (
     ProcessGrants as ProcessGrants,
     StorageGrants as StorageGrants,
 )
+from .core.health import HealthCheck as HealthCheck
 from .core.limits import (
     Limits as Limits,
     Quota as Quota,
@@ -121,10 +126,7 @@ from .core.message import (
 from .core.restart import (
     AutoShutdown as AutoShutdown,
     Backoff as Backoff,
-    ChildSpec as ChildSpec,
-    HealthCheck as HealthCheck,
     Intensity as Intensity,
-    Restart as Restart,
     Strategy as Strategy,
 )
 from .engine.component import (
@@ -162,15 +164,13 @@ from .supervision.child import (
     ChildState as ChildState,
     ChildStatus as ChildStatus,
 )
+from .supervision.nested import supervise as supervise
 from .supervision.supervisor import (
     Supervisor as Supervisor,
     open_supervisor as open_supervisor,
-    supervise as supervise,
 )
-from .system.system import (
-    System as System,
-    open_system as open_system,
-)
+from .system.opening import open_system as open_system
+from .system.system import System as System
 from .witmodel.types import (
     Err as Err,
     Ok as Ok,

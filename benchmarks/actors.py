@@ -14,7 +14,8 @@ import pykka
 from airssys.config import HostConfig
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
-from airssys.system.system import System, open_system
+from airssys.system.opening import open_system
+from airssys.system.system import System
 
 from .measure import (
     BACKENDS,

@@ -13,7 +13,7 @@ from airssys.actors.actor import Actor
 from airssys.config import HostConfig
 from airssys.core.defaults import MAILBOX
 from airssys.engine.component import Engine
-from airssys.system.system import open_system
+from airssys.system.opening import open_system
 
 from .measure import Effort, Row, Timed, compare, per_second, run_on
 

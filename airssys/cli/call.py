@@ -27,7 +27,7 @@ from ..host.offered import open_interfaces
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..observe.fan_out import FanOut
-from ..system.system import engine_for
+from ..system.opening import engine_for
 from ..witmodel.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
 from ..witmodel.wave import parse_wave, render_wave
 from .failure import BadInput, Status

@@ -20,7 +20,7 @@ from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode
 from ..core.units import show_moment
 from ..engine.component import Engine
 from ..observe.fan_out import printable, printable_lines
-from ..system.system import engine_for
+from ..system.opening import engine_for
 from ..system.trees import find_function
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType

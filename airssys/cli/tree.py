@@ -99,18 +99,22 @@ def _child(node: Node, what: str, restart: str) -> Text:
 
 
 def _supervisor(node: SupervisorNode) -> Text:
-    rate = node.intensity
+    rules = node.rules
+    rate = rules.intensity
     times = "restart" if rate.restarts == 1 else "restarts"
     words = [
-        node.strategy.value,
+        rules.strategy.value,
         f"at most {rate.restarts} {times} in {show_duration(rate.period)}",
     ]
-    if node.backoff != Backoff():
-        words.append(_waits(node.backoff))
-    if node.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT:
-        words.append("ends with a significant child")
-    elif node.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT:
-        words.append("ends with its significant children")
+    if rules.backoff != Backoff():
+        words.append(_waits(rules.backoff))
+    match rules.auto_shutdown:
+        case AutoShutdown.NEVER:
+            pass
+        case AutoShutdown.ANY_SIGNIFICANT:
+            words.append("ends with a significant child")
+        case AutoShutdown.ALL_SIGNIFICANT:
+            words.append("ends with its significant children")
     if not isinf(node.shutdown):
         words.append(f"stops within {show_duration(node.shutdown)}")
     if quota := _quota(node.quota):

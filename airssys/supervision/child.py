@@ -13,18 +13,18 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
-from ..core.errors import ChildRefused, NoSuchChild
-from ..core.event import ChildExited, ChildStarted, Event, Instrument
-from ..core.restart import (
+from ..core.child import (
     ChildSpec,
     Crashed,
     Exit,
-    HealthCheck,
     Normal,
     Restart,
     Stopped,
     unwrap,
 )
+from ..core.errors import ChildRefused, NoSuchChild
+from ..core.event import ChildExited, ChildStarted, Event, Instrument
+from ..core.health import HealthCheck
 from .health import watch
 from .turns import Turns
 

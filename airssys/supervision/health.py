@@ -6,17 +6,10 @@ from collections.abc import Callable
 
 import anyio
 
+from ..core.child import Crashed
 from ..core.errors import Unhealthy
 from ..core.event import HealthChecked
-from ..core.restart import (
-    CountFailure,
-    Crashed,
-    CutOff,
-    Health,
-    HealthCheck,
-    Keep,
-    Recover,
-)
+from ..core.health import CountFailure, CutOff, Health, HealthCheck, Recover, Unchanged
 
 __all__ = ("watch",)
 
@@ -39,7 +32,7 @@ async def watch(
         problem = await _problem(check)
         health, verdict = health.checked(problem, check.failures)
         match verdict:
-            case Keep():
+            case Unchanged():
                 pass
             case Recover():
                 tell(HealthChecked, id, True, 0)  # noqa: FBT003

@@ -16,12 +16,13 @@ from ..actors.registry import About, Entry, Registry
 from ..artifacts.folder import Artifact
 from ..config import HostConfig
 from ..core.budget import Budget
+from ..core.child import ChildSpec, Restart
 from ..core.defaults import GRACE, MAILBOX, PAYLOAD
 from ..core.event import QuotaNeared
 from ..core.grants.grants import NO_GRANTS, Grants
+from ..core.health import HealthCheck
 from ..core.limits import Limits, Quota, SharedQuota
 from ..core.message import Overflow
-from ..core.restart import ChildSpec, HealthCheck, Restart
 from ..engine.component import Component
 from ..engine.instance import Instance
 from ..hostcalls.call import Standing

@@ -1,162 +1,38 @@
-"""Put everything together: open a system, spawn actors, run a tree file."""
+"""Reach the actors of an open system: spawn, stop, ask for, publish, run a tree."""
 
 from __future__ import annotations
 
 import os
-import random as _random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
-from attrs import asdict, define, field
+from attrs import define, field
 
 from ..actors.mailbox import Inbox
-from ..actors.post_office import PostOffice
 from ..actors.reference import ActorRef
 from ..actors.registry import Registry
 from ..artifacts.folder import Artifact, check_actor, load
-from ..audit import AuditLog, audit_for
-from ..config import HostConfig, load_config
+from ..config import HostConfig
 from ..core.budget import Budget
-from ..core.defaults import MAILBOX, ROOT
-from ..core.event import Instrument, Revoked
+from ..core.child import ChildSpec, Restart
+from ..core.defaults import MAILBOX
+from ..core.event import Revoked
 from ..core.grants.grants import NO_GRANTS, Grants
-from ..core.limits import Limits, SharedQuota
+from ..core.limits import Limits
 from ..core.manifests.tree import Tree
 from ..core.message import Overflow
-from ..core.restart import (
-    AutoShutdown,
-    Backoff,
-    ChildSpec,
-    Intensity,
-    Restart,
-    Strategy,
-)
 from ..engine.component import Component, Engine
-from ..engine.fiber import Slicing
-from ..host.offered import Facilities, open_interfaces
 from ..hostcalls.bodies import dashed
-from ..hostcalls.gate import Gate
-from ..hostcalls.interface import HostInterface
-from ..observe.fan_out import FanOut, Tally
+from ..observe.fan_out import Tally
 from ..supervision.child import ChildStatus
-from ..supervision.supervisor import Supervisor, open_supervisor
+from ..supervision.supervisor import Supervisor
 from .specs import ActorSpecs, Plan, Rules, give_up
-from .trees import Planter, send_first
+from .trees import TreeBuilder, send_first
 
-__all__ = ("System", "engine_for", "open_system")
-
-
-@asynccontextmanager
-async def open_system(
-    config: HostConfig | str | os.PathLike[str] | None = None,
-    *,
-    name: str = ROOT,
-    engine: Engine | None = None,
-    interfaces: Sequence[HostInterface] = (),
-    instruments: Sequence[Instrument] = (),
-    deliveries: bool = False,
-    strategy: Strategy = Strategy.ONE_FOR_ONE,
-    intensity: Intensity = Intensity(),  # noqa: B008 - a frozen value
-    backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
-    auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
-    quota: SharedQuota = SharedQuota(),  # noqa: B008 - a frozen value
-    facilities: Facilities | None = None,
-    random: Callable[[], float] = _random.random,
-) -> AsyncIterator[System]:
-    """Open a system; leaving the block stops its actors in reverse order.
-
-    Args:
-        config: The host's settings, a host file, or None: what the environment says.
-        name: Names the root supervisor in events and errors.
-        engine: Runs the components; None: one made from the settings.
-        interfaces: Host extensions. A component gets those of them that its manifest
-            names under ``capabilities.custom``.
-        instruments: Are told every event.
-        deliveries: Whether each message taken is an event too.
-        strategy: These are the root supervisor's: see `open_supervisor`.
-        intensity: Of the root supervisor.
-        backoff: Of the root supervisor.
-        auto_shutdown: Of the root supervisor.
-        quota: What all components of the system may use together.
-        facilities: What stands behind guests' host calls: storage, a resolver, TLS and
-            limits; None: the usual.
-        random: Gives numbers from 0 up to 1, for the jitter of ``backoff``.
-
-    Raises:
-        ManifestError: The host file or the environment breaks the schema.
-        AuditError: The audit log that the settings ask for cannot be used.
-        RestartsExhausted: In an ExceptionGroup, when the root supervisor gives up.
-    """
-    if not isinstance(config, HostConfig):
-        config = load_config(config)
-    tally = Tally()
-    # Outermost: what actors are refused while they stop is written, too.
-    async with audit_for(config) as audit, anyio.create_task_group() as nursery:
-        if audit is not None:
-            instruments = (audit, *instruments)
-        fan_out = FanOut((tally, *instruments))
-        grants = any(isinstance(each, AuditLog) and each.grants for each in instruments)
-        gate = Gate(fan_out, handed=True, grants=grants)
-        registry = Registry(PostOffice(instrument=fan_out, deliveries=deliveries))
-        timing = anyio.CancelScope(shield=True)
-        await nursery.start(_keep_time, registry.office, timing)
-        try:
-            async with (
-                open_interfaces(registry, gate, facilities) as offered,
-                open_supervisor(
-                    name=name,
-                    strategy=strategy,
-                    intensity=intensity,
-                    backoff=backoff,
-                    auto_shutdown=auto_shutdown,
-                    instrument=fan_out,
-                    random=random,
-                ) as supervisor,
-            ):
-                specs = ActorSpecs(
-                    registry=registry,
-                    interfaces=offered,
-                    extensions=tuple(interfaces),
-                    gate=gate,
-                    config=config,
-                )
-                yield System(
-                    engine=engine or engine_for(config),
-                    config=config,
-                    supervisor=supervisor,
-                    registry=registry,
-                    tally=tally,
-                    nursery=nursery,
-                    specs=specs,
-                    shared=specs.share(name, quota),
-                )
-        finally:
-            timing.cancel()
-        nursery.cancel_scope.cancel()
-
-
-async def _keep_time(
-    office: PostOffice,
-    scope: anyio.CancelScope,
-    *,
-    task_status: anyio.abc.TaskStatus[None],
-) -> None:
-    """Keep the time of asks until the scope is cancelled, and by nothing else.
-
-    Where the system is cancelled from outside, its actors are still asked to stop, and
-    may have to wait for each other's replies.
-    """
-    with scope:
-        await office.keep_time(task_status=task_status)
-
-
-def engine_for(config: HostConfig) -> Engine:
-    """Make the engine that a host's settings describe."""
-    given = asdict(config.slices, filter=lambda _, value: value is not None)
-    return Engine(cache=config.cache, threads=config.threads, slicing=Slicing(**given))
+__all__ = ("System",)
 
 
 @define(eq=False, kw_only=True)
@@ -355,8 +231,7 @@ class System:
     async def start_tree(self, tree: Tree, *, folder: Path | None = None) -> None:
         """Start the children of a tree's root, in order, and send its first messages.
 
-        The rules of the tree's root are those that `open_system` was given: pass
-        ``**root_rules(tree)``.
+        The root's own rules hold where the system was opened by `open_root`.
 
         Args:
             tree: What to start.
@@ -364,9 +239,9 @@ class System:
                 are; None: the folder of the tree file.
         """
         folder = folder or Path(tree.source).parent
-        planter = Planter(tree, folder, self._specs, self.load, self._shared)
+        builder = TreeBuilder(tree, folder, self._specs, self.load, self._shared)
         for node in tree.root.children:
-            await self._start(await planter.spec(node))
+            await self._start(await builder.spec(node))
         if tree.messages:
             self._nursery.start_soon(send_first, self.registry, tree.messages)
 

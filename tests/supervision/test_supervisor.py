@@ -11,6 +11,7 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
+from airssys.core.child import ChildSpec, Crashed, Normal, Restart, Stopped
 from airssys.core.errors import (
     ChildRefused,
     DuplicateChild,
@@ -26,20 +27,11 @@ from airssys.core.event import (
     HealthChecked,
     SupervisorGaveUp,
 )
-from airssys.core.restart import (
-    AutoShutdown,
-    Backoff,
-    ChildSpec,
-    Crashed,
-    HealthCheck,
-    Intensity,
-    Normal,
-    Restart,
-    Stopped,
-    Strategy,
-)
+from airssys.core.health import HealthCheck
+from airssys.core.restart import AutoShutdown, Backoff, Intensity, Strategy
 from airssys.supervision.child import ChildState
-from airssys.supervision.supervisor import Supervisor, open_supervisor, supervise
+from airssys.supervision.nested import supervise
+from airssys.supervision.supervisor import Supervisor, open_supervisor
 
 MANY = Intensity(1000, 5.0)
 

@@ -8,19 +8,13 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
+from airssys.core.child import ChildSpec, Crashed, Restart, Stopped
 from airssys.core.errors import RestartsExhausted, Unhealthy
 from airssys.core.event import ChildRestarting, Event, HealthChecked
-from airssys.core.restart import (
-    Backoff,
-    ChildSpec,
-    Crashed,
-    HealthCheck,
-    Intensity,
-    Restart,
-    Stopped,
-    Strategy,
-)
-from airssys.supervision.supervisor import open_supervisor, supervise
+from airssys.core.health import HealthCheck
+from airssys.core.restart import Backoff, Intensity, Strategy
+from airssys.supervision.nested import supervise
+from airssys.supervision.supervisor import open_supervisor
 
 MANY = Intensity(1000, 5.0)
 

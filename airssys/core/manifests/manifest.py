@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import field, fields, frozen
 
+from ..child import Restart
 from ..defaults import (
     GRACE,
     HEALTH_EVERY,
@@ -27,7 +28,6 @@ from ..grants.sections import (
 from ..limits import KIB, MIB, Limits, Quota
 from ..message import Overflow
 from ..names import ComponentName, Digest, Version
-from ..restart import Restart
 from ..toml.rules import (
     Bytes,
     BytesRate,

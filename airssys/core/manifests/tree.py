@@ -11,9 +11,10 @@ from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
+from ..child import Restart
 from ..defaults import GRACE, ROOT
 from ..limits import SharedQuota
-from ..restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
+from ..restart import AutoShutdown, Backoff, Intensity, Strategy, SupervisorRules
 from ..toml.lines import Path
 from ..toml.rules import (
     Anything,
@@ -103,10 +104,7 @@ class SupervisorNode:
 
     id: str
     children: tuple[Node, ...]
-    strategy: Strategy = Strategy.ONE_FOR_ONE
-    intensity: Intensity = field(factory=Intensity)
-    backoff: Backoff = field(factory=Backoff)
-    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    rules: SupervisorRules = field(factory=SupervisorRules)
     quota: SharedQuota = field(factory=SharedQuota)
     """What all below it may use together, beside what each may."""
     significant: bool = False
@@ -298,20 +296,23 @@ def _supervisor(
     id_: str, table: SupervisorTable, children: tuple[Node, ...]
 ) -> SupervisorNode:
     rate, wait = table.intensity, table.backoff
-    return SupervisorNode(
-        id=id_,
-        children=children,
+    rules = SupervisorRules(
         strategy=table.strategy,
         intensity=Intensity(rate.restarts, rate.period),
         backoff=Backoff(
             wait.initial, wait.factor, wait.maximum, wait.jitter, wait.healthy
         ),
         auto_shutdown=table.auto_shutdown,
+    )
+    return SupervisorNode(
+        id=id_,
+        children=children,
+        rules=rules,
         quota=SharedQuota(**given(table.quota)),
     )
 
 
 def _never_ends(node: ComponentNode, manifest: Manifest) -> Iterator[Problem]:
     restart = node.restart or manifest.supervision.restart
-    if node.significant and restart is Restart.PERMANENT:
+    if node.significant and not restart.may_end:
         yield Problem((*node.path, "significant"), NEVER_ENDS)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from ..child import Restart
 from ..defaults import ROOT
 from ..message import check_topic
-from ..restart import AutoShutdown, Restart
+from ..restart import AutoShutdown
 from ..toml.lines import Path
 from ..toml.schema import Problem
 
 __all__ = ("NEVER_ENDS", "check_tree")
 
 _KINDS: Final = ("component", "actor", "supervisor")
+_HEEDLESS: Final = [each.value for each in AutoShutdown if not each.heeds_children]
+_ENDLESS: Final = [each.value for each in Restart if not each.may_end]
+# Lists, as what is looked for may be of any type, also one without a hash.
 _BELONGS: Final[Mapping[str, str]] = {
     "resources": "component",
     "capabilities": "component",
@@ -37,10 +41,8 @@ def _check_children(
     parent: Mapping[str, object], path: Path, ids: dict[object, Mapping[str, object]]
 ) -> Iterator[Problem]:
     rules = parent.get("supervisor")
-    never = not isinstance(rules, dict) or rules.get("auto_shutdown") in {
-        None,
-        AutoShutdown.NEVER.value,
-    }
+    ends = rules.get("auto_shutdown") if isinstance(rules, dict) else None
+    never = ends is None or ends in _HEEDLESS
     for index, child in enumerate(_tables(parent, "child")):
         here = (*path, "child", index)
         id_ = child.get("id")
@@ -75,7 +77,7 @@ def _check_significant(
         )
     # What a component does without its own 'restart' is known with its manifest.
     unsaid = None if "component" in child else Restart.PERMANENT.value
-    if child.get("restart", unsaid) == Restart.PERMANENT.value:
+    if child.get("restart", unsaid) in _ENDLESS:
         yield Problem(place, NEVER_ENDS)
 
 

@@ -10,6 +10,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airssys.core.child import Restart
 from airssys.core.errors import ManifestError
 from airssys.core.grants.grants import Custom, Messaging, Network
 from airssys.core.limits import KIB, MIB, Limits, Quota
@@ -21,7 +22,6 @@ from airssys.core.manifests.manifest import (
 )
 from airssys.core.message import Overflow
 from airssys.core.names import ComponentName, Digest, Version
-from airssys.core.restart import Restart
 
 SMALL = """\
 [package]
