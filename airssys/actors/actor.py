@@ -310,9 +310,7 @@ class _Guest:
             "sender": component_id(message.sender),
             "payload": message.payload,
             "correlation_id": message.request_id,
-            "reply_to": None
-            if message.reply_to is None
-            else component_id(message.reply_to),
+            "reply_to": None,  # replies go to the sender
             "topic": message.topic,
             "content_type": message.content_type,
             "timestamp": timestamp(round(message.timestamp * 1e9)),

@@ -86,7 +86,7 @@ class Mailbox:
     """Present while the receiver waits."""
     _unanswered: dict[str, Message] = field(factory=dict, init=False)
     """Asks that were taken and wait for their reply."""
-    _accepted: int = field(default=0, init=False)
+    _taken: int = field(default=0, init=False)
     _dropped: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -136,7 +136,7 @@ class Mailbox:
         """
         if self.office.left <= 0:
             await self.office.pause()
-        if self.overflow is Overflow.WAIT and self.closed is None and self.is_full():
+        if self.holds_up_senders():
             await self._wait_for_room(message)
         else:
             self.put_nowait(message)
@@ -151,17 +151,23 @@ class Mailbox:
         if self.closed is not None:
             raise ActorStopped(self.id, self.closed)
         if self.is_full():
-            if self.overflow is not Overflow.DROP_OLDEST:
-                raise MailboxFull(self.id, self.capacity)
-            oldest = self._queue.popleft()
-            self._dropped += 1
             full = MailboxFull(self.id, self.capacity)
-            self.bury(oldest, "dropped for a newer message", full)
+            match self.overflow:
+                case Overflow.WAIT | Overflow.REFUSE:
+                    raise full
+                case Overflow.DROP_OLDEST:
+                    self._dropped += 1
+                    oldest = self._queue.popleft()
+                    self.bury(oldest, "dropped for a newer message", full)
         self._append(message)
 
     def is_full(self) -> bool:
-        """Tell whether one more message would have to wait."""
+        """Tell whether there is no room for one more message."""
         return len(self._queue) >= self.capacity or bool(self._senders)
+
+    def holds_up_senders(self) -> bool:
+        """Tell whether the sender of one more message would wait for room."""
+        return self.is_full() and self.overflow.holds_up_senders
 
     async def _wait_for_room(self, message: Message) -> None:
         asks = self.office.asks
@@ -184,7 +190,6 @@ class Mailbox:
 
     def _append(self, message: Message) -> None:
         self._queue.append(message)
-        self._accepted += 1
         if self._arrived is not None:
             self._wake()
 
@@ -206,6 +211,7 @@ class Mailbox:
             return None
         office.left -= 1
         message = self.current = self._queue.popleft()
+        self._taken += 1
         if message.answer is not None and message.answer.is_open:
             self._unanswered[message.answer.id] = message
         if self._senders:
@@ -359,13 +365,12 @@ class Mailbox:
 
     def statistics(self) -> MailboxStatistics:
         """Take a snapshot."""
-        queued = len(self._queue)
         return MailboxStatistics(
             capacity=self.capacity,
             overflow=self.overflow,
-            queued=queued,
+            queued=len(self._queue),
             senders_waiting=len(self._senders),
-            taken=self._accepted - queued - self._dropped,
+            taken=self._taken,
             dropped=self._dropped,
             closed=self.closed,
         )

@@ -229,12 +229,14 @@ class _Reply:
         office.left -= 1
         if office.left <= 0:
             await office.pause()
-        if self.state is _State.ANSWERED:
-            raise CannotReply(self.asker, "it is answered already")
-        if not self._settle(content):
-            unwanted = Message(content, self.receiver.id)
-            why = "a reply that nobody waits for any more"
-            office.bury(self.asker, unwanted, why)
+        match self.state:
+            case _State.OPEN | _State.GIVEN_UP:
+                if not self._settle(content):
+                    unwanted = Message(content, self.receiver.id)
+                    why = "a reply that nobody waits for any more"
+                    office.bury(self.asker, unwanted, why)
+            case _State.ANSWERED:
+                raise CannotReply(self.asker, "it is answered already")
 
     @property
     def is_open(self) -> bool:

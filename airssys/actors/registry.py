@@ -231,7 +231,7 @@ class Registry:
         for subscriber in self._routes.subscribers(topic):
             mailbox = self._mailbox(subscriber)
             message = Message(content, sender, topic, None, None, now)
-            if mailbox.overflow is Overflow.WAIT and mailbox.is_full():
+            if mailbox.holds_up_senders():
                 waited_for.append((mailbox, message))
             elif self._dropped_in(mailbox, message):
                 delivered += 1

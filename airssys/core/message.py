@@ -1,4 +1,4 @@
-"""Hold the rules of messages: what one is, who waits for whom, where topics lead."""
+"""Describe messages, and decide who may wait for whom and where topics lead."""
 
 from __future__ import annotations
 
@@ -47,6 +47,15 @@ class Overflow(Enum):
     DROP_OLDEST = "drop-oldest"
     """The message that has waited longest becomes a dead letter."""
 
+    @property
+    def holds_up_senders(self) -> bool:
+        """Whether a sender waits while the mailbox is full."""
+        match self:
+            case Overflow.WAIT:
+                return True
+            case Overflow.REFUSE | Overflow.DROP_OLDEST:
+                return False
+
 
 class Answer(Protocol):
     """**Protocol:** the way back to whoever asked. Used once."""
@@ -88,8 +97,6 @@ class Message:
     content_type: str | None = None
     timestamp: float = 0.0
     """When it was sent: seconds since 1970-01-01T00:00:00Z."""
-    reply_to: str | None = None
-    """Who wants the answer, where that is not the sender."""
 
     @property
     def text(self) -> str:
@@ -158,10 +165,6 @@ class AskGraph:
             del targets[target]
             if not targets:
                 del self._waits[asker]
-
-    def waiting_for(self, asker: str) -> tuple[str, ...]:
-        """Return the actors that the asker waits for."""
-        return tuple(self._waits.get(asker, ()))
 
     def cycle(self, asker: str, target: str) -> tuple[str, ...]:
         """Return the shortest cycle that the wait would close; empty if it closes none.

@@ -99,7 +99,7 @@ def test_a_cycle_is_refused_by_name_and_leaves_no_trace() -> None:
     with pytest.raises(AskCycle, match="b -> a -> b"):
         graph.wait("b", "a")
 
-    assert graph.waiting_for("b") == ()
+    assert graph.cycle("a", "b") == ()
 
 
 def test_a_wait_counts_until_each_of_its_asks_is_done() -> None:
@@ -109,11 +109,13 @@ def test_a_wait_counts_until_each_of_its_asks_is_done() -> None:
     graph.wait("a", "c")
 
     graph.done("a", "b")
-    assert graph.waiting_for("a") == ("b", "c")
+    assert graph.cycle("b", "a") == ("b", "a", "b")
+    assert graph.cycle("c", "a") == ("c", "a", "c")
     graph.done("a", "b")
-    assert graph.waiting_for("a") == ("c",)
+    assert graph.cycle("b", "a") == ()
+    assert graph.cycle("c", "a") == ("c", "a", "c")
     graph.done("a", "c")
-    assert graph.waiting_for("a") == ()
+    assert graph.cycle("c", "a") == ()
 
     graph.wait("b", "a")
 
