@@ -22,11 +22,10 @@ from attrs import define, field, frozen
 from ..core.defaults import MAILBOX, PAYLOAD
 from ..core.errors import ActorStopped, AskCycle, MailboxFull
 from ..core.message import HOST, Message, Overflow, PendingRequests
-from .control import STOP, Callback, Control, HealthRequest, Stop
+from .control import STOP, Control, HealthRequest, Stop
 from .post_office import STRIDE, PostOffice
 
 __all__ = (
-    "Inbox",
     "Mailbox",
     "MailboxStatistics",
 )
@@ -100,11 +99,6 @@ class Mailbox:
     def __repr__(self) -> str:
         filled = f"{len(self._queue)} of {self.capacity}"
         return f"<Mailbox of {self.id!r}: {self.closed or filled}>"
-
-    @property
-    def inbox(self) -> Inbox:
-        """The receiving end: ``async for message in mailbox.inbox``."""
-        return Inbox(self)
 
     # Sending.
 
@@ -283,7 +277,7 @@ class Mailbox:
 
         Raises:
             ActorStopped: It ended before it answered.
-            Unwell: It says so.
+            Unhealthy: It says so.
         """
         if self.closed is not None:
             raise ActorStopped(self.id, self.closed)
@@ -374,33 +368,3 @@ class Mailbox:
             dropped=self._dropped,
             closed=self.closed,
         )
-
-
-@define(eq=False)
-class Inbox:
-    """The receiving end of a mailbox. It ends when the actor is asked to stop."""
-
-    _mailbox: Mailbox
-
-    def __aiter__(self) -> Inbox:
-        return self
-
-    async def __anext__(self) -> Message:
-        """Take the next message; the one before it is done with."""
-        return self._mailbox.take() or await self._next()
-
-    async def _next(self) -> Message:
-        while True:
-            received = await self._mailbox.receive()
-            match received:
-                case Message():
-                    return received
-                case Stop():
-                    raise StopAsyncIteration
-                case HealthRequest():
-                    received.settle()
-                case Callback():
-                    pass  # a Python actor asks in place
-
-    def __len__(self) -> int:
-        return self._mailbox.statistics().queued

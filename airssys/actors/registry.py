@@ -14,11 +14,12 @@ from ..core.errors import DeliveryError, MailboxFull, NoSuchActor
 from ..core.message import HOST, Message, Overflow, Routes, check_topic
 from ..core.names import ActorId
 from ..hostcalls.call import Standing
-from .mailbox import Inbox, Mailbox
+from .inbox import Inbox
+from .mailbox import Mailbox
 from .post_office import PostOffice
 from .reference import ActorRef, checked_payload
 
-__all__ = ("About", "Entry", "Registry")
+__all__ = ("About", "ActorEntry", "Registry")
 
 _NEAR: Final = 5
 """Ids to offer in place of one that is not there."""
@@ -33,7 +34,7 @@ class About:
 
 
 @define(eq=False)
-class Entry:
+class ActorEntry:
     """One actor's place in the registry. It outlives restarts of the actor."""
 
     mailbox: Mailbox
@@ -68,7 +69,7 @@ class Registry:
     """
 
     office: PostOffice = field(factory=PostOffice)
-    _entries: dict[str, Entry] = field(factory=dict, init=False)
+    _entries: dict[str, ActorEntry] = field(factory=dict, init=False)
     _routes: Routes = field(factory=Routes, init=False)
     _listeners: dict[str, Mailbox] = field(factory=dict, init=False)
     """Mailboxes of the host's own subscriptions."""
@@ -88,7 +89,7 @@ class Registry:
         standing: Standing | None = None,
         config: Mapping[str, str] | None = None,
         about: About | None = None,
-    ) -> Entry:
+    ) -> ActorEntry:
         """Give an actor its id and mailbox.
 
         Args:
@@ -109,7 +110,7 @@ class Registry:
         if id in self._entries:
             raise ValueError(f"actor id {id!r} is taken: there is such an actor")
         mailbox = Mailbox(id, capacity, overflow, payload, self.office)
-        entry = Entry(mailbox, standing, config or {}, about or About())
+        entry = ActorEntry(mailbox, standing, config or {}, about or About())
         self._entries[id] = entry
         return entry
 
@@ -139,7 +140,7 @@ class Registry:
             entry.mailbox.statistics().taken for entry in self._entries.values()
         )
 
-    def entry(self, id: str) -> Entry:  # noqa: A002 - the field's word
+    def entry(self, id: str) -> ActorEntry:  # noqa: A002 - the field's word
         """Return an actor's entry.
 
         Raises:
@@ -302,7 +303,7 @@ class Registry:
         mailbox = Mailbox(name, capacity, overflow, office=self.office)
         self._listeners[name] = mailbox
         try:
-            yield mailbox.inbox
+            yield Inbox(mailbox)
         finally:
             self._routes.forget(name)
             del self._listeners[name]

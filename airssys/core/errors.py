@@ -21,6 +21,7 @@ __all__ = (
     "DeliveryError",
     "DuplicateChild",
     "GuestTrapped",
+    "HealthCheckFailed",
     "InitFailed",
     "InstanceBusy",
     "InstanceClosed",
@@ -42,7 +43,6 @@ __all__ = (
     "TrustError",
     "Unhealthy",
     "UnknownImport",
-    "Unwell",
     "ValueMismatch",
     "WaveError",
     "WitError",
@@ -336,7 +336,7 @@ class GuestTrapped(AirssysError):
 
 
 @define(eq=False)
-class Unwell(AirssysError):
+class Unhealthy(AirssysError):
     """The component's ``health`` says that it does not work."""
 
     component: str
@@ -519,7 +519,7 @@ class ChildRefused(SupervisorError, RuntimeError):
 
 
 @define(eq=False)
-class Unhealthy(SupervisorError):
+class HealthCheckFailed(SupervisorError):
     """A child failed its health checks."""
 
     child: str

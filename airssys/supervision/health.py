@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 
 from ..core.child import Crashed
-from ..core.errors import Unhealthy
+from ..core.errors import HealthCheckFailed
 from ..core.event import HealthChecked
 from ..core.health import CountFailure, CutOff, Health, HealthCheck, Recover, Unchanged
 
@@ -18,7 +18,7 @@ async def watch(
     id: str,  # noqa: A002 - the spec's word
     check: HealthCheck,
     tell: Callable[..., None],
-) -> Unhealthy:
+) -> HealthCheckFailed:
     """Return why a child must be cut off, once it must.
 
     Args:
@@ -40,7 +40,7 @@ async def watch(
                 tell(HealthChecked, id, False, health.failures, reason)  # noqa: FBT003
             case CutOff(reason):
                 tell(HealthChecked, id, False, health.failures, reason)  # noqa: FBT003
-                return Unhealthy(id, health.failures, reason)
+                return HealthCheckFailed(id, health.failures, reason)
 
 
 async def _problem(check: HealthCheck) -> str | None:

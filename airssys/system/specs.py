@@ -11,8 +11,9 @@ import anyio
 import anyio.abc
 from attrs import define, evolve, field, frozen
 
-from ..actors.actor import run_actor, run_component
-from ..actors.registry import About, Entry, Registry
+from ..actors.actor import run_actor
+from ..actors.component_actor import run_component
+from ..actors.registry import About, ActorEntry, Registry
 from ..artifacts.folder import Artifact
 from ..config import HostConfig
 from ..core.budget import Budget
@@ -260,9 +261,9 @@ class _Place:
     registry: Registry
     id: str
     options: dict[str, Any]
-    _entry: Entry | None = None
+    _entry: ActorEntry | None = None
 
-    def entry(self) -> Entry:
+    def entry(self) -> ActorEntry:
         """Return the entry; a restart finds the one of the start before."""
         if self._entry is None:
             self._entry = self.registry.register(self.id, **self.options)

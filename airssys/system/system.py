@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 from attrs import define, field
 
-from ..actors.mailbox import Inbox
+from ..actors.inbox import Inbox
 from ..actors.reference import ActorRef
 from ..actors.registry import Registry
 from ..artifacts.folder import Artifact, check_actor, load

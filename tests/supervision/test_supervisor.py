@@ -15,9 +15,9 @@ from airssys.core.child import ChildSpec, Crashed, Normal, Restart, Stopped
 from airssys.core.errors import (
     ChildRefused,
     DuplicateChild,
+    HealthCheckFailed,
     NoSuchChild,
     RestartsExhausted,
-    Unhealthy,
 )
 from airssys.core.event import (
     ChildExited,
@@ -1465,6 +1465,6 @@ async def test_a_child_that_fails_its_health_checks_is_restarted(
 
         last = supervisor.children[0].last_exit
         assert isinstance(last, Crashed)
-        assert isinstance(last.error, Unhealthy)
+        assert isinstance(last.error, HealthCheckFailed)
         checks = [e for e in record.events if isinstance(e, HealthChecked)]
         assert [(e.healthy, e.failures) for e in checks] == [(False, 1), (False, 2)]

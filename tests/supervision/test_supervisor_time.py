@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from airssys.core.child import ChildSpec, Crashed, Restart, Stopped
-from airssys.core.errors import RestartsExhausted, Unhealthy
+from airssys.core.errors import HealthCheckFailed, RestartsExhausted
 from airssys.core.event import ChildRestarting, Event, HealthChecked
 from airssys.core.health import HealthCheck
 from airssys.core.restart import Backoff, Intensity, Strategy
@@ -403,7 +403,7 @@ async def test_health_is_asked_every_so_often_and_failures_end_the_child() -> No
         (child,) = supervisor.children
         assert child.restarts == 1
         assert isinstance(child.last_exit, Crashed)
-        assert isinstance(child.last_exit.error, Unhealthy)
+        assert isinstance(child.last_exit.error, HealthCheckFailed)
         await anyio.sleep(10)
 
     assert clock.times("?") == [10, 20, 30, 40, 50, 60, 70, 80]
@@ -435,7 +435,7 @@ async def test_a_check_that_takes_too_long_or_raises_is_a_failure() -> None:
 
     assert isinstance(last, Crashed)
     assert last.reason == (
-        "Unhealthy: child 'a' failed its health check 2 times in a row: "
+        "HealthCheckFailed: child 'a' failed its health check 2 times in a row: "
         "OSError: no answer here"
     )
     told = [event for event in clock.events if isinstance(event, HealthChecked)]

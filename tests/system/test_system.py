@@ -883,7 +883,9 @@ async def test_a_child_that_is_unwell_is_restarted(
             "'acme/a' says it is unhealthy: of it" in each.reason for each in failed
         )
         (crash,) = crashes(recorder)
-        assert crash[1].startswith("Unhealthy: child 'acme/a' failed its health check")
+        assert crash[1].startswith(
+            "HealthCheckFailed: child 'acme/a' failed its health check"
+        )
         assert await guest.ask("count") == b"0"
 
 
