@@ -10,7 +10,7 @@ from typing import Final
 
 import anyio
 import anyio.to_thread
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ..config import read_text
 from ..core.defaults import LIFECYCLE
@@ -42,10 +42,6 @@ class Artifact:
     component: Component
     path: Path
     """The manifest's."""
-
-    def narrowed(self, manifest: Manifest) -> Artifact:
-        """Return the same component under a manifest that allows less."""
-        return evolve(self, manifest=manifest)
 
 
 async def load_manifest(

@@ -22,6 +22,7 @@ from ..core.defaults import MAILBOX
 from ..core.event import Revoked
 from ..core.grants.grants import NO_GRANTS, Grants
 from ..core.limits import Limits
+from ..core.manifests.manifest import SupervisionRule
 from ..core.manifests.tree import Tree
 from ..core.message import Overflow
 from ..engine.component import Component, Engine
@@ -29,7 +30,7 @@ from ..hostcalls.bodies import dashed
 from ..observe.fan_out import Tally
 from ..supervision.child import ChildStatus
 from ..supervision.supervisor import Supervisor
-from .specs import ActorSpecs, Plan, Rules, give_up
+from .specs import ActorSpecs, ChildRules, ComponentPlan, NoManifest, give_up
 from .trees import TreeBuilder, send_first
 
 __all__ = ("System",)
@@ -107,11 +108,17 @@ class System:
             _refuse_options("a component", args=args or None)
             if not self._specs.knows(what):
                 check_actor(what)
-            plan = Plan(what, limits or Limits(), grants or NO_GRANTS)
+            terms = NoManifest(limits=limits or Limits(), grants=grants or NO_GRANTS)
             spec = self._specs.component(
                 id or what.name,
-                plan.adjusted(config, mailbox, overflow),
-                _rules(Rules(), restart, shutdown, significant=significant),
+                ComponentPlan(
+                    what,
+                    terms,
+                    config=config or {},
+                    mailbox=mailbox,
+                    overflow=overflow,
+                ),
+                _rules(terms.supervision, restart, shutdown, significant=significant),
                 self._shared,
             )
         elif callable(what):
@@ -121,7 +128,7 @@ class System:
                 id or dashed(name),
                 what,
                 args,
-                _rules(Rules(), restart, shutdown, significant=significant),
+                _rules(SupervisionRule(), restart, shutdown, significant=significant),
                 capacity=MAILBOX if mailbox is None else mailbox,
                 overflow=overflow or Overflow.WAIT,
             )
@@ -130,16 +137,19 @@ class System:
                 "a manifest", args=args or None, limits=limits, grants=grants
             )
             artifact = await self.load(what)
-            rule = artifact.manifest.supervision
+            manifest = artifact.manifest
+            rule = manifest.supervision
             spec = self._specs.component(
-                id or str(artifact.manifest.name),
-                Plan.of(artifact).adjusted(config, mailbox, overflow),
-                _rules(
-                    Rules(rule.restart, rule.shutdown),
-                    restart,
-                    shutdown,
-                    significant=significant,
+                id or str(manifest.name),
+                ComponentPlan(
+                    artifact.component,
+                    manifest,
+                    str(artifact.path),
+                    config=config or {},
+                    mailbox=mailbox,
+                    overflow=overflow,
                 ),
+                _rules(rule, restart, shutdown, significant=significant),
                 self._shared,
             )
         ref = self.registry.ref(spec.id)  # it may have ended when start returns
@@ -254,15 +264,15 @@ def _refuse_options(what: str, **given: object) -> None:
 
 
 def _rules(
-    rules: Rules,
+    rule: SupervisionRule,
     restart: Restart | None,
     shutdown: float | None,
     *,
     significant: bool,
-) -> Rules:
-    """Return rules with what is given in place of their own."""
-    return Rules(
-        restart or rules.restart,
-        rules.shutdown if shutdown is None else shutdown,
+) -> ChildRules:
+    """Return a manifest's rule with what is given in place of its own."""
+    return ChildRules(
+        restart or rule.restart,
+        rule.shutdown if shutdown is None else shutdown,
         significant,
     )

@@ -30,7 +30,7 @@ from ..core.manifests.tree import (
 )
 from ..core.message import HOST
 from ..supervision.nested import nested
-from .specs import ActorSpecs, Plan, Rules, give_up
+from .specs import ActorSpecs, ChildRules, ComponentPlan, give_up
 
 __all__ = ("TreeBuilder", "find_function", "send_first")
 
@@ -62,8 +62,8 @@ class TreeBuilder:
                 rule = manifest.supervision
                 return self.specs.component(
                     node.id,
-                    Plan.of(artifact.narrowed(manifest)),
-                    Rules(rule.restart, rule.shutdown, node.significant),
+                    ComponentPlan(artifact.component, manifest, str(artifact.path)),
+                    ChildRules(rule.restart, rule.shutdown, node.significant),
                     self.shared,
                 )
             case ActorNode():
@@ -71,7 +71,7 @@ class TreeBuilder:
                     node.id,
                     find_function(node.actor, self.folder, source=self.tree.source),
                     node.args,
-                    Rules(node.restart, node.shutdown, node.significant),
+                    ChildRules(node.restart, node.shutdown, node.significant),
                 )
             case SupervisorNode():
                 return await self._supervisor(node)
