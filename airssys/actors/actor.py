@@ -86,7 +86,7 @@ class Actor:
         `System.spawn` returns.
 
         Raises:
-            ValueError: It is no topic pattern.
+            ValueError: The text is no topic pattern.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
         self._registry.subscribe(pattern, sender=self.id)

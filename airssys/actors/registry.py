@@ -102,7 +102,7 @@ class Registry:
             about: Shared by the actors of a component.
 
         Raises:
-            ValueError: It is no actor id, or is taken.
+            ValueError: The id is not well formed, or is taken.
         """
         ActorId.parse(id)
         if id == HOST:
@@ -213,14 +213,14 @@ class Registry:
     ) -> int:
         """Send a message to all who subscribed to the topic.
 
-        Where it is cancelled, those it still waited for do not get the message.
+        When publishing is cancelled, subscribers it still waited for get no message.
 
         Returns:
             How many mailboxes took it.
 
         Raises:
             QuotaExceeded: The payload is over the sender's limit; nobody got it.
-            ValueError: It is no topic.
+            ValueError: The text is no topic.
         """
         check_topic(topic)
         content = checked_payload(payload, sender, self.payload(sender))
@@ -267,7 +267,7 @@ class Registry:
         Raises:
             NoSuchActor: The sender is gone.
             QuotaExceeded: The sender has too many.
-            ValueError: It is no topic pattern.
+            ValueError: The text is no topic pattern.
         """
         self.entry(sender)
         self._routes.subscribe(sender, pattern)
@@ -294,7 +294,7 @@ class Registry:
                 oldest message is dropped.
 
         Raises:
-            ValueError: It is no topic pattern.
+            ValueError: The text is no topic pattern.
         """
         self._listened += 1
         # No actor has such an id.

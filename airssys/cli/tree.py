@@ -129,7 +129,7 @@ def _waits(backoff: Backoff) -> str:
 
 
 def _quota(quota: SharedQuota) -> str:
-    """Say what children may use together; nothing where that has no limit."""
+    """Put a shared quota into words; the empty text for a quota without limits."""
     shown: tuple[tuple[Any, Callable[[Any], str], str], ...] = (
         (quota.storage, show_size, "storage"),
         (quota.network, show_size_rate, "network"),

@@ -453,7 +453,7 @@ class StorageError(AirssysError, OSError):
 
 @define(eq=False)
 class AuditError(AirssysError):
-    """An audit log cannot be written or read, or is none."""
+    """An audit log cannot be written or read, or the file is no audit log."""
 
     path: str
     reason: str

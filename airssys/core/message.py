@@ -83,8 +83,8 @@ class Answer(Protocol):
 class Message:
     """What one actor sends to another. Nobody changes it once it is sent.
 
-    It is not ``@frozen`` since one is made for every send, and that costs three times
-    as much.
+    The class is not ``@frozen``: a message is made for every send, and a frozen one
+    costs three times as much.
     """
 
     payload: bytes
@@ -111,7 +111,7 @@ class Message:
     def reply(self, payload: bytes | str) -> Awaitable[None]:
         """Answer the ask: ``await message.reply(b"done")``.
 
-        Where the asker has stopped waiting, the reply becomes a dead letter. Where the
+        If the asker has stopped waiting, the reply becomes a dead letter. If the
         message was only sent, the reply is dropped, as a guest's is: whoever may send
         could crash an actor that answers everything otherwise.
 
@@ -276,7 +276,7 @@ def check_topic(topic: str) -> None:
     """Check that one can publish to the topic.
 
     Raises:
-        ValueError: It is no topic; says what is allowed.
+        ValueError: The text is no topic; says what is allowed.
     """
     if len(topic) > _LONGEST_TOPIC:
         raise ValueError(
@@ -341,7 +341,7 @@ class Routes:
         """Return who gets a message of the topic, each once, oldest subscriber first.
 
         Raises:
-            ValueError: It is no topic.
+            ValueError: The text is no topic.
         """
         found = self._found.get(topic)
         if found is None:

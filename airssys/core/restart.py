@@ -36,7 +36,7 @@ _AT_LEAST_ZERO = validators.ge(0.0)
 _POSITIVE = validators.gt(0.0)
 
 
-# --- what a supervisor is told ----------------------------------------------------
+# --- the rules of a supervisor ----------------------------------------------------
 
 
 class Strategy(Enum):
@@ -231,7 +231,7 @@ class Supervision:
     history: tuple[_Counted, ...] = ()
     """Restarts within the last period, oldest first."""
     streaks: Mapping[str, _Streak] = field(factory=dict)
-    """By child; those that fell lately and are not healthy again."""
+    """By the id of a child that fell lately and is not healthy again."""
 
     def exited(
         self,

@@ -185,7 +185,7 @@ class Child:
             await self.ended.wait()
 
     def give_up(self) -> None:
-        """Tell whoever keeps something for it that it will not start again."""
+        """Call ``spec.gone``: the child will not start again."""
         if not self.given_up and self.spec.gone is not None:
             self.given_up = True
             self.spec.gone()

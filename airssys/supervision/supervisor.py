@@ -189,7 +189,7 @@ class Supervisor:
         the caller is cancelled, the child is cut off at once.
 
         Raises:
-            NoSuchChild: There is none of that id.
+            NoSuchChild: The supervisor has no child of that id.
             ChildRefused: The supervisor cannot stop children now.
         """
         await self._stop_one(id, "stop", forget=False)
@@ -205,7 +205,7 @@ class Supervisor:
         fails, the child's exception is raised here and the child stays as it is.
 
         Raises:
-            NoSuchChild: There is none of that id.
+            NoSuchChild: The supervisor has no child of that id.
             ChildRefused: The supervisor cannot restart children now, or the call comes
                 from inside that child: it would end with it. Let the child return or
                 raise instead, and the rules restart it.
@@ -294,7 +294,8 @@ class Supervisor:
         child.state = ChildState.RESTARTING
         along = tuple(other for other in decision.start if other != child.spec.id)
         self._siblings.tell(ChildRestarting, child.spec.id, decision.delay, along)
-        # Whoever was to be started before, and is part of this, waits for this.
+        # Children that an earlier restart was to start, and that are part of this one,
+        # wait for this one.
         self._due = [
             (at, tuple(other for other in ids if other not in decision.start))
             for at, ids in self._due

@@ -157,7 +157,7 @@ async def _keep_time(
 ) -> None:
     """Keep the time of asks until the scope is cancelled, and by nothing else.
 
-    Where the system is cancelled from outside, its actors are still asked to stop, and
+    When the system is cancelled from outside, its actors are still asked to stop, and
     may have to wait for each other's replies.
     """
     with scope:

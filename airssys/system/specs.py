@@ -78,7 +78,7 @@ class ActorSpecs:
     """Makes child specs for the actors of one system.
 
     An actor has its id and mailbox as soon as its spec is made: messages wait for it.
-    Whoever does not start the spec gives it up.
+    A caller that does not start the spec gives it up, by `give_up`.
     """
 
     registry: Registry
@@ -211,7 +211,7 @@ class ActorSpecs:
         place.entry()
 
         async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-            # Whoever started it goes on when the actor first waits for something, so
+            # The caller of start() goes on when the actor first waits for something, so
             # that what it subscribes to before that does not miss a message.
             task_status.started()
             await run_actor(function, place.entry(), self.registry, *args)

@@ -185,7 +185,7 @@ class System:
             grants: All that it may do from now on.
 
         Raises:
-            NoSuchActor: There is none of that id.
+            NoSuchActor: No actor has that id.
             TypeError: It is a Python actor, which is trusted.
             ManifestError: That would be more than it may do now; lists every excess.
         """
@@ -206,7 +206,7 @@ class System:
         """Return how to reach an actor.
 
         Raises:
-            NoSuchActor: There is none of that id; names those that are near.
+            NoSuchActor: No actor has that id; offers ids that are near.
         """
         return self.registry.ref(id)
 

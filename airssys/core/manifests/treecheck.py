@@ -1,4 +1,4 @@
-"""Check what no single value of a tree file shows: kinds of children, and their ids."""
+"""Check a tree file where values depend on each other: kinds of children, and ids."""
 
 from __future__ import annotations
 
