@@ -7,10 +7,8 @@ from . import (
     testing as testing,
 )
 from .actors.actor import Actor as Actor
-from .actors.mailbox import (
-    Inbox as Inbox,
-    MailboxStatistics as MailboxStatistics,
-)
+from .actors.inbox import Inbox as Inbox
+from .actors.mailbox import MailboxStatistics as MailboxStatistics
 from .actors.reference import ActorRef as ActorRef
 from .artifacts.folder import Artifact as Artifact
 from .audit import (
@@ -48,6 +46,7 @@ from .core.errors import (
     DeliveryError as DeliveryError,
     DuplicateChild as DuplicateChild,
     GuestTrapped as GuestTrapped,
+    HealthCheckFailed as HealthCheckFailed,
     InitFailed as InitFailed,
     InstanceBusy as InstanceBusy,
     InstanceClosed as InstanceClosed,
@@ -69,7 +68,6 @@ from .core.errors import (
     TrustError as TrustError,
     Unhealthy as Unhealthy,
     UnknownImport as UnknownImport,
-    Unwell as Unwell,
     ValueMismatch as ValueMismatch,
     WaveError as WaveError,
     WitError as WitError,
