@@ -13,6 +13,7 @@ from airssys.core.message import (
     MOST_PATTERNS,
     AskGraph,
     Message,
+    Overflow,
     PendingRequests,
     Routes,
     check_topic,
@@ -64,6 +65,15 @@ async def test_an_asked_message_passes_its_reply_on() -> None:
 
 async def test_a_reply_to_a_message_that_was_only_sent_is_dropped() -> None:
     await Message(b"!", "a").reply(b"done")
+
+
+# --- Overflow ---------------------------------------------------------------------
+
+
+def test_only_where_the_rule_is_to_wait_do_senders_wait() -> None:
+    waiting = [rule for rule in Overflow if rule.holds_up_senders]
+
+    assert waiting == [Overflow.WAIT]
 
 
 # --- AskGraph ---------------------------------------------------------------------
