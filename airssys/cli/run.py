@@ -83,8 +83,7 @@ def run(
         return call_under(_settings(config, audit), path, export, args, {})
     if export is not None:
         raise BadInput(f"{path}: only a .wasm or .wat file takes a function to call")
-    if kind is Kind.HOST:
-        raise BadInput(f"{path}: it is no tree file; give a host file with --config")
+    prepare = _preparation(kind, path)
 
     settings = _settings(config, audit)
     out = Console(highlight=False, markup=False)
@@ -92,7 +91,6 @@ def run(
     watch = watch and out.is_terminal
     if watch:
         screen.console = out
-    prepare = _prepare_tree if kind is Kind.TREE else _prepare_component
     show = _Show(settings, screen, Live(console=out, auto_refresh=False), watch=watch)
     bridge = LogBridge(screen)
     logging.getLogger().addHandler(bridge)
@@ -130,6 +128,18 @@ class _Job:
 
 
 _Prepare = Callable[[Path, bool, HostConfig], Awaitable[_Job]]
+
+
+def _preparation(kind: Kind, path: Path) -> _Prepare:
+    match kind:
+        case Kind.TREE:
+            return _prepare_tree
+        case Kind.COMPONENT:
+            return _prepare_component
+        case Kind.HOST | Kind.CODE:
+            raise BadInput(
+                f"{path}: it is no tree file; give a host file with --config"
+            )
 
 
 async def _prepare_tree(path: Path, keep: bool, settings: HostConfig) -> _Job:  # noqa: FBT001
