@@ -16,8 +16,9 @@ from .core.grants.capabilities import (
     Process,
     Storage,
 )
-from .core.grants.grants import NO_GRANTS, SECTIONS, Grants
+from .core.grants.grants import NO_GRANTS, Grants
 from .core.grants.sections import (
+    SECTIONS,
     CustomGrant,
     FilesystemGrants,
     MessagingGrants,

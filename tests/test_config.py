@@ -18,15 +18,9 @@ from airssys.config import (
 )
 from airssys.core.errors import ManifestError
 from airssys.core.grants.admission import HostSections
-from airssys.core.grants.grants import (
-    Filesystem,
-    FilesystemGrants,
-    Grants,
-    Network,
-    NetworkGrants,
-    Process,
-    ProcessGrants,
-)
+from airssys.core.grants.capabilities import Filesystem, Network, Process
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import FilesystemGrants, NetworkGrants, ProcessGrants
 
 MIB = 2**20
 

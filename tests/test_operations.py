@@ -8,7 +8,9 @@ import anyio
 import pytest
 
 from airssys.core.errors import WitError
-from airssys.core.grants.grants import Grants, Storage, StorageGrants
+from airssys.core.grants.capabilities import Storage
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import StorageGrants
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.interface import HostInterface
 

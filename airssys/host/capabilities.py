@@ -9,16 +9,16 @@ from typing import Final
 from attrs import fields
 
 from ..core.errors import WitError
-from ..core.grants.grants import (
+from ..core.grants.capabilities import (
     Capability,
     Custom,
     Filesystem,
-    Grants,
     Messaging,
     Network,
     Process,
     Storage,
 )
+from ..core.grants.grants import Grants
 from ..core.grants.pattern import AnyPattern, contains
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, offer

@@ -15,7 +15,7 @@ import anyio
 
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.event import Instrument, Logged
-from ..core.grants.grants import Messaging
+from ..core.grants.capabilities import Messaging
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, offer
 from ..hostcalls.interface import HostInterface

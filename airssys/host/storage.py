@@ -13,7 +13,7 @@ from attrs import define, field
 from ..core.budget import Budget
 from ..core.defaults import LISTED
 from ..core.errors import QuotaExceeded, StorageError, WitError
-from ..core.grants.grants import Storage as Needed
+from ..core.grants.capabilities import Storage as Needed
 from ..core.grants.pattern import overlaps
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, Inside, Requires, offer

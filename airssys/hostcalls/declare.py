@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from ..core.grants.grants import (
+from ..core.grants.capabilities import (
     Capability,
     Filesystem,
     Messaging,

@@ -40,7 +40,8 @@ from airssys.core.errors import (
     WitError,
 )
 from airssys.core.event import CallCut, DeadLettered, Denied, Logged
-from airssys.core.grants.grants import Grants, MessagingGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.core.limits import Limits, Quota, Usage
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance

@@ -13,7 +13,8 @@ from airssys.actors.inbox import Inbox
 from airssys.actors.registry import Registry
 from airssys.core.errors import WitError
 from airssys.core.event import Logged
-from airssys.core.grants.grants import Grants, MessagingGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import MESSAGING, messaging
 from airssys.hostcalls.call import Standing

@@ -14,7 +14,8 @@ from airssys.actors.registry import Registry
 from airssys.core.budget import Budget
 from airssys.core.errors import AskRefused, WitError
 from airssys.core.event import Denied
-from airssys.core.grants.grants import Grants, MessagingGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.core.limits import Quota
 from airssys.core.message import MOST_PATTERNS, Overflow
 from airssys.host.messaging import (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airssys.core.grants.grants import Filesystem, Storage
+from airssys.core.grants.capabilities import Filesystem, Storage
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.declare import Free, Inside, Requires, hold, offer
 from airssys.hostcalls.interface import HostInterface

@@ -43,7 +43,7 @@ from airssys.core.event import (
     QuotaNeared,
     Revoked,
 )
-from airssys.core.grants.grants import FilesystemGrants, MessagingGrants
+from airssys.core.grants.sections import FilesystemGrants, MessagingGrants
 from airssys.core.limits import SharedQuota
 from airssys.core.manifests.tree import parse_tree
 from airssys.core.message import Overflow

@@ -8,8 +8,9 @@ from typing import Any
 from attrs import fields, frozen
 
 from ..errors import ManifestError
-from .grants import SECTIONS, Grants
+from .grants import Grants
 from .sections import (
+    SECTIONS,
     CustomGrant,
     FilesystemGrants,
     MessagingGrants,

@@ -12,18 +12,7 @@ from attrs import evolve, field, fields, frozen
 
 from ..errors import ManifestError
 from ..units import show_moment
-from .capabilities import (
-    Capability,
-    Custom,
-    Denial,
-    Filesystem,
-    Messaging,
-    Network,
-    Process,
-    Storage,
-    without_version,
-    words,
-)
+from .capabilities import Capability, Denial, without_version, words
 from .pattern import (
     AnyPattern,
     Pattern,
@@ -33,6 +22,7 @@ from .pattern import (
     overlaps,
 )
 from .sections import (
+    SECTIONS,
     CustomGrant,
     FilesystemGrants,
     MessagingGrants,
@@ -43,35 +33,7 @@ from .sections import (
 )
 from .spelling import LONGEST, Kind
 
-__all__ = (
-    "NO_GRANTS",
-    "SECTIONS",
-    "Capability",
-    "Custom",
-    "CustomGrant",
-    "Denial",
-    "Filesystem",
-    "FilesystemGrants",
-    "Grants",
-    "Messaging",
-    "MessagingGrants",
-    "Network",
-    "NetworkGrants",
-    "Process",
-    "ProcessGrants",
-    "Storage",
-    "StorageGrants",
-)
-
-SECTIONS: Final = (
-    "filesystem",
-    "network",
-    "storage",
-    "messaging",
-    "process",
-    "custom",
-)
-"""Of grants, in the order they are told in."""
+__all__ = ("NO_GRANTS", "Grants")
 
 
 def _moments(moments: Mapping[str, float]) -> Mapping[str, float]:

@@ -17,6 +17,7 @@ from .spelling import LONGEST, Kind
 __all__ = (
     "INTERFACE",
     "PATTERN_KINDS",
+    "SECTIONS",
     "CustomGrant",
     "FilesystemGrants",
     "MessagingGrants",
@@ -198,3 +199,14 @@ def customs(
         # Not made a tuple here: of a string that would be its characters.
         return tuple(starmap(CustomGrant, items.items()))
     return tuple(items)
+
+
+SECTIONS: Final = (
+    "filesystem",
+    "network",
+    "storage",
+    "messaging",
+    "process",
+    "custom",
+)
+"""Of grants, in the order they are told in."""

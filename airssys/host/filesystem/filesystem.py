@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from ...core.errors import QuotaExceeded, WitError
-from ...core.grants.grants import Filesystem
+from ...core.grants.capabilities import Filesystem
 from ...hostcalls.call import Call
 from ...hostcalls.declare import Free, Inside, hold, offer
 from ...hostcalls.gate import Gate

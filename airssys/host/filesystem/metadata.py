@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from ...core.errors import WitError
-from ...core.grants.grants import Filesystem
+from ...core.grants.capabilities import Filesystem
 from ...core.grants.pattern import Pattern
 from ...core.grants.spelling import Kind
 from ...hostcalls.call import Call

@@ -12,7 +12,7 @@ import anyio
 from attrs import evolve
 
 from ...core.errors import WitError
-from ...core.grants.grants import Network
+from ...core.grants.capabilities import Network
 from ...hostcalls.call import Call
 from ...hostcalls.declare import Free, Inside, Requires, hold, offer
 from ...hostcalls.interface import HostInterface

@@ -17,7 +17,7 @@ from attrs import define, field
 
 from ...core.defaults import PATIENCE
 from ...core.errors import QuotaExceeded, WitError
-from ...core.grants.grants import Process
+from ...core.grants.capabilities import Process
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import SHOWN, Gate
 from .child import Child, Watch

@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 
 from ...core.errors import WitError
-from ...core.grants.grants import Process
+from ...core.grants.capabilities import Process
 from ...hostcalls.call import Call
 from ...hostcalls.declare import Free, Inside, Requires, hold, offer
 from ...hostcalls.interface import HostInterface

@@ -4,15 +4,14 @@ import pytest
 
 from airssys.core.errors import ManifestError
 from airssys.core.grants.admission import HostSections, admit
-from airssys.core.grants.grants import (
+from airssys.core.grants.capabilities import Messaging, Network
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import (
+    CustomGrant,
     FilesystemGrants,
-    Grants,
-    Messaging,
     MessagingGrants,
-    Network,
     NetworkGrants,
 )
-from airssys.core.grants.sections import CustomGrant
 
 NOTHING = HostSections()
 WANTED = Grants(

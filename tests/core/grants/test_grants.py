@@ -12,20 +12,22 @@ from hypothesis import strategies as st
 
 from airssys.core.errors import ManifestError
 from airssys.core.grants.admission import HostSections
-from airssys.core.grants.grants import (
-    SECTIONS,
+from airssys.core.grants.capabilities import (
     Capability,
     Custom,
     Filesystem,
-    FilesystemGrants,
-    Grants,
     Messaging,
-    MessagingGrants,
     Network,
-    NetworkGrants,
     Process,
-    ProcessGrants,
     Storage,
+)
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import (
+    SECTIONS,
+    FilesystemGrants,
+    MessagingGrants,
+    NetworkGrants,
+    ProcessGrants,
     StorageGrants,
 )
 from airssys.core.toml.schema import read

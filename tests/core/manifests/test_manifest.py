@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airssys.core.child import Restart
 from airssys.core.errors import ManifestError
-from airssys.core.grants.grants import Custom, Messaging, Network
+from airssys.core.grants.capabilities import Custom, Messaging, Network
 from airssys.core.limits import KIB, MIB, Limits, Quota
 from airssys.core.manifests.manifest import (
     HealthRule,

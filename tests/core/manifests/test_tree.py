@@ -9,7 +9,7 @@ import pytest
 
 from airssys.core.child import Restart
 from airssys.core.errors import ManifestError
-from airssys.core.grants.grants import Custom, Messaging
+from airssys.core.grants.capabilities import Custom, Messaging
 from airssys.core.limits import SharedQuota
 from airssys.core.manifests.manifest import Manifest, parse_manifest
 from airssys.core.manifests.tree import (

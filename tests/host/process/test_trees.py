@@ -15,7 +15,7 @@ import anyio
 import pytest
 from attrs import evolve
 
-from airssys.core.grants.grants import ProcessGrants
+from airssys.core.grants.sections import ProcessGrants
 from airssys.host.process.child import Child
 from airssys.host.process.proc import descendants, stat
 
