@@ -22,9 +22,9 @@ from .core.grants.grants import Grants
 from .core.grants.pattern import Pattern
 from .core.grants.spelling import Kind
 from .core.limits import MIB
-from .core.manifests.manifest import CEILING, LEAST_MEMORY
+from .core.manifests.resources import CEILING, LEAST_MEMORY
 from .core.toml.lines import Path as Place
-from .core.toml.rules import Bytes, Count, Folder, Id, Seconds
+from .core.toml.rules import Folder, Id
 from .core.toml.schema import (
     LONGEST_FILE,
     Problem,
@@ -33,7 +33,7 @@ from .core.toml.schema import (
     refuse,
     structured,
 )
-from .core.units import parse_size, show_size
+from .core.units import Bytes, Count, Seconds, parse_size, show_size
 
 __all__ = (
     "Audit",

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from ..core.defaults import ASK_TIMEOUT, PAYLOAD
 from ..core.errors import ActorStopped, CannotReply, QuotaExceeded, ReplyTimeout
+from ..core.limits import QUOTAS
 from ..core.message import HOST, Message
 from .control import Callback
 from .mailbox import Mailbox, MailboxStatistics
@@ -195,7 +196,7 @@ def checked_payload(payload: bytes | str, sender: str, limit: int) -> bytes:
         whose = "the host" if sender == HOST else f"actor {sender!r}"
         raise QuotaExceeded(
             f"message of {len(content):_} bytes from {whose}",
-            "payload quota",
+            QUOTAS["payload"].phrase,
             f"{limit:_} bytes",
         )
     return content

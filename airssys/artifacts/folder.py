@@ -15,7 +15,8 @@ from attrs import frozen
 from ..config import read_text
 from ..core.defaults import LIFECYCLE
 from ..core.errors import InvalidComponent, ManifestError, TrustError
-from ..core.manifests.manifest import CEILING, Manifest, parse_manifest
+from ..core.manifests.manifest import Manifest, parse_manifest
+from ..core.manifests.resources import CEILING
 from ..core.names import Digest
 from ..engine.component import Component, Engine
 from ..witmodel.functype import compared

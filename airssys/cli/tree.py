@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from math import isinf
 from pathlib import Path
-from typing import Any
 
 import anyio
+from attrs import asdict
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree as Picture
@@ -18,13 +17,8 @@ from ..config import HostConfig, load_config
 from ..core.limits import SharedQuota
 from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.restart import AutoShutdown, Backoff
-from ..core.units import (
-    show_count_rate,
-    show_duration,
-    show_share,
-    show_size,
-    show_size_rate,
-)
+from ..core.toml.schema import shown
+from ..core.units import show_duration
 from .failure import BadInput
 from .source import Kind, kind_of, read_tree
 
@@ -130,14 +124,8 @@ def _waits(backoff: Backoff) -> str:
 
 def _quota(quota: SharedQuota) -> str:
     """Put a shared quota into words; the empty text for a quota without limits."""
-    shown: tuple[tuple[Any, Callable[[Any], str], str], ...] = (
-        (quota.storage, show_size, "storage"),
-        (quota.network, show_size_rate, "network"),
-        (quota.messages, show_count_rate, "messages"),
-        (quota.cpu, show_share, "cpu"),
-        (quota.handles, str, "handles"),
-        (quota.host_calls, show_count_rate, "host calls"),
-    )
     return " and ".join(
-        f"{show(value)} of {what}" for value, show, what in shown if value is not None
+        f"{shown(SharedQuota, word, limit)} of {word.replace('_', ' ')}"
+        for word, limit in asdict(quota).items()
+        if limit is not None
     )

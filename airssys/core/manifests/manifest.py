@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Final
 
 from attrs import field, fields, frozen
 
@@ -14,7 +13,6 @@ from ..defaults import (
     HEALTH_EVERY,
     HEALTH_FAILURES,
     HEALTH_TIMEOUT,
-    MAILBOX,
 )
 from ..grants.grants import Grants
 from ..grants.sections import (
@@ -25,45 +23,25 @@ from ..grants.sections import (
     ProcessGrants,
     StorageGrants,
 )
-from ..limits import KIB, MIB, Limits, Quota
+from ..limits import Limits, Quota
 from ..message import Overflow
 from ..names import ComponentName, Digest, Version
-from ..toml.rules import (
-    Bytes,
-    BytesRate,
-    Count,
-    CountRate,
-    Moment,
-    Seconds,
-    Sha256,
-    Share,
-    Shutdown,
-    Wasm,
-    World,
-)
+from ..toml.rules import Sha256, Shutdown, Wasm, World
 from ..toml.schema import Problem, json_schema, read
-from ..units import parse_size, show_size
+from ..units import Count, Moment, Seconds, parse_size, show_size
+from .resources import CEILING, LEAST_MEMORY, Resources
 
 __all__ = (
-    "CEILING",
-    "LEAST_MEMORY",
     "Artifact",
     "Capabilities",
     "Expires",
     "HealthRule",
     "Manifest",
     "Package",
-    "Resources",
     "SupervisionRule",
     "manifest_schema",
     "parse_manifest",
 )
-
-LEAST_MEMORY: Final = 512 * KIB
-"""Bytes; a component needs that much for its stack and data."""
-CEILING: Final = 64 * MIB
-"""Bytes a component may have at the most, if the host says nothing else."""
-_QUOTA: Final = Quota()
 
 
 @frozen(kw_only=True)
@@ -91,31 +69,6 @@ class Artifact:
     """Checked against the real imports and exports."""
     config: Mapping[str, str] = field(factory=dict)
     """Given to ``init`` and ``get-config``."""
-
-
-@frozen(kw_only=True)
-class Resources:
-    """What an instance may use. The first three are required: nothing runs without."""
-
-    memory: Bytes
-    fuel: Count
-    """Per call."""
-    timeout: Seconds
-    """Of wall clock, per call."""
-    memories: Count = 1
-    """Linear memories, each of which may have ``memory``. Compilers make one; guests
-    with an interpreter inside have more."""
-    mailbox: Count = MAILBOX
-    """Messages that may wait."""
-    overflow: Overflow = Overflow.WAIT
-    storage: Bytes = _QUOTA.storage
-    network: BytesRate = _QUOTA.network
-    messages: CountRate = _QUOTA.messages
-    payload: Bytes = _QUOTA.payload
-    cpu: Share = _QUOTA.cpu
-    handles: Count = _QUOTA.handles
-    """Files, sockets, pools and child processes open at one time."""
-    host_calls: CountRate = _QUOTA.host_calls
 
 
 @frozen(kw_only=True)
@@ -207,27 +160,12 @@ class Manifest:
     @property
     def limits(self) -> Limits:
         """What an instance may use."""
-        resources = self.resources
-        return Limits(
-            memory=resources.memory,
-            fuel=resources.fuel,
-            timeout=resources.timeout,
-            memories=resources.memories,
-        )
+        return self.resources.limits
 
     @property
     def quota(self) -> Quota:
         """What the actor may use over all its calls."""
-        resources = self.resources
-        return Quota(
-            storage=resources.storage,
-            network=resources.network,
-            messages=resources.messages,
-            payload=resources.payload,
-            cpu=resources.cpu,
-            handles=resources.handles,
-            host_calls=resources.host_calls,
-        )
+        return self.resources.quota
 
     @property
     def mailbox(self) -> int:

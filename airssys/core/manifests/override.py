@@ -16,47 +16,19 @@ from ..grants.sections import (
     ProcessGrants,
     StorageGrants,
 )
-from ..message import Overflow
 from ..toml.lines import Path
-from ..toml.rules import Bytes, BytesRate, Count, CountRate, Seconds, Share
-from ..toml.schema import Problem
-from ..units import (
-    show_count_rate,
-    show_duration,
-    show_moment,
-    show_share,
-    show_size,
-    show_size_rate,
-)
-from .manifest import LEAST_MEMORY, Capabilities, Expires, Manifest
+from ..toml.schema import Problem, shown
+from ..units import show_moment, show_size
+from .manifest import Capabilities, Expires, Manifest
+from .resources import LEAST_MEMORY, Resources, ResourcesOverride
 
 __all__ = (
     "CapabilitiesOverride",
-    "ResourcesOverride",
     "given",
     "narrowed",
     "raised",
     "widened",
 )
-
-
-@frozen(kw_only=True)
-class ResourcesOverride:
-    """What a component may use instead of what its manifest says; never more."""
-
-    memory: Bytes | None = None
-    fuel: Count | None = None
-    timeout: Seconds | None = None
-    memories: Count | None = None
-    mailbox: Count | None = None
-    overflow: Overflow | None = None
-    storage: Bytes | None = None
-    network: BytesRate | None = None
-    messages: CountRate | None = None
-    payload: Bytes | None = None
-    cpu: Share | None = None
-    handles: Count | None = None
-    host_calls: CountRate | None = None
 
 
 @frozen(kw_only=True)
@@ -93,30 +65,14 @@ def raised(
         if isinstance(value, int | float) and value > allowed:
             yield Problem(
                 place,
-                f"{name} of {_shown(name, value)} is more than "
-                f"the component's {_shown(name, allowed)}",
+                f"{name} of {shown(Resources, name, value)} is more than "
+                f"the component's {shown(Resources, name, allowed)}",
             )
         if name == "memory" and value < LEAST_MEMORY:
             yield Problem(
                 place,
                 f"memory of {show_size(value)} is less than {show_size(LEAST_MEMORY)}",
             )
-
-
-def _shown(name: str, value: Any) -> str:
-    match name:
-        case "memory" | "storage" | "payload":
-            return show_size(value)
-        case "network":
-            return show_size_rate(value)
-        case "messages" | "host_calls":
-            return show_count_rate(value)
-        case "timeout":
-            return show_duration(value)
-        case "cpu":
-            return show_share(value)
-        case _:
-            return str(value)
 
 
 def widened(

@@ -18,31 +18,25 @@ from ..restart import AutoShutdown, Backoff, Intensity, Strategy, SupervisorRule
 from ..toml.lines import Path
 from ..toml.rules import (
     Anything,
-    Bytes,
-    BytesRate,
-    Count,
-    CountRate,
     Factor,
     Folder,
     Fraction,
     Function,
     Id,
-    Seconds,
-    Share,
     Shutdown,
-    Wait,
     Whole,
 )
 from ..toml.schema import Problem, json_schema, read, refuse
+from ..units import Seconds, Wait
 from .manifest import Manifest
 from .override import (
     CapabilitiesOverride,
-    ResourcesOverride,
     given,
     narrowed,
     raised,
     widened,
 )
+from .resources import ResourcesOverride
 from .treecheck import NEVER_ENDS, check_tree
 
 __all__ = (
@@ -53,7 +47,6 @@ __all__ = (
     "FirstMessage",
     "IntensityTable",
     "Node",
-    "QuotaTable",
     "SupervisorNode",
     "SupervisorTable",
     "Tree",
@@ -189,19 +182,6 @@ class BackoffTable:
 
 
 @frozen(kw_only=True)
-class QuotaTable:
-    """What all components below a supervisor may use together; more has no limit."""
-
-    storage: Bytes | None = None
-    network: BytesRate | None = None
-    messages: CountRate | None = None
-    cpu: Share | None = None
-    """May be more than a second in each second, as they compute side by side."""
-    handles: Count | None = None
-    host_calls: CountRate | None = None
-
-
-@frozen(kw_only=True)
 class SupervisorTable:
     """A supervisor's rules."""
 
@@ -209,7 +189,7 @@ class SupervisorTable:
     intensity: IntensityTable = IntensityTable()
     backoff: BackoffTable = BackoffTable()
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
-    quota: QuotaTable = field(factory=QuotaTable)
+    quota: SharedQuota = field(factory=SharedQuota)
 
 
 @frozen(kw_only=True)
@@ -308,7 +288,7 @@ def _supervisor(
         id=id_,
         children=children,
         rules=rules,
-        quota=SharedQuota(**given(table.quota)),
+        quota=table.quota,
     )
 
 

@@ -1,4 +1,4 @@
-"""Say how single values are written in TOML files, and how JSON Schema says so."""
+"""Read and print the single values of TOML files, and describe them in JSON Schema."""
 
 from __future__ import annotations
 
@@ -19,27 +19,25 @@ from ..units import (
     parse_share,
     parse_size,
     parse_size_rate,
+    show_count_rate,
+    show_duration,
+    show_moment,
+    show_share,
+    show_size,
+    show_size_rate,
 )
 
 __all__ = (
     "RULES",
     "Anything",
-    "Bytes",
-    "BytesRate",
-    "Count",
-    "CountRate",
     "Factor",
     "Folder",
     "Fraction",
     "Function",
     "Id",
-    "Moment",
     "Rule",
-    "Seconds",
     "Sha256",
-    "Share",
     "Shutdown",
-    "Wait",
     "Wasm",
     "Whole",
     "World",
@@ -48,18 +46,8 @@ __all__ = (
 
 _T = TypeVar("_T")
 
-Bytes: TypeAlias = Annotated[int, "size"]
-Seconds: TypeAlias = Annotated[float, "duration"]
-"""More than 0."""
-Wait: TypeAlias = Annotated[float, "wait"]
-"""Seconds that may be 0."""
 Shutdown: TypeAlias = Annotated[float, "shutdown"]
 """Seconds; 0 for the word ``brutal``, inf for ``infinite``, which are OTP's."""
-BytesRate: TypeAlias = Annotated[int, "size rate"]
-CountRate: TypeAlias = Annotated[int, "count rate"]
-Share: TypeAlias = Annotated[float, "share"]
-Count: TypeAlias = Annotated[int, "count"]
-"""A whole number above 0."""
 Whole: TypeAlias = Annotated[int, "whole"]
 """A whole number, 0 included."""
 Id: TypeAlias = Annotated[str, "id"]
@@ -75,8 +63,6 @@ Function: TypeAlias = Annotated[str, "function"]
 """A Python function as ``module:function``."""
 Folder: TypeAlias = Annotated[str, "folder"]
 """A path: text that is not empty and can be shown as it is."""
-Moment: TypeAlias = Annotated[float, "moment"]
-"""Seconds since 1970, written as a date and time with its offset."""
 Anything: TypeAlias = Annotated[object, "anything"]
 
 
@@ -87,6 +73,8 @@ class Rule:
     read: Callable[[Any], object]
     """Raises ValueError for what it cannot read."""
     schema: Mapping[str, object]
+    show: Callable[[Any], str] = str
+    """Prints what was read so that it can be read again."""
 
 
 def expected(what: str, value: object) -> ValueError:
@@ -256,13 +244,15 @@ RULES: Final[Mapping[object, Rule]] = {
     ComponentName: Rule(_text(ComponentName.parse), _like(f"({_WORD}/)?{_WORD}")),
     Version: Rule(_text(Version.parse), _like(r"[0-9]+\.[0-9]+\.[0-9]+([-+].+)?")),
     "sha256": Rule(_text(_sha256), _like("(sha256:)?[0-9a-f]{64}")),
-    "size": Rule(_positive(parse_size), _or_like("integer", _SIZE)),
-    "duration": Rule(_positive(parse_duration), _or_like("number", _DURATION)),
-    "wait": Rule(parse_duration, _or_like("number", _DURATION)),
+    "size": Rule(_positive(parse_size), _or_like("integer", _SIZE), show_size),
+    "duration": Rule(
+        _positive(parse_duration), _or_like("number", _DURATION), show_duration
+    ),
+    "wait": Rule(parse_duration, _or_like("number", _DURATION), show_duration),
     "shutdown": Rule(_shutdown, _or_like("number", f"{_DURATION}|brutal|infinite")),
-    "size rate": Rule(_positive(parse_size_rate), _like(f"{_SIZE}/s")),
-    "count rate": Rule(_positive(parse_count_rate), _like("[0-9]+/s")),
-    "share": Rule(_positive(parse_share), _like(f"{_DURATION}/s")),
+    "size rate": Rule(_positive(parse_size_rate), _like(f"{_SIZE}/s"), show_size_rate),
+    "count rate": Rule(_positive(parse_count_rate), _like("[0-9]+/s"), show_count_rate),
+    "share": Rule(_positive(parse_share), _like(f"{_DURATION}/s"), show_share),
     "count": Rule(partial(_integer, least=1), {"type": "integer", "minimum": 1}),
     "whole": Rule(partial(_integer, least=0), {"type": "integer", "minimum": 0}),
     "factor": Rule(
@@ -276,7 +266,9 @@ RULES: Final[Mapping[object, Rule]] = {
     "function": Rule(_text(_function), {"type": "string", "pattern": "^[^:]+:[^:]+$"}),
     "folder": Rule(_text(_folder), {"type": "string", "minLength": 1}),
     # TOML has dates and times; JSON, which schemas are about, has them as strings.
-    "moment": Rule(parse_moment, {"type": "string", "format": "date-time"}),
+    "moment": Rule(
+        parse_moment, {"type": "string", "format": "date-time"}, show_moment
+    ),
     "anything": Rule(lambda value: value, {}),
     "ports": Rule(_ports, _or_like("integer", r"\*|[0-9]+(-[0-9]+)?", maximum=65535)),
     "whose": Rule(_text(PATTERN_KINDS["whose"]), {"const": "own"}),

@@ -38,6 +38,7 @@ __all__ = (
     "parse_toml",
     "read",
     "refuse",
+    "shown",
     "structured",
 )
 
@@ -197,6 +198,14 @@ def _unknown(what: str, given: str, known: Iterable[str]) -> str:
     if near:
         return f"unknown {what} {given!r} (did you mean {near[0]!r}?)"
     return f"unknown {what} {given!r} (known: {', '.join(sorted(known))})"
+
+
+def shown(schema: type[Any], key: str, value: object) -> str:
+    """Print the value of a key as the files of the class write it."""
+    type_ = getattr(fields(resolve_types(schema, include_extras=True)), key).type
+    choices = (type_, *get_args(type_))  # "X | None" is written as X is
+    rule = next(filter(None, map(_rule, choices)), None)
+    return str(value) if rule is None else rule.show(value)
 
 
 # --- from tables to classes -------------------------------------------------------
