@@ -17,9 +17,10 @@ from attrs import evolve, field, fields, frozen
 
 from .core.defaults import AUDIT_KEEP, AUDIT_ROTATE
 from .core.errors import ManifestError
-from .core.grants.admission import HostSections, admit
+from .core.grants.admission import admit
 from .core.grants.grants import Grants
 from .core.grants.pattern import Pattern
+from .core.grants.sections import Sections
 from .core.grants.spelling import Kind
 from .core.limits import MIB
 from .core.manifests.resources import CEILING, LEAST_MEMORY
@@ -117,9 +118,9 @@ class HostConfig:
     log: LogLevel = LogLevel.INFO
     slices: Slices = field(factory=Slices)
     audit: Audit = field(factory=Audit)
-    capabilities: HostSections = field(factory=HostSections)
+    capabilities: Sections = field(factory=Sections)
     """The most that any component may be granted."""
-    forbidden: HostSections = field(factory=HostSections)
+    forbidden: Sections = field(factory=Sections)
     """What no component may do, whatever it is granted."""
 
     @property
@@ -227,7 +228,7 @@ def _resolve(table: object, key: str, folder: Path) -> None:
         table[key] = str(folder / path)
 
 
-def _resolved(forbidden: HostSections) -> HostSections:
+def _resolved(forbidden: Sections) -> Sections:
     """Forbid the real paths too, where forbidden ones lead through symlinks."""
     files, process = forbidden.filesystem, forbidden.process
     if files is not None:

@@ -17,10 +17,14 @@ from airssys.config import (
     load_config,
 )
 from airssys.core.errors import ManifestError
-from airssys.core.grants.admission import HostSections
 from airssys.core.grants.capabilities import Filesystem, Network, Process
 from airssys.core.grants.grants import Grants
-from airssys.core.grants.sections import FilesystemGrants, NetworkGrants, ProcessGrants
+from airssys.core.grants.sections import (
+    FilesystemGrants,
+    NetworkGrants,
+    ProcessGrants,
+    Sections,
+)
 
 MIB = 2**20
 
@@ -80,10 +84,10 @@ def test_a_file_is_read_as_written(file: Path) -> None:
             keep=2,
             key=str(file.parent / "audit.key"),
         ),
-        capabilities=HostSections(
+        capabilities=Sections(
             network=NetworkGrants(outbound=["10.0.0.0/8:*", "*.example.com:443"])
         ),
-        forbidden=HostSections(
+        forbidden=Sections(
             filesystem=FilesystemGrants(read=["/etc/**"]),
             network=NetworkGrants(outbound=["10.0.0.1:*"]),
         ),

@@ -97,7 +97,7 @@ class _Checks:
                         yield found
                 case Kind.HOST:
                     ceiling = load_config(path, environ={}).capabilities
-                    for found in _symlinked(path, ceiling.grants()):
+                    for found in _symlinked(path, Grants.of(ceiling)):
                         yield found
                 case Kind.CODE:
                     await self.engine.load(path)

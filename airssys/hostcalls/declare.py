@@ -8,18 +8,11 @@ one for ``wit``, the function's type.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from ..core.grants.capabilities import (
-    Capability,
-    Filesystem,
-    Messaging,
-    Network,
-    Process,
-    Storage,
-)
+from ..core.grants.capabilities import KINDS, Capability
 from .interface import HostFunction, HostInterface, HostResource
 
 __all__ = ("Denier", "Free", "Inside", "Requires", "hold", "offer")
@@ -29,14 +22,10 @@ _F = TypeVar("_F", bound=Callable[..., object])
 Denier: TypeAlias = Callable[[str], object]
 """Turns the words of a denial into the ``err`` value of a WIT function."""
 
-_KINDS: Final[dict[str, Callable[..., Capability]]] = {
-    kind.section: kind for kind in (Filesystem, Messaging, Network, Process, Storage)
-}
-
 
 def _known(_: object, __: object, capability: str) -> None:
     section, _dot, action = capability.partition(".")
-    if section not in _KINDS or not action:
+    if section not in KINDS or section == "custom" or not action:
         raise ValueError(f"{capability!r} is no capability such as 'storage.read'")
 
 
@@ -63,7 +52,7 @@ class Requires:
 
     def __call__(self, *args: Any) -> Capability:
         section, _, action = self.capability.partition(".")
-        return _KINDS[section](action, self.target(*args))
+        return KINDS[section](action, self.target(*args))
 
     def __str__(self) -> str:
         return self.capability

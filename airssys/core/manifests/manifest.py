@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from attrs import field, fields, frozen
+from attrs import field, frozen
 
 from ..child import Restart
 from ..defaults import (
@@ -15,14 +15,7 @@ from ..defaults import (
     HEALTH_TIMEOUT,
 )
 from ..grants.grants import Grants
-from ..grants.sections import (
-    CustomGrant,
-    FilesystemGrants,
-    MessagingGrants,
-    NetworkGrants,
-    ProcessGrants,
-    StorageGrants,
-)
+from ..grants.sections import Section, Sections
 from ..limits import Limits, Quota
 from ..message import Overflow
 from ..names import ComponentName, Digest, Version
@@ -34,7 +27,6 @@ from .resources import CEILING, LEAST_MEMORY, Resources
 __all__ = (
     "Artifact",
     "Capabilities",
-    "Expires",
     "HealthRule",
     "Manifest",
     "Package",
@@ -72,36 +64,13 @@ class Artifact:
 
 
 @frozen(kw_only=True)
-class Expires:
-    """When the grants of a section end; a section without a moment does not expire."""
-
-    filesystem: Moment | None = None
-    network: Moment | None = None
-    storage: Moment | None = None
-    messaging: Moment | None = None
-    process: Moment | None = None
-    custom: Moment | None = None
-
-    @property
-    def moments(self) -> dict[str, float]:
-        """Those that are given, by section."""
-        ends = {key.name: getattr(self, key.name) for key in fields(Expires)}
-        return {section: end for section, end in ends.items() if end is not None}
-
-
-@frozen(kw_only=True)
-class Capabilities:
+class Capabilities(Sections):
     """What the component may do. What is not listed is not allowed."""
 
-    filesystem: FilesystemGrants = field(factory=FilesystemGrants)
-    network: NetworkGrants = field(factory=NetworkGrants)
-    storage: StorageGrants = field(factory=StorageGrants)
-    messaging: MessagingGrants = field(factory=MessagingGrants)
-    process: ProcessGrants = field(factory=ProcessGrants)
-    custom: tuple[CustomGrant, ...] = ()
     rationale: Mapping[str, str] = field(factory=dict)
     """By section: why the component needs it, shown at approval."""
-    expires: Expires = field(factory=Expires)
+    expires: Mapping[Section, Moment] = field(factory=dict)
+    """By section: when its grants end; one without a moment does not expire."""
 
 
 @frozen(kw_only=True)
@@ -180,16 +149,7 @@ class Manifest:
     @property
     def grants(self) -> Grants:
         """What the component may do."""
-        capabilities = self.capabilities
-        return Grants(
-            filesystem=capabilities.filesystem,
-            network=capabilities.network,
-            storage=capabilities.storage,
-            messaging=capabilities.messaging,
-            process=capabilities.process,
-            custom=capabilities.custom,
-            expires=capabilities.expires.moments,
-        )
+        return Grants.of(self.capabilities, self.capabilities.expires)
 
 
 def parse_manifest(

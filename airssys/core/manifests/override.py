@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import evolve, field, fields, frozen
 
 from ..grants.grants import Grants
-from ..grants.sections import (
-    CustomGrant,
-    FilesystemGrants,
-    MessagingGrants,
-    NetworkGrants,
-    ProcessGrants,
-    StorageGrants,
-)
+from ..grants.sections import Section, Sections
 from ..toml.lines import Path
 from ..toml.schema import Problem, shown
-from ..units import show_moment, show_size
-from .manifest import Capabilities, Expires, Manifest
+from ..units import Moment, show_moment, show_size
+from .manifest import Capabilities, Manifest
 from .resources import LEAST_MEMORY, Resources, ResourcesOverride
 
 __all__ = (
@@ -32,20 +25,14 @@ __all__ = (
 
 
 @frozen(kw_only=True)
-class CapabilitiesOverride:
+class CapabilitiesOverride(Sections):
     """What a component may do instead of what its manifest says; never more.
 
     A section that is given replaces the whole section; the others stay. So it is with
     the moments of ``expires``, which can only be earlier.
     """
 
-    filesystem: FilesystemGrants | None = None
-    network: NetworkGrants | None = None
-    storage: StorageGrants | None = None
-    messaging: MessagingGrants | None = None
-    process: ProcessGrants | None = None
-    custom: tuple[CustomGrant, ...] | None = None
-    expires: Expires = field(factory=Expires)
+    expires: Mapping[Section, Moment] = field(factory=dict)
 
 
 def given(table: Any, names: Iterable[str] = ()) -> dict[str, Any]:
@@ -81,15 +68,16 @@ def widened(
     """Say what the override would allow beyond the component's grants."""
     granted = manifest.grants
     place = (*path, "capabilities")
-    for section, value in _sections(override).items():
+    for section, value in override:
+        given_one: dict[str, Any] = {section: value}
         # What the override does not say of the end stays as the manifest has it.
-        wanted = Grants(**{section: value}, expires=granted.expires)
+        wanted = Grants(**given_one, expires=granted.expires)
         for words in granted.widened_by(wanted):
             yield Problem(
                 (*place, section),
                 f"may not {words}: no grant of the component covers it",
             )
-    for section, end in override.expires.moments.items():
+    for section, end in override.expires.items():
         if section in granted.expires and end > granted.expires[section]:
             yield Problem(
                 (*place, "expires", section),
@@ -102,11 +90,6 @@ def narrowed(
     override: CapabilitiesOverride, capabilities: Capabilities
 ) -> Capabilities:
     """Return a component's capabilities with what the override says instead."""
-    expires = evolve(capabilities.expires, **override.expires.moments)
-    return evolve(capabilities, **_sections(override), expires=expires)
-
-
-def _sections(override: CapabilitiesOverride) -> dict[str, Any]:
-    sections = given(override)
-    del sections["expires"]
-    return sections
+    sections: dict[str, Any] = dict(override)
+    expires = {**capabilities.expires, **override.expires}
+    return evolve(capabilities, **sections, expires=expires)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import inf
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from ..grants.sections import INTERFACE, PATTERN_KINDS, check_interface
+from ..grants.sections import INTERFACE, PATTERN_KINDS, SECTIONS, check_interface
 from ..names import ActorId, ComponentName, Digest, Version
 from ..units import (
     parse_count_rate,
@@ -42,6 +43,7 @@ __all__ = (
     "Whole",
     "World",
     "expected",
+    "unknown",
 )
 
 _T = TypeVar("_T")
@@ -83,6 +85,15 @@ def expected(what: str, value: object) -> ValueError:
     It is a ValueError, as it is the file that is wrong.
     """
     return ValueError(f"expected {what}, got {_kind(value)}")
+
+
+def unknown(what: str, given: str, known: Iterable[str]) -> str:
+    """Say that a key or a word is not known, and which is near or there are."""
+    known = tuple(known)
+    near = difflib.get_close_matches(given, known, 1)
+    if near:
+        return f"unknown {what} {given!r} (did you mean {near[0]!r}?)"
+    return f"unknown {what} {given!r} (known: {', '.join(sorted(known))})"
 
 
 def _kind(value: object) -> str:
@@ -205,6 +216,12 @@ def _interface(text: str) -> str:
     return text
 
 
+def _section(text: str) -> str:
+    if text not in SECTIONS:
+        raise ValueError(unknown("key", text, SECTIONS))
+    return text
+
+
 def _between(least: float, most: float) -> Callable[[object], float]:
     def read_between(value: object) -> float:
         number = _number(value)
@@ -260,6 +277,7 @@ RULES: Final[Mapping[object, Rule]] = {
     ),
     "fraction": Rule(_between(0, 1), {"type": "number", "minimum": 0, "maximum": 1}),
     "id": Rule(_text(_id), _like(f"({_WORD}/)?{_WORD}(#{_WORD})?")),
+    "section": Rule(_text(_section), {"enum": list(SECTIONS)}),
     "interface": Rule(_text(_interface), _like(INTERFACE)),
     "world": Rule(_text(_world), _like(_WORLD)),
     "wasm": Rule(_text(_wasm), _like(_WASM)),
