@@ -157,8 +157,10 @@ def parse_count_rate(value: object) -> int:
     """
     amount = _per_second(value, "1000/s")
     found = _NUMBER.fullmatch(amount)
-    if found is None or not amount.isdigit():
-        raise ValueError(f"{value!r} is no rate: use a whole number, as '1000/s'")
+    if found is None or not amount.isdigit() or int(amount) > _LARGEST:
+        raise ValueError(
+            f"{value!r} is no rate: use a whole number up to 2^63 - 1, as '1000/s'"
+        )
     return int(amount)
 
 
