@@ -24,7 +24,7 @@ from .core.grants.sections import Sections
 from .core.grants.spelling import Kind
 from .core.limits import MIB
 from .core.manifests.resources import CEILING, LEAST_MEMORY
-from .core.toml.lines import Path as Place
+from .core.toml.lines import KeyPath
 from .core.toml.rules import Folder, Id
 from .core.toml.schema import (
     LONGEST_FILE,
@@ -255,7 +255,7 @@ def _real(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
 
 def _variables(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     """Return the table the variables make, and what is wrong with their names."""
-    places: dict[str, Place] = {
+    places: dict[str, KeyPath] = {
         _variable((key.name,)): (key.name,)
         for key in fields(HostConfig)
         if key.name not in _NESTED and key.name not in _FILE_ONLY
@@ -295,7 +295,7 @@ def _unknown(variable: str, known: Iterable[str]) -> str:
     return f"unknown variable {variable!r} ({hint})"
 
 
-def _variable(path: Place) -> str:
+def _variable(path: KeyPath) -> str:
     return _PREFIX + "_".join(str(part) for part in path).upper()
 
 

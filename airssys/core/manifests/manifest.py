@@ -25,8 +25,8 @@ from ..units import Count, Moment, Seconds, parse_size, show_size
 from .resources import CEILING, LEAST_MEMORY, Resources
 
 __all__ = (
-    "Artifact",
     "Capabilities",
+    "CodeSection",
     "HealthRule",
     "Manifest",
     "Package",
@@ -50,8 +50,8 @@ class Package:
 
 
 @frozen(kw_only=True)
-class Artifact:
-    """Where the component's code is, and what it is told."""
+class CodeSection:
+    """Where the component's code is, and how it is configured."""
 
     wasm: Wasm
     """The .wasm or .wat file, relative to the manifest."""
@@ -98,7 +98,7 @@ class Manifest:
     """A Component.toml."""
 
     package: Package
-    component: Artifact
+    component: CodeSection
     resources: Resources
     capabilities: Capabilities = Capabilities()
     supervision: SupervisionRule = SupervisionRule()

@@ -9,7 +9,7 @@ from attrs import evolve, field, fields, frozen
 
 from ..grants.grants import Grants
 from ..grants.sections import Section, Sections
-from ..toml.lines import Path
+from ..toml.lines import KeyPath
 from ..toml.schema import Problem, shown
 from ..units import Moment, show_moment, show_size
 from .manifest import Capabilities, Manifest
@@ -43,7 +43,7 @@ def given(table: Any, names: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def raised(
-    override: ResourcesOverride, manifest: Manifest, path: Path
+    override: ResourcesOverride, manifest: Manifest, path: KeyPath
 ) -> Iterator[Problem]:
     """Say which limits the override would raise."""
     for name, value in given(override).items():
@@ -63,7 +63,7 @@ def raised(
 
 
 def widened(
-    override: CapabilitiesOverride, manifest: Manifest, path: Path
+    override: CapabilitiesOverride, manifest: Manifest, path: KeyPath
 ) -> Iterator[Problem]:
     """Say what the override would allow beyond the component's grants."""
     granted = manifest.grants

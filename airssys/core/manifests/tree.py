@@ -15,7 +15,7 @@ from ..child import Restart
 from ..defaults import GRACE, ROOT
 from ..limits import SharedQuota
 from ..restart import AutoShutdown, Backoff, Intensity, Strategy, SupervisorRules
-from ..toml.lines import Path
+from ..toml.lines import KeyPath
 from ..toml.rules import (
     Anything,
     Factor,
@@ -74,7 +74,7 @@ class ComponentNode:
     capabilities: CapabilitiesOverride = field(factory=CapabilitiesOverride)
     config: Mapping[str, str] = field(factory=dict)
     """Replaces the manifest's configuration key by key."""
-    path: Path = ()
+    path: KeyPath = ()
     """Where the tree file describes it."""
 
 
@@ -245,13 +245,13 @@ def tree_schema() -> dict[str, object]:
 # --- from tables to nodes ---------------------------------------------------------
 
 
-def _nodes(children: Iterable[ChildTable], path: Path) -> tuple[Node, ...]:
+def _nodes(children: Iterable[ChildTable], path: KeyPath) -> tuple[Node, ...]:
     return tuple(
         _node(child, (*path, "child", index)) for index, child in enumerate(children)
     )
 
 
-def _node(child: ChildTable, path: Path) -> Node:
+def _node(child: ChildTable, path: KeyPath) -> Node:
     if child.component is not None:
         return ComponentNode(
             id=child.id,

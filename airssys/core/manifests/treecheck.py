@@ -9,7 +9,7 @@ from ..child import Restart
 from ..defaults import ROOT
 from ..message import check_topic
 from ..restart import AutoShutdown
-from ..toml.lines import Path
+from ..toml.lines import KeyPath
 from ..toml.schema import Problem
 
 __all__ = ("NEVER_ENDS", "check_tree")
@@ -38,7 +38,7 @@ def check_tree(table: Mapping[str, object]) -> Iterator[Problem]:
 
 
 def _check_children(
-    parent: Mapping[str, object], path: Path, ids: dict[object, Mapping[str, object]]
+    parent: Mapping[str, object], path: KeyPath, ids: dict[object, Mapping[str, object]]
 ) -> Iterator[Problem]:
     rules = parent.get("supervisor")
     ends = rules.get("auto_shutdown") if isinstance(rules, dict) else None
@@ -54,7 +54,7 @@ def _check_children(
         yield from _check_children(child, here, ids)
 
 
-def _check_kind(child: Mapping[str, object], path: Path) -> Iterator[Problem]:
+def _check_kind(child: Mapping[str, object], path: KeyPath) -> Iterator[Problem]:
     kinds = [kind for kind in _KINDS if kind in child]
     if len(kinds) != 1:
         got = " and ".join(kinds) or "none of them"
@@ -67,7 +67,7 @@ def _check_kind(child: Mapping[str, object], path: Path) -> Iterator[Problem]:
 
 
 def _check_significant(
-    child: Mapping[str, object], path: Path, *, never: bool
+    child: Mapping[str, object], path: KeyPath, *, never: bool
 ) -> Iterator[Problem]:
     place = (*path, "significant")
     if never:
@@ -89,7 +89,7 @@ NEVER_ENDS: Final = (
 
 def _check_message(
     message: Mapping[str, object],
-    path: Path,
+    path: KeyPath,
     ids: Mapping[object, Mapping[str, object]],
 ) -> Iterator[Problem]:
     to, topic = message.get("to"), message.get("topic")

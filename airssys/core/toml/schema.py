@@ -27,7 +27,7 @@ from cattrs import (
 from cattrs.gen import make_dict_structure_fn
 
 from ..errors import ManifestError
-from .lines import Path, find_lines
+from .lines import KeyPath, find_lines
 from .rules import RULES, Rule, expected, unknown
 
 __all__ = (
@@ -53,7 +53,7 @@ _TOO_DEEP: Final = "it is nested too deeply"
 class Problem:
     """One thing that is wrong with a file."""
 
-    path: Path
+    path: KeyPath
     text: str
 
 
@@ -147,7 +147,7 @@ def read(
     return value
 
 
-def _place(path: Path) -> str:
+def _place(path: KeyPath) -> str:
     place = "".join(
         f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path
     )
@@ -159,7 +159,7 @@ def _key(part: str) -> str:
     return part if part.isprintable() else repr(part)
 
 
-def _line(path: Path, lines: Mapping[Path, int]) -> int:
+def _line(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
     """Find the line of a path, or of the nearest around it; 0 if there is none."""
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
@@ -167,7 +167,7 @@ def _line(path: Path, lines: Mapping[Path, int]) -> int:
     return 0
 
 
-def _problems(error: Exception, path: Path) -> Iterator[Problem]:
+def _problems(error: Exception, path: KeyPath) -> Iterator[Problem]:
     """Go through the tree of exceptions that cattrs raises."""
     what = "key"
     for note in getattr(error, "__notes__", ()):

@@ -54,7 +54,7 @@ def test_grants_have_no_more_than_the_sections() -> None:
     assert set(KINDS) == set(SECTIONS)
 
 
-@pytest.mark.parametrize("section", CLASSES)
+@pytest.mark.parametrize("section", [name for name in CLASSES if name in KINDS])
 def test_a_capability_has_the_actions_of_its_section(section: str) -> None:
     hint = get_type_hints(KINDS[section])["action"]
     named, granted = set(get_args(hint)), {key.name for key in fields(CLASSES[section])}

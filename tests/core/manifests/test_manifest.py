@@ -530,5 +530,6 @@ def test_the_json_schema_is_made_from_the_classes() -> None:
     assert tables["Resources"]["properties"]["overflow"] == {
         "enum": ["wait", "refuse", "drop-oldest"]
     }
-    assert tables["Artifact"]["description"].startswith("Where the component's code is")
+    code = tables["CodeSection"]
+    assert code["description"].startswith("Where the component's code is")
     assert isinstance(parse_manifest(SMALL), Manifest)
