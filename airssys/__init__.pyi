@@ -20,15 +20,7 @@ from .bindgen.bindings import (
     Bindings as Bindings,
 )
 from .bindgen.convert import converter as converter
-from .config import (
-    Audit as Audit,
-    HostConfig as HostConfig,
-    LogLevel as LogLevel,
-    Profile as Profile,
-    Slices as Slices,
-    host_schema as host_schema,
-    load_config as load_config,
-)
+from .config import load_config as load_config
 from .core.child import (
     ChildSpec as ChildSpec,
     Restart as Restart,
@@ -100,6 +92,7 @@ from .core.grants.sections import (
     MessagingGrants as MessagingGrants,
     NetworkGrants as NetworkGrants,
     ProcessGrants as ProcessGrants,
+    Sections as Sections,
     StorageGrants as StorageGrants,
 )
 from .core.health import HealthCheck as HealthCheck
@@ -108,6 +101,14 @@ from .core.limits import (
     Quota as Quota,
     SharedQuota as SharedQuota,
     Usage as Usage,
+)
+from .core.manifests.host import (
+    Audit as Audit,
+    HostConfig as HostConfig,
+    LogLevel as LogLevel,
+    Profile as Profile,
+    Slices as Slices,
+    host_schema as host_schema,
 )
 from .core.manifests.manifest import (
     Manifest as Manifest,

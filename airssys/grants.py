@@ -24,6 +24,7 @@ from .core.grants.sections import (
     MessagingGrants,
     NetworkGrants,
     ProcessGrants,
+    Sections,
     StorageGrants,
 )
 
@@ -43,6 +44,7 @@ __all__ = (
     "NetworkGrants",
     "Process",
     "ProcessGrants",
+    "Sections",
     "Storage",
     "StorageGrants",
 )

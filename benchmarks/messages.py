@@ -10,8 +10,8 @@ import anyio
 import trio
 
 from airssys.actors.actor import Actor
-from airssys.config import HostConfig
 from airssys.core.defaults import MAILBOX
+from airssys.core.manifests.host import HostConfig
 from airssys.engine.component import Engine
 from airssys.system.opening import open_system
 

@@ -11,10 +11,11 @@ import anyio
 from attrs import frozen
 
 from ..artifacts.folder import Artifact, check_actor, load
-from ..config import HostConfig, load_config
+from ..config import load_config
 from ..core.errors import AirssysError, InvalidComponent, ManifestError
 from ..core.grants.grants import Grants
 from ..core.grants.pattern import Pattern
+from ..core.manifests.host import HostConfig
 from ..core.manifests.manifest import Manifest
 from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import show_moment

@@ -17,10 +17,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from ..artifacts.folder import load_manifest
-from ..config import HostConfig, LogLevel, load_config
+from ..config import load_config
 from ..core.defaults import ROOT
 from ..core.errors import NoSuchActor
 from ..core.event import ChildExited, Event
+from ..core.manifests.host import HostConfig, LogLevel
 from ..core.manifests.tree import SupervisorNode
 from ..core.restart import AutoShutdown, SupervisorRules
 from ..system.opening import open_root

@@ -13,8 +13,9 @@ from rich.text import Text
 from rich.tree import Tree as Picture
 
 from ..artifacts.folder import load_manifest
-from ..config import HostConfig, load_config
+from ..config import load_config
 from ..core.limits import SharedQuota
+from ..core.manifests.host import HostConfig
 from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.restart import AutoShutdown, Backoff
 from ..core.toml.schema import shown

@@ -14,10 +14,11 @@ from attrs import asdict
 from ..actors.post_office import PostOffice
 from ..actors.registry import Registry
 from ..audit import AuditLog, audit_for
-from ..config import HostConfig, load_config
+from ..config import load_config
 from ..core.defaults import ROOT
 from ..core.event import Instrument
 from ..core.limits import SharedQuota
+from ..core.manifests.host import HostConfig
 from ..core.manifests.tree import SupervisorNode
 from ..core.restart import AutoShutdown, Backoff, Intensity, Strategy, SupervisorRules
 from ..engine.component import Engine

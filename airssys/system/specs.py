@@ -14,7 +14,6 @@ from attrs import define, field, frozen
 from ..actors.actor import run_actor
 from ..actors.component_actor import run_component
 from ..actors.registry import About, ActorEntry, Registry
-from ..config import HostConfig
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
 from ..core.defaults import MAILBOX, PAYLOAD
@@ -22,6 +21,7 @@ from ..core.event import QuotaNeared
 from ..core.grants.grants import NO_GRANTS, Grants
 from ..core.health import HealthCheck
 from ..core.limits import Limits, Quota, SharedQuota
+from ..core.manifests.host import HostConfig
 from ..core.manifests.manifest import Manifest, SupervisionRule
 from ..core.message import Overflow
 from ..engine.component import Component

@@ -15,13 +15,13 @@ from ..actors.inbox import Inbox
 from ..actors.reference import ActorRef
 from ..actors.registry import Registry
 from ..artifacts.folder import Artifact, check_actor, load
-from ..config import HostConfig
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
 from ..core.defaults import MAILBOX
 from ..core.event import Revoked
 from ..core.grants.grants import NO_GRANTS, Grants
 from ..core.limits import Limits
+from ..core.manifests.host import HostConfig
 from ..core.manifests.manifest import SupervisionRule
 from ..core.manifests.tree import Tree
 from ..core.message import Overflow
