@@ -22,10 +22,7 @@ from .core.manifests.host import Audit, HostConfig, Slices, check_host
 from .core.toml.lines import KeyPath
 from .core.toml.schema import LONGEST_FILE, Problem, parse_toml, refuse, structured
 
-__all__ = (
-    "load_config",
-    "read_text",
-)
+__all__ = ("load_config", "read_text")
 
 
 def load_config(

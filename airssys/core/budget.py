@@ -40,7 +40,7 @@ class _Watched:
     _reached: Level | None = field(default=None, init=False)
 
     def watch(self, share: float) -> None:
-        """Tell where so much in use is news."""
+        """Warn where the share in use has reached a higher level than before."""
         before = self._reached
         if share < _WARNING:
             if before is not None and share < _CALM:

@@ -15,13 +15,7 @@ from ..units import Moment, show_moment, show_size
 from .manifest import Capabilities, Manifest
 from .resources import LEAST_MEMORY, Resources, ResourcesOverride
 
-__all__ = (
-    "CapabilitiesOverride",
-    "given",
-    "narrowed",
-    "raised",
-    "widened",
-)
+__all__ = ("CapabilitiesOverride", "given", "narrowed", "raised", "widened")
 
 
 @frozen(kw_only=True)
@@ -45,7 +39,7 @@ def given(table: Any, names: Iterable[str] = ()) -> dict[str, Any]:
 def raised(
     override: ResourcesOverride, manifest: Manifest, path: KeyPath
 ) -> Iterator[Problem]:
-    """Say which limits the override would raise."""
+    """Find the limits that the override would raise."""
     for name, value in given(override).items():
         place = (*path, "resources", name)
         allowed = getattr(manifest.resources, name)
@@ -65,13 +59,13 @@ def raised(
 def widened(
     override: CapabilitiesOverride, manifest: Manifest, path: KeyPath
 ) -> Iterator[Problem]:
-    """Say what the override would allow beyond the component's grants."""
+    """Find what the override would allow beyond the component's grants."""
     granted = manifest.grants
     place = (*path, "capabilities")
     for section, value in override:
-        given_one: dict[str, Any] = {section: value}
-        # What the override does not say of the end stays as the manifest has it.
-        wanted = Grants(**given_one, expires=granted.expires)
+        only: dict[str, Any] = {section: value}
+        # A section's end stays as the manifest has it where none is given.
+        wanted = Grants(**only, expires=granted.expires)
         for words in granted.widened_by(wanted):
             yield Problem(
                 (*place, section),

@@ -64,7 +64,7 @@ Fraction: TypeAlias = Annotated[float, "fraction"]
 Function: TypeAlias = Annotated[str, "function"]
 """A Python function as ``module:function``."""
 Folder: TypeAlias = Annotated[str, "folder"]
-"""A path: text that is not empty and can be shown as it is."""
+"""A path: some text, of printable characters."""
 Anything: TypeAlias = Annotated[object, "anything"]
 
 
@@ -88,7 +88,7 @@ def expected(what: str, value: object) -> ValueError:
 
 
 def unknown(what: str, given: str, known: Iterable[str]) -> str:
-    """Say that a key or a word is not known, and which is near or there are."""
+    """Put into words that nobody knows a key or word; name the nearest, or all."""
     known = tuple(known)
     near = difflib.get_close_matches(given, known, 1)
     if near:
