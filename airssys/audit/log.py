@@ -22,10 +22,10 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import define, field
 
-from ..config import HostConfig
+from ..core.defaults import AUDIT_KEEP, AUDIT_ROTATE
 from ..core.errors import AuditError
 from ..core.event import Denied, Event, Granted, QuotaNeared, Revoked
-from ..core.limits import MIB
+from ..core.manifests.host import HostConfig
 from .flood import MOST, PERIOD, Flood, Source, source_of
 from .journal import Journal
 from .record import ALERT, DENIED, GRANTED, LOST, REVOKED, Entry, Seal
@@ -280,8 +280,8 @@ async def open_audit(
     *,
     grants: bool = False,
     alerts: bool = True,
-    rotate: int = 10 * MIB,
-    keep: int | None = 5,
+    rotate: int = AUDIT_ROTATE,
+    keep: int | None = AUDIT_KEEP,
     key: bytes | None = None,
     sync: bool = False,
     strict: bool = False,

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..config import LogLevel
 from ..core.event import CallCut, ChildExited, ChildRestarting, DeadLettered, Event
+from ..core.manifests.host import LogLevel
 from ..observe.fan_out import line, printable
 
 __all__ = ("LogBridge", "Screen")

@@ -16,7 +16,7 @@ from attrs import define
 
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.event import Instrument, Logged
-from ..core.grants.grants import Messaging
+from ..core.grants.capabilities import Messaging
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.interface import HostInterface

@@ -13,7 +13,7 @@ from attrs import define, field
 from ..core.budget import Budget
 from ..core.errors import CapabilityDenied, WitError
 from ..core.event import Denied, Granted, Instrument
-from ..core.grants.grants import Capability, Denial
+from ..core.grants.capabilities import Capability, Denial
 from .call import Call
 from .interface import HostFunction
 

@@ -6,17 +6,10 @@ from collections.abc import Callable
 
 import anyio
 
-from ..core.errors import Unhealthy
+from ..core.child import Crashed
+from ..core.errors import HealthCheckFailed
 from ..core.event import HealthChecked
-from ..core.restart import (
-    CountFailure,
-    Crashed,
-    CutOff,
-    Health,
-    HealthCheck,
-    Keep,
-    Recover,
-)
+from ..core.health import CountFailure, CutOff, Health, HealthCheck, Recover, Unchanged
 
 __all__ = ("watch",)
 
@@ -25,7 +18,7 @@ async def watch(
     id: str,  # noqa: A002 - the spec's word
     check: HealthCheck,
     tell: Callable[..., None],
-) -> Unhealthy:
+) -> HealthCheckFailed:
     """Return why a child must be cut off, once it must.
 
     Args:
@@ -39,7 +32,7 @@ async def watch(
         problem = await _problem(check)
         health, verdict = health.checked(problem, check.failures)
         match verdict:
-            case Keep():
+            case Unchanged():
                 pass
             case Recover():
                 tell(HealthChecked, id, True, 0)  # noqa: FBT003
@@ -47,7 +40,7 @@ async def watch(
                 tell(HealthChecked, id, False, health.failures, reason)  # noqa: FBT003
             case CutOff(reason):
                 tell(HealthChecked, id, False, health.failures, reason)  # noqa: FBT003
-                return Unhealthy(id, health.failures, reason)
+                return HealthCheckFailed(id, health.failures, reason)
 
 
 async def _problem(check: HealthCheck) -> str | None:

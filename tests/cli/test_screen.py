@@ -8,6 +8,7 @@ from rich.console import Console
 
 from airssys.cli.live import view
 from airssys.cli.screen import LogBridge, Screen
+from airssys.core.child import Crashed, Restart, Stopped
 from airssys.core.event import (
     CallCut,
     ChildExited,
@@ -17,7 +18,6 @@ from airssys.core.event import (
     Event,
     Logged,
 )
-from airssys.core.restart import Crashed, Restart, Stopped
 from airssys.observe.fan_out import printable
 from airssys.supervision.child import ChildState, ChildStatus
 

@@ -1,4 +1,4 @@
-"""Say what a component may do: the capabilities it needs and the grants it holds."""
+"""Check what a component needs against what it is granted."""
 
 from __future__ import annotations
 
@@ -12,18 +12,7 @@ from attrs import evolve, field, fields, frozen
 
 from ..errors import ManifestError
 from ..units import show_moment
-from .capabilities import (
-    Capability,
-    Custom,
-    Denial,
-    Filesystem,
-    Messaging,
-    Network,
-    Process,
-    Storage,
-    without_version,
-    words,
-)
+from .capabilities import Capability, Denial, without_version, words
 from .pattern import (
     AnyPattern,
     Pattern,
@@ -33,45 +22,22 @@ from .pattern import (
     overlaps,
 )
 from .sections import (
+    SECTIONS,
     CustomGrant,
     FilesystemGrants,
     MessagingGrants,
     NetworkGrants,
     ProcessGrants,
+    Sections,
     StorageGrants,
     customs,
 )
 from .spelling import LONGEST, Kind
 
-__all__ = (
-    "NO_GRANTS",
-    "SECTIONS",
-    "Capability",
-    "Custom",
-    "CustomGrant",
-    "Denial",
-    "Filesystem",
-    "FilesystemGrants",
-    "Grants",
-    "Messaging",
-    "MessagingGrants",
-    "Network",
-    "NetworkGrants",
-    "Process",
-    "ProcessGrants",
-    "Storage",
-    "StorageGrants",
-)
+__all__ = ("NO_GRANTS", "Grants")
 
-SECTIONS: Final = (
-    "filesystem",
-    "network",
-    "storage",
-    "messaging",
-    "process",
-    "custom",
-)
-"""Of grants, in the order they are told in."""
+
+_NEVER: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 def _moments(moments: Mapping[str, float]) -> Mapping[str, float]:
@@ -89,7 +55,7 @@ def _plain(_: object, __: object, forbidden: Grants | None) -> None:
 
 @frozen(kw_only=True)
 class Grants:
-    """All that a component may do; nothing, unless told otherwise.
+    """All that a component may do; nothing, unless it is given here.
 
     >>> Grants(
     ...     messaging=MessagingGrants(send=["acme/*"]),
@@ -115,9 +81,15 @@ class Grants:
     _bans: dict[tuple[str, str], Callable[[str], object]] = field(
         init=False, factory=dict, eq=False, repr=False
     )
-    _told: dict[tuple[str, str], tuple[str, ...]] = field(
+    _in_words: dict[tuple[str, str], tuple[str, ...]] = field(
         init=False, factory=dict, eq=False, repr=False
     )
+
+    @classmethod
+    def of(cls, sections: Sections, expires: Mapping[str, float] = _NEVER) -> Grants:
+        """Return the grants that a file gives; of a section that is missing, none."""
+        given: dict[str, Any] = dict(sections)
+        return cls(**given, expires=expires)
 
     def check(self, capability: Capability, now: float | None = None) -> Denial | None:
         """Return why the capability is refused, or None where a grant covers it.
@@ -183,11 +155,11 @@ class Grants:
 
     def _denial(self, capability: Capability, now: float | None) -> Denial:
         key = (capability.section, capability.action)
-        granted = self._told.get(key)
+        granted = self._in_words.get(key)
         if granted is None:
             granted = tuple(words(*key, str(one)) for one in self.patterns(*key))
             if granted:
-                self._told[key] = granted
+                self._in_words[key] = granted
         ruled_out = ""
         if self._banned(key, capability.target):
             ruled_out = _FORBIDDEN
@@ -355,7 +327,7 @@ class Grants:
 
     def __iter__(self) -> Iterator[tuple[str, str, AnyPattern]]:
         """Go through all grants: section, action, pattern."""
-        for section in SECTIONS[:-1]:
+        for section in _WITH_ACTIONS:
             granted = getattr(self, section)
             for action in fields(type(granted)):
                 for pattern in getattr(granted, action.name):
@@ -374,7 +346,7 @@ def _both(one: Grants | None, other: Grants | None) -> Grants | None:
     if one is None or other is None or one == other:
         return other if one is None else one
     joined: dict[str, Any] = {"custom": tuple(dict.fromkeys(one.custom + other.custom))}
-    for section in SECTIONS[:-1]:
+    for section in _WITH_ACTIONS:
         mine, theirs = getattr(one, section), getattr(other, section)
         joined[section] = evolve(
             mine,
@@ -386,6 +358,7 @@ def _both(one: Grants | None, other: Grants | None) -> Grants | None:
     return Grants(**joined)
 
 
+_WITH_ACTIONS: Final = tuple(name for name in SECTIONS if name != "custom")
 _FORBIDDEN: Final = "the host forbids it"
 _SUBSCRIBE: Final = ("messaging", "subscribe")
 _REMEMBERED: Final = 256
