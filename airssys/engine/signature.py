@@ -143,7 +143,7 @@ class ExportSignature:
         if fmt is not None:
             for _, param in type_.params:
                 assert isinstance(param, Scalar)
-                self._kinds += (NUMBERS[param.name][0], None)
+                self._kinds += (NUMBERS[param.name].kind, None)
         self._read = _number_reader(type_)
 
     def frame(self, args: tuple[Any, ...], handles: Resources) -> Frame:
@@ -195,7 +195,7 @@ class ExportSignature:
 def _number_reader(type_: FuncType) -> Any:
     if not isinstance(type_.result, Scalar) or type_.result.name not in NUMBERS:
         return None
-    return Struct(f"={NUMBERS[type_.result.name][1]}").unpack_from
+    return Struct(f"={NUMBERS[type_.result.name].code}").unpack_from
 
 
 def _lift_result(type_: FuncType, shapes: Shapes) -> Lift | None:

@@ -8,11 +8,11 @@ from typing import Any, Final, Protocol, TypeAlias
 from attrs import frozen
 
 from ...witmodel.types import Borrow, Own
-from .layout import KINDS, write_head
+from .layout import Kind, write_head
 
 __all__ = ("Handles", "Kept", "Lowering", "Write")
 
-_RESOURCE: Final = KINDS["resource"]
+_RESOURCE: Final = Kind.RESOURCE
 
 
 class Handles(Protocol):

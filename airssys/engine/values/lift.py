@@ -75,7 +75,7 @@ def lifting(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lift:
         case Scalar("string"):
             return _text
         case Scalar(name):
-            number = Struct(f"={NUMBERS[name][1]}").unpack_from
+            number = Struct(f"={NUMBERS[name].code}").unpack_from
             return lambda block, at, _: number(block, at + 8)[0]
         case List(Scalar("u8")):
             return _octets if shapes.lane else _bytes
@@ -135,7 +135,7 @@ def _flags(type_: Flags, shapes: Shapes) -> Lift:
     if shape is None:
         return lift
     # To join numbers is quicker than to join members.
-    bits = {name: member.value for name, member in zip(type_.names, shape)}
+    bits = {name: 1 << place for place, name in enumerate(type_.names)}
 
     def lift_members(block: bytes | bytearray, at: int, handles: Handles) -> enum.Flag:
         value = 0
@@ -150,7 +150,7 @@ def _list(element: WitType, shapes: Shapes) -> Lift:
     inner = lifting(element, shapes)
     if numbers((element,)):
         assert isinstance(element, Scalar)
-        code: Any = NUMBERS[element.name][1]
+        code: Any = NUMBERS[element.name].code
         width = struct.calcsize(code)
 
         def lift_numbers(block: bytes | bytearray, at: int, _: object) -> list[Any]:

@@ -110,18 +110,23 @@ _resource_clone = _get("resource_type_clone", _P, returns=_P)
 _resource_equal = _get("resource_type_equal", _P, _P, returns=c_bool)
 _resource_delete = _get("resource_type_delete", _P)
 
-_SCALARS: Final = dict(
-    enumerate(
-        map(
-            Scalar,
-            (
-                *("bool", "s8", "s16", "s32", "s64", "u8", "u16", "u32", "u64"),
-                *("f32", "f64", "char", "string"),
-            ),
-        )
-    )
-)
-"""Scalars by their kind."""
+_SCALARS: Final = {
+    0: Scalar("bool"),
+    1: Scalar("s8"),
+    2: Scalar("s16"),
+    3: Scalar("s32"),
+    4: Scalar("s64"),
+    5: Scalar("u8"),
+    6: Scalar("u16"),
+    7: Scalar("u32"),
+    8: Scalar("u64"),
+    9: Scalar("f32"),
+    10: Scalar("f64"),
+    11: Scalar("char"),
+    12: Scalar("string"),
+}
+"""Scalars by the kind of their type: WASMTIME_COMPONENT_VALTYPE_*, whose numbers are
+not those of values."""
 
 
 class _Kind(IntEnum):
