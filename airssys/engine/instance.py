@@ -87,9 +87,9 @@ class Instance:
             store.pointer,
             limits.memory,
             limits.table_elements,
-            limits.instances + component.added[0],
+            limits.instances + component.added.instances,
             limits.tables,
-            limits.memories + component.added[1],
+            limits.memories + component.added.memories,
         )
 
     def __repr__(self) -> str:
@@ -385,7 +385,7 @@ class Instance:
             fuel_limit=self.limits.fuel,
             fuel_used=None if self.limits.fuel is None else used,
             memory_limit=self.limits.memory,
-            lane=bool(self.component.lane or self.component.added[0]),
+            lane=bool(self.component.lane or self.component.added.instances),
         )
         self._end(f"{export!r} ended with {type(problem).__name__}", problem)
         return problem
