@@ -25,6 +25,7 @@ from . import _ffi
 
 __all__ = ("Fiber", "Host", "Pace", "Slicing", "Store", "Threads")
 
+_UNMETERED: Final = 2**64 - 1
 _positive: Any = validators.gt(0)
 # Looked up once: these are a good part of what a short call costs.
 _now, _thread = time.monotonic, threading.get_ident
@@ -90,8 +91,8 @@ class Store:
     """
 
     __slots__ = (
-        *("__weakref__", "_answer", "_fuel", "_fuel_at", "_pointer"),
-        *("context", "continuation", "host", "pending", "problem"),
+        *("__weakref__", "_answer", "_filled", "_fuel", "_fuel_at", "_pointer"),
+        *("context", "continuation", "host", "pending", "problem", "spent"),
     )
 
     def __init__(self, engine: int) -> None:
@@ -106,12 +107,32 @@ class Store:
         self.continuation: bytes = _ffi.continuation(ctypes.addressof(self._answer))
         self._fuel = ctypes.c_uint64()
         self._fuel_at = ctypes.addressof(self._fuel)
+        self._filled = 0
+        self.spent: int = 0
+        """The fuel that calls used before the last one."""
+
+    def refill(self, limit: int | None, slice_: int) -> None:
+        """Give the next call its fuel: the limit, or as good as no end of it.
+
+        Args:
+            limit: The fuel of a call.
+            slice_: The fuel after which a poll comes back.
+        """
+        if not self._filled:
+            _ffi.context_yield_interval(self.context, slice_)
+            self._filled = limit or _UNMETERED
+            _ffi.context_set_fuel(self.context, self._filled)
+        elif self._filled != _UNMETERED:  # which lasts for centuries
+            self.spent = self.used
+            _ffi.context_set_fuel(self.context, self._filled)
 
     @property
-    def fuel(self) -> int:
-        """The fuel that is left."""
+    def used(self) -> int:
+        """The fuel that all calls used. Not to be asked while one is polled."""
+        if not self._filled:
+            return 0
         _ffi.context_get_fuel(self.context, self._fuel_at)
-        return self._fuel.value
+        return self.spent + self._filled - self._fuel.value
 
     @property
     def pointer(self) -> int:

@@ -12,11 +12,10 @@ from ..core.errors import ValueMismatch, WitError
 from ..witmodel.types import Err, FuncType, Ok, Result, Scalar, Shapes, WitType
 from . import _ffi
 from ._ffi import VAL
-from .resource import Resources
 from .values.inline import UNUSUAL, inline
-from .values.kept import Kept, Lowering
+from .values.kept import Handles, Kept, Lowering
 from .values.layout import NUMBERS, Fixed, Mismatch, numbers, pin
-from .values.lift import Handles, Lift, lifting
+from .values.lift import Lift, lifting
 from .values.lower import lowering
 
 __all__ = ("ExportSignature", "Frame", "ImportSignature")
@@ -88,7 +87,7 @@ class _Lowered:
         except IndexError:
             return Frame(self._template, self.result_at, self._fixed)
 
-    def write(self, frame: Frame, values: Sequence[Any], handles: Resources) -> None:
+    def write(self, frame: Frame, values: Sequence[Any], handles: Handles) -> None:
         """Lower the values into a frame. Raises `Mismatch`."""
         frame.keep.handles = handles
         self._write(frame, values)
@@ -146,7 +145,7 @@ class ExportSignature:
                 self._kinds += (NUMBERS[param.name].kind, None)
         self._read = _number_reader(type_)
 
-    def frame(self, args: tuple[Any, ...], handles: Resources) -> Frame:
+    def frame(self, args: tuple[Any, ...], handles: Handles) -> Frame:
         """Lower the arguments.
 
         Raises:
@@ -173,7 +172,7 @@ class ExportSignature:
             raise mismatch.error(self.name) from None
         return frame
 
-    def result(self, frame: Frame, handles: Resources) -> Any:
+    def result(self, frame: Frame, handles: Handles) -> Any:
         """Lift the result of a call that ended without an error; take the frame back.
 
         Raises:
@@ -238,14 +237,14 @@ class ImportSignature:
             else _Lowered((("result", type_.result),), shapes)
         )
 
-    def lift(self, arguments: int, handles: Resources) -> list[Any]:
+    def lift(self, arguments: int, handles: Handles) -> list[Any]:
         """Lift the parameters from where the guest's call left them."""
         if not self._lifts:
             return []
         block = ctypes.string_at(arguments, self.params * VAL)
         return [lift(block, at, handles) for at, lift in self._lifts]
 
-    def lower(self, value: Any, results: int, handles: Resources) -> None:
+    def lower(self, value: Any, results: int, handles: Handles) -> None:
         """Lower what the host function returned to where the guest's call expects it.
 
         Raises:
@@ -255,13 +254,13 @@ class ImportSignature:
             lowered = Ok(value) if self.fallible else value
             self._write(self._lowered, lowered, results, handles)
 
-    def lower_error(self, value: Any, results: int, handles: Resources) -> None:
+    def lower_error(self, value: Any, results: int, handles: Handles) -> None:
         """Lower the value of a `WitError` as the result's ``err``."""
         assert self._lowered is not None
         self._write(self._lowered, Err(value), results, handles)
 
     def _write(
-        self, lowered: _Lowered, value: Any, results: int, handles: Resources
+        self, lowered: _Lowered, value: Any, results: int, handles: Handles
     ) -> None:
         frame = lowered.frame()
         try:

@@ -16,7 +16,10 @@ _RESOURCE: Final = Kind.RESOURCE
 
 
 class Handles(Protocol):
-    """Makes C resources of Python objects."""
+    """Makes C resources of Python objects, and Python objects of C resources."""
+
+    def lifted(self, type_: Own | Borrow, resource: int) -> object:
+        """Return the object for a C resource, which its owner deletes."""
 
     def check(self, type_: Own | Borrow, value: object, kept: Kept) -> object:
         """Return what stands for the resource. Raises `Mismatch` if it does not fit."""

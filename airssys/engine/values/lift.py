@@ -11,7 +11,7 @@ import enum
 import struct
 from collections.abc import Callable
 from struct import Struct
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ...witmodel.types import (
     Borrow,
@@ -37,27 +37,21 @@ from ...witmodel.types import (
     snake,
 )
 from .._ffi import VAL
+from .kept import Handles
 from .layout import ENTRY, NAME, NUMBERS, PAIR, Unsupported, numbers
 from .octets import decode_octets
 
-__all__ = ("Handles", "Lift", "lifting")
+__all__ = ("Lift", "lifting")
 
 _read_size: Final = Struct("=QQ").unpack_from
 _read_pointer: Final = Struct("=Q").unpack_from
 _names: Final = Struct("=QQ").iter_unpack
 _string_at = ctypes.string_at
 
-Lift: TypeAlias = Callable[["bytes | bytearray", int, "Handles"], Any]
+Lift: TypeAlias = Callable[[bytes | bytearray, int, Handles], Any]
 """``lift(block, at, handles)`` reads the value at that offset."""
 
 _NO_SHAPES: Final = Shapes()
-
-
-class Handles(Protocol):
-    """Makes Python objects of a store's resources."""
-
-    def lifted(self, type_: Own | Borrow, resource: int) -> object:
-        """Return the object for a C resource, which its owner deletes."""
 
 
 def lifting(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lift:
