@@ -235,7 +235,7 @@ def _full(name: str, interface: str) -> str:
 
 
 def _unfit(type_: FuncType, function: HostFunction) -> str:
-    """Say what is wrong with the type of an import for a host function."""
+    """Return what is wrong with an import's type for a host function."""
     if type_.is_async:
         return f"is an async func, which wasmtime's C API cannot link: {type_}"
     if function.wit is not None and (differing := compared(str(type_), function.wit)):

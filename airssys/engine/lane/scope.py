@@ -169,7 +169,7 @@ class Scope:
         return len(space) - 1
 
     def settle(self, old: int, new: int) -> None:
-        """Say what the index of a deferred function has become."""
+        """Note the new index of a deferred function."""
         self._moved[CORE_FUNC][old] = new
 
     def core(self, sort: int, old: int) -> int:

@@ -17,13 +17,20 @@ from struct import Struct
 from typing import Any, Final
 
 from ...witmodel.types import (
+    Borrow,
     Enum,
+    Flags,
     List,
+    Map,
+    Opaque,
     Option,
+    Own,
     RecordType,
+    Result,
     Scalar,
     Shapes,
     Tuple,
+    VariantType,
     WitType,
     attribute,
     snake,
@@ -116,7 +123,18 @@ class _Source:
                 self.add(f"head(block, {head}, {Kind.ENUM:d}, n.size, n.address)")
             case Option(some) if not isinstance(some, Option):
                 self.option(some, value, head, tail)
-            case _:
+            case (
+                Scalar()
+                | List()
+                | VariantType()
+                | Flags()
+                | Option()
+                | Result()
+                | Map()
+                | Own()
+                | Borrow()
+                | Opaque()
+            ):
                 write = self.keep(lowering(type_, self.shapes).write)
                 self.add(f"{write}(block, {head}, {tail}, base, keep, {value})")
 
@@ -220,5 +238,16 @@ def _parts(type_: WitType) -> int:
             return 1 + sum(map(_parts, type_.elements))
         case Option():
             return 1 + _parts(type_.some)
-        case _:
+        case (
+            Scalar()
+            | List()
+            | VariantType()
+            | Enum()
+            | Flags()
+            | Result()
+            | Map()
+            | Own()
+            | Borrow()
+            | Opaque()
+        ):
             return 1

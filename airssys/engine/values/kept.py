@@ -1,4 +1,4 @@
-"""Say what lowering a value needs: where it is written, and what it keeps alive."""
+"""Keep what the values of one call need while it runs: memory, and resources."""
 
 from __future__ import annotations
 

@@ -252,7 +252,8 @@ class TypeReader:
 
     def _extern(self, name: str, item: _Out) -> Extern:
         kind, pointer = item.kind
-        match kind:
+        sort = _Item(kind)
+        match sort:
             case _Item.FUNC:
                 self._here = min(_PARTS, self._left)
                 params = tuple(self._fields("func_type_param", pointer))
@@ -269,8 +270,8 @@ class TypeReader:
             case _Item.VALUE_TYPE:
                 self._here = min(_PARTS, self._left)
                 return TypeDef(self._read(item.at + 8))
-            case _:
-                return Opaque(_Item(kind).name.lower())
+            case _Item.COMPONENT | _Item.MODULE | _Item.CORE_FUNC:
+                return Opaque(sort.name.lower())
 
     def _resource(self, pointer: int, name: str) -> ResourceType:
         for known, resource in self._resources:
