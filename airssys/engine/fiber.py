@@ -96,6 +96,8 @@ class Store:
     )
 
     def __init__(self, engine: int) -> None:
+        # The store's data is this object's address, which counts as no reference:
+        # whoever polls a future of the store has to hold this object too.
         self._pointer: int | None = _ffi.store_new(engine, id(self), None)
         self.context: int = _ffi.store_context(self._pointer)
         self.host: Host | None = None
@@ -141,13 +143,20 @@ class Store:
         return self._pointer
 
     def close(self) -> None:
-        """Free the instance's memory. No fibre may be left in the store."""
+        """Free the instance's memory.
+
+        No fibre may be left in the store: to delete a future after its store, or to
+        poll one, is a use of freed memory.
+        """
         if self._pointer is not None:
             pointer, self._pointer = self._pointer, None
             _ffi.store_delete(pointer)
 
     def answered(self) -> None:
-        """Let the guest go on: the result of its host call is in its place."""
+        """Let the guest go on: the result of its host call is in its place.
+
+        Only then: the next poll reads it, whatever lies there.
+        """
         self.pending = None
         self._answer[0] = 1
 
@@ -179,7 +188,9 @@ class Threads:
 class Fiber:
     """One call under way: its future, and the rules for polling and deleting it.
 
-    Use it in a ``with`` block, within which the call's `Frame` must stay alive.
+    Use it in a ``with`` block, within which the call's `Frame` must stay alive: the
+    fibre reads its arguments, and when it is deleted unwinds, from memory of the frame.
+    One thread at a time may poll it, and nothing else may touch the store meanwhile.
     """
 
     __slots__ = ("_cut", "_future", "_polling", "_store", "threaded")
@@ -227,6 +238,8 @@ class Fiber:
         slices = 1
         while store.problem is None:
             if store.pending is not None:
+                # Here, between two polls, on the caller's own task. In the callback
+                # there is no stack for it, and nothing could be awaited.
                 await serve()
                 slices = 0
                 over = self.poll()

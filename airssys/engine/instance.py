@@ -79,6 +79,7 @@ class Instance:
         self._raw_at = ctypes.addressof(self._raw)
         self._mappings = component.mappings
         """What the instance gives back to the ceiling; 0 where that is not known."""
+        # First of all: where the system has no mapping left, wasmtime aborts.
         engine.ceiling.admit(component.name, component.mappings)
         self._store: Store | None = (store := Store(engine.pointer))
         self._handles = Resources(
@@ -232,7 +233,9 @@ class Instance:
                 signature.results,
                 frame.error_address,
             )
-            # Most calls are over at once, and need no Fiber.
+            # Most calls are over at once, and need no Fiber. Nothing may come between
+            # the making of a future and what deletes it but for a poll: whoever raises
+            # here leaves a future behind, and `_abandon` can only leak the store.
             if _ffi.future_poll(future):
                 _ffi.future_delete(future)
             else:
@@ -240,6 +243,7 @@ class Instance:
         except BaseException:
             self._abandon(export)
             raise
+        # The future is gone: from here on the frame may be read and used again.
         if error := frame.error:
             raise self._failed(error, export)
         self._running = None
@@ -296,7 +300,11 @@ class Instance:
         return store.context
 
     async def _run(self, future: int, export: str) -> None:
-        """Take a call from its first slice to its end; a cut ends the instance."""
+        """Take a call from its first slice to its end; a cut ends the instance.
+
+        The fibre of a call that is cut unwinds in the middle of the guest's work, and
+        wasmtime refuses to enter the instance again. So it has ended, whatever cut it.
+        """
         store = self._store
         assert store is not None
         try:
@@ -374,7 +382,7 @@ class Instance:
         if store is None:
             return
         self._fuel = store.used
-        store.close()
+        store.close()  # no future is left in it: `Fiber` and `_invoke` deleted theirs
         self._engine.ceiling.release(self._mappings)
         self._why = why
         self._handles.end(why, error)

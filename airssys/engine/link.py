@@ -102,6 +102,8 @@ def link(
             has another type than the host's, or one that cannot be passed. The error
             lists every problem.
     """
+    # None of wasmtime's own WASI: `add_wasip2_async` aborts the process when a guest
+    # sleeps, as no reactor runs here, and `add_wasip2` blocks the loop all the while.
     linker = Linker(engine)
     kept = {} if signatures is None else signatures
     linking = _Linking(imports, offered, lane, kept)

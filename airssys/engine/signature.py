@@ -32,8 +32,9 @@ _SPARE: Final = 8
 class Frame:
     """The C memory of one call: arguments, the result's slot, the error's, tails.
 
-    It must live until the call's future is deleted: wasmtime writes into it when the
-    fibre ends.
+    It must live, where it is, until the call's future is deleted: wasmtime keeps its
+    address, and writes the result, or an error, when the fibre ends. So all of a call's
+    memory belongs to this one object.
     """
 
     __slots__ = ("base", "block", "error_address", "error_at", "keep", "result_address")

@@ -6,6 +6,11 @@ So in the types each ``list<u8>`` can become a ``string``.
 
 Types, functions and instances of components keep their indices; those of core
 definitions move, as some are added.
+
+Why not an outer component around the guest, which would need no rewriting: wasmtime's
+adapters between two components copy a ``list<u8>`` byte by byte, for 17 units of fuel
+each way; latin1 strings, which they copy at once, must lie at even addresses, as bytes
+need not.
 """
 
 from __future__ import annotations
@@ -153,6 +158,7 @@ class _Component:
                     raise Unreadable(f"a section of kind {kind}")
         self._flush_lowers()
         self._flush_lifts()
+        # The lane's memory starts over with each call, so no two may be under way.
         if self._lanes and self._is_async:
             raise Unreadable("tasks that may go on beside others")
         for base in self._lanes.values():
@@ -247,7 +253,11 @@ class _Component:
         return b"\0\3" + leb(base.memory) + b"\4" + leb(base.realloc)
 
     def _flush_lowers(self) -> None:
-        """Write the functions that the guest calls."""
+        """Write the functions that the guest calls.
+
+        They wait until a core instance is defined, which may be given one of them, or
+        something else needs the index of one: until then all of them share a module.
+        """
         pending, self._lowers = self._lowers, []
         for memory, realloc, crossings in _grouped(pending):
             forwarders = Forwarders(realloc is not None)
@@ -267,7 +277,12 @@ class _Component:
                 )
 
     def _flush_lifts(self) -> None:
-        """Write the functions that the host calls."""
+        """Write the functions that the host calls.
+
+        They share modules likewise. But they are functions of the component, whose
+        indices stay what they were: they are written, in their order and with those
+        without bytes among them, before anything that adds or names a function.
+        """
         pending, self._lifts = self._lifts, []
         ready: dict[int, tuple[int, int | None]] = {}
         crossings = [each[0] for each in pending if not isinstance(each, _Plain)]
