@@ -7,10 +7,8 @@ from . import (
     testing as testing,
 )
 from .actors.actor import Actor as Actor
-from .actors.mailbox import (
-    Inbox as Inbox,
-    MailboxStatistics as MailboxStatistics,
-)
+from .actors.inbox import Inbox as Inbox
+from .actors.mailbox import MailboxStatistics as MailboxStatistics
 from .actors.reference import ActorRef as ActorRef
 from .artifacts.folder import Artifact as Artifact
 from .audit import (
@@ -22,13 +20,10 @@ from .bindgen.bindings import (
     Bindings as Bindings,
 )
 from .bindgen.convert import converter as converter
-from .config import (
-    Audit as Audit,
-    HostConfig as HostConfig,
-    Profile as Profile,
-    Slices as Slices,
-    host_schema as host_schema,
-    load_config as load_config,
+from .config import load_config as load_config
+from .core.child import (
+    ChildSpec as ChildSpec,
+    Restart as Restart,
 )
 from .core.errors import (
     ActorStopped as ActorStopped,
@@ -43,6 +38,7 @@ from .core.errors import (
     DeliveryError as DeliveryError,
     DuplicateChild as DuplicateChild,
     GuestTrapped as GuestTrapped,
+    HealthCheckFailed as HealthCheckFailed,
     InitFailed as InitFailed,
     InstanceBusy as InstanceBusy,
     InstanceClosed as InstanceClosed,
@@ -64,7 +60,6 @@ from .core.errors import (
     TrustError as TrustError,
     Unhealthy as Unhealthy,
     UnknownImport as UnknownImport,
-    Unwell as Unwell,
     ValueMismatch as ValueMismatch,
     WaveError as WaveError,
     WitError as WitError,
@@ -97,14 +92,23 @@ from .core.grants.sections import (
     MessagingGrants as MessagingGrants,
     NetworkGrants as NetworkGrants,
     ProcessGrants as ProcessGrants,
+    Sections as Sections,
     StorageGrants as StorageGrants,
 )
+from .core.health import HealthCheck as HealthCheck
 from .core.levels import LogLevel as LogLevel
 from .core.limits import (
     Limits as Limits,
     Quota as Quota,
     SharedQuota as SharedQuota,
     Usage as Usage,
+)
+from .core.manifests.host import (
+    Audit as Audit,
+    HostConfig as HostConfig,
+    Profile as Profile,
+    Slices as Slices,
+    host_schema as host_schema,
 )
 from .core.manifests.manifest import (
     Manifest as Manifest,
@@ -121,10 +125,7 @@ from .core.message import (
 from .core.restart import (
     AutoShutdown as AutoShutdown,
     Backoff as Backoff,
-    ChildSpec as ChildSpec,
-    HealthCheck as HealthCheck,
     Intensity as Intensity,
-    Restart as Restart,
     Strategy as Strategy,
 )
 from .engine.component import (
@@ -162,15 +163,13 @@ from .supervision.child import (
     ChildState as ChildState,
     ChildStatus as ChildStatus,
 )
+from .supervision.nested import supervise as supervise
 from .supervision.supervisor import (
     Supervisor as Supervisor,
     open_supervisor as open_supervisor,
-    supervise as supervise,
 )
-from .system.system import (
-    System as System,
-    open_system as open_system,
-)
+from .system.opening import open_system as open_system
+from .system.system import System as System
 from .witmodel.types import (
     Err as Err,
     Ok as Ok,

@@ -9,127 +9,20 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from attrs import evolve, field, fields, frozen
+from attrs import evolve, fields
 
 from .core.errors import ManifestError
-from .core.grants.admission import HostSections, admit
-from .core.grants.grants import Grants
 from .core.grants.pattern import Pattern
+from .core.grants.sections import Sections
 from .core.grants.spelling import Kind
-from .core.levels import LogLevel
-from .core.limits import MIB
-from .core.manifests.manifest import CEILING, LEAST_MEMORY
-from .core.toml.lines import Path as Place
-from .core.toml.rules import Bytes, Count, Folder, Id, Seconds
-from .core.toml.schema import (
-    LONGEST_FILE,
-    Problem,
-    json_schema,
-    parse_toml,
-    refuse,
-    structured,
-)
-from .core.units import parse_size, show_size
+from .core.manifests.host import Audit, HostConfig, Slices, check_host
+from .core.toml.lines import KeyPath
+from .core.toml.schema import LONGEST_FILE, Problem, parse_toml, refuse, structured
 
-__all__ = (
-    "Audit",
-    "HostConfig",
-    "Profile",
-    "Slices",
-    "host_schema",
-    "load_config",
-    "read_text",
-)
-
-_STRICT_CEILING: Final = 4 * MIB
-
-
-class Profile(Enum):
-    """How much a host gives if it says nothing else."""
-
-    DEFAULT = "default"
-    """Up to 64 MiB of memory: a CPython guest needs 16."""
-    STRICT = "strict"
-    """Up to 4 MiB of memory."""
-
-
-@frozen(kw_only=True)
-class Slices:
-    """How long guests run at a stretch; what is None is left to the engine."""
-
-    inline: Count | None = None
-    """Fuel of a slice on the event loop."""
-    inline_slices: Count | None = None
-    """Slices on the event loop before a call moves to a worker thread."""
-    threaded: Count | None = None
-    """Fuel of a slice in a worker thread."""
-    quantum: Seconds | None = None
-    """In a worker thread, before the next guest in line may have it."""
-
-
-@frozen(kw_only=True)
-class Audit:
-    """The log of what components were refused, and where it is kept."""
-
-    file: Folder | None = None
-    """None: no log is kept."""
-    grants: bool = False
-    """Whether what is granted is written down too, not only what is refused."""
-    rotate: Bytes = 10 * MIB
-    """Bytes of the file at which the next one is begun."""
-    keep: Count = 5
-    """Full files that are kept beside the one being written."""
-    key: Folder | None = None
-    """The file with the key that the log is sealed with; None: there is no key."""
-    sync: bool = False
-    """Whether to wait until the disk has what was written."""
-    strict: bool = False
-    """Whether a log that cannot be written ends the system."""
-
-
-@frozen(kw_only=True)
-class HostConfig:
-    """The settings of a host, as its file and the environment give them."""
-
-    name: Id = "host"
-    profile: Profile = Profile.DEFAULT
-    memory: Bytes | None = None
-    """What a component may have at the most; None: as the profile says."""
-    cache: Folder | None = None
-    """The folder of compiled components; None: the user's cache folder."""
-    threads: Count | None = None
-    """Guests that may compute in worker threads; None: one for each processor."""
-    log: LogLevel = LogLevel.INFO
-    """The least important log lines that are shown."""
-    slices: Slices = field(factory=Slices)
-    audit: Audit = field(factory=Audit)
-    capabilities: HostSections = field(factory=HostSections)
-    """The most that any component may be granted."""
-    forbidden: HostSections = field(factory=HostSections)
-    """What no component may do, whatever it is granted."""
-
-    @property
-    def ceiling(self) -> int:
-        """Bytes of memory a component may have at the most."""
-        if self.memory is not None:
-            return self.memory
-        return _STRICT_CEILING if self.profile is Profile.STRICT else CEILING
-
-    def admit(self, grants: Grants, *, source: str = "capabilities") -> Grants:
-        """Return a component's grants as this host lets them hold.
-
-        Args:
-            grants: As its manifest gives them, narrowed by a tree file.
-            source: Where they come from, for the error.
-
-        Raises:
-            ManifestError: They are more than any component may be granted.
-        """
-        return admit(grants, self.capabilities, self.forbidden, source=source)
+__all__ = ("load_config", "read_text")
 
 
 def load_config(
@@ -165,9 +58,9 @@ def load_config(
         _resolve(table.get("audit"), "key", Path(path).parent)
     given, unknown = _variables(environ)
     problems = [
-        *_texts(source, (*structured(table, HostConfig)[1], *_check(table)), text),
+        *_texts(source, (*structured(table, HostConfig)[1], *check_host(table)), text),
         *unknown,
-        *_environment_texts((*structured(given, HostConfig)[1], *_check(given))),
+        *_environment_texts((*structured(given, HostConfig)[1], *check_host(given))),
     ]
     config, _ = structured(_merged(table, given), HostConfig)
     if problems or config is None:
@@ -194,11 +87,6 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise ManifestError(os.fspath(path), ("it is not UTF-8 text",)) from None
 
 
-def host_schema() -> dict[str, object]:
-    """Return the JSON Schema of a host file."""
-    return json_schema(HostConfig, title="host file")
-
-
 _PREFIX: Final = "AIRSSYS_"
 _WORDS: Final = (
     *("AIRSSYS_NAME", "AIRSSYS_CACHE"),
@@ -217,7 +105,7 @@ def _resolve(table: object, key: str, folder: Path) -> None:
         table[key] = str(folder / path)
 
 
-def _resolved(forbidden: HostSections) -> HostSections:
+def _resolved(forbidden: Sections) -> Sections:
     """Forbid the real paths too, where forbidden ones lead through symlinks."""
     files, process = forbidden.filesystem, forbidden.process
     if files is not None:
@@ -244,7 +132,7 @@ def _real(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
 
 def _variables(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     """Return the table the variables make, and what is wrong with their names."""
-    places: dict[str, Place] = {
+    places: dict[str, KeyPath] = {
         _variable((key.name,)): (key.name,)
         for key in fields(HostConfig)
         if key.name not in _NESTED and key.name not in _FILE_ONLY
@@ -284,20 +172,8 @@ def _unknown(variable: str, known: Iterable[str]) -> str:
     return f"unknown variable {variable!r} ({hint})"
 
 
-def _variable(path: Place) -> str:
+def _variable(path: KeyPath) -> str:
     return _PREFIX + "_".join(str(part) for part in path).upper()
-
-
-def _check(table: Mapping[str, object]) -> Iterator[Problem]:
-    try:
-        memory = parse_size(table.get("memory"))
-    except ValueError:
-        return
-    if 0 < memory < LEAST_MEMORY:
-        yield Problem(
-            ("memory",),
-            f"memory of {show_size(memory)} is less than {show_size(LEAST_MEMORY)}",
-        )
 
 
 def _texts(source: str, problems: Iterable[Problem], text: str) -> tuple[str, ...]:

@@ -16,13 +16,15 @@ from .core.grants.capabilities import (
     Process,
     Storage,
 )
-from .core.grants.grants import NO_GRANTS, SECTIONS, Grants
+from .core.grants.grants import NO_GRANTS, Grants
 from .core.grants.sections import (
+    SECTIONS,
     CustomGrant,
     FilesystemGrants,
     MessagingGrants,
     NetworkGrants,
     ProcessGrants,
+    Sections,
     StorageGrants,
 )
 
@@ -42,6 +44,7 @@ __all__ = (
     "NetworkGrants",
     "Process",
     "ProcessGrants",
+    "Sections",
     "Storage",
     "StorageGrants",
 )

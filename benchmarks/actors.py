@@ -11,10 +11,11 @@ from typing import Any
 import anyio
 import pykka
 
-from airssys.config import HostConfig
 from airssys.core.limits import Limits
+from airssys.core.manifests.host import HostConfig
 from airssys.engine.component import Engine
-from airssys.system.system import System, open_system
+from airssys.system.opening import open_system
+from airssys.system.system import System
 
 from .measure import (
     BACKENDS,

@@ -15,19 +15,21 @@ from attrs import evolve
 from airssys.audit import AuditLog, open_audit
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
-from airssys.core.grants.grants import (
+from airssys.core.grants.capabilities import (
     Capability,
     Custom,
     Filesystem,
-    FilesystemGrants,
-    Grants,
     Messaging,
-    MessagingGrants,
     Network,
-    NetworkGrants,
     Process,
-    ProcessGrants,
     Storage,
+)
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import (
+    FilesystemGrants,
+    MessagingGrants,
+    NetworkGrants,
+    ProcessGrants,
     StorageGrants,
 )
 from airssys.core.limits import Quota

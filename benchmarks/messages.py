@@ -10,10 +10,10 @@ import anyio
 import trio
 
 from airssys.actors.actor import Actor
-from airssys.actors.mailbox import CAPACITY
-from airssys.config import HostConfig
+from airssys.core.defaults import MAILBOX
+from airssys.core.manifests.host import HostConfig
 from airssys.engine.component import Engine
-from airssys.system.system import open_system
+from airssys.system.opening import open_system
 
 from .measure import Effort, Row, Timed, compare, per_second, run_on
 
@@ -84,7 +84,7 @@ async def _sender(actor: Actor) -> None:
 
 
 async def _channel(messages: int) -> int:
-    send, receive = trio.open_memory_channel[bytes](CAPACITY)
+    send, receive = trio.open_memory_channel[bytes](MAILBOX)
     arrived = 0
 
     async def produce() -> None:
@@ -101,7 +101,7 @@ async def _channel(messages: int) -> int:
 
 
 async def _queue(messages: int) -> int:
-    queue = asyncio.Queue[bytes](CAPACITY)
+    queue = asyncio.Queue[bytes](MAILBOX)
 
     async def produce() -> None:
         for _ in range(messages):

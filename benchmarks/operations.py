@@ -17,9 +17,9 @@ import anyio
 import anyio.abc
 
 from airssys.actors.registry import Registry
-from airssys.core.grants.grants import (
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import (
     FilesystemGrants,
-    Grants,
     NetworkGrants,
     ProcessGrants,
     StorageGrants,

@@ -22,7 +22,6 @@ from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
 from airssys.engine.component import Component, Engine
 from airssys.engine.instance import Instance
-from airssys.engine.lane.abi import flat, offsets, parts
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
 from airssys.hostcalls.interface import Guard, HostInterface
@@ -38,13 +37,20 @@ from airssys.witmodel.types import (
     WitType,
 )
 
+from .canonical import (
+    MAX_FLAT_PARAMS,
+    MAX_FLAT_RESULTS,
+    flatten,
+    flatten_params,
+    inside,
+    placed,
+    types_of,
+)
 from .engine.guests import MEMORY
 from .engine.made import Texts
 
 __all__ = ("Relay", "relay", "relay_text", "watching")
 
-_MOST_FLAT: Final = 16
-"""Core values that a function's parameters may be, before they go through memory."""
 _AREA: Final = 1024
 """Where the guest has results that are more than one core value."""
 
@@ -283,12 +289,12 @@ class _Drop:
 
 def _drops(params: Sequence[WitType]) -> list[_Drop]:
     """Find the handles that the guest was lent: it must drop them when it is done."""
-    flats = [flat(param) for param in params]
-    in_memory = sum(map(len, flats)) > _MOST_FLAT
+    flats = [flatten(param) for param in params]
+    in_memory = sum(map(len, flats)) > MAX_FLAT_PARAMS
     found: list[_Drop] = []
     at = 0
-    for (offset, param), cores in zip(offsets(params), flats):
-        handles = [part for part in parts(param) if isinstance(part, Borrow)]
+    for (offset, param), cores in zip(placed(params), flats):
+        handles = [part for part in inside(param) if isinstance(part, Borrow)]
         match param:
             case Borrow(resource) if in_memory:
                 place = f"(i32.load offset={offset} (local.get 0))"
@@ -328,7 +334,7 @@ class _Guest:
         used = {
             part.resource
             for _, type_ in functions
-            for part in _all_parts(type_)
+            for part in types_of(type_)
             if isinstance(part, Own | Borrow)
         }
         resources = sorted(used | _defined(extern, own), key=lambda r: r.name)
@@ -381,11 +387,9 @@ class _Guest:
         assert export not in self.exports, export
         self.exports.append(export)
         params = [param for _, param in type_.params]
-        cores = [core for param in params for core in flat(param)]
-        if len(cores) > _MOST_FLAT:
-            cores = ["i32"]
-        results = [] if type_.result is None else flat(type_.result)
-        through = len(results) > 1
+        cores = flatten_params(params)
+        results = [] if type_.result is None else flatten(type_.result)
+        through = len(results) > MAX_FLAT_RESULTS
         memory = "(memory $mem) (realloc $realloc)"
         self.lowered.append(
             f'(core func ${export} (canon lower (func ${host} "{name}") {memory}))'
@@ -456,10 +460,3 @@ def _signature(type_: FuncType, texts: Texts) -> str:
     params = " ".join(f'(param "{n}" {texts.text(t)})' for n, t in type_.params)
     result = "" if type_.result is None else f"(result {texts.text(type_.result)})"
     return f"{params} {result}"
-
-
-def _all_parts(type_: FuncType) -> Iterable[WitType]:
-    for _, param in type_.params:
-        yield from parts(param)
-    if type_.result is not None:
-        yield from parts(type_.result)

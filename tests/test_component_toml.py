@@ -5,17 +5,30 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from attrs import NOTHING, fields
+
 from airssys.config import load_config
+from airssys.core.limits import MIB, QUOTAS, SharedQuota
 from airssys.core.manifests.manifest import parse_manifest
+from airssys.core.manifests.resources import Resources
 from airssys.core.manifests.tree import parse_tree
 
-PAGE = Path(__file__).parents[1] / "docs" / "component-toml.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "component-toml.md"
 
 
 def example(name: str) -> str:
     blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     (block,) = [block for block in blocks if block.startswith(f"# {name}\n")]
     return str(block)
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """Return the table under a heading, by what is in its first column."""
+    _, _, below = PAGE.read_text("utf-8").partition(f"\n{heading}\n")
+    lines = re.split(r"\n##+ ", below)[0].splitlines()
+    cells = [line.strip("|").split(" | ") for line in lines if line.startswith("| `")]
+    return {key.strip(" `"): [cell.strip() for cell in rest] for key, *rest in cells}
 
 
 def test_the_manifest_of_the_docs_is_read() -> None:
@@ -31,3 +44,34 @@ def test_the_host_file_of_the_docs_is_read(tmp_path: Path) -> None:
     path.write_text(example("host.toml"))
 
     assert load_config(path, environ={}).name == "edge"
+
+
+def test_the_docs_have_every_key_of_resources_with_its_default() -> None:
+    said = {key: default for key, (default, _) in rows("### [resources]").items()}
+    keys = {key.name for key in fields(Resources)}
+    missing, unknown = sorted(keys - set(said)), sorted(set(said) - keys)
+
+    assert not missing, f"docs/component-toml.md lacks {missing} under [resources]"
+    assert not unknown, f"docs/component-toml.md has {unknown} under [resources]"
+    required = [key.name for key in fields(Resources) if key.default is NOTHING]
+    assert [key for key in said if said[key] == "required"] == required
+    values = {**said, "memory": '"1MiB"', "fuel": "1", "timeout": '"1s"'}
+    lines = "\n".join(f"{key} = {value.strip('`')}" for key, value in values.items())
+    front, _, _ = example("Component.toml").partition("[resources]")
+    read = parse_manifest(f"{front}[resources]\n{lines}")
+    assert read.resources == Resources(memory=MIB, fuel=1, timeout=1.0)
+
+
+def test_the_docs_have_every_quota_that_a_supervisor_can_carry() -> None:
+    _, said = rows("## Tree files")["quota"]
+    missing = [key.name for key in fields(SharedQuota) if f"`{key.name}`" not in said]
+
+    assert not missing, f"docs/component-toml.md lacks {missing} in a tree's quota"
+
+
+def test_the_how_to_names_every_quota() -> None:
+    page = (DOCS / "how-to" / "grants.md").read_text("utf-8")
+    (line,) = [line for line in page.splitlines() if " has the quotas " in line]
+    missing = [word for word in QUOTAS if f"`{word}`" not in line]
+
+    assert not missing, f"docs/how-to/grants.md lacks the quotas {missing}"

@@ -1,32 +1,26 @@
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from airssys.config import (
+from airssys.config import load_config
+from airssys.core.errors import ManifestError
+from airssys.core.grants.capabilities import Filesystem, Network, Process
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import (
+    FilesystemGrants,
+    NetworkGrants,
+    ProcessGrants,
+    Sections,
+)
+from airssys.core.levels import LogLevel
+from airssys.core.manifests.host import (
     Audit,
     HostConfig,
     Profile,
     Slices,
-    host_schema,
-    load_config,
 )
-from airssys.core.errors import ManifestError
-from airssys.core.grants.admission import HostSections
-from airssys.core.grants.grants import (
-    Filesystem,
-    FilesystemGrants,
-    Grants,
-    Network,
-    NetworkGrants,
-    Process,
-    ProcessGrants,
-)
-from airssys.core.levels import LogLevel
 
 MIB = 2**20
 
@@ -86,19 +80,14 @@ def test_a_file_is_read_as_written(file: Path) -> None:
             keep=2,
             key=str(file.parent / "audit.key"),
         ),
-        capabilities=HostSections(
+        capabilities=Sections(
             network=NetworkGrants(outbound=["10.0.0.0/8:*", "*.example.com:443"])
         ),
-        forbidden=HostSections(
+        forbidden=Sections(
             filesystem=FilesystemGrants(read=["/etc/**"]),
             network=NetworkGrants(outbound=["10.0.0.1:*"]),
         ),
     )
-
-
-def test_a_profile_sets_the_ceiling_unless_memory_does() -> None:
-    assert HostConfig(profile=Profile.STRICT).ceiling == 4 * MIB
-    assert HostConfig(profile=Profile.STRICT, memory=5 * MIB).ceiling == 5 * MIB
 
 
 def test_the_environment_wins_over_the_file(file: Path) -> None:
@@ -269,15 +258,3 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> No
         load_config(path, environ={})
 
     assert caught.value.source == str(path)
-
-
-def test_the_json_schema_takes_a_good_file_and_refuses_a_bad_one() -> None:
-    schema: Any = host_schema()
-    validator = jsonschema.Draft202012Validator(schema)
-
-    assert validator.is_valid(tomllib.loads(FULL))
-    assert not validator.is_valid({"memory": "1Mib"})
-    assert not validator.is_valid({"nam": "x"})
-    assert not validator.is_valid({"capabilities": {"network": {"outbond": []}}})
-    assert not validator.is_valid({"forbidden": {"expires": {}}})
-    assert not validator.is_valid({"audit": {"keep": 0}})

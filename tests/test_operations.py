@@ -8,7 +8,9 @@ import anyio
 import pytest
 
 from airssys.core.errors import WitError
-from airssys.core.grants.grants import Grants, Storage, StorageGrants
+from airssys.core.grants.capabilities import Storage
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import StorageGrants
 from airssys.host.offered import OPERATIONS, needed_for
 from airssys.host.storage import StorageOperations
 from airssys.hostcalls.call import Call

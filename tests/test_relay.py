@@ -6,7 +6,8 @@ import pytest
 from attrs import define, field
 
 from airssys.core.errors import CapabilityDenied, ValueMismatch, WitError
-from airssys.core.grants.grants import Custom, Grants
+from airssys.core.grants.capabilities import Custom
+from airssys.core.grants.grants import Grants
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Ok, Record, Variant

@@ -1,71 +1,27 @@
-"""Run an actor: one task that takes messages and gives each to a behaviour.
+"""Run a Python function as an actor: what it is given, and how it ends.
 
-A behaviour is a Python function, run by `run_actor`, or a component, run by
-`run_component`. Both are children for a supervisor: they return when they are asked to
-stop and raise when they crash. Before they leave, what they could not finish is
-settled: the message under work becomes a dead letter, asks that they took fail.
+Actors are children for a supervisor: they return when they are asked to stop and raise
+when they crash. Before an actor leaves, what it could not finish is settled: the
+message under work becomes a dead letter, asks that it took fail. So it is for
+components, which `component_actor` runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import TaskStatus
-from attrs import define, field, frozen
+from attrs import define, field
 
-from ..core.budget import Budget
-from ..core.errors import (
-    ActorStopped,
-    AskRefused,
-    GuestTrapped,
-    InitFailed,
-    OutOfFuel,
-    OutOfMemory,
-    Overtime,
-    QuotaExceeded,
-    ReplyTimeout,
-    Unwell,
-    WitError,
-)
-from ..core.event import CallCut, Logged
-from ..core.limits import Limits, Usage
-from ..core.message import Message
-from ..engine.meter import Metered
-from ..witmodel.records import component_id, timestamp
-from ..witmodel.types import Err, Ok, Variant
-from .control import Callback, Control, HealthRequest, Stop
-from .mailbox import Inbox, Mailbox
-from .reference import ASK_TIMEOUT, ActorRef
-from .registry import Entry, Registry
+from ..core.child import Crashed
+from ..core.defaults import ASK_TIMEOUT
+from ..core.event import Logged
+from .inbox import Inbox
+from .reference import ActorRef
+from .registry import ActorEntry, Registry
 
-__all__ = (
-    "HANDLE_CALLBACK",
-    "HANDLE_MESSAGE",
-    "HEALTH",
-    "INIT",
-    "METADATA",
-    "SHUTDOWN",
-    "Actor",
-    "Callee",
-    "run_actor",
-    "run_component",
-)
-
-_LIFECYCLE: Final = "airssys:core/component-lifecycle@1.0.0"
-INIT: Final = f"{_LIFECYCLE}#init"
-HANDLE_MESSAGE: Final = f"{_LIFECYCLE}#handle-message"
-HANDLE_CALLBACK: Final = f"{_LIFECYCLE}#handle-callback"
-METADATA: Final = f"{_LIFECYCLE}#metadata"
-HEALTH: Final = f"{_LIFECYCLE}#health"
-SHUTDOWN: Final = f"{_LIFECYCLE}#shutdown"
-"""The functions that a component actor exports and that this module calls."""
-
-
-# --- an actor in Python -----------------------------------------------------------
+__all__ = ("Actor", "run_actor")
 
 
 @define(eq=False)
@@ -130,7 +86,7 @@ class Actor:
         `System.spawn` returns.
 
         Raises:
-            ValueError: It is no topic pattern.
+            ValueError: The text is no topic pattern.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
         self._registry.subscribe(pattern, sender=self.id)
@@ -153,287 +109,19 @@ class Actor:
 
 async def run_actor(
     function: Callable[..., Awaitable[object]],
-    entry: Entry,
+    entry: ActorEntry,
     registry: Registry,
     *args: object,
 ) -> None:
     """Run a Python actor as ``function(actor, *args)`` until it returns or raises."""
     mailbox = entry.mailbox
-    actor = Actor(entry.id, mailbox.inbox, registry)
+    actor = Actor(entry.id, Inbox(mailbox), registry)
     reason, cause = "cut off", ""
     try:
         await function(actor, *args)
         reason = ""
     except Exception as error:
-        reason, cause = _words(error), type(error).__name__
+        reason, cause = Crashed(error).reason, type(error).__name__
         raise
     finally:
         mailbox.end_incarnation(reason, cause)
-
-
-# --- a component ------------------------------------------------------------------
-
-
-class Callee(Protocol):
-    """**Protocol:** what a component actor needs of an `airssys.Instance`."""
-
-    @property
-    def limits(self) -> Limits: ...
-    @property
-    def usage(self) -> Usage: ...
-    async def call(self, export: str, *args: Any) -> Any: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None: ...
-
-
-async def run_component(
-    instantiate: Callable[[], Awaitable[Callee]],
-    entry: Entry,
-    registry: Registry,
-    env: Mapping[str, str] | None = None,
-    *,
-    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
-) -> None:
-    """Run a component actor: init, then its messages, then shutdown when asked to stop.
-
-    It has started when its ``init`` is done. What a guest function returns as ``err``
-    is no crash: the error answers an ask, or is logged, and the actor lives on. A trap,
-    a limit or the error of a host function crashes it.
-
-    Args:
-        instantiate: Makes the instance; this closes it.
-        entry: The actor's place in the registry.
-        registry: Where messages are carried.
-        env: Environment variables for ``init``.
-        task_status: Told when the actor has started.
-
-    Raises:
-        InitFailed: ``init`` returned an error.
-    """
-    mailbox = entry.mailbox
-    reason, cause = "cut off", ""
-    try:
-        with await instantiate() as instance:
-            guest = _Guest(instance, entry, registry)
-            await guest.start(env or {})
-            task_status.started()
-            await guest.serve()
-        reason = ""
-    except Exception as error:
-        reason, cause = _words(error), type(error).__name__
-        raise
-    finally:
-        mailbox.end_incarnation(reason, cause)
-
-
-@frozen(eq=False)
-class _Guest:
-    """A component at work as an actor: all calls of its instance are made here."""
-
-    instance: Callee
-    entry: Entry
-    registry: Registry
-
-    @property
-    def mailbox(self) -> Mailbox:
-        return self.entry.mailbox
-
-    @property
-    def budget(self) -> Budget | None:
-        standing = self.entry.standing
-        return None if standing is None else standing.budget
-
-    async def start(self, env: Mapping[str, str]) -> None:
-        limits, entry = self.instance.limits, self.entry
-        config = {
-            "env_vars": list(env.items()),
-            "config_data": list(entry.config.items()),
-            "resource_limits": {
-                "memory_bytes": limits.memory,
-                "fuel": limits.fuel,
-                "timeout_ms": None
-                if limits.timeout is None
-                else max(1, round(limits.timeout * 1000)),
-                "payload_bytes": self.mailbox.payload,
-            },
-        }
-        try:
-            await self.call(INIT, config)
-        except WitError as error:
-            raise InitFailed(entry.id, _told(error.value)) from error
-        if entry.metadata is None:
-            entry.about.metadata = await self.call(METADATA)
-
-    async def serve(self) -> None:
-        """Do what comes until the actor is asked to stop."""
-        while True:
-            received = await self.next()
-            match received:
-                case Message():
-                    await self.handle(received)
-                case Stop():
-                    await self.shut_down()
-                    return
-                case HealthRequest():
-                    await self.tell_health(received)
-                case Callback(request_id, outcome):
-                    await self.call_back(request_id, outcome)
-
-    async def next(self) -> Message | Control:
-        """Wait for what comes next, the end of a request's time included.
-
-        An actor that computed more than it may stands still until it is even again,
-        but for stops and health checks.
-        """
-        mailbox, budget = self.mailbox, self.budget
-        if budget is not None and budget.rates["cpu"]:
-            debt = budget.debt("cpu", anyio.current_time())
-            if debt:
-                with anyio.move_on_after(debt):
-                    return await mailbox.receive_urgent()
-        deadline = mailbox.requests.next_deadline()
-        if deadline is None:
-            return mailbox.take() or await mailbox.receive()
-        with anyio.CancelScope(deadline=deadline):
-            return await mailbox.receive()
-        now = anyio.current_time()
-        for request in mailbox.requests.expired(now):
-            late = ReplyTimeout(request.target, request.timeout)
-            mailbox.tell(Callback(request.id, late))
-        return await mailbox.receive()
-
-    async def handle(self, message: Message) -> None:
-        record = {
-            "sender": component_id(message.sender),
-            "payload": message.payload,
-            "correlation_id": message.request_id,
-            "reply_to": None
-            if message.reply_to is None
-            else component_id(message.reply_to),
-            "topic": message.topic,
-            "content_type": message.content_type,
-            "timestamp": timestamp(round(message.timestamp * 1e9)),
-        }
-        asked = message.answer
-        standing = self.entry.standing
-        if standing is not None:
-            standing.correlation = message.request_id or ""
-        try:
-            reply = await self.call(HANDLE_MESSAGE, record)
-        except WitError as error:
-            told = _told(error.value)
-            if asked is None:
-                self.log("warn", f"handle-message of {message.sender!r}: {told}")
-            else:
-                asked.refuse(AskRefused(self.entry.id, told))
-            return
-        if asked is None:
-            return
-        if reply is None:
-            asked.refuse(AskRefused(self.entry.id, "it gave no reply"))
-            return
-        try:
-            await asked.reply(reply)
-        except QuotaExceeded as error:
-            self.log("warn", str(error))
-            asked.refuse(AskRefused(self.entry.id, str(error)))
-
-    async def call_back(self, request_id: str, outcome: bytes | Exception) -> None:
-        told = Ok(outcome) if isinstance(outcome, bytes) else Err(str(outcome))
-        if self.entry.standing is not None:
-            self.entry.standing.correlation = request_id
-        try:
-            await self.call(HANDLE_CALLBACK, request_id, told)
-        except WitError as error:
-            self.log("warn", f"handle-callback of {request_id!r}: {_told(error.value)}")
-
-    async def tell_health(self, request: HealthRequest) -> None:
-        id_ = self.entry.id
-        problem: Exception | None = ActorStopped(id_, "its health check crashed")
-        try:
-            status: Variant = await self.call(HEALTH)
-            self.entry.health = status
-            sick = status.case == "unhealthy"
-            problem = Unwell(id_, str(status.value)) if sick else None
-        finally:
-            request.settle(problem)
-
-    async def shut_down(self) -> None:
-        """Call the guest's shutdown; whatever goes wrong, the actor ends."""
-        try:
-            await self.call(SHUTDOWN)
-        except WitError as error:
-            self.log("warn", f"shutdown: {_told(error.value)}")
-        except Exception as error:  # noqa: BLE001 - the edge: it ends all the same
-            self.log("error", f"shutdown: {_words(error)}")
-
-    async def call(self, export: str, *args: object) -> Any:
-        why = "cancelled"
-        try:
-            budget = self.budget
-            if budget is None or not budget.rates["cpu"]:
-                result = await self.instance.call(export, *args)
-            else:
-                result = await self.metered(budget, export, *args)
-            why = ""
-        except WitError:
-            why = ""
-            raise
-        except Exception as error:
-            why = _cut_by(error)
-            raise
-        finally:
-            if why:
-                self.note_cut(export, why)
-        return result
-
-    def note_cut(self, export: str, why: str) -> None:
-        self.registry.office.emitter.emit(
-            lambda at: CallCut(at=at, subject=self.entry.id, export=export, why=why)
-        )
-
-    async def metered(self, budget: Budget, export: str, *args: object) -> Any:
-        """Call the guest and charge the actor what it computed."""
-        threaded = self.instance.usage.threaded
-        call = Metered(self.instance.call(export, *args))
-        try:
-            return await call
-        finally:
-            used = call.seconds + self.instance.usage.threaded - threaded
-            budget.charge("cpu", used, anyio.current_time())
-
-    def log(self, level: str, text: str) -> None:
-        self.registry.office.emitter.emit(
-            lambda at: Logged(at=at, subject=self.entry.id, level=level, message=text)
-        )
-
-
-def _cut_by(error: Exception) -> str:
-    match error:
-        case OutOfFuel():
-            return "fuel"
-        case Overtime():
-            return "time"
-        case OutOfMemory():
-            return "memory"
-        case GuestTrapped():
-            return "trap"
-        case _:
-            return "host"
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _told(value: object) -> str:
-    """Put a guest's ``err`` value into words."""
-    if isinstance(value, Variant):
-        return value.case if value.value is None else f"{value.case}: {value.value}"
-    return str(value)

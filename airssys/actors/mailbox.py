@@ -15,29 +15,20 @@ Nothing here may be used from another thread than the event loop's.
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
 
 import anyio
 from attrs import define, field, frozen
 
+from ..core.defaults import MAILBOX, PAYLOAD
 from ..core.errors import ActorStopped, AskCycle, MailboxFull
-from ..core.limits import MIB
 from ..core.message import HOST, Message, Overflow, PendingRequests
-from .control import STOP, Callback, Control, HealthRequest, Stop
+from .control import STOP, Control, HealthRequest, Stop
 from .post_office import STRIDE, PostOffice
 
 __all__ = (
-    "CAPACITY",
-    "PAYLOAD",
-    "Inbox",
     "Mailbox",
     "MailboxStatistics",
 )
-
-CAPACITY: Final = 1000
-"""Messages a mailbox holds if it says nothing else."""
-PAYLOAD: Final = MIB
-"""Bytes of the largest payload an actor may send if nothing else is said."""
 
 
 @frozen(kw_only=True)
@@ -76,7 +67,7 @@ class Mailbox:
     """
 
     id: str
-    capacity: int = CAPACITY
+    capacity: int = MAILBOX
     overflow: Overflow = Overflow.WAIT
     payload: int = PAYLOAD
     """Bytes of the largest payload the owner may send or reply."""
@@ -94,7 +85,7 @@ class Mailbox:
     """Present while the receiver waits."""
     _unanswered: dict[str, Message] = field(factory=dict, init=False)
     """Asks that were taken and wait for their reply."""
-    _accepted: int = field(default=0, init=False)
+    _taken: int = field(default=0, init=False)
     _dropped: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -108,11 +99,6 @@ class Mailbox:
     def __repr__(self) -> str:
         filled = f"{len(self._queue)} of {self.capacity}"
         return f"<Mailbox of {self.id!r}: {self.closed or filled}>"
-
-    @property
-    def inbox(self) -> Inbox:
-        """The receiving end: ``async for message in mailbox.inbox``."""
-        return Inbox(self)
 
     # Sending.
 
@@ -144,7 +130,7 @@ class Mailbox:
         """
         if self.office.left <= 0:
             await self.office.pause()
-        if self.overflow is Overflow.WAIT and self.closed is None and self.is_full():
+        if self.holds_up_senders():
             await self._wait_for_room(message)
         else:
             self.put_nowait(message)
@@ -159,17 +145,23 @@ class Mailbox:
         if self.closed is not None:
             raise ActorStopped(self.id, self.closed)
         if self.is_full():
-            if self.overflow is not Overflow.DROP_OLDEST:
-                raise MailboxFull(self.id, self.capacity)
-            oldest = self._queue.popleft()
-            self._dropped += 1
             full = MailboxFull(self.id, self.capacity)
-            self.bury(oldest, "dropped for a newer message", full)
+            match self.overflow:
+                case Overflow.WAIT | Overflow.REFUSE:
+                    raise full
+                case Overflow.DROP_OLDEST:
+                    self._dropped += 1
+                    oldest = self._queue.popleft()
+                    self.bury(oldest, "dropped for a newer message", full)
         self._append(message)
 
     def is_full(self) -> bool:
-        """Tell whether one more message would have to wait."""
+        """Tell whether there is no room for one more message."""
         return len(self._queue) >= self.capacity or bool(self._senders)
+
+    def holds_up_senders(self) -> bool:
+        """Tell whether the sender of one more message would wait for room."""
+        return self.is_full() and self.overflow.holds_up_senders
 
     async def _wait_for_room(self, message: Message) -> None:
         asks = self.office.asks
@@ -192,7 +184,6 @@ class Mailbox:
 
     def _append(self, message: Message) -> None:
         self._queue.append(message)
-        self._accepted += 1
         if self._arrived is not None:
             self._wake()
 
@@ -214,6 +205,7 @@ class Mailbox:
             return None
         office.left -= 1
         message = self.current = self._queue.popleft()
+        self._taken += 1
         if message.answer is not None and message.answer.is_open:
             self._unanswered[message.answer.id] = message
         if self._senders:
@@ -285,7 +277,7 @@ class Mailbox:
 
         Raises:
             ActorStopped: It ended before it answered.
-            Unwell: It says so.
+            Unhealthy: It says so.
         """
         if self.closed is not None:
             raise ActorStopped(self.id, self.closed)
@@ -374,43 +366,12 @@ class Mailbox:
 
     def statistics(self) -> MailboxStatistics:
         """Take a snapshot."""
-        queued = len(self._queue)
         return MailboxStatistics(
             capacity=self.capacity,
             overflow=self.overflow,
-            queued=queued,
+            queued=len(self._queue),
             senders_waiting=len(self._senders),
-            taken=self._accepted - queued - self._dropped,
+            taken=self._taken,
             dropped=self._dropped,
             closed=self.closed,
         )
-
-
-@define(eq=False)
-class Inbox:
-    """The receiving end of a mailbox. It ends when the actor is asked to stop."""
-
-    _mailbox: Mailbox
-
-    def __aiter__(self) -> Inbox:
-        return self
-
-    async def __anext__(self) -> Message:
-        """Take the next message; the one before it is done with."""
-        return self._mailbox.take() or await self._next()
-
-    async def _next(self) -> Message:
-        while True:
-            received = await self._mailbox.receive()
-            match received:
-                case Message():
-                    return received
-                case Stop():
-                    raise StopAsyncIteration
-                case HealthRequest():
-                    received.settle()
-                case Callback():
-                    pass  # a Python actor asks in place
-
-    def __len__(self) -> int:
-        return self._mailbox.statistics().queued

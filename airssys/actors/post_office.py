@@ -22,7 +22,7 @@ __all__ = ("STRIDE", "Expiring", "PostOffice")
 STRIDE: Final = 64
 """Sends and receives from one checkpoint to the next."""
 _SWEEP: Final = 256
-"""Deadlines to keep, at the least, before looking for those that have passed away."""
+"""Deadlines that are kept, at the least, before answered ones are swept out."""
 
 
 class Expiring(Protocol):

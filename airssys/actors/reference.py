@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
 import anyio
 from attrs import define, field
 
+from ..core.defaults import ASK_TIMEOUT, PAYLOAD
 from ..core.errors import ActorStopped, CannotReply, QuotaExceeded, ReplyTimeout
+from ..core.limits import QUOTAS
 from ..core.message import HOST, Message
 from .control import Callback
-from .mailbox import PAYLOAD, Mailbox, MailboxStatistics
+from .mailbox import Mailbox, MailboxStatistics
 
-__all__ = ("ASK_TIMEOUT", "ActorRef", "checked_payload")
-
-ASK_TIMEOUT: Final = 5.0
-"""Seconds an ask waits if it says nothing else. OTP's default for a call."""
+__all__ = ("ActorRef", "checked_payload")
 
 
 @define(eq=False, repr=False)
@@ -198,7 +196,7 @@ def checked_payload(payload: bytes | str, sender: str, limit: int) -> bytes:
         whose = "the host" if sender == HOST else f"actor {sender!r}"
         raise QuotaExceeded(
             f"message of {len(content):_} bytes from {whose}",
-            "payload quota",
+            QUOTAS["payload"].phrase,
             f"{limit:_} bytes",
         )
     return content
@@ -232,12 +230,14 @@ class _Reply:
         office.left -= 1
         if office.left <= 0:
             await office.pause()
-        if self.state is _State.ANSWERED:
-            raise CannotReply(self.asker, "it is answered already")
-        if not self._settle(content):
-            unwanted = Message(content, self.receiver.id)
-            why = "a reply that nobody waits for any more"
-            office.bury(self.asker, unwanted, why)
+        match self.state:
+            case _State.OPEN | _State.GIVEN_UP:
+                if not self._settle(content):
+                    unwanted = Message(content, self.receiver.id)
+                    why = "a reply that nobody waits for any more"
+                    office.bury(self.asker, unwanted, why)
+            case _State.ANSWERED:
+                raise CannotReply(self.asker, "it is answered already")
 
     @property
     def is_open(self) -> bool:

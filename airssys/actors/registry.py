@@ -9,15 +9,17 @@ from typing import Final
 
 from attrs import define, field
 
+from ..core.defaults import ASK_TIMEOUT, MAILBOX, PAYLOAD
 from ..core.errors import DeliveryError, MailboxFull, NoSuchActor
 from ..core.message import HOST, Message, Overflow, Routes, check_topic
 from ..core.names import ActorId
 from ..hostcalls.call import Standing
-from .mailbox import CAPACITY, PAYLOAD, Inbox, Mailbox
+from .inbox import Inbox
+from .mailbox import Mailbox
 from .post_office import PostOffice
-from .reference import ASK_TIMEOUT, ActorRef, checked_payload
+from .reference import ActorRef, checked_payload
 
-__all__ = ("About", "Entry", "Registry")
+__all__ = ("About", "ActorEntry", "Registry")
 
 _NEAR: Final = 5
 """Ids to offer in place of one that is not there."""
@@ -32,7 +34,7 @@ class About:
 
 
 @define(eq=False)
-class Entry:
+class ActorEntry:
     """One actor's place in the registry. It outlives restarts of the actor."""
 
     mailbox: Mailbox
@@ -67,7 +69,7 @@ class Registry:
     """
 
     office: PostOffice = field(factory=PostOffice)
-    _entries: dict[str, Entry] = field(factory=dict, init=False)
+    _entries: dict[str, ActorEntry] = field(factory=dict, init=False)
     _routes: Routes = field(factory=Routes, init=False)
     _listeners: dict[str, Mailbox] = field(factory=dict, init=False)
     """Mailboxes of the host's own subscriptions."""
@@ -81,13 +83,13 @@ class Registry:
         self,
         id: str,  # noqa: A002 - the field's word
         *,
-        capacity: int = CAPACITY,
+        capacity: int = MAILBOX,
         overflow: Overflow = Overflow.WAIT,
         payload: int = PAYLOAD,
         standing: Standing | None = None,
         config: Mapping[str, str] | None = None,
         about: About | None = None,
-    ) -> Entry:
+    ) -> ActorEntry:
         """Give an actor its id and mailbox.
 
         Args:
@@ -100,7 +102,7 @@ class Registry:
             about: Shared by the actors of a component.
 
         Raises:
-            ValueError: It is no actor id, or is taken.
+            ValueError: The id is not well formed, or is taken.
         """
         ActorId.parse(id)
         if id == HOST:
@@ -108,7 +110,7 @@ class Registry:
         if id in self._entries:
             raise ValueError(f"actor id {id!r} is taken: there is such an actor")
         mailbox = Mailbox(id, capacity, overflow, payload, self.office)
-        entry = Entry(mailbox, standing, config or {}, about or About())
+        entry = ActorEntry(mailbox, standing, config or {}, about or About())
         self._entries[id] = entry
         return entry
 
@@ -138,7 +140,7 @@ class Registry:
             entry.mailbox.statistics().taken for entry in self._entries.values()
         )
 
-    def entry(self, id: str) -> Entry:  # noqa: A002 - the field's word
+    def entry(self, id: str) -> ActorEntry:  # noqa: A002 - the field's word
         """Return an actor's entry.
 
         Raises:
@@ -211,14 +213,14 @@ class Registry:
     ) -> int:
         """Send a message to all who subscribed to the topic.
 
-        Where it is cancelled, those it still waited for do not get the message.
+        When publishing is cancelled, subscribers it still waited for get no message.
 
         Returns:
             How many mailboxes took it.
 
         Raises:
             QuotaExceeded: The payload is over the sender's limit; nobody got it.
-            ValueError: It is no topic.
+            ValueError: The text is no topic.
         """
         check_topic(topic)
         content = checked_payload(payload, sender, self.payload(sender))
@@ -230,7 +232,7 @@ class Registry:
         for subscriber in self._routes.subscribers(topic):
             mailbox = self._mailbox(subscriber)
             message = Message(content, sender, topic, None, None, now)
-            if mailbox.overflow is Overflow.WAIT and mailbox.is_full():
+            if mailbox.holds_up_senders():
                 waited_for.append((mailbox, message))
             elif self._dropped_in(mailbox, message):
                 delivered += 1
@@ -265,7 +267,7 @@ class Registry:
         Raises:
             NoSuchActor: The sender is gone.
             QuotaExceeded: The sender has too many.
-            ValueError: It is no topic pattern.
+            ValueError: The text is no topic pattern.
         """
         self.entry(sender)
         self._routes.subscribe(sender, pattern)
@@ -279,7 +281,7 @@ class Registry:
         self,
         pattern: str,
         *,
-        capacity: int = CAPACITY,
+        capacity: int = MAILBOX,
         overflow: Overflow = Overflow.DROP_OLDEST,
     ) -> AsyncIterator[Inbox]:
         """Subscribe the host's own program: ``async with ... as messages``.
@@ -292,7 +294,7 @@ class Registry:
                 oldest message is dropped.
 
         Raises:
-            ValueError: It is no topic pattern.
+            ValueError: The text is no topic pattern.
         """
         self._listened += 1
         # No actor has such an id.
@@ -301,7 +303,7 @@ class Registry:
         mailbox = Mailbox(name, capacity, overflow, office=self.office)
         self._listeners[name] = mailbox
         try:
-            yield mailbox.inbox
+            yield Inbox(mailbox)
         finally:
             self._routes.forget(name)
             del self._listeners[name]

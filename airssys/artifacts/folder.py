@@ -10,20 +10,21 @@ from typing import Final
 
 import anyio
 import anyio.to_thread
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ..config import read_text
+from ..core.defaults import LIFECYCLE
 from ..core.errors import InvalidComponent, ManifestError, TrustError
-from ..core.manifests.manifest import CEILING, Manifest, parse_manifest
+from ..core.manifests.manifest import Manifest, parse_manifest
+from ..core.manifests.resources import CEILING
 from ..core.names import Digest
 from ..engine.component import Component, Engine
 from ..witmodel.functype import compared
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType
 
-__all__ = ("LIFECYCLE", "WORLDS", "Artifact", "check_actor", "load", "load_manifest")
+__all__ = ("WORLDS", "Artifact", "check_actor", "load", "load_manifest")
 
-LIFECYCLE: Final = "airssys:core/component-lifecycle@1.0.0"
 WORLDS: Final[Mapping[str, tuple[str, ...]]] = {
     "airssys:core/component@1.0.0": ("core",),
     "airssys:ext-filesystem/filesystem-component@1.0.0": ("core", "ext-filesystem"),
@@ -42,10 +43,6 @@ class Artifact:
     component: Component
     path: Path
     """The manifest's."""
-
-    def narrowed(self, manifest: Manifest) -> Artifact:
-        """Return the same component under a manifest that allows less."""
-        return evolve(self, manifest=manifest)
 
 
 async def load_manifest(

@@ -12,9 +12,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from ..config import HostConfig
+from ..core.defaults import AUDIT_KEEP, AUDIT_ROTATE
 from ..core.errors import AuditError
-from ..core.limits import MIB
+from ..core.manifests.host import HostConfig
 from .journal import Journal
 from .log import AuditLog
 from .seal import Seal
@@ -28,8 +28,8 @@ async def open_audit(
     *,
     grants: bool = False,
     alerts: bool = True,
-    rotate: int = 10 * MIB,
-    keep: int | None = 5,
+    rotate: int = AUDIT_ROTATE,
+    keep: int | None = AUDIT_KEEP,
     key: bytes | None = None,
     sync: bool = False,
     strict: bool = False,

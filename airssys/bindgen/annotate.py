@@ -109,5 +109,5 @@ def parts_of(type_: WitType) -> tuple[WitType, ...]:
             return tuple(case for _, case in cases if case is not None)
         case Result(ok, err):
             return tuple(each for each in (ok, err) if each is not None)
-        case _:
+        case Scalar() | Enum() | Flags() | Own() | Borrow() | Opaque():
             return ()

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import field, frozen
 
 from ..core.errors import InvalidComponent
-from ..engine.link import agreement
 from ..hostcalls.call import Call
 from ..hostcalls.interface import HostFunction, HostInterface, HostResource
+from ..witmodel.agreement import agreement
 from ..witmodel.functype import compared
 from ..witmodel.parse import World, parse_world
 from ..witmodel.types import (

@@ -57,14 +57,15 @@ def converter(exports: _Module) -> Converter:
                     cases[case] = word
                     _register_case(made, cases, case)
             case TypeDef(Flags(words)):
-                _register_flags(made, classes, dict(zip(words, classes)))
+                bits = {word: classes(1 << at) for at, word in enumerate(words)}
+                _register_flags(made, classes, bits)
             case _:
                 pass  # enums are known to cattrs; resources have no JSON
     return made
 
 
 def _register_values(made: Converter) -> None:
-    """Say what becomes of values without a class in the module."""
+    """Register how values without a class in the module are written and read."""
     structure: Callable[[Any, Any], Any] = made.structure
     made.register_unstructure_hook(bytes, list)
     made.register_structure_hook(bytes, _bytes)

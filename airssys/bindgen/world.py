@@ -163,7 +163,7 @@ def _type_of(extern: Extern) -> Key:
             return type_
         case ResourceType():
             return extern
-        case _:
+        case FuncType() | InstanceType() | Opaque():
             return _NOTHING
 
 

@@ -15,7 +15,7 @@ from ..bindgen.module import write_module
 from ..bindgen.source import Embedded, embed
 from ..config import load_config
 from ..engine.component import Component
-from ..system.system import engine_for
+from ..system.opening import engine_for
 from .call import open_component
 from .failure import BadInput
 from .source import Kind, kind_of

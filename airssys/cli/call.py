@@ -15,19 +15,20 @@ from cyclopts import Parameter
 from ..actors.registry import Registry
 from ..artifacts.folder import load
 from ..audit import audit_for
-from ..config import HostConfig, load_config
+from ..config import load_config
 from ..core.budget import Budget
 from ..core.errors import WaveError, WitError
 from ..core.event import Instrument
 from ..core.grants.grants import Grants
 from ..core.limits import Limits, Quota
+from ..core.manifests.host import HostConfig
 from ..core.units import parse_duration, parse_size
 from ..engine.component import Component
 from ..host.offered import open_interfaces
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..observe.fan_out import FanOut
-from ..system.system import engine_for
+from ..system.opening import engine_for
 from ..witmodel.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
 from ..witmodel.wave import parse_wave, render_wave
 from .failure import BadInput, Status

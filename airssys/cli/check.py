@@ -11,16 +11,17 @@ import anyio
 from attrs import frozen
 
 from ..artifacts.folder import Artifact, check_actor, load
-from ..config import HostConfig, load_config
+from ..config import load_config
 from ..core.errors import AirssysError, InvalidComponent, ManifestError
 from ..core.grants.grants import Grants
 from ..core.grants.pattern import Pattern
+from ..core.manifests.host import HostConfig
 from ..core.manifests.manifest import Manifest
 from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.units import show_moment
 from ..engine.component import Engine
 from ..observe.line import printable, printable_lines
-from ..system.system import engine_for
+from ..system.opening import engine_for
 from ..system.trees import find_function
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType
@@ -97,7 +98,7 @@ class _Checks:
                         yield found
                 case Kind.HOST:
                     ceiling = load_config(path, environ={}).capabilities
-                    for found in _symlinked(path, ceiling.grants()):
+                    for found in _symlinked(path, Grants.of(ceiling)):
                         yield found
                 case Kind.CODE:
                     await self.engine.load(path)

@@ -7,19 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from rich.table import Table
 from rich.text import Text
 
-from ..core.restart import Crashed, Normal, Stopped, unwrap
+from ..core.child import Crashed, Normal, Stopped, unwrap
 from ..supervision.child import ChildState, ChildStatus
 
 __all__ = ("view",)
-
-_STYLES = {
-    ChildState.STARTING: "cyan",
-    ChildState.RUNNING: "green",
-    ChildState.STOPPING: "cyan",
-    ChildState.RESTARTING: "yellow",
-    ChildState.EXITED: "dim",
-    ChildState.STOPPED: "dim",
-}
 
 
 def view(
@@ -43,12 +34,24 @@ def view(
         messages = taken(child.id)
         table.add_row(
             Text.assemble((guide, "dim"), child.id),
-            Text(child.state.value, style=_STYLES[child.state]),
+            Text(child.state.value, style=_style(child.state)),
             str(child.restarts or ""),
             "" if messages is None else str(messages),
             _last_exit(child),
         )
     return table
+
+
+def _style(state: ChildState) -> str:
+    match state:
+        case ChildState.RUNNING:
+            return "green"
+        case ChildState.STARTING | ChildState.STOPPING:
+            return "cyan"
+        case ChildState.RESTARTING:
+            return "yellow"
+        case ChildState.EXITED | ChildState.STOPPED:
+            return "dim"
 
 
 def _walk(

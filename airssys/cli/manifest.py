@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final, Literal
 
-from ..config import host_schema
+from ..core.manifests.host import host_schema
 from ..core.manifests.manifest import manifest_schema
 from ..core.manifests.tree import tree_schema
 

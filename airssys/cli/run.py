@@ -17,14 +17,16 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from ..artifacts.folder import load_manifest
-from ..config import HostConfig, load_config
+from ..config import load_config
+from ..core.defaults import ROOT
 from ..core.errors import NoSuchActor
 from ..core.event import ChildExited, Event
 from ..core.levels import LogLevel
+from ..core.manifests.host import HostConfig
 from ..core.manifests.tree import SupervisorNode
-from ..core.restart import AutoShutdown, Restart
-from ..system.system import System, open_system
-from ..system.trees import root_rules
+from ..core.restart import AutoShutdown, SupervisorRules
+from ..system.opening import open_root
+from ..system.system import System
 from .call import call_under
 from .failure import BadInput, Status
 from .live import view
@@ -83,8 +85,7 @@ def run(
         return call_under(_settings(config, audit), path, export, args, {})
     if export is not None:
         raise BadInput(f"{path}: only a .wasm or .wat file takes a function to call")
-    if kind is Kind.HOST:
-        raise BadInput(f"{path}: it is no tree file; give a host file with --config")
+    prepare = _preparation(kind, path)
 
     settings = _settings(config, audit)
     out = Console(highlight=False, markup=False)
@@ -92,7 +93,6 @@ def run(
     watch = watch and out.is_terminal
     if watch:
         screen.console = out
-    prepare = _prepare_tree if kind is Kind.TREE else _prepare_component
     show = _Show(settings, screen, Live(console=out, auto_refresh=False), watch=watch)
     bridge = LogBridge(screen)
     logging.getLogger().addHandler(bridge)
@@ -120,8 +120,8 @@ def _settings(config: Path | None, audit: Path | None) -> HostConfig:
 class _Job:
     """What is to be run."""
 
-    rules: dict[str, Any]
-    """Options of `open_system`: those of the root supervisor."""
+    root: SupervisorNode
+    """The supervisor at the top; its children are started by ``start``."""
     start: Callable[[System], Awaitable[object]]
     names: list[str]
     significant: frozenset[str] = frozenset()
@@ -130,6 +130,18 @@ class _Job:
 
 
 _Prepare = Callable[[Path, bool, HostConfig], Awaitable[_Job]]
+
+
+def _preparation(kind: Kind, path: Path) -> _Prepare:
+    match kind:
+        case Kind.TREE:
+            return _prepare_tree
+        case Kind.COMPONENT:
+            return _prepare_component
+        case Kind.HOST | Kind.CODE:
+            raise BadInput(
+                f"{path}: it is no tree file; give a host file with --config"
+            )
 
 
 async def _prepare_tree(path: Path, keep: bool, settings: HostConfig) -> _Job:  # noqa: FBT001
@@ -142,27 +154,28 @@ async def _prepare_tree(path: Path, keep: bool, settings: HostConfig) -> _Job:  
         await system.start_tree(tree, folder=path.parent)
 
     significant = (child.id for child in tree.root.children if child.significant)
-    return _Job(
-        root_rules(tree), start, names(tree.root), frozenset(significant), drawn
-    )
+    return _Job(tree.root, start, names(tree.root), frozenset(significant), drawn)
 
 
 def _never_ending(root: SupervisorNode) -> SupervisorNode:
     children = tuple(evolve(child, significant=False) for child in root.children)
-    return evolve(root, auto_shutdown=AutoShutdown.NEVER, children=children)
+    rules = evolve(root.rules, auto_shutdown=AutoShutdown.NEVER)
+    return evolve(root, rules=rules, children=children)
 
 
 async def _prepare_component(path: Path, keep: bool, settings: HostConfig) -> _Job:  # noqa: FBT001
     _, manifest = await load_manifest(path, ceiling=settings.ceiling)
     name = str(manifest.name)
-    ends = manifest.supervision.restart is not Restart.PERMANENT and not keep
+    ends = manifest.supervision.restart.may_end and not keep
 
     async def start(system: System) -> None:
         await system.spawn(path, significant=ends)
 
     when = AutoShutdown.ANY_SIGNIFICANT if ends else AutoShutdown.NEVER
     significant = frozenset((name,)) if ends else frozenset[str]()
-    return _Job({"auto_shutdown": when}, start, [name], significant)
+    rules = SupervisorRules(auto_shutdown=when)
+    root = SupervisorNode(id=ROOT, children=(), rules=rules)
+    return _Job(root, start, [name], significant)
 
 
 @define(eq=False)
@@ -223,8 +236,8 @@ class _Show:
         system = None
         begun = anyio.current_time()
         try:
-            async with open_system(
-                self.settings, instruments=instruments, **job.rules
+            async with open_root(
+                job.root, self.settings, instruments=instruments
             ) as system:
                 await job.start(system)
                 self.summary = "started"

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from math import isinf
 from pathlib import Path
-from typing import Any
 
 import anyio
+from attrs import asdict
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree as Picture
 
 from ..artifacts.folder import load_manifest
-from ..config import HostConfig, load_config
+from ..config import load_config
 from ..core.limits import SharedQuota
+from ..core.manifests.host import HostConfig
 from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode, Tree
 from ..core.restart import AutoShutdown, Backoff
-from ..core.units import (
-    show_count_rate,
-    show_duration,
-    show_share,
-    show_size,
-    show_size_rate,
-)
+from ..core.toml.schema import shown
+from ..core.units import show_duration
 from .failure import BadInput
 from .source import Kind, kind_of, read_tree
 
@@ -99,18 +94,22 @@ def _child(node: Node, what: str, restart: str) -> Text:
 
 
 def _supervisor(node: SupervisorNode) -> Text:
-    rate = node.intensity
+    rules = node.rules
+    rate = rules.intensity
     times = "restart" if rate.restarts == 1 else "restarts"
     words = [
-        node.strategy.value,
+        rules.strategy.value,
         f"at most {rate.restarts} {times} in {show_duration(rate.period)}",
     ]
-    if node.backoff != Backoff():
-        words.append(_waits(node.backoff))
-    if node.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT:
-        words.append("ends with a significant child")
-    elif node.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT:
-        words.append("ends with its significant children")
+    if rules.backoff != Backoff():
+        words.append(_waits(rules.backoff))
+    match rules.auto_shutdown:
+        case AutoShutdown.NEVER:
+            pass
+        case AutoShutdown.ANY_SIGNIFICANT:
+            words.append("ends with a significant child")
+        case AutoShutdown.ALL_SIGNIFICANT:
+            words.append("ends with its significant children")
     if not isinf(node.shutdown):
         words.append(f"stops within {show_duration(node.shutdown)}")
     if quota := _quota(node.quota):
@@ -125,15 +124,9 @@ def _waits(backoff: Backoff) -> str:
 
 
 def _quota(quota: SharedQuota) -> str:
-    """Say what children may use together; nothing where that has no limit."""
-    shown: tuple[tuple[Any, Callable[[Any], str], str], ...] = (
-        (quota.storage, show_size, "storage"),
-        (quota.network, show_size_rate, "network"),
-        (quota.messages, show_count_rate, "messages"),
-        (quota.cpu, show_share, "cpu"),
-        (quota.handles, str, "handles"),
-        (quota.host_calls, show_count_rate, "host calls"),
-    )
+    """Put a shared quota into words; the empty text for a quota without limits."""
     return " and ".join(
-        f"{show(value)} of {what}" for value, show, what in shown if value is not None
+        f"{shown(SharedQuota, word, limit)} of {word.replace('_', ' ')}"
+        for word, limit in asdict(quota).items()
+        if limit is not None
     )

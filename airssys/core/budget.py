@@ -4,69 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from attrs import define, field, setters, validators
 
 from .errors import QuotaExceeded
-from .limits import Quota, SharedQuota
+from .limits import QUOTAS, Holding, Quota, Rate, SharedQuota
 
 __all__ = (
-    "HOLDINGS",
-    "RATES",
     "Budget",
-    "Holding",
     "Level",
-    "Rate",
     "Store",
     "Tell",
     "TokenBucket",
 )
 
-Rate: TypeAlias = Literal["messages", "network", "cpu", "host_calls"]
-"""What comes in again with time."""
-Holding: TypeAlias = Literal["storage", "handles"]
-"""What is held until it is given back."""
 Level: TypeAlias = Literal["warning", "critical"]
-
-RATES: Final[tuple[Rate, ...]] = ("messages", "network", "cpu", "host_calls")
-HOLDINGS: Final[tuple[Holding, ...]] = ("storage", "handles")
 Tell: TypeAlias = Callable[[str, str, Level, float], object]
 """Takes the owner, the quota's word, the level, and the share that is in use."""
 _WARNING: Final = 0.8
 _CRITICAL: Final = 0.95
 _CALM: Final = 0.5
 """Below this share the next warning may come."""
-_WORDS: Final = {
-    "messages": "quota of messages",
-    "network": "quota of network bytes",
-    "cpu": "quota of computing time",
-    "host_calls": "quota of host calls",
-    "storage": "quota of storage",
-    "handles": "quota of open handles",
-}
+_RATES: Final[tuple[Rate, ...]] = get_args(Rate)
+_HOLDINGS: Final[tuple[Holding, ...]] = get_args(Holding)
 
 
 @define(eq=False)
 class _Watched:
-    """Something of which there is only so much, and how near its end was last told."""
+    """Something of which there is only so much, and the level last warned of."""
 
     owner: str
     word: str
     tell: Tell | None = None
-    _told: Level | None = field(default=None, init=False)
+    _reached: Level | None = field(default=None, init=False)
 
     def watch(self, share: float) -> None:
-        """Tell where so much in use is news."""
-        before = self._told
+        """Warn where the share in use has reached a higher level than before."""
+        before = self._reached
         if share < _WARNING:
             if before is not None and share < _CALM:
-                self._told = None
+                self._reached = None
             return
         level: Level = "critical" if share >= _CRITICAL else "warning"
         if before in (level, "critical"):
             return
-        self._told = level
+        self._reached = level
         if self.tell is not None:
             self.tell(self.owner, self.word, level, share)
 
@@ -106,7 +89,7 @@ class TokenBucket(_Watched):
     def charge(self, amount: float) -> None:
         """Take so much, if need be on credit, after a look at what to `wait`."""
         self.tokens -= amount
-        if self.tokens < self._half or self._told is not None:  # else it is no news
+        if self.tokens < self._half or self._reached is not None:  # else it is no news
             self.watch(1 - self.tokens / self.rate)
 
 
@@ -146,8 +129,8 @@ class Budget:
     """By its own actor, whether it has a limit of its own or not."""
 
     def __attrs_post_init__(self) -> None:
-        self.rates = {rate: self._buckets(rate) for rate in RATES}
-        self.stores = {holding: self._stores(holding) for holding in HOLDINGS}
+        self.rates = {rate: self._buckets(rate) for rate in _RATES}
+        self.stores = {holding: self._stores(holding) for holding in _HOLDINGS}
 
     def _buckets(self, rate: Rate) -> tuple[TokenBucket, ...]:
         amount = getattr(self.quota, rate)
@@ -221,7 +204,9 @@ class Budget:
         if wait == inf:
             advice = "that much never fits"
         limit = f"{self.most(rate):_.10g} a second"
-        return QuotaExceeded(f"actor {self.owner!r}", _WORDS[rate], limit, advice)
+        return QuotaExceeded(
+            f"actor {self.owner!r}", QUOTAS[rate].phrase, limit, advice
+        )
 
     # Holdings.
 
@@ -237,7 +222,7 @@ class Budget:
                 whose = "" if owner == self.owner else f" of supervisor {owner!r}"
                 raise QuotaExceeded(
                     f"actor {self.owner!r}",
-                    f"{_WORDS[holding]}{whose}",
+                    f"{QUOTAS[holding].phrase}{whose}",
                     f"{store.limit:_}",
                     f"{store.used:_} in use",
                 )

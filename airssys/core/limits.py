@@ -1,12 +1,30 @@
-"""Say how much a component may use, and how much it has used."""
+"""Limit what an instance and an actor may use, and count what was used."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, Literal, TypeAlias
 
-from attrs import field, frozen, validators
+from attrs import field, fields, frozen, validators
 
-__all__ = ("KIB", "MIB", "PAGE", "Limits", "Quota", "SharedQuota", "Usage")
+from .defaults import PAYLOAD
+from .units import Bytes, BytesRate, Count, CountRate, Share
+
+__all__ = (
+    "KIB",
+    "MIB",
+    "PAGE",
+    "QUOTAS",
+    "Holding",
+    "Limits",
+    "Quota",
+    "QuotaKey",
+    "QuotaKind",
+    "Rate",
+    "SharedQuota",
+    "Usage",
+)
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -61,38 +79,114 @@ class Usage:
     """Seconds of processor time in worker threads, where longer calls compute."""
 
 
+class QuotaKind(Enum):
+    """What using some of a quota does to the rest."""
+
+    RATE = "rate"
+    """What was used comes in again with time."""
+    HOLDING = "holding"
+    """What is held is there again when it is given back."""
+    SINGLE = "single"
+    """Nothing: it holds for each thing alone, so nobody can share it."""
+
+
+@frozen
+class QuotaKey:
+    """What there is to know of a quota beside its type and its default."""
+
+    kind: QuotaKind
+    phrase: str
+    """What errors call it."""
+
+
+def _row(kind: QuotaKind, phrase: str) -> Mapping[object, QuotaKey]:
+    return {QuotaKey: QuotaKey(kind, phrase)}
+
+
 @frozen(kw_only=True)
 class Quota:
-    """What one actor may use, over all its calls. The defaults are a manifest's."""
+    """What one actor may use, over all its calls. The defaults are a manifest's.
 
-    storage: int = field(default=100 * MIB, validator=_POSITIVE)
+    These fields are the one table of quotas, which `QUOTAS` is made of; a type's word
+    says how files write it. `Rate`, `Holding`, `SharedQuota` and a manifest's
+    `Resources` spell the keys once more for the type checker; a test compares them.
+    """
+
+    storage: Bytes = field(
+        default=100 * MIB,
+        validator=_POSITIVE,
+        metadata=_row(QuotaKind.HOLDING, "quota of storage"),
+    )
     """Bytes kept in storage."""
-    network: int = field(default=10 * MIB, validator=_POSITIVE)
+    network: BytesRate = field(
+        default=10 * MIB,
+        validator=_POSITIVE,
+        metadata=_row(QuotaKind.RATE, "quota of network bytes"),
+    )
     """Bytes a second over the network."""
-    messages: int = field(default=1000, validator=_POSITIVE)
+    messages: CountRate = field(
+        default=1000,
+        validator=_POSITIVE,
+        metadata=_row(QuotaKind.RATE, "quota of messages"),
+    )
     """Messages sent a second."""
-    payload: int = field(default=MIB, validator=_POSITIVE)
+    payload: Bytes = field(
+        default=PAYLOAD,
+        validator=_POSITIVE,
+        metadata=_row(QuotaKind.SINGLE, "payload quota"),
+    )
     """Bytes of one message."""
-    cpu: float = field(default=1.0, validator=validators.gt(0.0))
+    cpu: Share = field(
+        default=1.0,
+        validator=validators.gt(0.0),
+        metadata=_row(QuotaKind.RATE, "quota of computing time"),
+    )
     """Seconds of computing in each second."""
-    handles: int = field(default=256, validator=_POSITIVE)
+    handles: Count = field(
+        default=256,
+        validator=_POSITIVE,
+        metadata=_row(QuotaKind.HOLDING, "quota of open handles"),
+    )
     """Files, sockets, pools and child processes open at one time."""
-    host_calls: int = field(default=100_000, validator=_POSITIVE)
+    host_calls: CountRate = field(
+        default=100_000,
+        validator=_POSITIVE,
+        metadata=_row(QuotaKind.RATE, "quota of host calls"),
+    )
     """Calls of host functions a second. One more waits until it may go on."""
+
+
+QUOTAS: Final[Mapping[str, QuotaKey]] = {
+    key.name: key.metadata[QuotaKey] for key in fields(Quota)
+}
+"""The quotas by the words that manifests have for them."""
+
+Rate: TypeAlias = Literal["messages", "network", "cpu", "host_calls"]
+"""The quotas of the kind `QuotaKind.RATE`, for the type checker."""
+Holding: TypeAlias = Literal["storage", "handles"]
+"""The quotas of the kind `QuotaKind.HOLDING`, for the type checker."""
 
 
 @frozen(kw_only=True)
 class SharedQuota:
-    """What all children of a supervisor may use together; None: no limit of its own."""
+    """What all below a supervisor may use together; what is None has no limit."""
 
-    storage: int | None = field(default=None, validator=validators.optional(_POSITIVE))
-    network: int | None = field(default=None, validator=validators.optional(_POSITIVE))
-    messages: int | None = field(default=None, validator=validators.optional(_POSITIVE))
-    cpu: float | None = field(
+    storage: Bytes | None = field(
+        default=None, validator=validators.optional(_POSITIVE)
+    )
+    network: BytesRate | None = field(
+        default=None, validator=validators.optional(_POSITIVE)
+    )
+    messages: CountRate | None = field(
+        default=None, validator=validators.optional(_POSITIVE)
+    )
+    cpu: Share | None = field(
         default=None, validator=validators.optional(validators.gt(0.0))
     )
-    """Seconds of computing in each second; more than 1 where several compute."""
-    handles: int | None = field(default=None, validator=validators.optional(_POSITIVE))
-    host_calls: int | None = field(
+    """May be more than a second in each second, as several compute side by side."""
+    handles: Count | None = field(
+        default=None, validator=validators.optional(_POSITIVE)
+    )
+    host_calls: CountRate | None = field(
         default=None, validator=validators.optional(_POSITIVE)
     )

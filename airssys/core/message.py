@@ -1,4 +1,4 @@
-"""Hold the rules of messages: what one is, who waits for whom, where topics lead."""
+"""Describe messages, and decide who may wait for whom and where topics lead."""
 
 from __future__ import annotations
 
@@ -47,6 +47,15 @@ class Overflow(Enum):
     DROP_OLDEST = "drop-oldest"
     """The message that has waited longest becomes a dead letter."""
 
+    @property
+    def holds_up_senders(self) -> bool:
+        """Whether a sender waits while the mailbox is full."""
+        match self:
+            case Overflow.WAIT:
+                return True
+            case Overflow.REFUSE | Overflow.DROP_OLDEST:
+                return False
+
 
 class Answer(Protocol):
     """**Protocol:** the way back to whoever asked. Used once."""
@@ -74,8 +83,8 @@ class Answer(Protocol):
 class Message:
     """What one actor sends to another. Nobody changes it once it is sent.
 
-    It is not ``@frozen`` since one is made for every send, and that costs three times
-    as much.
+    The class is not ``@frozen``: a message is made for every send, and a frozen one
+    costs three times as much.
     """
 
     payload: bytes
@@ -88,8 +97,6 @@ class Message:
     content_type: str | None = None
     timestamp: float = 0.0
     """When it was sent: seconds since 1970-01-01T00:00:00Z."""
-    reply_to: str | None = None
-    """Who wants the answer, where that is not the sender."""
 
     @property
     def text(self) -> str:
@@ -104,7 +111,7 @@ class Message:
     def reply(self, payload: bytes | str) -> Awaitable[None]:
         """Answer the ask: ``await message.reply(b"done")``.
 
-        Where the asker has stopped waiting, the reply becomes a dead letter. Where the
+        If the asker has stopped waiting, the reply becomes a dead letter. If the
         message was only sent, the reply is dropped, as a guest's is: whoever may send
         could crash an actor that answers everything otherwise.
 
@@ -158,10 +165,6 @@ class AskGraph:
             del targets[target]
             if not targets:
                 del self._waits[asker]
-
-    def waiting_for(self, asker: str) -> tuple[str, ...]:
-        """Return the actors that the asker waits for."""
-        return tuple(self._waits.get(asker, ()))
 
     def cycle(self, asker: str, target: str) -> tuple[str, ...]:
         """Return the shortest cycle that the wait would close; empty if it closes none.
@@ -273,7 +276,7 @@ def check_topic(topic: str) -> None:
     """Check that one can publish to the topic.
 
     Raises:
-        ValueError: It is no topic; says what is allowed.
+        ValueError: The text is no topic; says what is allowed.
     """
     if len(topic) > _LONGEST_TOPIC:
         raise ValueError(
@@ -338,7 +341,7 @@ class Routes:
         """Return who gets a message of the topic, each once, oldest subscriber first.
 
         Raises:
-            ValueError: It is no topic.
+            ValueError: The text is no topic.
         """
         found = self._found.get(topic)
         if found is None:

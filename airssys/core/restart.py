@@ -7,58 +7,36 @@ The rules are those of Erlang/OTP's ``supervisor``, with a delay before each res
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from math import inf
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from attrs import evolve, field, frozen, validators
+
+from .child import ChildSpec, Exit, Stopped
 
 __all__ = (
     "AutoShutdown",
     "Backoff",
-    "Check",
-    "Child",
-    "ChildSpec",
-    "CountFailure",
-    "Crashed",
-    "CutOff",
     "Decision",
     "Escalate",
-    "Exit",
     "Forget",
-    "Health",
-    "HealthCheck",
     "Intensity",
     "Keep",
-    "Normal",
-    "Recover",
-    "Restart",
     "RestartChildren",
     "ShutDown",
-    "Stopped",
     "Strategy",
+    "Supervised",
     "Supervision",
-    "unwrap",
+    "SupervisorRules",
 )
 
 _AT_LEAST_ZERO = validators.ge(0.0)
 _POSITIVE = validators.gt(0.0)
-_GRACE: Final[float | None] = 5.0
 
 
-# --- what a supervisor is told ----------------------------------------------------
-
-
-class Restart(Enum):
-    """When a child that ended by itself is started again."""
-
-    PERMANENT = "permanent"
-    """Always."""
-    TRANSIENT = "transient"
-    """After a crash."""
-    TEMPORARY = "temporary"
-    """Never."""
+# --- the rules of a supervisor ----------------------------------------------------
 
 
 class Strategy(Enum):
@@ -71,6 +49,21 @@ class Strategy(Enum):
     REST_FOR_ONE = "rest_for_one"
     """Those started after it."""
 
+    def group(self, child: str, order: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the children that restart when one has to, in start order.
+
+        Args:
+            child: The one that has to.
+            order: All children, in start order.
+        """
+        match self:
+            case Strategy.ONE_FOR_ONE:
+                return (child,)
+            case Strategy.ONE_FOR_ALL:
+                return order
+            case Strategy.REST_FOR_ONE:
+                return order[order.index(child) :]
+
 
 class AutoShutdown(Enum):
     """When a supervisor ends because its significant children have ended."""
@@ -80,6 +73,29 @@ class AutoShutdown(Enum):
     """As soon as one of them ended by itself."""
     ALL_SIGNIFICANT = "all_significant"
     """When the last of them ended by itself."""
+
+    @property
+    def heeds_children(self) -> bool:
+        """Whether it means anything that a child is significant."""
+        match self:
+            case AutoShutdown.NEVER:
+                return False
+            case AutoShutdown.ANY_SIGNIFICANT | AutoShutdown.ALL_SIGNIFICANT:
+                return True
+
+    def is_due(self, *, others: bool) -> bool:
+        """Tell whether the supervisor ends as a significant child ended by itself.
+
+        Args:
+            others: Whether other significant children are still active.
+        """
+        match self:
+            case AutoShutdown.NEVER:
+                return False
+            case AutoShutdown.ANY_SIGNIFICANT:
+                return True
+            case AutoShutdown.ALL_SIGNIFICANT:
+                return not others
 
 
 @frozen
@@ -117,119 +133,26 @@ class Backoff:
         return min(longest, self.maximum) * (1 - self.jitter * random)
 
 
-Check: TypeAlias = Callable[[], Awaitable[bool | None]]
-"""Asks a child how it is: False, or an exception, is a failure."""
+@frozen(kw_only=True)
+class SupervisorRules:
+    """By which rules a supervisor restarts its children, and when it ends."""
 
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    """Which siblings a restart takes along."""
+    intensity: Intensity = Intensity()
+    """How many restarts within how many seconds are too many."""
+    backoff: Backoff = Backoff()
+    """How long a child waits before it is started again."""
+    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    """Whether the end of significant children ends the supervisor."""
 
-@frozen
-class HealthCheck:
-    """A question put to a running child again and again."""
-
-    check: Check
-    every: float = field(default=10.0, kw_only=True, validator=_POSITIVE)
-    """Seconds from the start of the child, or the last answer, to the next question."""
-    timeout: float = field(default=1.0, kw_only=True, validator=_POSITIVE)
-    """Seconds; no answer by then is a failure."""
-    failures: int = field(default=3, kw_only=True, validator=validators.ge(1))
-    """Failures in a row that end the child."""
-
-
-@frozen
-class ChildSpec:
-    """All a supervisor needs to start a child, and to start it again."""
-
-    id: str = field(validator=validators.min_len(1))
-    """Names the child; no two children of a supervisor share one."""
-    run: Callable[..., Awaitable[object]]
-    """Called as ``run(*args)``, anew for each start.
-
-    If it has a parameter ``task_status``, the child has started when it calls
-    ``task_status.started(value)``; else at once.
-    """
-    args: tuple[object, ...] = ()
-    restart: Restart = field(default=Restart.PERMANENT, kw_only=True)
-    shutdown: float | None = field(
-        default=_GRACE, kw_only=True, validator=validators.optional(_AT_LEAST_ZERO)
-    )
-    """Seconds from asking the child to stop to cutting it off.
-
-    0: cut off without asking (OTP's brutal kill); None: wait without end.
-    """
-    significant: bool = field(default=False, kw_only=True)
-    """Whether its end counts for `AutoShutdown`; never for a permanent child."""
-    health: HealthCheck | None = field(default=None, kw_only=True)
-    stop: Callable[[], object] | None = field(default=None, kw_only=True)
-    """Asks the running child to stop, and does not wait until it has.
-
-    Without it, cancelling the child is how it is asked.
-    """
-    gone: Callable[[], object] | None = field(default=None, kw_only=True)
-    """Called when the child has ended and the rules will not start it again.
-
-    Also after a first start that failed. What the child shares with its later starts,
-    such as a mailbox, is given up here.
-    """
-
-    @significant.validator
-    def _ends_for_good(self, _: object, significant: bool) -> None:  # noqa: FBT001
-        if significant and self.restart is Restart.PERMANENT:
+    def check(self, spec: ChildSpec) -> None:
+        """Raise ValueError for a spec that these rules have no meaning for."""
+        if spec.significant and not self.auto_shutdown.heeds_children:
             raise ValueError(
-                f"child {self.id!r} cannot be significant: it is permanent, "
-                "so it never ends by itself (make it transient or temporary)"
+                f"child {spec.id!r} cannot be significant: its supervisor's "
+                f"auto_shutdown is {self.auto_shutdown.value!r}"
             )
-
-
-# --- what happens to a child ------------------------------------------------------
-
-
-@frozen
-class Normal:
-    """The child returned."""
-
-    how = "normal"
-    reason = ""
-
-
-@frozen
-class Crashed:
-    """The child raised."""
-
-    error: BaseException
-    how = "crash"
-
-    @property
-    def reason(self) -> str:
-        """The exception's type and text; of a group of one, those of that one."""
-        error = unwrap(self.error)
-        text = str(error)
-        return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-@frozen
-class Stopped:
-    """The child ended because its supervisor stopped it."""
-
-    cut_off: bool = False
-    """Whether it was cut off after it had been asked in vain."""
-    how = "stopped"
-
-    @property
-    def reason(self) -> str:
-        """Say if the child had to be cut off."""
-        return "cut off, as it did not stop when asked" if self.cut_off else ""
-
-
-Exit: TypeAlias = Normal | Crashed | Stopped
-
-
-def unwrap(error: BaseException) -> BaseException:
-    """Take an exception out of groups that hold nothing else.
-
-    Each supervisor and nursery an exception passes puts it in one more group.
-    """
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 # --- what is to be done -----------------------------------------------------------
@@ -273,7 +196,7 @@ class Escalate:
 Decision: TypeAlias = Keep | Forget | RestartChildren | ShutDown | Escalate
 
 
-class Child(Protocol):
+class Supervised(Protocol):
     """**Protocol:** what the rules must know of each child."""
 
     @property
@@ -304,28 +227,17 @@ class _Streak:
 class Supervision:
     """What a supervisor has to remember for its decisions."""
 
-    strategy: Strategy = Strategy.ONE_FOR_ONE
-    intensity: Intensity = Intensity()
-    backoff: Backoff = Backoff()
-    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    rules: SupervisorRules = SupervisorRules()
     history: tuple[_Counted, ...] = ()
     """Restarts within the last period, oldest first."""
     streaks: Mapping[str, _Streak] = field(factory=dict)
-    """By child; those that fell lately and are not healthy again."""
-
-    def check(self, spec: ChildSpec) -> None:
-        """Raise ValueError for a spec that these rules have no meaning for."""
-        if spec.significant and self.auto_shutdown is AutoShutdown.NEVER:
-            raise ValueError(
-                f"child {spec.id!r} cannot be significant: its supervisor's "
-                "auto_shutdown is 'never'"
-            )
+    """By the id of a child that fell lately and is not healthy again."""
 
     def exited(
         self,
         child: str,
         how: Exit,
-        children: Mapping[str, Child],
+        children: Mapping[str, Supervised],
         *,
         now: float,
         random: float,
@@ -343,16 +255,16 @@ class Supervision:
             random: A random number from 0 up to 1, for the jitter.
         """
         spec = children[child].spec
-        if not _starts_again(spec.restart, how):
+        if not spec.restart.starts_again(how):
             return self, self._after_the_end_of(spec, how, children)
 
         recent = tuple(
             counted
             for counted in self.history
-            if now <= counted.at + self.intensity.period
+            if now <= counted.at + self.rules.intensity.period
         )
-        counted = _Counted(now, _told(child, how))
-        if len(recent) >= self.intensity.restarts:
+        counted = _Counted(now, _in_words(child, how))
+        if len(recent) >= self.rules.intensity.restarts:
             history = (*recent, counted)
             return self, Escalate(
                 tuple(f"{each.at - now:.3f} s: {each.text}" for each in history)
@@ -364,13 +276,13 @@ class Supervision:
             if now <= streak.until
         }
         earlier = streaks[child].restarts if child in streaks else 0
-        delay = self.backoff.delay(earlier, random)
-        streaks[child] = _Streak(earlier + 1, now + delay + self.backoff.healthy)
+        delay = self.rules.backoff.delay(earlier, random)
+        streaks[child] = _Streak(earlier + 1, now + delay + self.rules.backoff.healthy)
         state = evolve(self, history=(*recent, counted), streaks=streaks)
         return state, self._restart(child, children, delay)
 
     def _after_the_end_of(
-        self, spec: ChildSpec, how: Exit, children: Mapping[str, Child]
+        self, spec: ChildSpec, how: Exit, children: Mapping[str, Supervised]
     ) -> Decision:
         if spec.significant and not isinstance(how, Stopped):
             others = any(
@@ -378,98 +290,28 @@ class Supervision:
                 for other, each in children.items()
                 if other != spec.id
             )
-            ends = {
-                AutoShutdown.NEVER: False,
-                AutoShutdown.ANY_SIGNIFICANT: True,
-                AutoShutdown.ALL_SIGNIFICANT: not others,
-            }
-            if ends[self.auto_shutdown]:
+            if self.rules.auto_shutdown.is_due(others=others):
                 return ShutDown()
-        return Forget() if spec.restart is Restart.TEMPORARY else Keep()
+        return Keep() if spec.restart.keeps_spec else Forget()
 
     def _restart(
         self,
         child: str,
-        children: Mapping[str, Child],
+        children: Mapping[str, Supervised],
         delay: float,
     ) -> RestartChildren:
-        if self.strategy is Strategy.ONE_FOR_ONE:
-            return RestartChildren((), (child,), delay)
-        group = tuple(children)
-        if self.strategy is Strategy.REST_FOR_ONE:
-            group = group[group.index(child) :]
+        group = self.rules.strategy.group(child, tuple(children))
         return RestartChildren(
             tuple(
                 other
                 for other in reversed(group)
                 if other != child and children[other].active
             ),
-            tuple(
-                other
-                for other in group
-                if children[other].spec.restart is not Restart.TEMPORARY
-            ),
+            tuple(other for other in group if children[other].spec.restart.keeps_spec),
             delay,
         )
 
 
-_STARTS_AGAIN: dict[Restart, dict[type[Exit], bool]] = {
-    Restart.PERMANENT: {Normal: True, Crashed: True, Stopped: False},
-    Restart.TRANSIENT: {Normal: False, Crashed: True, Stopped: False},
-    Restart.TEMPORARY: {Normal: False, Crashed: False, Stopped: False},
-}
-
-
-def _starts_again(restart: Restart, how: Exit) -> bool:
-    return _STARTS_AGAIN[restart][type(how)]
-
-
-def _told(child: str, how: Exit) -> str:
+def _in_words(child: str, how: Exit) -> str:
     reason = f": {how.reason}" if how.reason else ""
     return f"child {child!r}: {how.how}{reason}"
-
-
-# --- health -----------------------------------------------------------------------
-
-
-@frozen
-class Recover:
-    """Tell that the child is healthy again."""
-
-
-@frozen
-class CountFailure:
-    """Tell that the child failed a check, and leave it running."""
-
-    reason: str
-
-
-@frozen
-class CutOff:
-    """End the child: it failed too many checks in a row."""
-
-    reason: str
-
-
-@frozen
-class Health:
-    """How a running child did in its checks so far."""
-
-    failures: int = 0
-    """Failures in a row, up to now."""
-
-    def checked(
-        self, problem: str | None, allowed: int
-    ) -> tuple[Health, Keep | Recover | CountFailure | CutOff]:
-        """Return the health that follows and what to do about an answer.
-
-        Args:
-            problem: What was wrong; None for a good answer.
-            allowed: Failures in a row that end the child.
-        """
-        if problem is None:
-            return Health(), Recover() if self.failures else Keep()
-        health = Health(self.failures + 1)
-        if health.failures >= allowed:
-            return health, CutOff(problem)
-        return health, CountFailure(problem)

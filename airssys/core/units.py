@@ -6,9 +6,17 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 __all__ = (
+    "Bytes",
+    "BytesRate",
+    "Count",
+    "CountRate",
+    "Moment",
+    "Seconds",
+    "Share",
+    "Wait",
     "parse_count_rate",
     "parse_duration",
     "parse_moment",
@@ -22,6 +30,21 @@ __all__ = (
     "show_size",
     "show_size_rate",
 )
+
+# The words say how files write a value of the type, see core/toml/rules.
+Bytes: TypeAlias = Annotated[int, "size"]
+BytesRate: TypeAlias = Annotated[int, "size rate"]
+Count: TypeAlias = Annotated[int, "count"]
+"""A whole number above 0."""
+CountRate: TypeAlias = Annotated[int, "count rate"]
+Moment: TypeAlias = Annotated[float, "moment"]
+"""Seconds since 1970, written as a date and time with its offset."""
+Seconds: TypeAlias = Annotated[float, "duration"]
+"""More than 0."""
+Share: TypeAlias = Annotated[float, "share"]
+"""Seconds of computing in each second."""
+Wait: TypeAlias = Annotated[float, "wait"]
+"""Seconds that may be 0."""
 
 _NUMBER: Final = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,30})?)([A-Za-z]*)")
 _LARGEST: Final = 2**63 - 1
@@ -134,8 +157,10 @@ def parse_count_rate(value: object) -> int:
     """
     amount = _per_second(value, "1000/s")
     found = _NUMBER.fullmatch(amount)
-    if found is None or not amount.isdigit():
-        raise ValueError(f"{value!r} is no rate: use a whole number, as '1000/s'")
+    if found is None or not amount.isdigit() or int(amount) > _LARGEST:
+        raise ValueError(
+            f"{value!r} is no rate: use a whole number up to 2^63 - 1, as '1000/s'"
+        )
     return int(amount)
 
 

@@ -38,6 +38,10 @@ VAL: Final = 32
 
 # --- is this the Python, and the library, we know? --------------------------------
 
+# What the rest of this file takes for granted is private to wasmtime-py, and how a
+# callback may be entered is private to CPython. So both are checked here, before a
+# crash could say it: each check raises ImportError, and names what it found.
+
 
 def check_python(version: tuple[int, ...]) -> None:
     """Refuse a Python that would not run callbacks on a fibre's stack.
@@ -246,12 +250,16 @@ class HostSide(Protocol):
 
 
 _CONTINUATION: Final = Struct("=QQQ")
+# CPython is entered on a fibre's stack here, not on its thread's. Up to 3.13 it counts
+# calls and does not care; from 3.14 on it compares the stack pointer with the bounds of
+# the thread's stack: see `check_python`.
 _callback_type = ctypes.CFUNCTYPE(
     None, _P, _P, _P, _P, c_size_t, _P, c_size_t, _P, c_void_p
 )
 # wasmtime asks "is the host call over?" by calling bool(*)(void *). In Python that
 # could raise before its first statement, when a signal arrives, and C would take
-# garbage for the answer. The length of a C string of no or one byte says the same.
+# garbage for the answer; and an answer that fails each time is asked for for ever. The
+# length of a C string of no or one byte says the same.
 _strlen: Final = address(
     ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).strlen
 )
@@ -267,13 +275,18 @@ _NEVER: Final = continuation(ctypes.addressof(_never))
 
 
 def _owner(context: int) -> HostSide:
-    # The owner is alive: it holds the fibre whose poll called back.
+    # A pointer that nobody counts. The owner is alive: it holds the fibre whose poll
+    # called back. Never a global in its place: other threads poll other instances.
     data = context_get_data(context)
     owner: HostSide = ctypes.cast(data, ctypes.py_object).value
     return owner
 
 
-@trio.lowlevel.enable_ki_protection  # else Ctrl-C could raise before the `try`
+# An exception that leaves a callback is undefined behaviour in C: in practice the
+# process is gone. Ctrl-C may raise at any instruction of Python, also before the `try`,
+# so trio holds it off while this runs. What is left is a signal handler of somebody
+# else's that raises at once, and a second Ctrl-C on asyncio, on the first instruction.
+@trio.lowlevel.enable_ki_protection
 def _host_call(
     index: int | None,
     context: int,
@@ -287,9 +300,11 @@ def _host_call(
 ) -> None:
     """Note a guest's call of a host function and tell wasmtime "not yet".
 
-    Runs on the fibre's own stack, so it stays shallow, and it must not raise: wasmtime
-    aborts the process when no continuation is set. Any BaseException is kept on the
-    owner instead, who then deletes the fibre.
+    Runs on the fibre's own stack (2 MiB, of which wasm may use 512 KiB), so it stays
+    shallow: no host function is called from here, only its arguments are read, which
+    are gone when this returns. It must not raise: wasmtime aborts the process when no
+    continuation is set. Any BaseException is kept on the owner instead, who then
+    deletes the fibre.
     """
     try:
         owner = _owner(context)
@@ -310,6 +325,8 @@ def _dropped(_: int | None, context: int, rep: int) -> int:
     return 0  # no error
 
 
+# ctypes frees a thunk with the object that made it, and linkers keep its bare address:
+# these live as long as the module.
 _dropped_thunk = ctypes.CFUNCTYPE(c_size_t, _P, _P, c_uint32)(_dropped)
 DROPPED: Final = address(_dropped_thunk)
 """The C address of the one destructor of all host resources."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..core.grants.grants import Grants
 from ..core.limits import Limits
 from ..hostcalls.call import Standing
 from ..hostcalls.interface import Guard, HostInterface
+from ..witmodel.agreement import agreement
 from ..witmodel.types import Extern, Shapes
 from .instance import Instance
-from .link import agreement
+from .origin import Origin
 from .signature import ExportSignature
 
-if TYPE_CHECKING:
-    from .component import Component
-
-__all__ = ("Bindable", "Binding", "Bound")
+__all__ = ("Bindable", "Binding", "Bound", "Template")
 
 
 class Binding(Protocol):
@@ -46,6 +44,24 @@ class Bindable(Protocol):
     def __init__(self, instance: Instance, /) -> None: ...
 
 
+class Template(Origin, Protocol):
+    """The component that bindings are of."""
+
+    def resolve(self, export: str, shapes: Shapes, /) -> tuple[ExportSignature, int]:
+        """Compile how to call an exported function, with classes for its values."""
+
+    async def instantiate(
+        self,
+        imports: Sequence[HostInterface] = (),
+        *,
+        limits: Limits | None = None,
+        grants: Grants | Standing | None = None,
+        actor: str = "",
+        guard: Guard | None = None,
+    ) -> Instance:
+        """Make an instance."""
+
+
 _E = TypeVar("_E", bound=Bindable)
 
 
@@ -54,8 +70,8 @@ class Bound(Generic[_E]):
 
     __slots__ = ("_exports", "_functions", "_shapes", "component")
 
-    def __init__(self, component: Component, exports: type[_E]) -> None:
-        self.component: Component = component
+    def __init__(self, component: Template, exports: type[_E]) -> None:
+        self.component: Template = component
         self._exports = exports
         binding: Binding = exports.__airssys__
         self._shapes = binding.shapes(

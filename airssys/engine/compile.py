@@ -16,7 +16,15 @@ from ..core.errors import InvalidComponent
 from ..witmodel.types import Extern
 from . import _ffi
 from .cache import Cache
-from .lane import Plan, may_need_lane, plan, rewritten, skeleton
+from .lane import (
+    NOTHING_ADDED,
+    Added,
+    LanePlan,
+    may_need_lane,
+    plan_lane,
+    rewritten,
+    skeleton,
+)
 from .values.read import TypeReader
 
 __all__ = ("FORM", "MAGIC", "Compiled", "Compiler")
@@ -26,7 +34,7 @@ FORM: Final = 1
 
 MAGIC: Final = b"\0asm"
 _CORE_MODULE: Final = b"\1\0\0\0"
-_NOTHING: Final = Plan()
+_NOTHING: Final = LanePlan()
 
 
 @frozen
@@ -38,11 +46,10 @@ class Compiled:
     code: Code
     imports: Mapping[str, Extern]
     exports: Mapping[str, Extern]
-    plan: Plan = _NOTHING
-    """What was done to it."""
-    instances: int = 0
-    """How many core instances it has more since."""
-    memories: int = 0
+    plan: LanePlan = _NOTHING
+    """What was put into it."""
+    added: Added = NOTHING_ADDED
+    """What an instance of it has more since."""
 
 
 @define
@@ -60,7 +67,7 @@ class Compiler:
         """Compile a component from binary or text.
 
         Raises:
-            InvalidComponent: It is none.
+            InvalidComponent: It is no component.
         """
         try:
             binary = bytes(wasmtime.wat2wasm(source)) if text else source
@@ -93,13 +100,13 @@ class Compiler:
                 return None
             bones = self._code("skeleton", digest, lambda: skeleton(binary))
             imports, exports = self._types(bones)
-            full = plan(imports, exports)
+            full = plan_lane(imports, exports)
             bare = full.without_lane()
             for each in (full, bare) if self.lane and full.lane else (bare,):
                 if not each:
                     return None
                 with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
-                    new = rewritten(binary, lane=each.lane, drops=each.resources)
+                    new = rewritten(binary, lane=each.lane, drops=each.drops)
                     code = self._code(
                         "",
                         hashlib.sha256(new.binary).digest(),
@@ -111,8 +118,7 @@ class Compiler:
                         imports,
                         exports,
                         each,
-                        new.instances,
-                        new.memories,
+                        new.added,
                     )
         return None
 

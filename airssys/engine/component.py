@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import wasmtime
-from attrs import evolve, frozen
+from attrs import evolve
 
 from ..core.errors import InvalidComponent, MissingExport
 from ..core.grants.grants import Grants
@@ -25,7 +25,6 @@ from ..witmodel.types import (
     Extern,
     FuncType,
     InstanceType,
-    Own,
     ResourceType,
     Shapes,
     shortened,
@@ -37,6 +36,7 @@ from .ceiling import Ceiling
 from .compile import FORM, MAGIC, Compiled, Compiler
 from .fiber import Pace, Slicing, Threads
 from .instance import Instance
+from .lane import Added
 from .link import Link, link
 from .signature import ExportSignature, ImportSignature
 from .values.layout import Unsupported
@@ -179,25 +179,6 @@ class Engine:
         return Component(self, compiled, name)
 
 
-@frozen
-class _Drop:
-    """A function put into the component that runs a resource's destructor."""
-
-    resource: ResourceType
-    export: str
-    """Its name there."""
-
-    @property
-    def name(self) -> str:
-        """What errors call it."""
-        home = f"{self.resource.home}#" if self.resource.home else ""
-        return f"{home}[resource-drop]{self.resource.name}"
-
-    @property
-    def type(self) -> FuncType:
-        return FuncType((("handle", Own(self.resource)),))
-
-
 class Component:
     """A compiled component. Made by `Engine.load` and `Engine.compile`.
 
@@ -216,15 +197,12 @@ class Component:
         self.pointer: int = _ffi.address(compiled.code.ptr())
         self.imports: Mapping[str, Extern] = compiled.imports
         self.exports: Mapping[str, Extern] = compiled.exports
-        self.added: tuple[int, int] = (compiled.instances, compiled.memories)
-        """Core instances and memories that the bytes lane has in it."""
+        self.added: Added = compiled.added
+        """What the bytes lane has in an instance."""
         self.lane: frozenset[str] = compiled.plan.exports
         """Exported functions whose bytes cross in one piece."""
         self._lane_imports = compiled.plan.imports
-        self._drops = {
-            resource: _Drop(resource, name)
-            for resource, name in compiled.plan.drops.items()
-        }
+        self._drops = {drop.resource: drop for drop in compiled.plan.drops}
         self.mappings: int = 0
         """Memory mappings that an instance takes; 0 before the first was made."""
         self._functions: dict[str, tuple[ExportSignature, int]] = {}
@@ -266,7 +244,7 @@ class Component:
     def drop(self, resource: ResourceType) -> str | None:
         """Return the function that runs a resource's destructor in the component."""
         drop = self._drops.get(resource)
-        return None if drop is None else drop.name
+        return None if drop is None else drop.label
 
     def resolve(
         self, export: str, shapes: Shapes = _NO_SHAPES
@@ -277,7 +255,7 @@ class Component:
             export: Its name.
             shapes: The Python classes of the component's types.
         """
-        drop = next((d for d in self._drops.values() if d.name == export), None)
+        drop = next((d for d in self._drops.values() if d.label == export), None)
         functions = {} if drop is not None else self.functions()
         if drop is None and export not in functions:
             near = difflib.get_close_matches(export, functions, _NEAR, 0.4)

@@ -25,6 +25,7 @@ from . import _ffi
 
 __all__ = ("Fiber", "Host", "Pace", "Slicing", "Store", "Threads")
 
+_UNMETERED: Final = 2**64 - 1
 _positive: Any = validators.gt(0)
 # Looked up once: these are a good part of what a short call costs.
 _now, _thread = time.monotonic, threading.get_ident
@@ -90,11 +91,13 @@ class Store:
     """
 
     __slots__ = (
-        *("__weakref__", "_answer", "_fuel", "_fuel_at", "_pointer"),
-        *("context", "continuation", "host", "pending", "problem"),
+        *("__weakref__", "_answer", "_filled", "_fuel", "_fuel_at", "_pointer"),
+        *("context", "continuation", "host", "pending", "problem", "spent"),
     )
 
     def __init__(self, engine: int) -> None:
+        # The store's data is this object's address, which counts as no reference:
+        # whoever polls a future of the store has to hold this object too.
         self._pointer: int | None = _ffi.store_new(engine, id(self), None)
         self.context: int = _ffi.store_context(self._pointer)
         self.host: Host | None = None
@@ -106,12 +109,32 @@ class Store:
         self.continuation: bytes = _ffi.continuation(ctypes.addressof(self._answer))
         self._fuel = ctypes.c_uint64()
         self._fuel_at = ctypes.addressof(self._fuel)
+        self._filled = 0
+        self.spent: int = 0
+        """The fuel that calls used before the last one."""
+
+    def refill(self, limit: int | None, slice_: int) -> None:
+        """Give the next call its fuel: the limit, or as good as no end of it.
+
+        Args:
+            limit: The fuel of a call.
+            slice_: The fuel after which a poll comes back.
+        """
+        if not self._filled:
+            _ffi.context_yield_interval(self.context, slice_)
+            self._filled = limit or _UNMETERED
+            _ffi.context_set_fuel(self.context, self._filled)
+        elif self._filled != _UNMETERED:  # which lasts for centuries
+            self.spent = self.used
+            _ffi.context_set_fuel(self.context, self._filled)
 
     @property
-    def fuel(self) -> int:
-        """The fuel that is left."""
+    def used(self) -> int:
+        """The fuel that all calls used. Not to be asked while one is polled."""
+        if not self._filled:
+            return 0
         _ffi.context_get_fuel(self.context, self._fuel_at)
-        return self._fuel.value
+        return self.spent + self._filled - self._fuel.value
 
     @property
     def pointer(self) -> int:
@@ -120,13 +143,20 @@ class Store:
         return self._pointer
 
     def close(self) -> None:
-        """Free the instance's memory. No fibre may be left in the store."""
+        """Free the instance's memory.
+
+        No fibre may be left in the store: to delete a future after its store, or to
+        poll one, is a use of freed memory.
+        """
         if self._pointer is not None:
             pointer, self._pointer = self._pointer, None
             _ffi.store_delete(pointer)
 
     def answered(self) -> None:
-        """Let the guest go on: the result of its host call is in its place."""
+        """Let the guest go on: the result of its host call is in its place.
+
+        Only then: the next poll reads it, whatever lies there.
+        """
         self.pending = None
         self._answer[0] = 1
 
@@ -158,7 +188,9 @@ class Threads:
 class Fiber:
     """One call under way: its future, and the rules for polling and deleting it.
 
-    Use it in a ``with`` block, within which the call's `Frame` must stay alive.
+    Use it in a ``with`` block, within which the call's `Frame` must stay alive: the
+    fibre reads its arguments, and when it is deleted unwinds, from memory of the frame.
+    One thread at a time may poll it, and nothing else may touch the store meanwhile.
     """
 
     __slots__ = ("_cut", "_future", "_polling", "_store", "threaded")
@@ -206,6 +238,8 @@ class Fiber:
         slices = 1
         while store.problem is None:
             if store.pending is not None:
+                # Here, between two polls, on the caller's own task. In the callback
+                # there is no stack for it, and nothing could be awaited.
                 await serve()
                 slices = 0
                 over = self.poll()

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from inspect import isawaitable
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, Self
+from types import TracebackType
+from typing import Any, Final, Self
 
 import anyio
 
-from ..core.errors import InstanceBusy, InstanceClosed, Overtime, WitError
+from ..core.errors import InstanceBusy, InstanceClosed, Overtime
 from ..core.limits import Limits, Usage
 from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
 from . import _ffi
 from .fiber import Fiber, Store
+from .link import Link
+from .origin import Exports, Origin, SharedEngine
 from .resource import Resources
+from .serve import HostCalls
 from .signature import ExportSignature, Frame
 from .trap import failure
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from .bound import Bound
-    from .component import Component
-    from .link import Link
 
 __all__ = ("Instance",)
 
 _Raw = ctypes.c_uint64 * 3
 """A C instance, and the error of making it."""
-_UNMETERED: Final = 2**64 - 1
 _INSTANTIATE: Final = "instantiate"
 
 
@@ -43,53 +37,62 @@ class Instance:
     """
 
     __slots__ = (
-        *("__weakref__", "_called", "_caller", "_calls", "_engine", "_fuel"),
-        *("_fuel_set", "_funcs", "_guard", "_handles", "_host_calls", "_link"),
-        *("_mappings", "_raw", "_raw_at", "_running", "_source", "_store", "_threaded"),
+        *("__weakref__", "_calls", "_engine", "_fuel", "_funcs"),
+        *(
+            "_handles",
+            "_host_calls",
+            "_link",
+            "_mappings",
+            "_raw",
+            "_raw_at",
+            "_running",
+            "_source",
+            "_store",
+            "_threaded",
+        ),
         *("_why", "component", "limits"),
     )
 
     def __init__(
         self,
-        component: Component,
+        component: Origin,
         link: Link,
         limits: Limits,
         call: Call,
         guard: Guard,
     ) -> None:
-        self.component: Component = component
+        self.component: Origin = component
         self.limits: Limits = limits
-        self._source: Component | Bound[Any] = component
+        self._source: Exports = component
         """Knows how to call the exported functions."""
         self._link = link
-        self._caller = call
-        self._guard = guard
-        self._engine = engine = component.engine
+        engine = component.engine
+        self._engine: SharedEngine = engine
+        self._host_calls = HostCalls(link.functions, guard, call, engine.pace)
         self._why = ""
         self._running: str | None = None
-        self._calls = self._host_calls = 0
+        self._calls = 0
         self._fuel = 0
-        self._fuel_set = 0
         self._threaded = 0.0
-        self._called: dict[int, Call] = {}
         self._funcs: dict[str, tuple[ExportSignature, Any, int]] = {}
         self._raw = _Raw()
         self._raw_at = ctypes.addressof(self._raw)
         self._mappings = component.mappings
         """What the instance gives back to the ceiling; 0 where that is not known."""
+        # First of all: where the system has no mapping left, wasmtime aborts.
         engine.ceiling.admit(component.name, component.mappings)
         self._store: Store | None = (store := Store(engine.pointer))
         self._handles = Resources(
-            component.name, store.context, link, weakref.ref(self)
+            component.name, store.context, link.lifts, link.resources, weakref.ref(self)
         )
         store.host = self._handles
         _ffi.store_limiter(
             store.pointer,
             limits.memory,
             limits.table_elements,
-            limits.instances + component.added[0],
+            limits.instances + component.added.instances,
             limits.tables,
-            limits.memories + component.added[1],
+            limits.memories + component.added.memories,
         )
 
     def __repr__(self) -> str:
@@ -127,13 +130,13 @@ class Instance:
         ``memory`` is None: wasmtime's C API does not tell the size of memories inside
         a component.
         """
-        fuel = self._fuel
-        if self._store is not None and self._running is None:
-            fuel += self._fuel_set - self._store.fuel
+        store, fuel = self._store, self._fuel
+        if store is not None:
+            fuel = store.used if self._running is None else store.spent
         return Usage(
             fuel=fuel,
             calls=self._calls,
-            host_calls=self._host_calls,
+            host_calls=self._host_calls.count,
             threaded=self._threaded,
         )
 
@@ -147,7 +150,7 @@ class Instance:
             raise InstanceBusy(self.component.name, "close", self._running)
         self._end("closed")
 
-    def attach(self, bound: Bound[Any]) -> None:
+    def attach(self, bound: Exports) -> None:
         """Take and return the classes of typed bindings: see `Bound.attach`.
 
         Raises:
@@ -230,7 +233,9 @@ class Instance:
                 signature.results,
                 frame.error_address,
             )
-            # Most calls are over at once, and need no Fiber.
+            # Most calls are over at once, and need no Fiber. Nothing may come between
+            # the making of a future and what deletes it but for a poll: whoever raises
+            # here leaves a future behind, and `_abandon` can only leak the store.
             if _ffi.future_poll(future):
                 _ffi.future_delete(future)
             else:
@@ -238,6 +243,7 @@ class Instance:
         except BaseException:
             self._abandon(export)
             raise
+        # The future is gone: from here on the frame may be read and used again.
         if error := frame.error:
             raise self._failed(error, export)
         self._running = None
@@ -289,19 +295,16 @@ class Instance:
         store = self._store
         if store is None:  # an argument's own code closed it while it was read
             raise InstanceClosed(self.component.name, self._why)
-        context = store.context
-        if not self._fuel_set:
-            _ffi.context_yield_interval(context, self._engine.slicing.inline)
-            self._fuel_set = self.limits.fuel or _UNMETERED
-            _ffi.context_set_fuel(context, self._fuel_set)
-        elif self._fuel_set != _UNMETERED:  # which lasts for centuries
-            self._fuel += self._fuel_set - store.fuel
-            _ffi.context_set_fuel(context, self._fuel_set)
+        store.refill(self.limits.fuel, self._engine.slicing.inline)
         self._running = export
-        return context
+        return store.context
 
     async def _run(self, future: int, export: str) -> None:
-        """Take a call from its first slice to its end; a cut ends the instance."""
+        """Take a call from its first slice to its end; a cut ends the instance.
+
+        The fibre of a call that is cut unwinds in the middle of the guest's work, and
+        wasmtime refuses to enter the instance again. So it has ended, whatever cut it.
+        """
         store = self._store
         assert store is not None
         try:
@@ -325,10 +328,11 @@ class Instance:
         Does nothing where the call was cut in the orderly way.
         """
         if self._store is not None:
+            self._fuel = self._store.spent
             self._store = self._running = None
             self._why = f"{export!r} was cut off by KeyboardInterrupt"
             self._engine.ceiling.release()
-            self._end_resources(KeyboardInterrupt())
+            self._handles.end(self._why, KeyboardInterrupt())
 
     async def _finish(self, fiber: Fiber, export: str) -> None:
         """Go on after the first slice, under the time limit."""
@@ -344,39 +348,15 @@ class Instance:
 
     async def _serve(self) -> None:
         """Run the host function that the guest called and lower its result."""
-        store = self._store
-        assert store is not None
-        assert store.pending is not None
-        index, values, results = store.pending
-        handles = self._handles
-        if handles.dropped:
-            handles.destroy()
-        linked = self._link.functions[index]
-        self._host_calls += 1
-        call = self._called.get(index)
-        if call is None:
-            call = self._called[index] = linked.call(self._caller)
-        # A guest that calls the host in a loop must not keep the event loop. Not after
-        # the call: a cancel would lose a resource that the host has just made.
-        await self._engine.pace.step()
-        try:
-            value = self._guard(linked.function, call, values)
-            if type(value) is CoroutineType or isawaitable(value):
-                value = await value
-        except WitError as error:
-            if not linked.signature.fallible:
-                raise
-            linked.signature.lower_error(error.value, results, handles)
-        else:
-            linked.signature.lower(value, results, handles)
-        store.answered()
+        assert self._store is not None
+        await self._host_calls.serve(self._store, self._handles)
 
     def _failed(self, error: int, export: str) -> BaseException:
         """Turn a C error into ours and end the instance."""
         message, frames = _ffi.take_error(error)
-        self._running = None
-        before = self._fuel
-        used = self.usage.fuel - before
+        store = self._store
+        assert store is not None
+        used = store.used - store.spent
         problem = failure(
             message,
             frames,
@@ -385,7 +365,7 @@ class Instance:
             fuel_limit=self.limits.fuel,
             fuel_used=None if self.limits.fuel is None else used,
             memory_limit=self.limits.memory,
-            lane=bool(self.component.lane or self.component.added[0]),
+            lane=bool(self.component.lane or self.component.added.instances),
         )
         self._end(f"{export!r} ended with {type(problem).__name__}", problem)
         return problem
@@ -401,21 +381,8 @@ class Instance:
         self._running = None
         if store is None:
             return
-        if self._fuel_set:
-            self._fuel += self._fuel_set - store.fuel
-        store.close()
+        self._fuel = store.used
+        store.close()  # no future is left in it: `Fiber` and `_invoke` deleted theirs
         self._engine.ceiling.release(self._mappings)
         self._why = why
-        self._end_resources(error)
-
-    def _end_resources(self, error: BaseException | None) -> None:
-        try:
-            self._handles.end(self._why)
-        except Exception as problem:
-            if error is None:
-                raise
-            try:
-                shown = repr(problem)
-            except Exception:  # noqa: BLE001 - it is another's
-                shown = type(problem).__name__
-            error.add_note(f"besides, a destructor of the host's raised {shown}")
+        self._handles.end(why, error)

@@ -13,6 +13,7 @@ from wasmtime.component import Linker
 from ..core.errors import UnknownImport
 from ..hostcalls.call import Call
 from ..hostcalls.interface import HostFunction, HostInterface
+from ..witmodel.agreement import agreement
 from ..witmodel.functype import compared
 from ..witmodel.types import (
     Extern,
@@ -25,11 +26,11 @@ from ..witmodel.types import (
     shortened,
 )
 from . import _ffi
-from .resource import Hosted
+from .resource import Hosted, LiftParameters
 from .signature import ImportSignature
 from .values.layout import Unsupported
 
-__all__ = ("Link", "Linked", "agreement", "link")
+__all__ = ("Link", "Linked", "link")
 
 _NO_FINALIZER: Final = None
 
@@ -50,7 +51,7 @@ class Linked:
 class Link:
     """One linker, which serves all instances of a component with the same imports."""
 
-    __slots__ = ("_linker", "functions", "pointer", "resources")
+    __slots__ = ("_linker", "functions", "lifts", "pointer", "resources")
 
     def __init__(
         self,
@@ -61,23 +62,9 @@ class Link:
         self._linker = linker
         self.pointer: int = _ffi.address(linker.ptr())
         self.functions: list[Linked] = functions
+        self.lifts: list[LiftParameters] = [e.signature.lift for e in functions]
+        """What reads the parameters of a call of each function."""
         self.resources: dict[ResourceType, Hosted] = resources
-
-
-def agreement(name: str) -> tuple[str, tuple[int, ...]]:
-    """Split ``acme:kv/store@1.2.3`` into the name and what must agree of the version.
-
-    wasmtime's rule: versions agree when they are compatible in the sense of semver,
-    so from 1.0 on the first number counts, and below it the first that is not 0.
-    """
-    package, mark, within = name.partition("#")
-    base, _, version = package.partition("@")
-    numbers = version.partition("-")[0].partition("+")[0].split(".")
-    if not version or "-" in version or not all(n.isdecimal() for n in numbers):
-        return name, ()
-    parts = tuple(map(int, numbers))
-    leading = next((i for i, part in enumerate(parts) if part), len(parts) - 1)
-    return base + mark + within, parts[: leading + 1]
 
 
 def _offer(name: str, offered: Sequence[HostInterface]) -> HostInterface | None:
@@ -115,6 +102,8 @@ def link(
             has another type than the host's, or one that cannot be passed. The error
             lists every problem.
     """
+    # None of wasmtime's own WASI: `add_wasip2_async` aborts the process when a guest
+    # sleeps, as no reactor runs here, and `add_wasip2` blocks the loop all the while.
     linker = Linker(engine)
     kept = {} if signatures is None else signatures
     linking = _Linking(imports, offered, lane, kept)
@@ -248,7 +237,7 @@ def _full(name: str, interface: str) -> str:
 
 
 def _unfit(type_: FuncType, function: HostFunction) -> str:
-    """Say what is wrong with the type of an import for a host function."""
+    """Return what is wrong with an import's type for a host function."""
     if type_.is_async:
         return f"is an async func, which wasmtime's C API cannot link: {type_}"
     if function.wit is not None and (differing := compared(str(type_), function.wit)):

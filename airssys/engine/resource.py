@@ -7,8 +7,8 @@ the guest it is a number, by which it is found again here.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 from attrs import define, frozen
 
@@ -17,15 +17,15 @@ from ..hostcalls.bodies import dashed
 from ..hostcalls.interface import HostResource
 from ..witmodel.types import Borrow, Own, ResourceType
 from . import _ffi
-from .values.kept import Kept
+from .values.kept import Handles, Kept
 from .values.layout import Mismatch
 
-if TYPE_CHECKING:
-    from .link import Link
-
-__all__ = ("Handle", "Hosted", "Resources")
+__all__ = ("Handle", "Hosted", "LiftParameters", "Resources")
 
 _OPEN: Final = ""
+
+LiftParameters: TypeAlias = Callable[[int, Handles], list[Any]]
+"""Reads the parameters of a call from where the guest left them."""
 
 
 @frozen
@@ -154,7 +154,7 @@ class Resources:
     """The resources of one instance, and so what its guest reaches of the host."""
 
     __slots__ = (
-        *("_context", "_functions", "_held", "_hosted", "_last", "_objects", "_out"),
+        *("_context", "_held", "_hosted", "_last", "_lifts", "_objects", "_out"),
         *("_owner", "closing", "component", "dropped", "dropping", "ended"),
     )
 
@@ -162,7 +162,8 @@ class Resources:
         self,
         component: str,
         context: int,
-        link: Link,
+        lifts: Sequence[LiftParameters],
+        hosted: Mapping[ResourceType, Hosted],
         owner: Callable[[], _Owner | None],
     ) -> None:
         self.component: str = component
@@ -176,8 +177,8 @@ class Resources:
         self.ended: str | None = None
         """Why the instance has ended; None: it has not."""
         self._context = context
-        self._functions = link.functions
-        self._hosted = link.resources
+        self._lifts = lifts
+        self._hosted = hosted
         self._objects: dict[int, _Held] = {}
         self._held: dict[int, _Held] = {}
         self._last = 0
@@ -193,7 +194,7 @@ class Resources:
     # The host of a `Store`, during a poll:
 
     def lift(self, index: int, arguments: int) -> list[object]:
-        return self._functions[index].signature.lift(arguments, self)
+        return self._lifts[index](arguments, self)
 
     def drop(self, rep: int) -> None:
         self.dropped.append(rep)
@@ -292,8 +293,14 @@ class Resources:
         held = {id(each): each for each in map(self._take, dropped)}
         self._destroy(list(held.values()))
 
-    def end(self, why: str) -> None:
-        """Run the destructors of all objects that are left: the guest is gone."""
+    def end(self, why: str, error: BaseException | None = None) -> None:
+        """Run the destructors of all objects that are left: the guest is gone.
+
+        Args:
+            why: Why it has ended.
+            error: What is to be raised for that; it gets a note of what destructors
+                raise, which would hide it otherwise.
+        """
         self.ended = why
         for handle in self.closing:
             handle.release()
@@ -303,7 +310,16 @@ class Resources:
         self._held.clear()
         for each in left:
             each.owned = 0
-        self._destroy(left)
+        try:
+            self._destroy(left)
+        except Exception as problem:
+            if error is None:
+                raise
+            try:
+                shown = repr(problem)
+            except Exception:  # noqa: BLE001 - it is another's
+                shown = type(problem).__name__
+            error.add_note(f"besides, a destructor of the host's raised {shown}")
 
     @staticmethod
     def _destroy(held: list[_Held]) -> None:

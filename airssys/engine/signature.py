@@ -12,11 +12,10 @@ from ..core.errors import ValueMismatch, WitError
 from ..witmodel.types import Err, FuncType, Ok, Result, Scalar, Shapes, WitType
 from . import _ffi
 from ._ffi import VAL
-from .resource import Resources
 from .values.inline import UNUSUAL, inline
-from .values.kept import Kept, Lowering
+from .values.kept import Handles, Kept, Lowering
 from .values.layout import NUMBERS, Fixed, Mismatch, numbers, pin
-from .values.lift import Handles, Lift, lifting
+from .values.lift import Lift, lifting
 from .values.lower import lowering
 
 __all__ = ("ExportSignature", "Frame", "ImportSignature")
@@ -33,8 +32,9 @@ _SPARE: Final = 8
 class Frame:
     """The C memory of one call: arguments, the result's slot, the error's, tails.
 
-    It must live until the call's future is deleted: wasmtime writes into it when the
-    fibre ends.
+    It must live, where it is, until the call's future is deleted: wasmtime keeps its
+    address, and writes the result, or an error, when the fibre ends. So all of a call's
+    memory belongs to this one object.
     """
 
     __slots__ = ("base", "block", "error_address", "error_at", "keep", "result_address")
@@ -88,7 +88,7 @@ class _Lowered:
         except IndexError:
             return Frame(self._template, self.result_at, self._fixed)
 
-    def write(self, frame: Frame, values: Sequence[Any], handles: Resources) -> None:
+    def write(self, frame: Frame, values: Sequence[Any], handles: Handles) -> None:
         """Lower the values into a frame. Raises `Mismatch`."""
         frame.keep.handles = handles
         self._write(frame, values)
@@ -143,10 +143,10 @@ class ExportSignature:
         if fmt is not None:
             for _, param in type_.params:
                 assert isinstance(param, Scalar)
-                self._kinds += (NUMBERS[param.name][0], None)
+                self._kinds += (NUMBERS[param.name].kind, None)
         self._read = _number_reader(type_)
 
-    def frame(self, args: tuple[Any, ...], handles: Resources) -> Frame:
+    def frame(self, args: tuple[Any, ...], handles: Handles) -> Frame:
         """Lower the arguments.
 
         Raises:
@@ -173,7 +173,7 @@ class ExportSignature:
             raise mismatch.error(self.name) from None
         return frame
 
-    def result(self, frame: Frame, handles: Resources) -> Any:
+    def result(self, frame: Frame, handles: Handles) -> Any:
         """Lift the result of a call that ended without an error; take the frame back.
 
         Raises:
@@ -195,7 +195,7 @@ class ExportSignature:
 def _number_reader(type_: FuncType) -> Any:
     if not isinstance(type_.result, Scalar) or type_.result.name not in NUMBERS:
         return None
-    return Struct(f"={NUMBERS[type_.result.name][1]}").unpack_from
+    return Struct(f"={NUMBERS[type_.result.name].code}").unpack_from
 
 
 def _lift_result(type_: FuncType, shapes: Shapes) -> Lift | None:
@@ -238,14 +238,14 @@ class ImportSignature:
             else _Lowered((("result", type_.result),), shapes)
         )
 
-    def lift(self, arguments: int, handles: Resources) -> list[Any]:
+    def lift(self, arguments: int, handles: Handles) -> list[Any]:
         """Lift the parameters from where the guest's call left them."""
         if not self._lifts:
             return []
         block = ctypes.string_at(arguments, self.params * VAL)
         return [lift(block, at, handles) for at, lift in self._lifts]
 
-    def lower(self, value: Any, results: int, handles: Resources) -> None:
+    def lower(self, value: Any, results: int, handles: Handles) -> None:
         """Lower what the host function returned to where the guest's call expects it.
 
         Raises:
@@ -255,13 +255,13 @@ class ImportSignature:
             lowered = Ok(value) if self.fallible else value
             self._write(self._lowered, lowered, results, handles)
 
-    def lower_error(self, value: Any, results: int, handles: Resources) -> None:
+    def lower_error(self, value: Any, results: int, handles: Handles) -> None:
         """Lower the value of a `WitError` as the result's ``err``."""
         assert self._lowered is not None
         self._write(self._lowered, Err(value), results, handles)
 
     def _write(
-        self, lowered: _Lowered, value: Any, results: int, handles: Resources
+        self, lowered: _Lowered, value: Any, results: int, handles: Handles
     ) -> None:
         frame = lowered.frame()
         try:

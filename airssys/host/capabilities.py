@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from attrs import define, fields
 
 from ..core.errors import WitError
-from ..core.grants.grants import (
-    Capability,
-    Custom,
-    Filesystem,
-    Grants,
-    Messaging,
-    Network,
-    Process,
-    Storage,
-)
+from ..core.grants.capabilities import KINDS, Capability
+from ..core.grants.grants import Grants
 from ..core.grants.pattern import AnyPattern, contains
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
@@ -32,10 +24,6 @@ __all__ = ("CAPABILITIES", "CapabilitiesOperations", "capabilities")
 
 CAPABILITIES: Final = "airssys:core/capabilities@1.0.0"
 _FREE: Final = Free("tells only what the caller itself was granted")
-_KINDS: Final[Mapping[str, Callable[..., Capability]]] = {
-    kind.section: kind
-    for kind in (Filesystem, Network, Storage, Messaging, Process, Custom)
-}
 _LONGEST: Final = 4096
 """Characters of a path that Linux opens; all else that can be granted is shorter."""
 
@@ -115,4 +103,4 @@ def _need(grants: Grants, section: str, action: str, target: str) -> Capability:
         if space != keys.OWN:
             raise ValueError(f"{target!r} is no key: it begins with '{keys.OWN}/'")
         keys.check_key(key)
-    return _KINDS[section](action, target)
+    return KINDS[section](action, target)

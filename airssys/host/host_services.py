@@ -17,7 +17,7 @@ from attrs import define
 from ..core.emitter import SILENT, Emitter
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.event import Logged
-from ..core.grants.grants import Messaging
+from ..core.grants.capabilities import Messaging
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.interface import HostInterface

@@ -20,7 +20,7 @@ from ..core.errors import (
     ReplyTimeout,
     WitError,
 )
-from ..core.grants.grants import Messaging
+from ..core.grants.capabilities import Messaging
 from ..core.grants.pattern import Pattern
 from ..core.grants.spelling import Kind
 from ..core.message import check_topic

@@ -10,8 +10,9 @@ import anyio
 from attrs import define, field
 
 from ..core.budget import Budget
+from ..core.defaults import LISTED
 from ..core.errors import QuotaExceeded, StorageError, WitError
-from ..core.grants.grants import Storage as Needed
+from ..core.grants.capabilities import Storage as Needed
 from ..core.grants.pattern import overlaps
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, Inside, Requires, interface_of, operation
@@ -27,7 +28,6 @@ __all__ = ("MOST_LISTED", "STORAGE", "StorageOperations", "storage")
 STORAGE: Final = "airssys:core/storage@1.0.0"
 MOST_LISTED: Final = 10_000
 """Keys that one call lists at the most."""
-_PAGE: Final = 1000
 _AS_WIT_ERRORS: Final = as_wit_errors(
     lambda error: Variant("io-error", error.reason), StorageError
 )
@@ -149,7 +149,7 @@ class StorageOperations:
         listed: list[str] = []
         last = ""
         while page := await self.store.keys(
-            call.component, prefix, after=last, most=_PAGE
+            call.component, prefix, after=last, most=LISTED
         ):
             last = page[-1]
             listed += (

@@ -9,18 +9,11 @@ the method's, and its type is that of the WIT text (`SIGNATURES`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from ..core.grants.grants import (
-    Capability,
-    Filesystem,
-    Messaging,
-    Network,
-    Process,
-    Storage,
-)
+from ..core.grants.capabilities import KINDS, Capability
 from ..witmodel.signatures import SIGNATURES
 from .bodies import dashed
 from .interface import HostInterface, HostResource
@@ -42,14 +35,10 @@ _F = TypeVar("_F", bound=Callable[..., object])
 Denier: TypeAlias = Callable[[str], object]
 """Turns the words of a denial into the ``err`` value of a WIT function."""
 
-_KINDS: Final[dict[str, Callable[..., Capability]]] = {
-    kind.section: kind for kind in (Filesystem, Messaging, Network, Process, Storage)
-}
-
 
 def _known(_: object, __: object, capability: str) -> None:
     section, _dot, action = capability.partition(".")
-    if section not in _KINDS or not action:
+    if section not in KINDS or section == "custom" or not action:
         raise ValueError(f"{capability!r} is no capability such as 'storage.read'")
 
 
@@ -76,7 +65,7 @@ class Requires:
 
     def __call__(self, *args: Any) -> Capability:
         section, _, action = self.capability.partition(".")
-        return _KINDS[section](action, self.target(*args))
+        return KINDS[section](action, self.target(*args))
 
     def __str__(self) -> str:
         return self.capability

@@ -14,8 +14,7 @@ from ..core.budget import Budget
 from ..core.emitter import Emitter
 from ..core.errors import CapabilityDenied, WitError
 from ..core.event import Denied, Granted, Instrument
-from ..core.grants.capabilities import uncovered
-from ..core.grants.grants import Capability, Denial
+from ..core.grants.capabilities import Capability, Denial, uncovered
 from .call import Call
 from .interface import HostFunction
 

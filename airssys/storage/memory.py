@@ -8,6 +8,7 @@ from typing import Final
 import anyio.lowlevel
 from attrs import define, field
 
+from ..core.defaults import LISTED
 from ..core.errors import StorageError
 from ..core.limits import MIB
 from .keys import cost
@@ -74,7 +75,7 @@ class MemoryStorage:
         return key in self._space(namespace).values
 
     async def keys(
-        self, namespace: str, prefix: str = "", *, after: str = "", most: int = 1000
+        self, namespace: str, prefix: str = "", *, after: str = "", most: int = LISTED
     ) -> list[str]:
         """Return keys in order, a page at a time."""
         await anyio.lowlevel.checkpoint()

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from attrs import frozen
 
+from ..core.defaults import LISTED
+
 __all__ = ("Storage", "Stored")
 
 
@@ -43,7 +45,7 @@ class Storage(Protocol):
         ...
 
     async def keys(
-        self, namespace: str, prefix: str = "", *, after: str = "", most: int = 1000
+        self, namespace: str, prefix: str = "", *, after: str = "", most: int = LISTED
     ) -> list[str]:
         """Return keys in order, a page at a time.
 

@@ -13,19 +13,19 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
-from ..core.emitter import Emitter
-from ..core.errors import ChildRefused, NoSuchChild
-from ..core.event import ChildExited, ChildStarted
-from ..core.restart import (
+from ..core.child import (
     ChildSpec,
     Crashed,
     Exit,
-    HealthCheck,
     Normal,
     Restart,
     Stopped,
     unwrap,
 )
+from ..core.emitter import Emitter
+from ..core.errors import ChildRefused, NoSuchChild
+from ..core.event import ChildExited, ChildStarted
+from ..core.health import HealthCheck
 from .health import watch
 from .turns import Turns
 
@@ -45,8 +45,19 @@ class ChildState(Enum):
     STOPPED = "stopped"
     """It was stopped; `Supervisor.restart` starts it again."""
 
+    @property
+    def has_task(self) -> bool:
+        """Whether there is a task of the child, which may be about to end."""
+        match self:
+            case ChildState.STARTING | ChildState.RUNNING | ChildState.STOPPING:
+                return True
+            case ChildState.RESTARTING | ChildState.EXITED | ChildState.STOPPED:
+                return False
 
-_HAS_TASK = {ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING}
+    @property
+    def active(self) -> bool:
+        """Whether the child has a task, or will get one."""
+        return self.has_task or self is ChildState.RESTARTING
 
 
 @frozen
@@ -140,12 +151,12 @@ class Child:
     @property
     def has_task(self) -> bool:
         """Whether there is a task of it, which may be about to end."""
-        return self.state in _HAS_TASK
+        return self.state.has_task
 
     @property
     def active(self) -> bool:
         """Whether it has a task, or will get one."""
-        return self.state in _HAS_TASK or self.state is ChildState.RESTARTING
+        return self.state.active
 
     @property
     def value(self) -> object:
@@ -170,7 +181,7 @@ class Child:
             await self.ended.wait()
 
     def give_up(self) -> None:
-        """Tell whoever keeps something for it that it will not start again."""
+        """Call ``spec.gone``: the child will not start again."""
         if not self.given_up and self.spec.gone is not None:
             self.given_up = True
             self.spec.gone()
@@ -279,7 +290,13 @@ class Child:
                 self.fallen = how
                 self.siblings.fallen.append(self)
                 self.siblings.turns.want_own()
-            case _:
+            case (
+                ChildState.RUNNING
+                | ChildState.STARTING
+                | ChildState.RESTARTING
+                | ChildState.EXITED
+                | ChildState.STOPPED
+            ):
                 self.state = ChildState.EXITED
         if how is not None:
             self.siblings.emitter.emit(

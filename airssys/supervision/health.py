@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import anyio
 
+from ..core.child import Crashed
 from ..core.emitter import Emitter
-from ..core.errors import Unhealthy
+from ..core.errors import HealthCheckFailed
 from ..core.event import HealthChecked
-from ..core.restart import (
-    CountFailure,
-    Crashed,
-    CutOff,
-    Health,
-    HealthCheck,
-    Keep,
-    Recover,
-)
+from ..core.health import CountFailure, CutOff, Health, HealthCheck, Recover, Unchanged
 
 __all__ = ("watch",)
 
@@ -26,7 +19,7 @@ async def watch(
     emitter: Emitter,
     *,
     supervisor: str,
-) -> Unhealthy:
+) -> HealthCheckFailed:
     """Return why a child must be cut off, once it must.
 
     Args:
@@ -54,7 +47,7 @@ async def watch(
         problem = await _problem(check)
         health, verdict = health.checked(problem, check.failures)
         match verdict:
-            case Keep():
+            case Unchanged():
                 pass
             case Recover():
                 emit()
@@ -62,7 +55,7 @@ async def watch(
                 emit(reason)
             case CutOff(reason):
                 emit(reason)
-                return Unhealthy(id, health.failures, reason)
+                return HealthCheckFailed(id, health.failures, reason)
 
 
 async def _problem(check: HealthCheck) -> str | None:

@@ -7,7 +7,7 @@ them in reverse; when one ends by itself, the rules decide what follows.
 from __future__ import annotations
 
 import random as _random
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -17,28 +17,31 @@ import anyio.abc
 import anyio.lowlevel
 from attrs import define, field
 
+from ..core.child import ChildSpec, Crashed
 from ..core.emitter import Emitter
 from ..core.errors import ChildRefused, DuplicateChild, RestartsExhausted
 from ..core.event import ChildRestarting, Instrument, SupervisorGaveUp
 from ..core.restart import (
     AutoShutdown,
     Backoff,
-    ChildSpec,
-    Crashed,
     Escalate,
     Forget,
     Intensity,
     Keep,
-    Restart,
     RestartChildren,
     ShutDown,
     Strategy,
     Supervision,
+    SupervisorRules,
 )
-from .child import Child, ChildState, ChildStatus, Siblings, Start
+from .child import Child, ChildState, ChildStatus, Siblings
 from .turns import STOPPING, Turns
 
-__all__ = ("Supervisor", "open_supervisor", "supervise")
+__all__ = (
+    "Supervisor",
+    "open_supervisor",
+    "run_supervisor",
+)
 
 
 @asynccontextmanager
@@ -71,6 +74,27 @@ async def open_supervisor(
         instrument: Is told every event.
         random: Gives numbers from 0 up to 1, for the jitter of ``backoff``.
     """
+    rules = SupervisorRules(
+        strategy=strategy,
+        intensity=intensity,
+        backoff=backoff,
+        auto_shutdown=auto_shutdown,
+    )
+    async with run_supervisor(
+        rules, name=name, instrument=instrument, random=random
+    ) as supervisor:
+        yield supervisor
+
+
+@asynccontextmanager
+async def run_supervisor(
+    rules: SupervisorRules,
+    *,
+    name: str,
+    instrument: Instrument | None,
+    random: Callable[[], float],
+) -> AsyncIterator[Supervisor]:
+    """Open a supervisor as `open_supervisor` does, with its rules as one value."""
     async with anyio.create_task_group() as nursery:
         turns = Turns(name)
         supervisor = Supervisor(
@@ -78,7 +102,7 @@ async def open_supervisor(
                 name, Emitter(instrument, anyio.current_time), nursery, turns
             ),
             turns=turns,
-            rules=Supervision(strategy, intensity, backoff, auto_shutdown),
+            state=Supervision(rules),
             random=random,
         )
         nursery.start_soon(supervisor._attend, name=f"{name}: attend")  # noqa: SLF001
@@ -87,50 +111,6 @@ async def open_supervisor(
         finally:
             with anyio.CancelScope(shield=True):
                 await supervisor._leave()  # noqa: SLF001
-
-
-def supervise(
-    id: str,  # noqa: A002 - the name of the spec's field
-    specs: Iterable[ChildSpec],
-    *,
-    restart: Restart = Restart.PERMANENT,
-    significant: bool = False,
-    strategy: Strategy = Strategy.ONE_FOR_ONE,
-    intensity: Intensity = Intensity(),  # noqa: B008 - a frozen value
-    backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
-    auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
-    instrument: Instrument | None = None,
-    random: Callable[[], float] = _random.random,
-) -> ChildSpec:
-    """Describe a child that is a supervisor and starts children of its own, in order.
-
-    ``await parent.start(supervise(...))`` returns the nested `Supervisor`. Its name is
-    the parent's and ``id``, joined by ``/``. Without an ``instrument`` it tells the
-    parent's. It is given as long to stop as its own children need (OTP: infinity).
-    """
-    specs = tuple(specs)
-
-    async def run(*, task_status: anyio.abc.TaskStatus[Supervisor]) -> None:
-        name, listener = id, instrument
-        if isinstance(task_status, Start):
-            parent = task_status.child.siblings
-            name = f"{parent.name}/{id}"
-            listener = instrument or parent.emitter.instrument
-        async with open_supervisor(
-            name=name,
-            strategy=strategy,
-            intensity=intensity,
-            backoff=backoff,
-            auto_shutdown=auto_shutdown,
-            instrument=listener,
-            random=random,
-        ) as nested:
-            for spec in specs:
-                await nested.start(spec)
-            task_status.started(nested)
-            await anyio.sleep_forever()
-
-    return ChildSpec(id, run, restart=restart, significant=significant, shutdown=None)
 
 
 @define(eq=False, kw_only=True)
@@ -144,7 +124,7 @@ class Supervisor:
 
     _siblings: Siblings
     _turns: Turns
-    _rules: Supervision
+    _state: Supervision
     _random: Callable[[], float]
     _due: list[tuple[float, tuple[str, ...]]] = field(factory=list, init=False)
     """A heap of restarts to come: when, and of which children."""
@@ -174,7 +154,7 @@ class Supervisor:
             Exception: What the child raised before it had started. It is not restarted
                 and its id stays free.
         """
-        self._rules.check(spec)
+        self._state.rules.check(spec)
         await anyio.lowlevel.checkpoint_if_cancelled()
         await self._turns.take(spec.id, "start", self._siblings.caller())
         try:
@@ -212,7 +192,7 @@ class Supervisor:
         the caller is cancelled, the child is cut off at once.
 
         Raises:
-            NoSuchChild: There is none of that id.
+            NoSuchChild: The supervisor has no child of that id.
             ChildRefused: The supervisor cannot stop children now.
         """
         await self._stop_one(id, "stop", forget=False)
@@ -228,7 +208,7 @@ class Supervisor:
         fails, the child's exception is raised here and the child stays as it is.
 
         Raises:
-            NoSuchChild: There is none of that id.
+            NoSuchChild: The supervisor has no child of that id.
             ChildRefused: The supervisor cannot restart children now, or the call comes
                 from inside that child: it would end with it. Let the child return or
                 raise instead, and the rules restart it.
@@ -254,7 +234,7 @@ class Supervisor:
         await self._turns.take(id, tried, self._siblings.caller())
         try:
             child = self._siblings.known(id)
-            child.kept = not forget and child.spec.restart is not Restart.TEMPORARY
+            child.kept = not forget and child.spec.restart.keeps_spec
             child.for_good = True
             await child.stop(at_once=self._siblings.caller() is child)
         finally:
@@ -283,7 +263,7 @@ class Supervisor:
         how, child.fallen = child.fallen, None
         if how is None:
             return  # It was stopped, or taken along, since.
-        self._rules, decision = self._rules.exited(
+        self._state, decision = self._state.exited(
             child.spec.id,
             how,
             self._siblings.by_id,
@@ -310,7 +290,7 @@ class Supervisor:
                         history=history,
                     )
                 )
-                allowed = self._rules.intensity
+                allowed = self._state.rules.intensity
                 raise RestartsExhausted(
                     self.name,
                     child.spec.id,
@@ -332,7 +312,8 @@ class Supervisor:
                 taken_along=along,
             )
         )
-        # Whoever was to be started before, and is part of this, waits for this.
+        # Children that an earlier restart was to start, and that are part of this one,
+        # wait for this one.
         self._due = [
             (at, tuple(other for other in ids if other not in decision.start))
             for at, ids in self._due

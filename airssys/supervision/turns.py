@@ -1,4 +1,4 @@
-"""Let those who start and stop children take turns: one at a time, in their order."""
+"""Give turns to start and stop children: one at a time, first come first served."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class _Turn:
 
 @define(eq=False)
 class Turns:
-    """The queue of those who want to start or stop children of one supervisor.
+    """The queue of calls that want to start or stop children of one supervisor.
 
-    Calls stand in it, and the supervisor itself, at most once, to attend to exits and
-    restarts. Whoever has the turn passes it on.
+    The supervisor itself stands in it too, at most once, to attend to exits and
+    restarts. Each passes the turn on when it is done.
     """
 
     supervisor: str
@@ -118,7 +118,7 @@ class Turns:
             self._busy = False
 
     def refuse(self, why: str, caller: Caller | None = None) -> None:
-        """Send away those who wait for their turn: all, or those inside a child."""
+        """Refuse calls that wait for their turn: all, or those from inside a child."""
         for turn in tuple(self._waiting):
             if caller is None or turn.caller is caller:
                 self._waiting.remove(turn)

@@ -3,97 +3,74 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from math import inf
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.abc
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
-from ..actors.actor import run_actor, run_component
-from ..actors.mailbox import CAPACITY, PAYLOAD
-from ..actors.registry import About, Entry, Registry
-from ..artifacts.folder import Artifact
-from ..config import HostConfig
+from ..actors.actor import run_actor
+from ..actors.component_actor import run_component
+from ..actors.registry import About, ActorEntry, Registry
 from ..core.budget import Budget
+from ..core.child import ChildSpec, Restart
+from ..core.defaults import MAILBOX, PAYLOAD
 from ..core.event import QuotaNeared
 from ..core.grants.grants import NO_GRANTS, Grants
+from ..core.health import HealthCheck
 from ..core.limits import Limits, Quota, SharedQuota
+from ..core.manifests.host import HostConfig
+from ..core.manifests.manifest import Manifest, SupervisionRule
 from ..core.message import Overflow
-from ..core.restart import ChildSpec, HealthCheck, Restart
 from ..engine.component import Component
 from ..engine.instance import Instance
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 
-__all__ = ("GRACE", "ActorSpecs", "Plan", "Rules", "give_up", "grace")
+__all__ = ("ActorSpecs", "ChildRules", "ComponentPlan", "NoManifest", "give_up")
 
-GRACE = 5.0
-"""Seconds from asking an actor to stop to cutting it off, if nothing else is said."""
+
+@frozen(kw_only=True)
+class NoManifest:
+    """What holds for a component that was spawned without a manifest."""
+
+    limits: Limits = field(factory=Limits)
+    grants: Grants = NO_GRANTS
+    config: Mapping[str, str] = field(factory=dict)
+    mailbox: int = MAILBOX
+    overflow: Overflow = Overflow.WAIT
+    quota: Quota | None = None
+    """None: it may use as much as it likes over all its calls."""
+    supervision: SupervisionRule = field(factory=SupervisionRule)
 
 
 @frozen
-class Plan:
+class ComponentPlan:
     """What makes a component actor: everything but its id."""
 
     component: Component
-    limits: Limits
-    grants: Grants = NO_GRANTS
-    config: dict[str, str] = field(factory=dict)
-    capacity: int = CAPACITY
-    overflow: Overflow = Overflow.WAIT
-    payload: int = PAYLOAD
-    health: tuple[float, float, int] | None = None
-    """Seconds between checks, seconds for an answer, failures in a row."""
-    quota: Quota | None = None
-    """What it may use over all its calls; None: as much as it likes."""
+    terms: Manifest | NoManifest
     source: str = "grants"
-    """Where the grants come from, for errors."""
-
-    @classmethod
-    def of(cls, artifact: Artifact) -> Plan:
-        """Return what a manifest says."""
-        manifest = artifact.manifest
-        rule = manifest.supervision.health
-        return cls(
-            artifact.component,
-            manifest.limits,
-            manifest.grants,
-            dict(manifest.config),
-            manifest.mailbox,
-            manifest.overflow,
-            manifest.quota.payload,
-            None if rule is None else (rule.every, rule.timeout, rule.failures),
-            manifest.quota,
-            str(artifact.path),
-        )
-
-    def adjusted(
-        self,
-        config: dict[str, str] | None,
-        mailbox: int | None,
-        overflow: Overflow | None,
-    ) -> Plan:
-        """Return the plan with what is given in place of its own."""
-        return evolve(
-            self,
-            config={**self.config, **(config or {})},
-            capacity=self.capacity if mailbox is None else mailbox,
-            overflow=overflow or self.overflow,
-        )
+    """Where the terms come from, for errors."""
+    config: Mapping[str, str] = field(factory=dict, kw_only=True)
+    """Goes before the terms' own, key by key."""
+    mailbox: int | None = field(default=None, kw_only=True)
+    """Messages that may wait; None: as the terms say."""
+    overflow: Overflow | None = field(default=None, kw_only=True)
+    """What a full mailbox does; None: as the terms say."""
 
 
 @frozen
-class Rules:
+class ChildRules:
     """What a supervisor does with an actor."""
 
-    restart: Restart = Restart.PERMANENT
-    shutdown: float = GRACE
-    """Seconds; infinity: wait without end."""
-    significant: bool = False
+    restart: Restart
+    shutdown: float
+    """Seconds from asking it to stop to cutting it off; may be infinite."""
+    significant: bool
 
 
 @define(eq=False, kw_only=True)
@@ -101,7 +78,7 @@ class ActorSpecs:
     """Makes child specs for the actors of one system.
 
     An actor has its id and mailbox as soon as its spec is made: messages wait for it.
-    Whoever does not start the spec gives it up.
+    A caller that does not start the spec gives it up, by `give_up`.
     """
 
     registry: Registry
@@ -142,7 +119,11 @@ class ActorSpecs:
         )
 
     def component(
-        self, id_: str, plan: Plan, rules: Rules, shared: Budget | None = None
+        self,
+        id_: str,
+        plan: ComponentPlan,
+        rules: ChildRules,
+        shared: Budget | None = None,
     ) -> ChildSpec:
         """Describe a component actor.
 
@@ -156,23 +137,24 @@ class ActorSpecs:
             ManifestError: Its grants are above the host's ceiling.
             ValueError: The id is taken, or is no id.
         """
-        grants = self.config.admit(plan.grants, source=plan.source)
+        terms = plan.terms
+        limits, quota = terms.limits, terms.quota
+        grants = self.config.admit(terms.grants, source=plan.source)
         budget = None
-        if plan.quota is not None or shared is not None:
-            budget = Budget(id_, plan.quota or SharedQuota(), shared, self._near)
+        if quota is not None or shared is not None:
+            budget = Budget(id_, quota or SharedQuota(), shared, self._near)
         standing = Standing(grants, budget)
-        place = _Place(
-            self.registry,
+        register = partial(
+            self.registry.register,
             id_,
-            {
-                "capacity": plan.capacity,
-                "overflow": plan.overflow,
-                "payload": plan.payload,
-                "standing": standing,
-                "config": plan.config,
-                "about": self._about.setdefault(plan.component, About()),
-            },
+            capacity=terms.mailbox if plan.mailbox is None else plan.mailbox,
+            overflow=plan.overflow or terms.overflow,
+            payload=PAYLOAD if quota is None else quota.payload,
+            standing=standing,
+            config={**terms.config, **plan.config},
+            about=self._about.setdefault(plan.component, About()),
         )
+        place = _Place(id_, self.registry, register)
         place.entry()
         imports = (
             *self.interfaces,
@@ -186,7 +168,7 @@ class ActorSpecs:
         async def instantiate() -> Instance:
             return await plan.component.instantiate(
                 imports,
-                limits=plan.limits,
+                limits=limits,
                 grants=standing,
                 actor=id_,
                 guard=self.gate,
@@ -198,10 +180,13 @@ class ActorSpecs:
             )
 
         health = None
-        if plan.health is not None:
-            every, timeout, failures = plan.health
+        rule = terms.supervision.health
+        if rule is not None:
             health = HealthCheck(
-                place.check_health, every=every, timeout=timeout, failures=failures
+                place.check_health,
+                every=rule.every,
+                timeout=rule.timeout,
+                failures=rule.failures,
             )
         return _spec(place, run, rules, health)
 
@@ -210,9 +195,9 @@ class ActorSpecs:
         id_: str,
         function: Callable[..., Awaitable[object]],
         args: Sequence[object],
-        rules: Rules,
+        rules: ChildRules,
         *,
-        capacity: int = CAPACITY,
+        capacity: int = MAILBOX,
         overflow: Overflow = Overflow.WAIT,
     ) -> ChildSpec:
         """Describe a Python actor.
@@ -220,11 +205,14 @@ class ActorSpecs:
         Raises:
             ValueError: The id is taken, or is no id.
         """
-        place = _Place(self.registry, id_, {"capacity": capacity, "overflow": overflow})
+        register = partial(
+            self.registry.register, id_, capacity=capacity, overflow=overflow
+        )
+        place = _Place(id_, self.registry, register)
         place.entry()
 
         async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-            # Whoever started it goes on when the actor first waits for something, so
+            # The caller of start() goes on when the actor first waits for something, so
             # that what it subscribes to before that does not miss a message.
             task_status.started()
             await run_actor(function, place.entry(), self.registry, *args)
@@ -235,24 +223,19 @@ class ActorSpecs:
 def _spec(
     place: _Place,
     run: Callable[..., Awaitable[None]],
-    rules: Rules,
+    rules: ChildRules,
     health: HealthCheck | None,
 ) -> ChildSpec:
     return ChildSpec(
         place.id,
         run,
         restart=rules.restart,
-        shutdown=grace(rules.shutdown),
+        shutdown=rules.shutdown,
         significant=rules.significant,
         health=health,
         stop=place.request_stop,
         gone=place.leave,
     )
-
-
-def grace(shutdown: float) -> float | None:
-    """Return a grace as a `ChildSpec` has it: None is without end."""
-    return None if shutdown == inf else shutdown
 
 
 def give_up(specs: Iterable[ChildSpec]) -> None:
@@ -266,15 +249,15 @@ def give_up(specs: Iterable[ChildSpec]) -> None:
 class _Place:
     """An actor's place in the registry, from its first start to its end for good."""
 
-    registry: Registry
     id: str
-    options: dict[str, Any]
-    _entry: Entry | None = None
+    registry: Registry
+    register: Callable[[], ActorEntry]
+    _entry: ActorEntry | None = None
 
-    def entry(self) -> Entry:
+    def entry(self) -> ActorEntry:
         """Return the entry; a restart finds the one of the start before."""
         if self._entry is None:
-            self._entry = self.registry.register(self.id, **self.options)
+            self._entry = self.register()
         return self._entry
 
     def request_stop(self) -> None:

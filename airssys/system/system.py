@@ -1,162 +1,40 @@
-"""Put everything together: open a system, spawn actors, run a tree file."""
+"""Reach the actors of an open system: spawn, stop, ask for, publish, run a tree."""
 
 from __future__ import annotations
 
 import os
-import random as _random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
-from attrs import asdict, define, field
+from attrs import define, field
 
-from ..actors.mailbox import CAPACITY, Inbox
-from ..actors.post_office import PostOffice
+from ..actors.inbox import Inbox
 from ..actors.reference import ActorRef
 from ..actors.registry import Registry
 from ..artifacts.folder import Artifact, check_actor, load
-from ..audit import AuditLog, audit_for
-from ..config import HostConfig, load_config
 from ..core.budget import Budget
-from ..core.event import Instrument, Revoked
+from ..core.child import ChildSpec, Restart
+from ..core.defaults import MAILBOX
+from ..core.event import Revoked
 from ..core.grants.capabilities import Excess
 from ..core.grants.grants import NO_GRANTS, Grants
-from ..core.limits import Limits, SharedQuota
+from ..core.limits import Limits
+from ..core.manifests.host import HostConfig
+from ..core.manifests.manifest import SupervisionRule
 from ..core.manifests.tree import Tree
 from ..core.message import Overflow
-from ..core.restart import (
-    AutoShutdown,
-    Backoff,
-    ChildSpec,
-    Intensity,
-    Restart,
-    Strategy,
-)
 from ..engine.component import Component, Engine
-from ..engine.fiber import Slicing
-from ..host.offered import Facilities, open_interfaces
 from ..hostcalls.bodies import dashed
-from ..hostcalls.gate import Gate
-from ..hostcalls.interface import HostInterface
-from ..observe.fan_out import FanOut, Tally
+from ..observe.fan_out import Tally
 from ..supervision.child import ChildStatus
-from ..supervision.supervisor import Supervisor, open_supervisor
-from .specs import ActorSpecs, Plan, Rules, give_up
-from .trees import Planter, send_first
+from ..supervision.supervisor import Supervisor
+from .specs import ActorSpecs, ChildRules, ComponentPlan, NoManifest, give_up
+from .trees import TreeBuilder, send_first
 
-__all__ = ("System", "engine_for", "open_system")
-
-
-@asynccontextmanager
-async def open_system(
-    config: HostConfig | str | os.PathLike[str] | None = None,
-    *,
-    name: str = "root",
-    engine: Engine | None = None,
-    interfaces: Sequence[HostInterface] = (),
-    instruments: Sequence[Instrument] = (),
-    deliveries: bool = False,
-    strategy: Strategy = Strategy.ONE_FOR_ONE,
-    intensity: Intensity = Intensity(),  # noqa: B008 - a frozen value
-    backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
-    auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
-    quota: SharedQuota = SharedQuota(),  # noqa: B008 - a frozen value
-    facilities: Facilities | None = None,
-    random: Callable[[], float] = _random.random,
-) -> AsyncIterator[System]:
-    """Open a system; leaving the block stops its actors in reverse order.
-
-    Args:
-        config: The host's settings, a host file, or None: what the environment says.
-        name: Names the root supervisor in events and errors.
-        engine: Runs the components; None: one made from the settings.
-        interfaces: Host extensions. A component gets those of them that its manifest
-            names under ``capabilities.custom``.
-        instruments: Are told every event.
-        deliveries: Whether each message taken is an event too.
-        strategy: These are the root supervisor's: see `open_supervisor`.
-        intensity: Of the root supervisor.
-        backoff: Of the root supervisor.
-        auto_shutdown: Of the root supervisor.
-        quota: What all components of the system may use together.
-        facilities: What stands behind guests' host calls: storage, a resolver, TLS and
-            limits; None: the usual.
-        random: Gives numbers from 0 up to 1, for the jitter of ``backoff``.
-
-    Raises:
-        ManifestError: The host file or the environment breaks the schema.
-        AuditError: The audit log that the settings ask for cannot be used.
-        RestartsExhausted: In an ExceptionGroup, when the root supervisor gives up.
-    """
-    if not isinstance(config, HostConfig):
-        config = load_config(config)
-    tally = Tally()
-    # Outermost: what actors are refused while they stop is written, too.
-    async with audit_for(config) as audit, anyio.create_task_group() as nursery:
-        if audit is not None:
-            instruments = (audit, *instruments)
-        fan_out = FanOut((tally, *instruments))
-        grants = any(isinstance(each, AuditLog) and each.grants for each in instruments)
-        gate = Gate(fan_out, handed=True, grants=grants)
-        registry = Registry(PostOffice(instrument=fan_out, deliveries=deliveries))
-        timing = anyio.CancelScope(shield=True)
-        await nursery.start(_keep_time, registry.office, timing)
-        try:
-            async with (
-                open_interfaces(registry, gate, facilities) as offered,
-                open_supervisor(
-                    name=name,
-                    strategy=strategy,
-                    intensity=intensity,
-                    backoff=backoff,
-                    auto_shutdown=auto_shutdown,
-                    instrument=fan_out,
-                    random=random,
-                ) as supervisor,
-            ):
-                specs = ActorSpecs(
-                    registry=registry,
-                    interfaces=offered,
-                    extensions=tuple(interfaces),
-                    gate=gate,
-                    config=config,
-                )
-                yield System(
-                    engine=engine or engine_for(config),
-                    config=config,
-                    supervisor=supervisor,
-                    registry=registry,
-                    tally=tally,
-                    nursery=nursery,
-                    specs=specs,
-                    shared=specs.share(name, quota),
-                )
-        finally:
-            timing.cancel()
-        nursery.cancel_scope.cancel()
-
-
-async def _keep_time(
-    office: PostOffice,
-    scope: anyio.CancelScope,
-    *,
-    task_status: anyio.abc.TaskStatus[None],
-) -> None:
-    """Keep the time of asks until the scope is cancelled, and by nothing else.
-
-    Where the system is cancelled from outside, its actors are still asked to stop, and
-    may have to wait for each other's replies.
-    """
-    with scope:
-        await office.keep_time(task_status=task_status)
-
-
-def engine_for(config: HostConfig) -> Engine:
-    """Make the engine that a host's settings describe."""
-    given = asdict(config.slices, filter=lambda _, value: value is not None)
-    return Engine(cache=config.cache, threads=config.threads, slicing=Slicing(**given))
+__all__ = ("System",)
 
 
 @define(eq=False, kw_only=True)
@@ -231,11 +109,17 @@ class System:
             _refuse_options("a component", args=args or None)
             if not self._specs.knows(what):
                 check_actor(what)
-            plan = Plan(what, limits or Limits(), grants or NO_GRANTS)
+            terms = NoManifest(limits=limits or Limits(), grants=grants or NO_GRANTS)
             spec = self._specs.component(
                 id or what.name,
-                plan.adjusted(config, mailbox, overflow),
-                _rules(Rules(), restart, shutdown, significant=significant),
+                ComponentPlan(
+                    what,
+                    terms,
+                    config=config or {},
+                    mailbox=mailbox,
+                    overflow=overflow,
+                ),
+                _rules(terms.supervision, restart, shutdown, significant=significant),
                 self._shared,
             )
         elif callable(what):
@@ -245,8 +129,8 @@ class System:
                 id or dashed(name),
                 what,
                 args,
-                _rules(Rules(), restart, shutdown, significant=significant),
-                capacity=CAPACITY if mailbox is None else mailbox,
+                _rules(SupervisionRule(), restart, shutdown, significant=significant),
+                capacity=MAILBOX if mailbox is None else mailbox,
                 overflow=overflow or Overflow.WAIT,
             )
         else:
@@ -254,16 +138,19 @@ class System:
                 "a manifest", args=args or None, limits=limits, grants=grants
             )
             artifact = await self.load(what)
-            rule = artifact.manifest.supervision
+            manifest = artifact.manifest
+            rule = manifest.supervision
             spec = self._specs.component(
-                id or str(artifact.manifest.name),
-                Plan.of(artifact).adjusted(config, mailbox, overflow),
-                _rules(
-                    Rules(rule.restart, rule.shutdown),
-                    restart,
-                    shutdown,
-                    significant=significant,
+                id or str(manifest.name),
+                ComponentPlan(
+                    artifact.component,
+                    manifest,
+                    str(artifact.path),
+                    config=config or {},
+                    mailbox=mailbox,
+                    overflow=overflow,
                 ),
+                _rules(rule, restart, shutdown, significant=significant),
                 self._shared,
             )
         ref = self.registry.ref(spec.id)  # it may have ended when start returns
@@ -299,7 +186,7 @@ class System:
             grants: All that it may do from now on.
 
         Raises:
-            NoSuchActor: There is none of that id.
+            NoSuchActor: No actor has that id.
             TypeError: It is a Python actor, which is trusted.
             ManifestError: That would be more than it may do now; lists every excess.
         """
@@ -331,7 +218,7 @@ class System:
         """Return how to reach an actor.
 
         Raises:
-            NoSuchActor: There is none of that id; names those that are near.
+            NoSuchActor: No actor has that id; offers ids that are near.
         """
         return self.registry.ref(id)
 
@@ -343,7 +230,7 @@ class System:
         self,
         pattern: str,
         *,
-        capacity: int = CAPACITY,
+        capacity: int = MAILBOX,
         overflow: Overflow = Overflow.DROP_OLDEST,
     ) -> AbstractAsyncContextManager[Inbox]:
         """Subscribe to topics: ``async with system.subscribe("orders.#") as messages``.
@@ -366,8 +253,7 @@ class System:
     async def start_tree(self, tree: Tree, *, folder: Path | None = None) -> None:
         """Start the children of a tree's root, in order, and send its first messages.
 
-        The rules of the tree's root are those that `open_system` was given: pass
-        ``**root_rules(tree)``.
+        The root's own rules hold where the system was opened by `open_root`.
 
         Args:
             tree: What to start.
@@ -375,9 +261,9 @@ class System:
                 are; None: the folder of the tree file.
         """
         folder = folder or Path(tree.source).parent
-        planter = Planter(tree, folder, self._specs, self.load, self._shared)
+        builder = TreeBuilder(tree, folder, self._specs, self.load, self._shared)
         for node in tree.root.children:
-            await self._start(await planter.spec(node))
+            await self._start(await builder.spec(node))
         if tree.messages:
             self._nursery.start_soon(send_first, self.registry, tree.messages)
 
@@ -390,15 +276,15 @@ def _refuse_options(what: str, **given: object) -> None:
 
 
 def _rules(
-    rules: Rules,
+    rule: SupervisionRule,
     restart: Restart | None,
     shutdown: float | None,
     *,
     significant: bool,
-) -> Rules:
-    """Return rules with what is given in place of their own."""
-    return Rules(
-        restart or rules.restart,
-        rules.shutdown if shutdown is None else shutdown,
+) -> ChildRules:
+    """Return a manifest's rule with what is given in place of its own."""
+    return ChildRules(
+        restart or rule.restart,
+        rule.shutdown if shutdown is None else shutdown,
         significant,
     )

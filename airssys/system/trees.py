@@ -1,4 +1,4 @@
-"""Start what a tree file describes."""
+"""Turn a tree file into child specs, and send its first messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import anyio
 from attrs import evolve, frozen
@@ -18,6 +17,7 @@ from attrs import evolve, frozen
 from ..actors.registry import Registry
 from ..artifacts.folder import Artifact
 from ..core.budget import Budget
+from ..core.child import ChildSpec
 from ..core.errors import DeliveryError, ManifestError
 from ..core.event import DeadLettered
 from ..core.manifests.tree import (
@@ -29,28 +29,14 @@ from ..core.manifests.tree import (
     Tree,
 )
 from ..core.message import HOST
-from ..core.restart import ChildSpec
-from ..supervision.supervisor import supervise
-from .specs import ActorSpecs, Plan, Rules, give_up, grace
+from ..supervision.nested import nested
+from .specs import ActorSpecs, ChildRules, ComponentPlan, give_up
 
-__all__ = ("Planter", "find_function", "root_rules", "send_first")
-
-
-def root_rules(tree: Tree) -> dict[str, Any]:
-    """Return the options of `open_system` for the root of a tree."""
-    root = tree.root
-    return {
-        "name": root.id,
-        "strategy": root.strategy,
-        "intensity": root.intensity,
-        "backoff": root.backoff,
-        "auto_shutdown": root.auto_shutdown,
-        "quota": root.quota,
-    }
+__all__ = ("TreeBuilder", "find_function", "send_first")
 
 
 @frozen
-class Planter:
+class TreeBuilder:
     """Makes child specs of a tree's nodes."""
 
     tree: Tree
@@ -76,8 +62,8 @@ class Planter:
                 rule = manifest.supervision
                 return self.specs.component(
                     node.id,
-                    Plan.of(artifact.narrowed(manifest)),
-                    Rules(rule.restart, rule.shutdown, node.significant),
+                    ComponentPlan(artifact.component, manifest, str(artifact.path)),
+                    ChildRules(rule.restart, rule.shutdown, node.significant),
                     self.shared,
                 )
             case ActorNode():
@@ -85,7 +71,7 @@ class Planter:
                     node.id,
                     find_function(node.actor, self.folder, source=self.tree.source),
                     node.args,
-                    Rules(node.restart, node.shutdown, node.significant),
+                    ChildRules(node.restart, node.shutdown, node.significant),
                 )
             case SupervisorNode():
                 return await self._supervisor(node)
@@ -99,18 +85,15 @@ class Planter:
             for child in node.children:
                 specs.append(await below.spec(child))  # noqa: PERF401 - for the undoing
             undo.pop_all()
-        nested = supervise(
+        spec = nested(
             node.id,
             specs,
+            node.rules,
             restart=node.restart,
             significant=node.significant,
-            strategy=node.strategy,
-            intensity=node.intensity,
-            backoff=node.backoff,
-            auto_shutdown=node.auto_shutdown,
         )
         gone = partial(give_up, specs)
-        return evolve(nested, shutdown=grace(node.shutdown), gone=gone)
+        return evolve(spec, shutdown=node.shutdown, gone=gone)
 
 
 async def send_first(registry: Registry, messages: Sequence[FirstMessage]) -> None:

@@ -1,4 +1,4 @@
-"""Read the types of a world from its text, as `engine.wit` prints it.
+"""Read the types of a world from its text, as `text` prints it.
 
 Packages, worlds that include others and whatever else only people write is not known
 here.

@@ -23,6 +23,7 @@ from .types import (
     RecordType,
     ResourceType,
     Result,
+    Scalar,
     Tuple,
     TypeDef,
     VariantType,
@@ -188,7 +189,17 @@ class _Page:
                 return f"enum {name} {{ {', '.join(cases)} }}"
             case Flags(names):
                 return f"flags {name} {{ {', '.join(names)} }}"
-            case _:
+            case (
+                Scalar()
+                | List()
+                | Tuple()
+                | Option()
+                | Result()
+                | Map()
+                | Own()
+                | Borrow()
+                | Opaque()
+            ):
                 return f"type {name} = {self.type(type_)};"
 
     def function(self, function: FuncType, params: _Pairs | None = None) -> str:
@@ -228,14 +239,13 @@ class _Page:
                 return f"tuple<{', '.join(map(self.type, elements))}>"
             case Result(None, None):
                 return "result"
-            case Result(ok, None) if ok is not None:
-                return f"result<{self.type(ok)}>"
-            case Result(ok, err) if err is not None:
+            case Result(ok, err):
                 first = "_" if ok is None else self.type(ok)
-                return f"result<{first}, {self.type(err)}>"
+                second = "" if err is None else f", {self.type(err)}"
+                return f"result<{first}{second}>"
             case RecordType(fields):
                 return f"record {{ {self.pairs(fields)} }}"
             case VariantType():
                 return f"variant {{ {self.cases(type_)} }}"
-            case _:
+            case Scalar() | Enum() | Flags() | Opaque():
                 return str(type_)

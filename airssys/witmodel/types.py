@@ -365,7 +365,7 @@ class Shapes:
     enums: Mapping[Enum, Mapping[str, str]] = field(factory=dict)
     """The member for each case, a `enum.StrEnum`'s."""
     flags: Mapping[Flags, type[enum.Flag]] = field(factory=dict)
-    """A class whose members stand in the order of the names."""
+    """A class whose members have the bits of the names: the first 1, the second 2 …"""
     lane: bool = False
     """Whether ``list<u8>`` crosses as a string, as it does to a rewritten component
     (see `lane`)."""

@@ -8,16 +8,13 @@ be guessed. Values are those that `Instance.call` takes and returns.
 
 from __future__ import annotations
 
-import difflib
-import re
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from math import copysign, inf, isinf, isnan
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define
 
-from ..core.errors import WaveError
 from .types import (
     Borrow,
     Enum,
@@ -40,6 +37,7 @@ from .types import (
     WitType,
     snake,
 )
+from .wave_tokens import WaveTokens
 
 __all__ = ("parse_wave", "render_wave")
 
@@ -54,10 +52,10 @@ def parse_wave(text: str, type_: WitType) -> Any:
     Raises:
         WaveError: The text is no such value; says where, and what was expected.
     """
-    reader = _Reader(text)
-    value = reader.value(type_)
-    if reader.kind:
-        raise reader.refusal("the end")
+    tokens = WaveTokens(text)
+    value = _Reader(tokens).value(type_)
+    if tokens.kind:
+        raise tokens.refusal("the end")
     return value
 
 
@@ -171,22 +169,6 @@ def _as_f32(value: float) -> float:
 
 # --- reading ----------------------------------------------------------------------
 
-_GAP: Final = re.compile(r"(?:\s+|//[^\n]*)*")
-_LABEL: Final = r"%?[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*"
-_TOKENS: Final = re.compile(
-    rf"""
-      (?P<number> -inf\b | -?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?
-                  (?![\w.]) )
-    | (?P<label> {_LABEL} (?!\w) )
-    | (?P<block> \"\"\"\r?\n(?s:.*?)(?<!\\)\"\"\" )
-    | (?P<string> \"(?:[^\"\\\n]|\\.)*\" )
-    | (?P<char> '(?:[^'\\\n]|\\.[^']*)' )
-    | (?P<mark> [\[\](){{}}:,] )
-    """,
-    re.VERBOSE,
-)
-_ESCAPE: Final = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|([\"'\\tnr])|.|$)")
-_PLAIN: Final = {"t": "\t", "n": "\n", "r": "\r"}
 _INTEGERS: Final = {
     f"{sign}{bits}": (-(1 << bits - 1), (1 << bits - 1) - 1)
     if sign == "s"
@@ -198,76 +180,15 @@ _INTEGERS: Final = {
 
 @define
 class _Reader:
-    """A text, and the token that comes next in it."""
+    """Reads values by their types."""
 
-    text: str
-    at: int = 0
-    """Where the next token begins."""
-    kind: str = ""
-    """``number``, ``label``, ``string``, ``char``, ``mark``; empty at the end."""
-    token: str = ""
-    path: list[str] = field(factory=list)
-    """The way to the value that is read, for errors."""
-
-    def __attrs_post_init__(self) -> None:
-        self.step()
-
-    def step(self) -> str:
-        """Go to the next token and return the one before."""
-        token = self.token
-        gap = _GAP.match(self.text, self.at + len(token))
-        assert gap is not None
-        self.at = gap.end()
-        found = _TOKENS.match(self.text, self.at)
-        if found is not None:
-            self.kind, self.token = str(found.lastgroup), found.group()
-        elif self.at == len(self.text):
-            self.kind = self.token = ""
-        else:
-            self.kind, self.token = "", self.text[self.at :]
-            raise self.refusal("a value")
-        return token
-
-    def refusal(
-        self, expected: str, *, at: int | None = None, got: str = ""
-    ) -> WaveError:
-        """Make the error that says where, and what was expected."""
-        token = got or self.token
-        if len(token) > 30:
-            token = f"{token[:27]}..."
-        at = self.at if at is None else at
-        path = "".join(self.path).removeprefix(".")
-        return WaveError(self.text, at, path, expected, token or "the end")
-
-    # Punctuation.
-
-    def sees(self, mark: str) -> bool:
-        return self.kind == "mark" and self.token == mark
-
-    def take(self, mark: str) -> None:
-        if not self.sees(mark):
-            raise self.refusal(f"{mark!r}")
-        self.step()
-
-    def sequence(self, close: str) -> Iterator[int]:
-        """Count the elements up to the closing mark; a comma may follow the last."""
-        index = 0
-        while not self.sees(close):
-            if index:
-                if not self.sees(","):
-                    raise self.refusal(f"',' or {close!r}")
-                self.step()
-                if self.sees(close):
-                    break
-            yield index
-            index += 1
-        self.step()
+    tokens: WaveTokens
 
     def within(self, step: str, type_: WitType) -> Any:
         """Read a value that is a part of another."""
-        self.path.append(step)
+        self.tokens.path.append(step)
         value = self.value(type_)
-        self.path.pop()
+        self.tokens.path.pop()
         return value
 
     # Values.
@@ -279,8 +200,10 @@ class _Reader:
             case List(Scalar("u8")):
                 return self.octets(type_)
             case List(element):
-                self.open("[", type_)
-                return [self.within(f"[{i}]", element) for i in self.sequence("]")]
+                self.tokens.open("[", type_)
+                return [
+                    self.within(f"[{i}]", element) for i in self.tokens.sequence("]")
+                ]
             case Tuple():
                 return self.tuple(type_)
             case RecordType():
@@ -288,10 +211,12 @@ class _Reader:
             case VariantType(cases):
                 return self.variant(type_, dict(cases))
             case Enum(cases):
-                return self.one_of(cases, type_)
+                return self.tokens.one_of(cases, type_)
             case Flags(names):
-                self.open("{", type_)
-                return frozenset(self.one_of(names, type_) for _ in self.sequence("}"))
+                self.tokens.open("{", type_)
+                return frozenset(
+                    self.tokens.one_of(names, type_) for _ in self.tokens.sequence("}")
+                )
             case Option(some):
                 return self.option(some, type_)
             case Result(ok, err):
@@ -299,27 +224,22 @@ class _Reader:
             case Map(key, item):
                 return dict(self.value(List(Tuple((key, item)))))
             case Own() | Borrow() | Opaque():
-                raise self.refusal(f"a {type_}, which cannot be written as text")
-
-    def open(self, mark: str, type_: WitType) -> None:
-        if not self.sees(mark):
-            raise self.refusal(str(type_))
-        self.step()
+                raise self.tokens.refusal(f"a {type_}, which cannot be written as text")
 
     def scalar(self, name: str) -> Any:
         match name:
             case "bool":
-                if self.token not in {"true", "false"}:
-                    raise self.refusal("true or false")
-                return self.step() == "true"
+                if self.tokens.token not in {"true", "false"}:
+                    raise self.tokens.refusal("true or false")
+                return self.tokens.step() == "true"
             case "char":
-                if self.kind != "char":
-                    raise self.refusal("a char, such as 'a'")
-                return self.char()
+                if self.tokens.kind != "char":
+                    raise self.tokens.refusal("a char, such as 'a'")
+                return self.tokens.char()
             case "string":
-                if self.kind not in {"string", "block"}:
-                    raise self.refusal('a string in ""')
-                return self.string()
+                if self.tokens.kind not in {"string", "block"}:
+                    raise self.tokens.refusal('a string in ""')
+                return self.tokens.string()
             case "f32" | "f64":
                 return self.float(name)
             case _:
@@ -327,166 +247,105 @@ class _Reader:
 
     def integer(self, name: str) -> int:
         least, most = _INTEGERS[name]
-        if self.kind != "number" or not self.token.lstrip("-").isdigit():
-            raise self.refusal(name)
+        if self.tokens.kind != "number" or not self.tokens.token.lstrip("-").isdigit():
+            raise self.tokens.refusal(name)
         # Long texts of digits are refused by int() itself.
-        if len(self.token) > 20 or not least <= int(self.token) <= most:
-            raise self.refusal(f"{name}, {least} to {most}")
-        return int(self.step())
+        if len(self.tokens.token) > 20 or not least <= int(self.tokens.token) <= most:
+            raise self.tokens.refusal(f"{name}, {least} to {most}")
+        return int(self.tokens.step())
 
     def float(self, name: str) -> float:
-        if self.kind != "number" and self.token not in {"inf", "nan"}:
-            raise self.refusal(name)
-        value = float(self.token)
+        if self.tokens.kind != "number" and self.tokens.token not in {"inf", "nan"}:
+            raise self.tokens.refusal(name)
+        value = float(self.tokens.token)
         if name == "f32":
             value = _as_f32(value)
-        if isinf(value) and "inf" not in self.token:
-            raise self.refusal(f"{name}, which cannot be so large")
-        self.step()
+        if isinf(value) and "inf" not in self.tokens.token:
+            raise self.tokens.refusal(f"{name}, which cannot be so large")
+        self.tokens.step()
         return value
 
-    def char(self) -> str:
-        at, token = self.at, self.token
-        text = self.unescaped(token[1:-1], at + 1)
-        if len(text) != 1:
-            raise self.refusal("a single char")
-        self.step()
-        return text
-
-    def string(self) -> str:
-        at, token = self.at, self.token
-        if self.kind == "block":
-            text = self.block(token)
-        else:
-            text = self.unescaped(token[1:-1], at + 1)
-        self.step()
-        return text
-
-    def block(self, token: str) -> str:
-        """Read a string of several lines, indented as its last line is."""
-        first, *lines, last = token.split("\n")
-        indent = last.removesuffix('"""')
-        if not lines or indent.strip(" "):
-            raise self.refusal('a line break and spaces before the closing """')
-        at = self.at + len(first) + 1
-        read = []
-        for raw in lines:
-            if not raw.startswith(indent):
-                raise self.refusal(
-                    f"a line indented by {len(indent)} spaces", at=at, got=raw
-                )
-            line = raw.removesuffix("\r")[len(indent) :]
-            read.append(self.unescaped(line, at + len(indent)))
-            at += len(raw) + 1
-        return "\n".join(read)
-
-    def unescaped(self, text: str, at: int) -> str:
-        def plain(found: re.Match[str]) -> str:
-            code, letter = found.groups()
-            if letter:
-                return _PLAIN.get(letter, letter)
-            number = int(code, 16) if code else -1
-            if not 0 <= number <= 0x10FFFF or 0xD800 <= number <= 0xDFFF:
-                escape = r"an escape: one of \\ \' \" \n \r \t \u{hex}"
-                raise self.refusal(escape, at=at + found.start(), got=found.group())
-            return chr(number)
-
-        return _ESCAPE.sub(plain, text)
-
     def octets(self, type_: WitType) -> bytes:
-        if self.kind in {"string", "block"}:
-            return self.string().encode()
-        self.open("[", type_)
+        if self.tokens.kind in {"string", "block"}:
+            return self.tokens.string().encode()
+        self.tokens.open("[", type_)
         octet = Scalar("u8")
-        return bytes(self.within(f"[{i}]", octet) for i in self.sequence("]"))
+        return bytes(self.within(f"[{i}]", octet) for i in self.tokens.sequence("]"))
 
     def tuple(self, type_: Tuple) -> tuple[Any, ...]:
-        self.open("(", type_)
+        self.tokens.open("(", type_)
         values = []
-        for index in self.sequence(")"):
+        for index in self.tokens.sequence(")"):
             if index == len(type_.elements):
-                raise self.refusal(f"')', since {type_} has {index} elements")
+                raise self.tokens.refusal(f"')', since {type_} has {index} elements")
             values.append(self.within(f"[{index}]", type_.elements[index]))
         if len(values) < len(type_.elements):
-            raise self.refusal(
+            raise self.tokens.refusal(
                 f"{len(type_.elements)} elements of {type_}", got=str(len(values))
             )
         return tuple(values)
 
     def record(self, type_: RecordType) -> Record:
-        at = self.at
-        self.open("{", type_)
+        at = self.tokens.at
+        self.tokens.open("{", type_)
         types = dict(type_.fields)
         values: dict[str, Any] = {}
-        if self.sees(":"):  # "{:}" is the record of which all fields are left out
-            self.step()
-            self.take("}")
+        # "{:}" is the record of which all fields are left out.
+        if self.tokens.sees(":"):
+            self.tokens.step()
+            self.tokens.take("}")
         else:
-            for _ in self.sequence("}"):
-                start = self.at
-                name = self.one_of(types, type_)
+            for _ in self.tokens.sequence("}"):
+                start = self.tokens.at
+                name = self.tokens.one_of(types, type_)
                 if name in values:
-                    raise self.refusal(f"field {name!r} once", at=start, got=name)
-                self.take(":")
+                    raise self.tokens.refusal(
+                        f"field {name!r} once", at=start, got=name
+                    )
+                self.tokens.take(":")
                 values[name] = self.within(f".{name}", types[name])
         for name, field_type in types.items():
             if isinstance(field_type, Option):
                 values.setdefault(name, None)
             elif name not in values:
-                raise self.refusal(
+                raise self.tokens.refusal(
                     f"a field {name!r}", at=at, got="a record without it"
                 )
         return Record(**{snake(name): values[name] for name in types})
 
     def variant(self, type_: WitType, cases: dict[str, WitType | None]) -> Variant:
-        name = self.one_of(cases, type_)
+        name = self.tokens.one_of(cases, type_)
         payload = cases[name]
         if payload is None:
             return Variant(name)
         return Variant(name, self.payload(name, payload))
 
     def payload(self, name: str, type_: WitType) -> Any:
-        if not self.sees("("):
-            raise self.refusal(f"'(', since {name!r} has a value of type {type_}")
-        self.step()
+        if not self.tokens.sees("("):
+            raise self.tokens.refusal(
+                f"'(', since {name!r} has a value of type {type_}"
+            )
+        self.tokens.step()
         value = self.within(f".{name}", type_)
-        self.take(")")
+        self.tokens.take(")")
         return value
 
     def option(self, some: WitType, type_: WitType) -> Any:
-        if self.keyword("none"):
+        if self.tokens.keyword("none"):
             return None
         nests = isinstance(some, Option)
-        if self.keyword("some"):
+        if self.tokens.keyword("some"):
             value = self.payload("some", some)
             return Some(value) if nests else value
         if nests or isinstance(some, Result):
-            raise self.refusal(f"some(...) or none, of {type_}")
+            raise self.tokens.refusal(f"some(...) or none, of {type_}")
         return self.value(some)
 
     def result(self, ok: WitType | None, err: WitType | None, type_: WitType) -> Any:
-        if self.keyword("ok"):
+        if self.tokens.keyword("ok"):
             return Ok(None if ok is None else self.payload("ok", ok))
-        if self.keyword("err"):
+        if self.tokens.keyword("err"):
             return Err(None if err is None else self.payload("err", err))
         if ok is None or isinstance(ok, Option | Result):
-            raise self.refusal(f"ok or err, of {type_}")
+            raise self.tokens.refusal(f"ok or err, of {type_}")
         return Ok(self.value(ok))
-
-    def keyword(self, word: str) -> bool:
-        """Take a keyword, if it is the next token."""
-        if self.kind != "label" or self.token != word:
-            return False
-        self.step()
-        return True
-
-    def one_of(self, names: Collection[str], type_: WitType) -> str:
-        """Take a label that is one of the names."""
-        name = self.token.removeprefix("%")
-        if self.kind != "label":
-            raise self.refusal(str(type_))
-        if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            raise self.refusal(f"{near[0]!r}" if near else f"one of {', '.join(names)}")
-        self.step()
-        return name

@@ -10,21 +10,20 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from airssys.actors.actor import (
+from airssys.actors.actor import Actor, run_actor
+from airssys.actors.component_actor import (
     HANDLE_CALLBACK,
     HANDLE_MESSAGE,
     HEALTH,
     INIT,
     METADATA,
     SHUTDOWN,
-    Actor,
-    run_actor,
     run_component,
 )
 from airssys.actors.control import Callback
 from airssys.actors.post_office import PostOffice
 from airssys.actors.reference import ActorRef
-from airssys.actors.registry import Entry, Registry
+from airssys.actors.registry import ActorEntry, Registry
 from airssys.core.budget import Budget
 from airssys.core.errors import (
     ActorStopped,
@@ -37,11 +36,12 @@ from airssys.core.errors import (
     OutOfFuel,
     OutOfMemory,
     Overtime,
-    Unwell,
+    Unhealthy,
     WitError,
 )
 from airssys.core.event import CallCut, DeadLettered, Denied, Logged
-from airssys.core.grants.grants import Grants, MessagingGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.core.limits import Limits, Quota, Usage
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance
@@ -246,7 +246,7 @@ class Running:
         self.registry = registry
         self.instance = instance
         budget = None if cpu is None else Budget("acme/a#1", Quota(cpu=cpu))
-        self.entry: Entry = registry.register(
+        self.entry: ActorEntry = registry.register(
             "acme/a#1",
             standing=Standing(Grants(), budget),
             config={"step": "2"},
@@ -573,7 +573,7 @@ async def test_only_unhealthy_is_a_failed_health_check(registry: Registry) -> No
         for state in states:
             await a.entry.mailbox.check_health()
             assert a.entry.health == state
-        with pytest.raises(Unwell, match="'acme/a#1' says it is unhealthy: no disk"):
+        with pytest.raises(Unhealthy, match="'acme/a#1' says it is unhealthy: no disk"):
             await a.entry.mailbox.check_health()
         assert a.entry.health == Variant("unhealthy", "no disk")
         a.entry.mailbox.request_stop()
@@ -799,7 +799,7 @@ async def test_a_real_guest_takes_callbacks_topics_and_health_checks(
         mailbox = registry.entry("acme/a").mailbox
         await mailbox.check_health()
         await guest.ask("sick no disk")
-        with pytest.raises(Unwell, match="no disk"):
+        with pytest.raises(Unhealthy, match="no disk"):
             await mailbox.check_health()
 
 

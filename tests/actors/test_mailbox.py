@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airssys.actors.control import Callback, HealthRequest, Stop
+from airssys.actors.inbox import Inbox
 from airssys.actors.mailbox import Mailbox
 from airssys.actors.post_office import PostOffice
 from airssys.actors.reference import ActorRef
@@ -22,7 +23,7 @@ from airssys.core.errors import (
     MailboxFull,
     QuotaExceeded,
     ReplyTimeout,
-    Unwell,
+    Unhealthy,
 )
 from airssys.core.event import DeadLettered, Delivered
 from airssys.core.message import Message, Overflow
@@ -50,7 +51,7 @@ def dead(recorder: Recorder) -> list[tuple[bytes, str]]:
 
 
 async def drain(mailbox: Mailbox, count: int) -> list[bytes]:
-    return [(await mailbox.inbox.__anext__()).payload for _ in range(count)]
+    return [(await Inbox(mailbox).__anext__()).payload for _ in range(count)]
 
 
 # --- sending and receiving --------------------------------------------------------
@@ -79,8 +80,8 @@ async def test_a_message_tells_who_sent_it_when_and_on_what(
     await ActorRef(mailbox, "a").send("hä", topic="t.u", content_type="text/plain")
     await ActorRef(mailbox).send(b"\x00")
 
-    first = await mailbox.inbox.__anext__()
-    second = await mailbox.inbox.__anext__()
+    first = await Inbox(mailbox).__anext__()
+    second = await Inbox(mailbox).__anext__()
 
     assert (first.payload, first.text) == ("hä".encode(), "hä")
     assert (first.sender, first.topic) == ("a", "t.u")
@@ -146,7 +147,7 @@ async def test_a_receiver_that_waits_gets_the_next_message() -> None:
 async def test_a_cancelled_receiver_loses_nothing() -> None:
     mailbox = Mailbox("b")
     with anyio.move_on_after(0):
-        await mailbox.inbox.__anext__()
+        await Inbox(mailbox).__anext__()
 
     await ActorRef(mailbox).send(b"1")
 
@@ -311,7 +312,7 @@ async def test_two_actors_never_wait_for_room_in_each_others_mailbox(
             await to_a.send(b"2")
 
         tasks.cancel_scope.cancel()
-    assert office.asks.waiting_for("a") == ()
+    assert office.asks.cycle("b", "a") == ()
 
 
 def test_a_mailbox_holds_at_least_one_message() -> None:
@@ -355,7 +356,7 @@ def test_a_mailbox_agrees_with_a_plain_list(
 
 
 async def echo(mailbox: Mailbox) -> None:
-    async for message in mailbox.inbox:
+    async for message in Inbox(mailbox):
         await message.reply(message.payload)
 
 
@@ -399,7 +400,7 @@ async def test_a_reply_that_nobody_waits_for_becomes_a_dead_letter(
     with pytest.raises(ReplyTimeout):
         await ActorRef(mailbox, "a").ask(b"?", timeout=0)
 
-    message = await mailbox.inbox.__anext__()
+    message = await Inbox(mailbox).__anext__()
     await message.reply(b"late")
 
     (event,) = recorder.of(DeadLettered)
@@ -417,7 +418,7 @@ async def test_a_second_reply_is_a_mistake_and_the_first_one_stays() -> None:
             replies.append(await ActorRef(mailbox, "a").ask(b"?"))
 
         tasks.start_soon(ask)
-        message = await mailbox.inbox.__anext__()
+        message = await Inbox(mailbox).__anext__()
         await message.reply("first")
         with pytest.raises(CannotReply, match=r"from 'a' .* answered already"):
             await message.reply("second")
@@ -436,7 +437,7 @@ async def test_a_reply_over_the_limit_leaves_the_ask_open() -> None:
             replies.append(await ActorRef(mailbox, "a").ask(b"?"))
 
         tasks.start_soon(ask)
-        message = await mailbox.inbox.__anext__()
+        message = await Inbox(mailbox).__anext__()
         with pytest.raises(QuotaExceeded, match="from actor 'b'"):
             await message.reply("12345")
         await message.reply("1234")
@@ -451,7 +452,7 @@ async def test_many_replies_let_others_run() -> None:
         for _ in range(300):
             tasks.start_soon(ref.ask, b"?")
         await wait_all_tasks_blocked()
-        messages = [await mailbox.inbox.__anext__() for _ in range(300)]
+        messages = [await Inbox(mailbox).__anext__() for _ in range(300)]
         with anyio.CancelScope() as scope:
             scope.cancel()
             for message in messages:
@@ -465,7 +466,7 @@ async def test_an_ask_can_be_refused_with_a_reason() -> None:
     async with anyio.create_task_group() as tasks:
 
         async def refuse() -> None:
-            message = await mailbox.inbox.__anext__()
+            message = await Inbox(mailbox).__anext__()
             assert message.answer is not None
             message.answer.refuse(AskRefused("b", "no"))
 
@@ -487,7 +488,7 @@ async def test_a_cycle_of_asks_fails_at_once_and_names_it(office: PostOffice) ->
             await ActorRef(c, "c").ask(b"?")
 
         tasks.cancel_scope.cancel()
-    assert office.asks.waiting_for("a") == ()
+    assert office.asks.cycle("b", "a") == ()
 
 
 async def test_an_ask_is_over_for_the_graph_when_the_reply_is_sent(
@@ -496,7 +497,7 @@ async def test_an_ask_is_over_for_the_graph_when_the_reply_is_sent(
     a, b = Mailbox("a", office=office), Mailbox("b", office=office)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ActorRef(b, "a").ask, b"?")
-        message = await b.inbox.__anext__()
+        message = await Inbox(b).__anext__()
         await message.reply(b"!")
 
         # The asker has not run yet.
@@ -584,7 +585,7 @@ async def test_the_reply_to_a_request_comes_ahead_of_the_messages(
     request_id = await ActorRef(b, "a").request(b"?", asker=a, timeout=1)
     await ActorRef(a).send(b"waiting")
 
-    message = await b.inbox.__anext__()
+    message = await Inbox(b).__anext__()
     assert message.request_id == request_id
     await message.reply(b"!")
 
@@ -612,7 +613,7 @@ async def test_the_reply_to_a_request_that_was_given_up_is_a_dead_letter(
     request_id = await ActorRef(b, "a").request(b"?", asker=a)
     a.requests.close(request_id)
 
-    await (await b.inbox.__anext__()).reply(b"late")
+    await (await Inbox(b).__anext__()).reply(b"late")
 
     assert [event.subject for event in recorder.of(DeadLettered)] == ["a"]
 
@@ -636,8 +637,8 @@ async def test_a_stop_overtakes_messages_and_holds_until_the_end() -> None:
     await ActorRef(mailbox).send(b"1")
     mailbox.request_stop()
 
-    assert [message async for message in mailbox.inbox] == []
-    assert [message async for message in mailbox.inbox] == []
+    assert [message async for message in Inbox(mailbox)] == []
+    assert [message async for message in Inbox(mailbox)] == []
     mailbox.end_incarnation("")
 
     assert await drain(mailbox, 1) == [b"1"]
@@ -649,7 +650,7 @@ async def test_a_stopped_actor_that_reads_on_cannot_keep_the_loop() -> None:
 
     with anyio.move_on_after(0) as scope:
         while True:
-            async for _ in mailbox.inbox:
+            async for _ in Inbox(mailbox):
                 pass
 
     assert scope.cancelled_caught
@@ -663,7 +664,7 @@ async def test_a_health_check_overtakes_messages() -> None:
         tasks.start_soon(mailbox.check_health)
         await wait_all_tasks_blocked()
 
-        await mailbox.inbox.__anext__()
+        await Inbox(mailbox).__anext__()
         # Done: the task group ends, though 999 messages still wait.
 
     assert mailbox.statistics().queued == 999
@@ -676,10 +677,10 @@ async def test_a_health_check_tells_what_is_wrong() -> None:
         async def answer() -> None:
             request = await mailbox.receive()
             assert isinstance(request, HealthRequest)
-            request.settle(Unwell("b", "no disk"))
+            request.settle(Unhealthy("b", "no disk"))
 
         tasks.start_soon(answer)
-        with pytest.raises(Unwell, match="no disk"):
+        with pytest.raises(Unhealthy, match="no disk"):
             await mailbox.check_health()
 
 
@@ -869,6 +870,6 @@ async def test_an_inbox_knows_how_much_waits() -> None:
     mailbox = Mailbox("b")
     await ActorRef(mailbox).send(b"")
 
-    assert len(mailbox.inbox) == 1
+    assert len(Inbox(mailbox)) == 1
     assert repr(mailbox) == "<Mailbox of 'b': 1 of 1000>"
     assert repr(ActorRef(mailbox)) == "<ActorRef to 'b' for 'host'>"

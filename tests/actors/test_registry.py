@@ -5,6 +5,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from airssys.actors.control import Callback
+from airssys.actors.inbox import Inbox
 from airssys.actors.mailbox import Mailbox
 from airssys.actors.post_office import PostOffice
 from airssys.actors.registry import Registry
@@ -31,7 +32,7 @@ def registry(recorder: Recorder) -> Registry:
 
 async def drain(mailbox: Mailbox) -> list[bytes]:
     queued = mailbox.statistics().queued
-    return [(await mailbox.inbox.__anext__()).payload for _ in range(queued)]
+    return [(await Inbox(mailbox).__anext__()).payload for _ in range(queued)]
 
 
 def dead(recorder: Recorder) -> list[tuple[str, bytes]]:
@@ -105,8 +106,8 @@ async def test_messages_go_to_the_actor_in_the_name_of_the_sender(
     with pytest.raises(QuotaExceeded):
         await registry.send("b", b"1234", sender="a")
 
-    first = await b.mailbox.inbox.__anext__()
-    second = await b.mailbox.inbox.__anext__()
+    first = await Inbox(b.mailbox).__anext__()
+    second = await Inbox(b.mailbox).__anext__()
 
     assert (first.sender, second.sender) == ("host", "a")
     assert registry.taken == 2
@@ -118,7 +119,7 @@ async def test_an_ask_through_the_registry_gets_its_reply(registry: Registry) ->
     async with anyio.create_task_group() as tasks:
 
         async def reply() -> None:
-            await (await b.inbox.__anext__()).reply("yes")
+            await (await Inbox(b).__anext__()).reply("yes")
 
         tasks.start_soon(reply)
 
@@ -132,8 +133,8 @@ async def test_a_request_comes_back_or_is_cancelled(registry: Registry) -> None:
 
     assert registry.cancel_request(first, sender="a")
     assert not registry.cancel_request(first, sender="a")
-    await (await b.inbox.__anext__()).reply(b"!")
-    await (await b.inbox.__anext__()).reply(b"!")
+    await (await Inbox(b).__anext__()).reply(b"!")
+    await (await Inbox(b).__anext__()).reply(b"!")
 
     assert await a.receive() == Callback(second, b"!")
 
@@ -146,7 +147,7 @@ async def test_a_removed_actor_is_gone_by_name_and_by_reference(
     ref = registry.ref("a")
     await ref.send(b"1")
     await ref.send(b"2")
-    await mailbox.inbox.__anext__()
+    await Inbox(mailbox).__anext__()
 
     registry.remove("a", "gave up")
 
@@ -173,7 +174,7 @@ async def test_a_topic_reaches_each_subscriber_once(registry: Registry) -> None:
     assert await registry.publish("nothing", b"z") == 0
 
     assert await drain(a) == [b"x", b"y"]
-    message = await b.inbox.__anext__()
+    message = await Inbox(b).__anext__()
     assert (message.topic, message.sender) == ("orders.created", "a")
     assert registry.unsubscribe("orders.created", sender="b")
     assert not registry.unsubscribe("orders.created", sender="b")

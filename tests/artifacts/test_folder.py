@@ -8,7 +8,8 @@ import pytest
 import wasmtime
 
 import airssys
-from airssys.artifacts.folder import LIFECYCLE, WORLDS, check_actor, load, load_manifest
+from airssys.artifacts.folder import WORLDS, check_actor, load, load_manifest
+from airssys.core.defaults import LIFECYCLE
 from airssys.core.errors import InvalidComponent, ManifestError, TrustError
 from airssys.core.limits import KIB, MIB
 from airssys.engine.component import Engine
@@ -49,18 +50,6 @@ async def test_a_component_is_loaded_by_its_folder_or_its_manifest(
     assert by_folder.manifest == by_file.manifest
     assert by_folder.path == by_file.path == folder / "Component.toml"
     assert by_folder.component.size == LIFECYCLE_WASM.stat().st_size
-
-
-async def test_a_narrowed_artifact_shares_its_component(
-    engine: Engine, tmp_path: Path
-) -> None:
-    wide = await load(write_component(tmp_path), engine=engine)
-    folder = write_component(tmp_path, "acme/b", capabilities="")
-    _, manifest = await load_manifest(folder)
-    narrow = wide.narrowed(manifest)
-
-    assert narrow.component is wide.component
-    assert narrow.manifest is manifest
 
 
 async def test_a_manifest_that_is_not_there_is_refused_by_its_path(

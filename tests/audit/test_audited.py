@@ -11,8 +11,8 @@ import airssys
 from airssys.audit import Record, verify
 from airssys.audit.seal import Seal
 from airssys.audit.verify import lines_of
-from airssys.config import Audit, HostConfig
 from airssys.core.errors import ActorStopped, AuditError
+from airssys.core.manifests.host import Audit, HostConfig
 
 from ..components import with_extension, write_component
 

@@ -62,7 +62,7 @@ def test_help_imports_neither_the_engine_nor_the_system() -> None:
     code = (
         "import sys; from airssys.cli import main; main(['--help']); "
         "print([n for n in sys.modules if n in "
-        "('wasmtime', 'trio', 'airssys.system.system', 'airssys.witmodel.types')])"
+        "('wasmtime', 'trio', 'airssys.system.opening', 'airssys.witmodel.types')])"
     )
 
     ran = subprocess.run(

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from airssys.cli.live import view
 from airssys.cli.screen import LogBridge, Screen
+from airssys.core.child import Crashed, Restart, Stopped
 from airssys.core.event import (
     CallCut,
     ChildExited,
@@ -18,7 +19,6 @@ from airssys.core.event import (
     Logged,
 )
 from airssys.core.levels import LogLevel
-from airssys.core.restart import Crashed, Restart, Stopped
 from airssys.observe.line import printable
 from airssys.supervision.child import ChildState, ChildStatus
 

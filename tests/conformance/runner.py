@@ -22,6 +22,7 @@ from airssys.core.errors import (
     InvalidComponent,
     UnknownImport,
 )
+from airssys.engine.origin import Origin
 from airssys.witmodel.types import FuncType, Result, WitType
 
 from .offers import exports_of, test_host
@@ -294,7 +295,7 @@ class _Runner:
         instance.close()
 
 
-def _function(component: Component, field: str) -> FuncType:
+def _function(component: Origin, field: str) -> FuncType:
     """Return the type of a function that can be called."""
     functions = component.functions()
     if field not in functions:

@@ -98,7 +98,7 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         "actor 'a' is over its quota of handles (limit: 256; close some)",
     ),
     (
-        errors.Unwell("a", "the disk is full"),
+        errors.Unhealthy("a", "the disk is full"),
         "component 'a' says it is unhealthy: the disk is full",
     ),
     (errors.WitError("not-found"), "err('not-found')"),
@@ -140,11 +140,11 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         "supervisor 'root' cannot stop child 'a': it is starting",
     ),
     (
-        errors.Unhealthy("a", 1, "no answer"),
+        errors.HealthCheckFailed("a", 1, "no answer"),
         "child 'a' failed its health check once: no answer",
     ),
     (
-        errors.Unhealthy("a", 3, "no answer"),
+        errors.HealthCheckFailed("a", 3, "no answer"),
         "child 'a' failed its health check 3 times in a row: no answer",
     ),
     (

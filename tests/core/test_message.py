@@ -13,6 +13,7 @@ from airssys.core.message import (
     MOST_PATTERNS,
     AskGraph,
     Message,
+    Overflow,
     PendingRequests,
     Routes,
     check_topic,
@@ -66,6 +67,15 @@ async def test_a_reply_to_a_message_that_was_only_sent_is_dropped() -> None:
     await Message(b"!", "a").reply(b"done")
 
 
+# --- Overflow ---------------------------------------------------------------------
+
+
+def test_only_where_the_rule_is_to_wait_do_senders_wait() -> None:
+    waiting = [rule for rule in Overflow if rule.holds_up_senders]
+
+    assert waiting == [Overflow.WAIT]
+
+
 # --- AskGraph ---------------------------------------------------------------------
 
 
@@ -99,7 +109,7 @@ def test_a_cycle_is_refused_by_name_and_leaves_no_trace() -> None:
     with pytest.raises(AskCycle, match="b -> a -> b"):
         graph.wait("b", "a")
 
-    assert graph.waiting_for("b") == ()
+    assert graph.cycle("a", "b") == ()
 
 
 def test_a_wait_counts_until_each_of_its_asks_is_done() -> None:
@@ -109,11 +119,13 @@ def test_a_wait_counts_until_each_of_its_asks_is_done() -> None:
     graph.wait("a", "c")
 
     graph.done("a", "b")
-    assert graph.waiting_for("a") == ("b", "c")
+    assert graph.cycle("b", "a") == ("b", "a", "b")
+    assert graph.cycle("c", "a") == ("c", "a", "c")
     graph.done("a", "b")
-    assert graph.waiting_for("a") == ("c",)
+    assert graph.cycle("b", "a") == ()
+    assert graph.cycle("c", "a") == ("c", "a", "c")
     graph.done("a", "c")
-    assert graph.waiting_for("a") == ()
+    assert graph.cycle("c", "a") == ()
 
     graph.wait("b", "a")
 

@@ -15,30 +15,28 @@ from hypothesis.stateful import (
     rule,
 )
 
+from airssys.core.child import (
+    ChildSpec,
+    Crashed,
+    Exit,
+    Normal,
+    Restart,
+    Stopped,
+)
+from airssys.core.health import HealthCheck
 from airssys.core.restart import (
     AutoShutdown,
     Backoff,
-    ChildSpec,
-    CountFailure,
-    Crashed,
-    CutOff,
     Decision,
     Escalate,
-    Exit,
     Forget,
-    Health,
-    HealthCheck,
     Intensity,
     Keep,
-    Normal,
-    Recover,
-    Restart,
     RestartChildren,
     ShutDown,
-    Stopped,
     Strategy,
     Supervision,
-    unwrap,
+    SupervisorRules,
 )
 
 CRASH = Crashed(ValueError("boom"))
@@ -81,22 +79,17 @@ def test_the_defaults_are_those_of_otp() -> None:
     assert spec.shutdown == 5.0
     assert not spec.significant
     assert Intensity() == Intensity(1, 5.0)
-    assert Supervision().strategy is Strategy.ONE_FOR_ONE
-    assert Supervision().auto_shutdown is AutoShutdown.NEVER
-
-
-def test_a_permanent_child_cannot_be_significant() -> None:
-    with pytest.raises(ValueError, match="'a' cannot be significant: it is permanent"):
-        ChildSpec("a", run, significant=True)
+    assert SupervisorRules().strategy is Strategy.ONE_FOR_ONE
+    assert SupervisorRules().auto_shutdown is AutoShutdown.NEVER
 
 
 def test_a_significant_child_needs_an_auto_shutdown() -> None:
     spec = ChildSpec("a", run, restart=Restart.TEMPORARY, significant=True)
 
-    Supervision(auto_shutdown=AutoShutdown.ANY_SIGNIFICANT).check(spec)
-    Supervision().check(ChildSpec("a", run))
+    SupervisorRules(auto_shutdown=AutoShutdown.ANY_SIGNIFICANT).check(spec)
+    SupervisorRules().check(ChildSpec("a", run))
     with pytest.raises(ValueError, match="auto_shutdown is 'never'"):
-        Supervision().check(spec)
+        SupervisorRules().check(spec)
 
 
 def test_numbers_without_meaning_are_refused() -> None:
@@ -152,7 +145,12 @@ def test_the_restart_type_decides_which_exits_restart(
 def test_the_strategy_decides_who_is_taken_along(
     strategy: Strategy, stop: str, start: str
 ) -> None:
-    decision = decide(Supervision(strategy), "b", CRASH, family(*letters("abcd")))
+    decision = decide(
+        Supervision(SupervisorRules(strategy=strategy)),
+        "b",
+        CRASH,
+        family(*letters("abcd")),
+    )
 
     assert decision == RestartChildren(tuple(stop), tuple(start), 0)
 
@@ -160,7 +158,12 @@ def test_the_strategy_decides_who_is_taken_along(
 def test_temporary_siblings_are_stopped_and_not_started() -> None:
     children = family(*letters("ab"), *letters("t", Restart.TEMPORARY), *letters("c"))
 
-    decision = decide(Supervision(Strategy.ONE_FOR_ALL), "a", CRASH, children)
+    decision = decide(
+        Supervision(SupervisorRules(strategy=Strategy.ONE_FOR_ALL)),
+        "a",
+        CRASH,
+        children,
+    )
 
     assert decision == RestartChildren(("c", "t", "b"), ("a", "b", "c"), 0)
 
@@ -168,7 +171,12 @@ def test_temporary_siblings_are_stopped_and_not_started() -> None:
 def test_siblings_that_have_ended_are_not_stopped_but_started() -> None:
     children = family(*letters("abc"), inactive=("a", "b"))
 
-    decision = decide(Supervision(Strategy.ONE_FOR_ALL), "a", CRASH, children)
+    decision = decide(
+        Supervision(SupervisorRules(strategy=Strategy.ONE_FOR_ALL)),
+        "a",
+        CRASH,
+        children,
+    )
 
     assert decision == RestartChildren(("c",), ("a", "b", "c"), 0)
 
@@ -178,7 +186,7 @@ def test_siblings_that_have_ended_are_not_stopped_but_started() -> None:
 
 def test_one_restart_too_many_escalates_with_the_history() -> None:
     children = family(*letters("a"))
-    rules = Supervision(intensity=Intensity(1, 5.0))
+    rules = Supervision(SupervisorRules(intensity=Intensity(1, 5.0)))
 
     rules, first = rules.exited("a", CRASH, children, now=10.0, random=0)
     rules, second = rules.exited("a", Normal(), children, now=15.0, random=0)
@@ -194,7 +202,7 @@ def test_one_restart_too_many_escalates_with_the_history() -> None:
 
 def test_a_restart_older_than_the_period_no_longer_counts() -> None:
     children = family(*letters("a"))
-    rules = Supervision(intensity=Intensity(1, 5.0))
+    rules = Supervision(SupervisorRules(intensity=Intensity(1, 5.0)))
 
     rules, _ = rules.exited("a", CRASH, children, now=10.0, random=0)
     rules, decision = rules.exited("a", CRASH, children, now=15.1, random=0)
@@ -204,14 +212,14 @@ def test_a_restart_older_than_the_period_no_longer_counts() -> None:
 
 
 def test_an_intensity_of_zero_allows_no_restart() -> None:
-    rules = Supervision(intensity=Intensity(0))
+    rules = Supervision(SupervisorRules(intensity=Intensity(0)))
 
     assert isinstance(decide(rules, "a", CRASH, family(*letters("a"))), Escalate)
 
 
 def test_exits_without_restart_do_not_count() -> None:
     children = family(*letters("a", Restart.TEMPORARY), *letters("b"))
-    rules = Supervision(intensity=Intensity(1))
+    rules = Supervision(SupervisorRules(intensity=Intensity(1)))
 
     for _ in range(5):
         rules, _ = rules.exited("a", CRASH, children, now=0, random=0)
@@ -227,7 +235,7 @@ def test_exits_without_restart_do_not_count() -> None:
 def test_restarts_in_any_period_never_exceed_the_intensity(
     exits: list[tuple[str, float]], restarts: int, period: float
 ) -> None:
-    rules = Supervision(intensity=Intensity(restarts, period))
+    rules = Supervision(SupervisorRules(intensity=Intensity(restarts, period)))
     children = family(*letters("abc"))
     now, taken = 0.0, list[float]()
 
@@ -280,7 +288,9 @@ def test_a_very_long_streak_waits_the_maximum() -> None:
 
 
 def test_the_delay_grows_and_resets_after_a_healthy_while() -> None:
-    rules = Supervision(intensity=MANY, backoff=Backoff(1.0, 2.0, 5.0, healthy=10.0))
+    rules = Supervision(
+        SupervisorRules(intensity=MANY, backoff=Backoff(1.0, 2.0, 5.0, healthy=10.0))
+    )
     children = family(*letters("ab"))
     delays = []
 
@@ -296,7 +306,7 @@ def test_the_delay_grows_and_resets_after_a_healthy_while() -> None:
 
 
 def test_each_child_has_its_own_delay() -> None:
-    rules = Supervision(intensity=MANY, backoff=Backoff(1.0, 2.0))
+    rules = Supervision(SupervisorRules(intensity=MANY, backoff=Backoff(1.0, 2.0)))
     children = family(*letters("ab"))
 
     rules, _ = rules.exited("a", CRASH, children, now=0, random=0)
@@ -308,7 +318,9 @@ def test_each_child_has_its_own_delay() -> None:
 
 
 def test_children_that_became_healthy_are_forgotten() -> None:
-    rules = Supervision(intensity=MANY, backoff=Backoff(1.0, healthy=1.0))
+    rules = Supervision(
+        SupervisorRules(intensity=MANY, backoff=Backoff(1.0, healthy=1.0))
+    )
     children = family(*letters("ab"))
 
     rules, _ = rules.exited("a", CRASH, children, now=0, random=0)
@@ -338,21 +350,21 @@ def significant(text: str, restart: Restart = Restart.TRANSIENT) -> list[ChildSp
 def test_the_end_of_significant_children_shuts_down(
     auto_shutdown: AutoShutdown, how: Exit, inactive: str, expected: Decision
 ) -> None:
-    rules = Supervision(auto_shutdown=auto_shutdown)
+    rules = Supervision(SupervisorRules(auto_shutdown=auto_shutdown))
     children = family(*significant("ab"), *letters("c"), inactive=tuple(inactive))
 
     assert decide(rules, "a", how, children) == expected
 
 
 def test_a_significant_temporary_child_shuts_down_even_by_a_crash() -> None:
-    rules = Supervision(auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
+    rules = Supervision(SupervisorRules(auto_shutdown=AutoShutdown.ANY_SIGNIFICANT))
     children = family(*significant("a", Restart.TEMPORARY))
 
     assert decide(rules, "a", CRASH, children) == ShutDown()
 
 
 def test_other_children_do_not_shut_down() -> None:
-    rules = Supervision(auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
+    rules = Supervision(SupervisorRules(auto_shutdown=AutoShutdown.ANY_SIGNIFICANT))
     children = family(*significant("a"), *letters("b", Restart.TRANSIENT))
 
     assert decide(rules, "b", Normal(), children) == Keep()
@@ -387,7 +399,9 @@ def test_those_taken_along_are_exactly_what_the_strategy_says(
         Strategy.ONE_FOR_ALL: order,
     }[strategy]
 
-    decision = decide(Supervision(strategy), child, how, children)
+    decision = decide(
+        Supervision(SupervisorRules(strategy=strategy)), child, how, children
+    )
 
     if isinstance(decision, RestartChildren):
         lasting = [
@@ -415,7 +429,11 @@ class Supervising(RuleBasedStateMachine):
         self, strategy: Strategy, restarts: int, period: float, members: list[Restart]
     ) -> None:
         self.supervision = Supervision(
-            strategy, Intensity(restarts, period), Backoff(0.1, 2.0, 1.0, 0.5)
+            SupervisorRules(
+                strategy=strategy,
+                intensity=Intensity(restarts, period),
+                backoff=Backoff(0.1, 2.0, 1.0, 0.5),
+            )
         )
         self.children = family(
             *(ChildSpec(str(n), run, restart=r) for n, r in enumerate(members))
@@ -466,7 +484,7 @@ class Supervising(RuleBasedStateMachine):
             case ShutDown():
                 raise AssertionError("nobody is significant")
             case Escalate(history):
-                assert len(history) == self.supervision.intensity.restarts + 1
+                assert len(history) == self.supervision.rules.intensity.restarts + 1
                 self.over = True
 
     @invariant()
@@ -474,8 +492,8 @@ class Supervising(RuleBasedStateMachine):
         if not hasattr(self, "supervision"):
             return
         allowed, period = (
-            self.supervision.intensity.restarts,
-            self.supervision.intensity.period,
+            self.supervision.rules.intensity.restarts,
+            self.supervision.rules.intensity.period,
         )
         for at in self.restarted:
             inside = [t for t in self.restarted if at <= t <= at + period]
@@ -491,48 +509,6 @@ class Supervising(RuleBasedStateMachine):
 
 TestSupervising = Supervising.TestCase
 TestSupervising.settings = settings(max_examples=60, stateful_step_count=30)
-
-
-# --- exits ------------------------------------------------------------------------
-
-
-def test_exits_say_how_and_why() -> None:
-    inner = ValueError("boom")
-    group = ExceptionGroup("outer", [ExceptionGroup("inner", [inner])])
-
-    assert (Normal().how, Normal().reason) == ("normal", "")
-    assert (CRASH.how, CRASH.reason) == ("crash", "ValueError: boom")
-    assert Crashed(group).reason == "ValueError: boom"
-    assert Crashed(KeyError()).reason == "KeyError"
-    assert (Stopped().how, Stopped().reason) == ("stopped", "")
-    assert "did not stop when asked" in Stopped(cut_off=True).reason
-    assert unwrap(group) is inner
-
-
-def test_a_group_of_several_is_left_as_it_is() -> None:
-    group = ExceptionGroup("both", [ValueError(), KeyError()])
-
-    assert unwrap(group) is group
-
-
-# --- health -----------------------------------------------------------------------
-
-
-def test_failures_in_a_row_cut_the_child_off() -> None:
-    health, first = Health().checked("slow", 2)
-    _, second = health.checked("slow", 2)
-
-    assert first == CountFailure("slow")
-    assert second == CutOff("slow")
-
-
-def test_a_good_answer_forgives() -> None:
-    health, _ = Health().checked("slow", 2)
-    health, verdict = health.checked(None, 2)
-
-    assert verdict == Recover()
-    assert health == Health()
-    assert health.checked(None, 2) == (Health(), Keep())
 
 
 def test_the_rules_are_pure() -> None:

@@ -161,6 +161,11 @@ def test_a_count_rate_is_whole() -> None:
         parse_count_rate("1.5/s")
 
 
+def test_a_count_rate_fits_where_limits_are_kept() -> None:
+    with pytest.raises(ValueError, match=r"up to 2\^63 - 1"):
+        parse_count_rate(f"{2**63}/s")
+
+
 # --- moments ----------------------------------------------------------------------
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from attrs import Factory, define
 from hypothesis import strategies as st
 
-from airssys.engine.lane.abi import flat
 from airssys.witmodel.types import (
     Borrow,
     Enum,
@@ -31,6 +30,7 @@ from airssys.witmodel.types import (
     snake,
 )
 
+from ..canonical import flatten_params
 from .guests import MEMORY
 
 __all__ = ("Texts", "relay", "values")
@@ -103,9 +103,7 @@ def relay(types: Texts, params: list[WitType], *, resource: str = "") -> str:
     texts = [types.text(param) for param in params]
     taken = " ".join(f'(param "p{i}" {text})' for i, text in enumerate(texts))
     returned = f"(result (tuple {' '.join(texts)}))"
-    cores = [core for param in params for core in flat(param)]
-    if len(cores) > 16:
-        cores = ["i32"]
+    cores = flatten_params(params)
     inside = "\n".join(
         f'(type $x{i} {text}) (export "t{i}" (type $t{i} (eq $x{i})))'
         for i, text in enumerate(types.named.values())

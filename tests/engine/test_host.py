@@ -14,7 +14,8 @@ import anyio.lowlevel
 import pytest
 
 from airssys.core.errors import CapabilityDenied, GuestTrapped, InstanceClosed, WitError
-from airssys.core.grants.grants import Custom, Grants
+from airssys.core.grants.capabilities import Custom
+from airssys.core.grants.grants import Grants
 from airssys.engine.resource import Resources
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.gate import Gate

@@ -17,7 +17,8 @@ from airssys.core.errors import (
     ValueMismatch,
     WitError,
 )
-from airssys.core.grants.grants import Custom, Grants
+from airssys.core.grants.capabilities import Custom
+from airssys.core.grants.grants import Grants
 from airssys.core.limits import Limits
 from airssys.engine.resource import Handle
 from airssys.hostcalls.call import Call

@@ -10,7 +10,8 @@ import pytest
 
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
-from airssys.core.grants.grants import Grants, StorageGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import StorageGrants
 from airssys.core.limits import KIB, MIB, Quota
 from airssys.host.storage import STORAGE, storage
 from airssys.hostcalls.call import Standing

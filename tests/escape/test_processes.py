@@ -23,7 +23,8 @@ from attrs import define, field, frozen
 
 from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
-from airssys.core.grants.grants import FilesystemGrants, Grants, ProcessGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import FilesystemGrants, ProcessGrants
 from airssys.host.process import Settings
 from airssys.host.process.proc import descendants, stat
 from airssys.host.process.program import Program

@@ -10,7 +10,8 @@ import pytest
 
 from airssys.actors.registry import Registry
 from airssys.core.errors import WitError
-from airssys.core.grants.grants import Grants, MessagingGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.host.messaging import MESSAGING, messaging
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate

@@ -151,11 +151,11 @@ def round_(number: int, journal: Journal) -> None:
         st.lists(st.sampled_from(_FUNCTIONS), min_size=1, max_size=4),
     )
     def misbehaves(
-        told: dict[str, str], odd: Callable[[], BaseException], calls: list[str]
+        orders: dict[str, str], odd: Callable[[], BaseException], calls: list[str]
     ) -> None:
         raised = odd()
-        journal.begin(f"{told} {type(raised)} {calls}")
-        anyio.run(_misbehave, buckets, told, raised, calls, backend=backend)
+        journal.begin(f"{orders} {type(raised)} {calls}")
+        anyio.run(_misbehave, buckets, orders, raised, calls, backend=backend)
 
     law()
     misbehaves()
@@ -179,7 +179,7 @@ async def _steps(component: Component, steps: list[tuple[str, int, int]]) -> Non
                 assert "unreachable" in error.kind, error
 
 
-def _told(way: str, right: Any, raised: BaseException) -> Any:
+def _obey(way: str, right: Any, raised: BaseException) -> Any:
     async def later() -> Any:
         await anyio.lowlevel.checkpoint()
         raise raised
@@ -202,12 +202,12 @@ def _told(way: str, right: Any, raised: BaseException) -> Any:
 
 
 def _offered(
-    told: dict[str, str], raised: BaseException, made: list[Any], drops: list[Any]
+    orders: dict[str, str], raised: BaseException, made: list[Any], drops: list[Any]
 ) -> tuple[HostInterface, type]:
     host = HostInterface("test:host/buckets@1.0.0")
 
     def say(what: str, right: Any) -> Any:
-        return _told(told.get(what, "right"), right, raised)
+        return _obey(orders.get(what, "right"), right, raised)
 
     @host.resource(constructor="make")
     class Bucket:
@@ -232,18 +232,21 @@ def _offered(
 
         def drop(self) -> None:
             drops.append(self)
-            if told.get("drop", "right") in {"raise", "raise later"}:
+            if orders.get("drop", "right") in {"raise", "raise later"}:
                 raise raised
 
     return host, Bucket
 
 
 async def _misbehave(
-    component: Component, told: dict[str, str], raised: BaseException, calls: list[str]
+    component: Component,
+    orders: dict[str, str],
+    raised: BaseException,
+    calls: list[str],
 ) -> None:
     made: list[Any] = []
     drops: list[Any] = []
-    host, bucket = _offered(told, raised, made, drops)
+    host, bucket = _offered(orders, raised, made, drops)
     limits = Limits(fuel=100_000, timeout=2.0)
     try:
         with await component.instantiate([host], limits=limits) as instance:
@@ -254,20 +257,20 @@ async def _misbehave(
                 try:
                     await instance.call(name, *args)
                 except BaseException as error:  # noqa: BLE001 - see there
-                    _judge(error, told, raised)
+                    _judge(error, orders, raised)
     except BaseException as error:  # noqa: BLE001 - what destructors raise at the end
-        _judge(error, told, raised)
+        _judge(error, orders, raised)
     assert all(drops.count(each) == 1 for each in drops), "dropped twice"
-    if told.get("make", "right") == "right" and isinstance(raised, Exception):
+    if orders.get("make", "right") == "right" and isinstance(raised, Exception):
         assert all(each in drops for each in made), "not dropped"
 
 
-def _judge(error: BaseException, told: dict[str, str], raised: BaseException) -> None:
+def _judge(error: BaseException, orders: dict[str, str], raised: BaseException) -> None:
     """Let through only what the host raised, or an error of ours that fits."""
     if isinstance(error, AirssysError) or own_error(error, raised):
         return
     if isinstance(error, ExceptionGroup) and set(error.exceptions) <= {raised}:
         return
-    if isinstance(error, TypeError) and "junk" in told.values():
+    if isinstance(error, TypeError) and "junk" in orders.values():
         return
     raise error

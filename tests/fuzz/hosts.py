@@ -74,13 +74,13 @@ ODD: Final[tuple[Callable[[], BaseException], ...]] = (
 
 
 class Waits:
-    """Something to await that does as it is told."""
+    """Something to await that does what it was made with."""
 
-    def __init__(self, told: Callable[[], Any]) -> None:
-        self.told = told
+    def __init__(self, action: Callable[[], Any]) -> None:
+        self.action = action
 
     def __await__(self) -> Any:
-        return self.told()
+        return self.action()
 
 
 def _stubborn(value: Any) -> Any:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from airssys.actors.registry import Registry
 from airssys.core.budget import Budget
 from airssys.core.errors import QuotaExceeded, WitError
-from airssys.core.grants.grants import (
-    Grants,
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import (
     MessagingGrants,
     NetworkGrants,
     ProcessGrants,

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from airssys.core.errors import WitError
-from airssys.core.grants.grants import (
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import (
     FilesystemGrants,
-    Grants,
     MessagingGrants,
     NetworkGrants,
     ProcessGrants,

@@ -9,10 +9,12 @@ from typing import Any
 import anyio
 import pytest
 
+from airssys.actors.inbox import Inbox
 from airssys.actors.registry import Registry
 from airssys.core.errors import WitError
 from airssys.core.event import Logged
-from airssys.core.grants.grants import Grants, MessagingGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import MESSAGING, messaging
 from airssys.hostcalls.call import Standing
@@ -81,7 +83,7 @@ async def test_a_guest_sends_and_publishes() -> None:
         nobody = component_id("acme/c")
         first, second = await guest("messaging#broadcast", [B, nobody], b"2")
         await guest("messaging#publish", "orders.new", b"3")
-        messages = [await b.inbox.__anext__() for _ in range(3)]
+        messages = [await Inbox(b).__anext__() for _ in range(3)]
 
     assert (me.namespace, me.name, me.instance) == ("acme", "a", "")
     assert [message.payload for message in messages] == [b"1", b"2", b"3"]
@@ -97,7 +99,7 @@ async def test_a_guest_asks_and_gives_up() -> None:
         b = registry.entry("acme/b").mailbox
 
         async def answer() -> None:
-            message = await b.inbox.__anext__()
+            message = await Inbox(b).__anext__()
             await message.reply(message.payload * 2)
 
         async with anyio.create_task_group() as tasks:
@@ -150,7 +152,7 @@ async def test_a_broadcast_reaches_only_whom_a_grant_names() -> None:
 
         assert refused.value.case == "denied"
         assert sent == Ok()
-        assert (await c.inbox.__anext__()).payload == b"1"
+        assert (await Inbox(c).__anext__()).payload == b"1"
         assert registry.entry("acme/b").mailbox.statistics().queued == 0
 
 

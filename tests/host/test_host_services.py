@@ -9,7 +9,8 @@ import pytest
 from airssys.actors.registry import Registry
 from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.event import Logged
-from airssys.core.grants.grants import Grants, MessagingGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.hostcalls.call import Call, Standing
 from airssys.hostcalls.gate import Gate

@@ -8,13 +8,15 @@ import anyio.lowlevel
 import pytest
 
 from airssys.actors.control import Callback
+from airssys.actors.inbox import Inbox
 from airssys.actors.post_office import PostOffice
 from airssys.actors.registry import Registry
 from airssys.core import errors
 from airssys.core.budget import Budget
 from airssys.core.errors import AskRefused, DeliveryError, WitError
 from airssys.core.event import Denied
-from airssys.core.grants.grants import Grants, MessagingGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.core.limits import Quota
 from airssys.core.message import MOST_PATTERNS, Overflow
 from airssys.host.messaging import (
@@ -106,7 +108,7 @@ async def test_a_guest_sends_in_its_own_name() -> None:
 
     await guest.call("send", ident("b"), b"1")
 
-    message = await b.inbox.__anext__()
+    message = await Inbox(b).__anext__()
     assert (message.sender, message.payload) == ("acme/a", b"1")
 
 
@@ -116,8 +118,8 @@ async def test_a_guest_waits_for_an_answer_in_place() -> None:
     async with anyio.create_task_group() as tasks:
 
         async def answer() -> None:
-            await (await b.inbox.__anext__()).reply(b"2")
-            message = await b.inbox.__anext__()
+            await (await Inbox(b).__anext__()).reply(b"2")
+            message = await Inbox(b).__anext__()
             assert message.answer is not None
             message.answer.refuse(AskRefused("b", "no"))
 
@@ -136,7 +138,7 @@ async def test_a_guest_sends_a_request_and_takes_the_answer_later() -> None:
     given_up = await guest.call("send-request", ident("b"), b"1", 1000)
     assert await guest.call("cancel-request", given_up) is True
     assert await guest.call("cancel-request", given_up) is False
-    await (await b.inbox.__anext__()).reply(b"2")
+    await (await Inbox(b).__anext__()).reply(b"2")
 
     assert await guest.mailbox.receive() == Callback(kept, b"2")
 
@@ -149,7 +151,7 @@ async def test_a_guest_publishes_and_subscribes() -> None:
     await guest.call("unsubscribe", "t.#")
     await guest.call("publish", "t.x", b"2")
 
-    assert (await guest.mailbox.inbox.__anext__()).payload == b"1"
+    assert (await Inbox(guest.mailbox).__anext__()).payload == b"1"
     assert guest.mailbox.statistics().queued == 0
 
 

@@ -8,12 +8,8 @@ from typing import Any
 
 import pytest
 
-from airssys.core.grants.grants import (
-    FilesystemGrants,
-    Grants,
-    NetworkGrants,
-    StorageGrants,
-)
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import FilesystemGrants, NetworkGrants, StorageGrants
 from airssys.host.filesystem import FILESYSTEM, METADATA, Disk, filesystem
 from airssys.host.permissions import PERMISSIONS, permissions
 from airssys.hostcalls.call import Standing

@@ -10,7 +10,8 @@ from attrs import define, evolve, field
 
 from airssys.core.budget import Budget
 from airssys.core.errors import StorageError, WitError
-from airssys.core.grants.grants import Grants, StorageGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import StorageGrants
 from airssys.core.limits import Quota, SharedQuota
 from airssys.host.storage import MOST_LISTED, STORAGE, storage
 from airssys.hostcalls.call import Standing

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 from attrs import define
 
-from airssys.core.grants.grants import Filesystem, Storage
+from airssys.core.grants.capabilities import Filesystem, Storage
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.declare import (
     Free,

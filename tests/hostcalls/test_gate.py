@@ -8,7 +8,9 @@ import pytest
 from airssys.core.budget import Budget
 from airssys.core.errors import CapabilityDenied, WitError
 from airssys.core.event import Denied, Granted
-from airssys.core.grants.grants import Custom, Grants, Messaging, MessagingGrants
+from airssys.core.grants.capabilities import Custom, Messaging
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.core.limits import Quota, SharedQuota
 from airssys.engine.component import Engine
 from airssys.hostcalls.call import Call, Standing

@@ -11,12 +11,13 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
+from airssys.core.child import ChildSpec, Crashed, Normal, Restart, Stopped
 from airssys.core.errors import (
     ChildRefused,
     DuplicateChild,
+    HealthCheckFailed,
     NoSuchChild,
     RestartsExhausted,
-    Unhealthy,
 )
 from airssys.core.event import (
     ChildExited,
@@ -26,20 +27,11 @@ from airssys.core.event import (
     HealthChecked,
     SupervisorGaveUp,
 )
-from airssys.core.restart import (
-    AutoShutdown,
-    Backoff,
-    ChildSpec,
-    Crashed,
-    HealthCheck,
-    Intensity,
-    Normal,
-    Restart,
-    Stopped,
-    Strategy,
-)
+from airssys.core.health import HealthCheck
+from airssys.core.restart import AutoShutdown, Backoff, Intensity, Strategy
 from airssys.supervision.child import ChildState
-from airssys.supervision.supervisor import Supervisor, open_supervisor, supervise
+from airssys.supervision.nested import supervise
+from airssys.supervision.supervisor import Supervisor, open_supervisor
 
 MANY = Intensity(1000, 5.0)
 
@@ -405,7 +397,7 @@ async def test_a_restart_by_hand_that_fails_raises_and_keeps_the_spec() -> None:
 
 
 def asked(
-    after: float | None, *, shutdown: float | None = 5.0, log: list[str] | None = None
+    after: float | None, *, shutdown: float = 5.0, log: list[str] | None = None
 ) -> ChildSpec:
     """Describe a child that stops so long after it was asked; None: never."""
     log = [] if log is None else log
@@ -461,7 +453,7 @@ async def test_brutal_shutdown_does_not_ask() -> None:
 async def test_infinite_shutdown_waits_as_long_as_it_takes() -> None:
     log: list[str] = []
     async with open_supervisor() as supervisor:
-        await supervisor.start(asked(0.05, shutdown=None, log=log))
+        await supervisor.start(asked(0.05, shutdown=inf, log=log))
 
     assert log == ["asked", "done"]
 
@@ -500,7 +492,7 @@ async def test_a_child_that_crashes_while_stopping_is_not_restarted() -> None:
 async def test_a_cancelled_stop_cuts_the_child_off() -> None:
     log: list[str] = []
     async with open_supervisor() as supervisor:
-        await supervisor.start(asked(None, shutdown=None, log=log))
+        await supervisor.start(asked(None, shutdown=inf, log=log))
         with anyio.move_on_after(0.01):
             await supervisor.stop("a")
         await settle()
@@ -1071,7 +1063,7 @@ async def test_a_child_that_stops_itself_is_cut_off(record: Record, call: str) -
             await getattr(supervisor, call)("a")
             returned = True
 
-        spec = ChildSpec("a", suicide, shutdown=None, stop=lambda: None)
+        spec = ChildSpec("a", suicide, shutdown=inf, stop=lambda: None)
         await supervisor.start(spec)
         await settle()
 
@@ -1121,7 +1113,7 @@ async def test_a_child_cannot_call_while_it_is_being_stopped(record: Record) -> 
                 refused.append(error.reason)
 
         await supervisor.start(record.spec("b"))
-        await supervisor.start(ChildSpec("a", late, shutdown=None, stop=ask.set))
+        await supervisor.start(ChildSpec("a", late, shutdown=inf, stop=ask.set))
         await supervisor.stop("a")
 
     assert refused == ["the call comes from inside child 'a', which is stopping itself"]
@@ -1147,7 +1139,7 @@ async def test_a_waiting_call_is_refused_when_its_child_is_to_stop() -> None:
             task_status.started()
             await anyio.sleep_forever()
 
-        await supervisor.start(ChildSpec("a", caller, shutdown=None, stop=ask.set))
+        await supervisor.start(ChildSpec("a", caller, shutdown=inf, stop=ask.set))
         async with anyio.create_task_group() as calls:
             calls.start_soon(supervisor.start, ChildSpec("slow", slow))
             await anyio.lowlevel.checkpoint()
@@ -1473,6 +1465,6 @@ async def test_a_child_that_fails_its_health_checks_is_restarted(
 
         last = supervisor.children[0].last_exit
         assert isinstance(last, Crashed)
-        assert isinstance(last.error, Unhealthy)
+        assert isinstance(last.error, HealthCheckFailed)
         checks = [e for e in record.events if isinstance(e, HealthChecked)]
         assert [(e.healthy, e.failures) for e in checks] == [(False, 1), (False, 2)]

@@ -8,19 +8,13 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
-from airssys.core.errors import RestartsExhausted, Unhealthy
+from airssys.core.child import ChildSpec, Crashed, Restart, Stopped
+from airssys.core.errors import HealthCheckFailed, RestartsExhausted
 from airssys.core.event import ChildRestarting, Event, HealthChecked
-from airssys.core.restart import (
-    Backoff,
-    ChildSpec,
-    Crashed,
-    HealthCheck,
-    Intensity,
-    Restart,
-    Stopped,
-    Strategy,
-)
-from airssys.supervision.supervisor import open_supervisor, supervise
+from airssys.core.health import HealthCheck
+from airssys.core.restart import Backoff, Intensity, Strategy
+from airssys.supervision.nested import supervise
+from airssys.supervision.supervisor import open_supervisor
 
 MANY = Intensity(1000, 5.0)
 
@@ -231,7 +225,7 @@ def stubborn(clock: Clocked, name: str, after: float, **options: Any) -> ChildSp
 async def test_children_are_asked_one_after_the_other_and_cut_off_in_time() -> None:
     clock = Clocked()
     async with open_supervisor() as supervisor:
-        await supervisor.start(stubborn(clock, "slow", 100, shutdown=None))
+        await supervisor.start(stubborn(clock, "slow", 100, shutdown=math.inf))
         await supervisor.start(stubborn(clock, "never", math.inf, shutdown=2.0))
         await supervisor.start(stubborn(clock, "quick", 1.0))
 
@@ -409,7 +403,7 @@ async def test_health_is_asked_every_so_often_and_failures_end_the_child() -> No
         (child,) = supervisor.children
         assert child.restarts == 1
         assert isinstance(child.last_exit, Crashed)
-        assert isinstance(child.last_exit.error, Unhealthy)
+        assert isinstance(child.last_exit.error, HealthCheckFailed)
         await anyio.sleep(10)
 
     assert clock.times("?") == [10, 20, 30, 40, 50, 60, 70, 80]
@@ -441,7 +435,7 @@ async def test_a_check_that_takes_too_long_or_raises_is_a_failure() -> None:
 
     assert isinstance(last, Crashed)
     assert last.reason == (
-        "Unhealthy: child 'a' failed its health check 2 times in a row: "
+        "HealthCheckFailed: child 'a' failed its health check 2 times in a row: "
         "OSError: no answer here"
     )
     told = [event for event in clock.events if isinstance(event, HealthChecked)]

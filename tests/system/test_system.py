@@ -13,6 +13,7 @@ import pytest
 
 import airssys
 from airssys.config import load_config
+from airssys.core.child import Crashed, unwrap
 from airssys.core.errors import (
     ActorStopped,
     AskCycle,
@@ -42,13 +43,12 @@ from airssys.core.event import (
     QuotaNeared,
     Revoked,
 )
-from airssys.core.grants.grants import FilesystemGrants, MessagingGrants
+from airssys.core.grants.sections import FilesystemGrants, MessagingGrants
 from airssys.core.limits import SharedQuota
 from airssys.core.manifests.tree import parse_tree
 from airssys.core.message import Overflow
-from airssys.core.restart import Crashed, unwrap
+from airssys.system.opening import open_root
 from airssys.system.system import System
-from airssys.system.trees import root_rules
 from airssys.testing import Recorder
 
 from ..components import LIFECYCLE_WASM, QUICKSTART, with_extension, write_component
@@ -82,6 +82,13 @@ def open_(engine: airssys.Engine, recorder: Recorder) -> Open:
         engine=engine,
         instruments=[recorder],
         intensity=PATIENT,
+    )
+
+
+@pytest.fixture
+def open_tree(engine: airssys.Engine, recorder: Recorder) -> Open:
+    return partial(
+        open_root, config=airssys.HostConfig(), engine=engine, instruments=[recorder]
     )
 
 
@@ -876,7 +883,9 @@ async def test_a_child_that_is_unwell_is_restarted(
             "'acme/a' says it is unhealthy: of it" in each.reason for each in failed
         )
         (crash,) = crashes(recorder)
-        assert crash[1].startswith("Unhealthy: child 'acme/a' failed its health check")
+        assert crash[1].startswith(
+            "HealthCheckFailed: child 'acme/a' failed its health check"
+        )
         assert await guest.ask("count") == b"0"
 
 
@@ -995,7 +1004,7 @@ def write_tree(folder: Path, text: str, module: str) -> Any:
 
 
 async def test_a_tree_starts_with_its_supervisors_overrides_and_first_messages(
-    open_: Open, tmp_path: Path, recorder: Recorder, anyio_backend_name: str
+    open_tree: Open, tmp_path: Path, recorder: Recorder, anyio_backend_name: str
 ) -> None:
     write_component(tmp_path, config={"kept": "a", "changed": "b"})
     module = f"tree_actors_{anyio_backend_name}"
@@ -1039,8 +1048,7 @@ after = "20ms"
 """,
         module,
     )
-    rules = root_rules(tree)
-    async with open_(**rules) as system:
+    async with open_tree(tree.root) as system:
         await system.start_tree(tree)
         assert system.supervisor.name == "shop"
         ear, workers = system.children
@@ -1071,7 +1079,7 @@ after = "20ms"
 
 
 async def test_a_tree_cannot_widen_what_a_manifest_allows(
-    open_: Open, tmp_path: Path
+    open_tree: Open, tmp_path: Path
 ) -> None:
     write_component(
         tmp_path, capabilities='messaging = { send = ["acme/*"], receive = ["**"] }'
@@ -1090,7 +1098,7 @@ capabilities = { messaging = { send = ["**"], publish = ["orders.*"] } }
 """,
         "tree_actors_widen",
     )
-    async with open_(**root_rules(tree)) as system:
+    async with open_tree(tree.root) as system:
         with pytest.raises(ManifestError) as refused:
             await system.start_tree(tree)
         assert len(refused.value.problems) == 4, refused.value
@@ -1106,7 +1114,7 @@ capabilities = { messaging = { send = ["**"], publish = ["orders.*"] } }
 
 
 async def test_first_messages_that_nobody_takes_do_not_end_the_tree(
-    open_: Open, tmp_path: Path, recorder: Recorder
+    open_tree: Open, tmp_path: Path, recorder: Recorder
 ) -> None:
     write_component(tmp_path, resources='mailbox = 1\noverflow = "refuse"')
     tree = write_tree(
@@ -1137,7 +1145,7 @@ after = "30ms"
 """,
         "tree_actors_nobody",
     )
-    async with open_(**root_rules(tree)) as system:
+    async with open_tree(tree.root) as system:
         await system.start_tree(tree)
         await system.stop("gone")
         with anyio.fail_after(5):
@@ -1156,7 +1164,7 @@ after = "30ms"
     ],
 )
 async def test_a_tree_that_cannot_start_leaves_no_ids_behind(
-    open_: Open, tmp_path: Path, bad: str, error: type[Exception]
+    open_tree: Open, tmp_path: Path, bad: str, error: type[Exception]
 ) -> None:
     write_component(tmp_path)
     tree = write_tree(
@@ -1178,7 +1186,7 @@ component = "acme-a"
 """,
         "tree_actors_cannot",
     )
-    async with open_(**root_rules(tree)) as system:
+    async with open_tree(tree.root) as system:
         with pytest.raises(error):
             await system.start_tree(tree)
         assert system.children == ()
@@ -1193,11 +1201,11 @@ component = "acme-a"
     ],
 )
 async def test_a_tree_whose_function_is_not_there_is_refused(
-    open_: Open, tmp_path: Path, actor: str, words: str
+    open_tree: Open, tmp_path: Path, actor: str, words: str
 ) -> None:
     text = f'[[child]]\nid = "ear"\nactor = "{actor}"\nargs = ["x"]\n'
     tree = write_tree(tmp_path, text, "tree_actors_words")
-    async with open_(**root_rules(tree)) as system:
+    async with open_tree(tree.root) as system:
         with pytest.raises(ManifestError, match=words) as refused:
             await system.start_tree(tree)
         assert str(tmp_path / "tree.toml") in str(refused.value)
@@ -1488,9 +1496,7 @@ component = "acme-two"
 """,
         source=str(tmp_path / "tree.toml"),
     )
-    async with airssys.open_system(
-        engine=engine, instruments=[recorder], **root_rules(tree)
-    ) as system:
+    async with open_root(tree.root, engine=engine, instruments=[recorder]) as system:
         await system.spawn(silent, id="b")
         await system.start_tree(tree)
         told = {

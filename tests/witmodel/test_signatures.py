@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from airssys.artifacts.folder import LIFECYCLE
+from airssys.core.defaults import LIFECYCLE
 from airssys.core.errors import UnknownImport
 from airssys.engine.component import Component, Engine
 from airssys.host.host_services import HOST_SERVICES, host_services

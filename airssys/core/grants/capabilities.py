@@ -1,13 +1,15 @@
-"""Say what host functions need: one class for each section of grants."""
+"""What host functions need: one class for each section of grants."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import ClassVar, Final, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
 __all__ = (
+    "KINDS",
+    "PHRASES",
     "Capability",
     "Custom",
     "Denial",
@@ -109,6 +111,10 @@ class Custom:
 
 Capability: TypeAlias = Filesystem | Network | Storage | Messaging | Process | Custom
 """What a host function can need."""
+KINDS: Final[Mapping[str, Callable[..., Capability]]] = {
+    kind.section: kind for kind in get_args(Capability)
+}
+"""The classes of capabilities by the sections that grant them."""
 
 
 @frozen
@@ -152,7 +158,10 @@ class Excess:
         return words(self.section, self.action, self.target) + self.clause
 
 
-_PHRASES: Final[Mapping[tuple[str, str], str]] = {
+PHRASES: Final[Mapping[tuple[str, str], str]] = {
+    ("filesystem", "read"): "read",
+    ("filesystem", "write"): "write",
+    ("filesystem", "delete"): "delete",
     ("filesystem", "list"): "list",
     ("network", "outbound"): "connect to",
     ("network", "inbound"): "listen on",
@@ -165,8 +174,10 @@ _PHRASES: Final[Mapping[tuple[str, str], str]] = {
     ("messaging", "publish"): "publish to",
     ("messaging", "subscribe"): "subscribe to",
     ("messaging", "receive"): "receive from",
+    ("process", "spawn"): "spawn",
     ("process", "signal"): "signal",
 }
+"""The verbs for actions, by section and action."""
 
 
 def words(section: str, action: str, target: str) -> str:
@@ -181,4 +192,4 @@ def words(section: str, action: str, target: str) -> str:
         return f"use {section!r}"
     if section == "custom":
         return f"use {action!r} on {target!r}" if target else f"use {action!r}"
-    return f"{_PHRASES.get((section, action), action)} {target!r}"
+    return f"{PHRASES.get((section, action), action)} {target!r}"

@@ -1,4 +1,4 @@
-"""Say what a component may do: the capabilities it needs and the grants it holds."""
+"""Check what a component needs against what it is granted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,8 @@ from ..errors import ManifestError
 from ..units import show_moment
 from .capabilities import (
     Capability,
-    Custom,
     Denial,
     Excess,
-    Filesystem,
-    Messaging,
-    Network,
-    Process,
-    Storage,
     uncovered,
     without_version,
     words,
@@ -35,45 +29,22 @@ from .pattern import (
     overlaps,
 )
 from .sections import (
+    SECTIONS,
     CustomGrant,
     FilesystemGrants,
     MessagingGrants,
     NetworkGrants,
     ProcessGrants,
+    Sections,
     StorageGrants,
     customs,
 )
 from .spelling import LONGEST, Kind
 
-__all__ = (
-    "NO_GRANTS",
-    "SECTIONS",
-    "Capability",
-    "Custom",
-    "CustomGrant",
-    "Denial",
-    "Filesystem",
-    "FilesystemGrants",
-    "Grants",
-    "Messaging",
-    "MessagingGrants",
-    "Network",
-    "NetworkGrants",
-    "Process",
-    "ProcessGrants",
-    "Storage",
-    "StorageGrants",
-)
+__all__ = ("NO_GRANTS", "Grants")
 
-SECTIONS: Final = (
-    "filesystem",
-    "network",
-    "storage",
-    "messaging",
-    "process",
-    "custom",
-)
-"""Of grants, in the order they are told in."""
+
+_NEVER: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 def _moments(moments: Mapping[str, float]) -> Mapping[str, float]:
@@ -91,7 +62,7 @@ def _plain(_: object, __: object, forbidden: Grants | None) -> None:
 
 @frozen(kw_only=True)
 class Grants:
-    """All that a component may do; nothing, unless told otherwise.
+    """All that a component may do; nothing, unless it is given here.
 
     >>> Grants(
     ...     messaging=MessagingGrants(send=["acme/*"]),
@@ -121,6 +92,12 @@ class Grants:
         init=False, factory=dict, eq=False, repr=False
     )
     """The grants for an action, in words, and why they cover no more."""
+
+    @classmethod
+    def of(cls, sections: Sections, expires: Mapping[str, float] = _NEVER) -> Grants:
+        """Return the grants that a file gives; of a section that is missing, none."""
+        given: dict[str, Any] = dict(sections)
+        return cls(**given, expires=expires)
 
     def check(self, capability: Capability, now: float | None = None) -> Denial | None:
         """Return why the capability is refused, or None where a grant covers it.
@@ -364,7 +341,7 @@ class Grants:
 
     def __iter__(self) -> Iterator[tuple[str, str, AnyPattern]]:
         """Go through all grants: section, action, pattern."""
-        for section in SECTIONS[:-1]:
+        for section in _WITH_ACTIONS:
             granted = getattr(self, section)
             for action in fields(type(granted)):
                 for pattern in getattr(granted, action.name):
@@ -383,7 +360,7 @@ def _both(one: Grants | None, other: Grants | None) -> Grants | None:
     if one is None or other is None or one == other:
         return other if one is None else one
     joined: dict[str, Any] = {"custom": tuple(dict.fromkeys(one.custom + other.custom))}
-    for section in SECTIONS[:-1]:
+    for section in _WITH_ACTIONS:
         mine, theirs = getattr(one, section), getattr(other, section)
         joined[section] = evolve(
             mine,
@@ -395,6 +372,7 @@ def _both(one: Grants | None, other: Grants | None) -> Grants | None:
     return Grants(**joined)
 
 
+_WITH_ACTIONS: Final = tuple(name for name in SECTIONS if name != "custom")
 _FORBIDDEN: Final = "the host forbids it"
 _SUBSCRIBE: Final = ("messaging", "subscribe")
 _REMEMBERED: Final = 256

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import starmap
 from typing import Annotated, Final, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from .hosts import HostPattern, PortPattern
 from .pattern import AnyPattern, Pattern
@@ -17,11 +17,14 @@ from .spelling import LONGEST, Kind
 __all__ = (
     "INTERFACE",
     "PATTERN_KINDS",
+    "SECTIONS",
     "CustomGrant",
     "FilesystemGrants",
     "MessagingGrants",
     "NetworkGrants",
     "ProcessGrants",
+    "Section",
+    "Sections",
     "StorageGrants",
     "check_interface",
     "customs",
@@ -198,3 +201,31 @@ def customs(
         # Not made a tuple here: of a string that would be its characters.
         return tuple(starmap(CustomGrant, items.items()))
     return tuple(items)
+
+
+@frozen(kw_only=True)
+class Sections:
+    """The sections of grants that a file gives; one that is None is not given.
+
+    These fields are the one list of sections, which `SECTIONS` is made of.
+    """
+
+    filesystem: FilesystemGrants | None = None
+    network: NetworkGrants | None = None
+    storage: StorageGrants | None = None
+    messaging: MessagingGrants | None = None
+    process: ProcessGrants | None = None
+    custom: tuple[CustomGrant, ...] | None = None
+
+    def __iter__(self) -> Iterator[tuple[str, object]]:
+        """Go through the sections that are given: name, grants."""
+        for name in SECTIONS:
+            section = getattr(self, name)
+            if section is not None:
+                yield name, section
+
+
+SECTIONS: Final = tuple(key.name for key in fields(Sections))
+"""The names of all sections, in the order in which they are shown."""
+Section: TypeAlias = Annotated[str, "section"]
+"""The name of a section, as a key of a table."""

@@ -4,59 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Final
 
-from attrs import field, fields, frozen
+from attrs import field, frozen
 
-from ..grants.grants import Grants
-from ..grants.sections import (
-    CustomGrant,
-    FilesystemGrants,
-    MessagingGrants,
-    NetworkGrants,
-    ProcessGrants,
-    StorageGrants,
+from ..child import Restart
+from ..defaults import (
+    GRACE,
+    HEALTH_EVERY,
+    HEALTH_FAILURES,
+    HEALTH_TIMEOUT,
 )
-from ..limits import KIB, MIB, Limits, Quota
+from ..grants.grants import Grants
+from ..grants.sections import Section, Sections
+from ..limits import Limits, Quota
 from ..message import Overflow
 from ..names import ComponentName, Digest, Version
-from ..restart import Restart
-from ..toml.rules import (
-    Bytes,
-    BytesRate,
-    Count,
-    CountRate,
-    Moment,
-    Seconds,
-    Sha256,
-    Share,
-    Shutdown,
-    Wasm,
-    World,
-)
+from ..toml.rules import Sha256, Shutdown, Wasm, World
 from ..toml.schema import Problem, json_schema, read
-from ..units import parse_size, show_size
+from ..units import Count, Moment, Seconds, parse_size, show_size
+from .resources import CEILING, LEAST_MEMORY, Resources
 
 __all__ = (
-    "CEILING",
-    "LEAST_MEMORY",
-    "Artifact",
     "Capabilities",
-    "Expires",
+    "CodeSection",
     "HealthRule",
     "Manifest",
     "Package",
-    "Resources",
     "SupervisionRule",
     "manifest_schema",
     "parse_manifest",
 )
-
-LEAST_MEMORY: Final = 512 * KIB
-"""Bytes; a component needs that much for its stack and data."""
-CEILING: Final = 64 * MIB
-"""Bytes a component may have at the most, if the host says nothing else."""
-_QUOTA: Final = Quota()
 
 
 @frozen(kw_only=True)
@@ -73,8 +50,8 @@ class Package:
 
 
 @frozen(kw_only=True)
-class Artifact:
-    """Where the component's code is, and what it is told."""
+class CodeSection:
+    """Where the component's code is, and how it is configured."""
 
     wasm: Wasm
     """The .wasm or .wat file, relative to the manifest."""
@@ -87,70 +64,22 @@ class Artifact:
 
 
 @frozen(kw_only=True)
-class Resources:
-    """What an instance may use. The first three are required: nothing runs without."""
-
-    memory: Bytes
-    fuel: Count
-    """Per call."""
-    timeout: Seconds
-    """Of wall clock, per call."""
-    memories: Count = 1
-    """Linear memories, each of which may have ``memory``. Compilers make one; guests
-    with an interpreter inside have more."""
-    mailbox: Count = 1000
-    """Messages that may wait."""
-    overflow: Overflow = Overflow.WAIT
-    storage: Bytes = _QUOTA.storage
-    network: BytesRate = _QUOTA.network
-    messages: CountRate = _QUOTA.messages
-    payload: Bytes = _QUOTA.payload
-    cpu: Share = _QUOTA.cpu
-    handles: Count = _QUOTA.handles
-    """Files, sockets, pools and child processes open at one time."""
-    host_calls: CountRate = _QUOTA.host_calls
-
-
-@frozen(kw_only=True)
-class Expires:
-    """When the grants of a section end; a section without a moment does not expire."""
-
-    filesystem: Moment | None = None
-    network: Moment | None = None
-    storage: Moment | None = None
-    messaging: Moment | None = None
-    process: Moment | None = None
-    custom: Moment | None = None
-
-    @property
-    def moments(self) -> dict[str, float]:
-        """Those that are given, by section."""
-        ends = {key.name: getattr(self, key.name) for key in fields(Expires)}
-        return {section: end for section, end in ends.items() if end is not None}
-
-
-@frozen(kw_only=True)
-class Capabilities:
+class Capabilities(Sections):
     """What the component may do. What is not listed is not allowed."""
 
-    filesystem: FilesystemGrants = field(factory=FilesystemGrants)
-    network: NetworkGrants = field(factory=NetworkGrants)
-    storage: StorageGrants = field(factory=StorageGrants)
-    messaging: MessagingGrants = field(factory=MessagingGrants)
-    process: ProcessGrants = field(factory=ProcessGrants)
-    custom: tuple[CustomGrant, ...] = ()
     rationale: Mapping[str, str] = field(factory=dict)
     """By section: why the component needs it, shown at approval."""
-    expires: Expires = field(factory=Expires)
+    expires: Mapping[Section, Moment] = field(factory=dict)
+    """By section: when its grants end; one without a moment does not expire."""
 
 
 @frozen(kw_only=True)
 class HealthRule:
     """How often a component is asked for its health, and when it has failed."""
 
-    every: Seconds = 10.0
-    timeout: Seconds = 1.0
-    failures: Count = 3
+    every: Seconds = HEALTH_EVERY
+    timeout: Seconds = HEALTH_TIMEOUT
+    failures: Count = HEALTH_FAILURES
     """In a row."""
 
 
@@ -159,7 +88,7 @@ class SupervisionRule:
     """What a supervisor does with the component."""
 
     restart: Restart = Restart.PERMANENT
-    shutdown: Shutdown = 5.0
+    shutdown: Shutdown = GRACE
     """From asking it to stop to cutting it off."""
     health: HealthRule | None = None
 
@@ -169,7 +98,7 @@ class Manifest:
     """A Component.toml."""
 
     package: Package
-    component: Artifact
+    component: CodeSection
     resources: Resources
     capabilities: Capabilities = Capabilities()
     supervision: SupervisionRule = SupervisionRule()
@@ -200,27 +129,12 @@ class Manifest:
     @property
     def limits(self) -> Limits:
         """What an instance may use."""
-        resources = self.resources
-        return Limits(
-            memory=resources.memory,
-            fuel=resources.fuel,
-            timeout=resources.timeout,
-            memories=resources.memories,
-        )
+        return self.resources.limits
 
     @property
     def quota(self) -> Quota:
         """What the actor may use over all its calls."""
-        resources = self.resources
-        return Quota(
-            storage=resources.storage,
-            network=resources.network,
-            messages=resources.messages,
-            payload=resources.payload,
-            cpu=resources.cpu,
-            handles=resources.handles,
-            host_calls=resources.host_calls,
-        )
+        return self.resources.quota
 
     @property
     def mailbox(self) -> int:
@@ -235,16 +149,7 @@ class Manifest:
     @property
     def grants(self) -> Grants:
         """What the component may do."""
-        capabilities = self.capabilities
-        return Grants(
-            filesystem=capabilities.filesystem,
-            network=capabilities.network,
-            storage=capabilities.storage,
-            messaging=capabilities.messaging,
-            process=capabilities.process,
-            custom=capabilities.custom,
-            expires=capabilities.expires.moments,
-        )
+        return Grants.of(self.capabilities, self.capabilities.expires)
 
 
 def parse_manifest(

@@ -2,78 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import evolve, field, fields, frozen
 
 from ..grants.grants import Grants
-from ..grants.sections import (
-    CustomGrant,
-    FilesystemGrants,
-    MessagingGrants,
-    NetworkGrants,
-    ProcessGrants,
-    StorageGrants,
-)
-from ..message import Overflow
-from ..toml.lines import Path
-from ..toml.rules import Bytes, BytesRate, Count, CountRate, Seconds, Share
-from ..toml.schema import Problem
-from ..units import (
-    show_count_rate,
-    show_duration,
-    show_moment,
-    show_share,
-    show_size,
-    show_size_rate,
-)
-from .manifest import LEAST_MEMORY, Capabilities, Expires, Manifest
+from ..grants.sections import Section, Sections
+from ..toml.lines import KeyPath
+from ..toml.schema import Problem, shown
+from ..units import Moment, show_moment, show_size
+from .manifest import Capabilities, Manifest
+from .resources import LEAST_MEMORY, Resources, ResourcesOverride
 
-__all__ = (
-    "CapabilitiesOverride",
-    "ResourcesOverride",
-    "given",
-    "narrowed",
-    "raised",
-    "widened",
-)
+__all__ = ("CapabilitiesOverride", "given", "narrowed", "raised", "widened")
 
 
 @frozen(kw_only=True)
-class ResourcesOverride:
-    """What a component may use instead of what its manifest says; never more."""
-
-    memory: Bytes | None = None
-    fuel: Count | None = None
-    timeout: Seconds | None = None
-    memories: Count | None = None
-    mailbox: Count | None = None
-    overflow: Overflow | None = None
-    storage: Bytes | None = None
-    network: BytesRate | None = None
-    messages: CountRate | None = None
-    payload: Bytes | None = None
-    cpu: Share | None = None
-    handles: Count | None = None
-    host_calls: CountRate | None = None
-
-
-@frozen(kw_only=True)
-class CapabilitiesOverride:
+class CapabilitiesOverride(Sections):
     """What a component may do instead of what its manifest says; never more.
 
     A section that is given replaces the whole section; the others stay. So it is with
     the moments of ``expires``, which can only be earlier.
     """
 
-    filesystem: FilesystemGrants | None = None
-    network: NetworkGrants | None = None
-    storage: StorageGrants | None = None
-    messaging: MessagingGrants | None = None
-    process: ProcessGrants | None = None
-    custom: tuple[CustomGrant, ...] | None = None
-    expires: Expires = field(factory=Expires)
+    expires: Mapping[Section, Moment] = field(factory=dict)
 
 
 def given(table: Any, names: Iterable[str] = ()) -> dict[str, Any]:
@@ -84,17 +37,17 @@ def given(table: Any, names: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def raised(
-    override: ResourcesOverride, manifest: Manifest, path: Path
+    override: ResourcesOverride, manifest: Manifest, path: KeyPath
 ) -> Iterator[Problem]:
-    """Say which limits the override would raise."""
+    """Find the limits that the override would raise."""
     for name, value in given(override).items():
         place = (*path, "resources", name)
         allowed = getattr(manifest.resources, name)
         if isinstance(value, int | float) and value > allowed:
             yield Problem(
                 place,
-                f"{name} of {_shown(name, value)} is more than "
-                f"the component's {_shown(name, allowed)}",
+                f"{name} of {shown(Resources, name, value)} is more than "
+                f"the component's {shown(Resources, name, allowed)}",
             )
         if name == "memory" and value < LEAST_MEMORY:
             yield Problem(
@@ -103,37 +56,22 @@ def raised(
             )
 
 
-def _shown(name: str, value: Any) -> str:
-    match name:
-        case "memory" | "storage" | "payload":
-            return show_size(value)
-        case "network":
-            return show_size_rate(value)
-        case "messages" | "host_calls":
-            return show_count_rate(value)
-        case "timeout":
-            return show_duration(value)
-        case "cpu":
-            return show_share(value)
-        case _:
-            return str(value)
-
-
 def widened(
-    override: CapabilitiesOverride, manifest: Manifest, path: Path
+    override: CapabilitiesOverride, manifest: Manifest, path: KeyPath
 ) -> Iterator[Problem]:
-    """Say what the override would allow beyond the component's grants."""
+    """Find what the override would allow beyond the component's grants."""
     granted = manifest.grants
     place = (*path, "capabilities")
-    for section, value in _sections(override).items():
-        # What the override does not say of the end stays as the manifest has it.
-        wanted = Grants(**{section: value}, expires=granted.expires)
+    for section, value in override:
+        only: dict[str, Any] = {section: value}
+        # A section's end stays as the manifest has it where none is given.
+        wanted = Grants(**only, expires=granted.expires)
         for words in granted.widened_by(wanted):
             yield Problem(
                 (*place, section),
                 f"may not {words}: no grant of the component covers it",
             )
-    for section, end in override.expires.moments.items():
+    for section, end in override.expires.items():
         if section in granted.expires and end > granted.expires[section]:
             yield Problem(
                 (*place, "expires", section),
@@ -146,11 +84,6 @@ def narrowed(
     override: CapabilitiesOverride, capabilities: Capabilities
 ) -> Capabilities:
     """Return a component's capabilities with what the override says instead."""
-    expires = evolve(capabilities.expires, **override.expires.moments)
-    return evolve(capabilities, **_sections(override), expires=expires)
-
-
-def _sections(override: CapabilitiesOverride) -> dict[str, Any]:
-    sections = given(override)
-    del sections["expires"]
-    return sections
+    sections: dict[str, Any] = dict(override)
+    expires = {**capabilities.expires, **override.expires}
+    return evolve(capabilities, **sections, expires=expires)

@@ -11,36 +11,32 @@ from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
+from ..child import Restart
+from ..defaults import GRACE, ROOT
 from ..limits import SharedQuota
-from ..restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
-from ..toml.lines import Path
+from ..restart import AutoShutdown, Backoff, Intensity, Strategy, SupervisorRules
+from ..toml.lines import KeyPath
 from ..toml.rules import (
     Anything,
-    Bytes,
-    BytesRate,
-    Count,
-    CountRate,
     Factor,
     Folder,
     Fraction,
     Function,
     Id,
-    Seconds,
-    Share,
     Shutdown,
-    Wait,
     Whole,
 )
 from ..toml.schema import Problem, json_schema, read, refuse
+from ..units import Seconds, Wait
 from .manifest import Manifest
 from .override import (
     CapabilitiesOverride,
-    ResourcesOverride,
     given,
     narrowed,
     raised,
     widened,
 )
+from .resources import ResourcesOverride
 from .treecheck import NEVER_ENDS, check_tree
 
 __all__ = (
@@ -51,7 +47,6 @@ __all__ = (
     "FirstMessage",
     "IntensityTable",
     "Node",
-    "QuotaTable",
     "SupervisorNode",
     "SupervisorTable",
     "Tree",
@@ -79,7 +74,7 @@ class ComponentNode:
     capabilities: CapabilitiesOverride = field(factory=CapabilitiesOverride)
     config: Mapping[str, str] = field(factory=dict)
     """Replaces the manifest's configuration key by key."""
-    path: Path = ()
+    path: KeyPath = ()
     """Where the tree file describes it."""
 
 
@@ -93,7 +88,7 @@ class ActorNode:
     args: tuple[object, ...] = ()
     significant: bool = False
     restart: Restart = Restart.PERMANENT
-    shutdown: float = 5.0
+    shutdown: float = GRACE
 
 
 @frozen(kw_only=True)
@@ -102,10 +97,7 @@ class SupervisorNode:
 
     id: str
     children: tuple[Node, ...]
-    strategy: Strategy = Strategy.ONE_FOR_ONE
-    intensity: Intensity = field(factory=Intensity)
-    backoff: Backoff = field(factory=Backoff)
-    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    rules: SupervisorRules = field(factory=SupervisorRules)
     quota: SharedQuota = field(factory=SharedQuota)
     """What all below it may use together, beside what each may."""
     significant: bool = False
@@ -190,19 +182,6 @@ class BackoffTable:
 
 
 @frozen(kw_only=True)
-class QuotaTable:
-    """What all components below a supervisor may use together; more has no limit."""
-
-    storage: Bytes | None = None
-    network: BytesRate | None = None
-    messages: CountRate | None = None
-    cpu: Share | None = None
-    """May be more than a second in each second, as they compute side by side."""
-    handles: Count | None = None
-    host_calls: CountRate | None = None
-
-
-@frozen(kw_only=True)
 class SupervisorTable:
     """A supervisor's rules."""
 
@@ -210,7 +189,7 @@ class SupervisorTable:
     intensity: IntensityTable = IntensityTable()
     backoff: BackoffTable = BackoffTable()
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
-    quota: QuotaTable = field(factory=QuotaTable)
+    quota: SharedQuota = field(factory=SharedQuota)
 
 
 @frozen(kw_only=True)
@@ -235,7 +214,7 @@ class ChildTable:
 class TreeTable:
     """A tree file: the supervisor at the top, its children, and first messages."""
 
-    name: Id = "root"
+    name: Id = ROOT
     """The id of the supervisor at the top."""
     supervisor: SupervisorTable = SupervisorTable()
     child: tuple[ChildTable, ...] = ()
@@ -266,13 +245,13 @@ def tree_schema() -> dict[str, object]:
 # --- from tables to nodes ---------------------------------------------------------
 
 
-def _nodes(children: Iterable[ChildTable], path: Path) -> tuple[Node, ...]:
+def _nodes(children: Iterable[ChildTable], path: KeyPath) -> tuple[Node, ...]:
     return tuple(
         _node(child, (*path, "child", index)) for index, child in enumerate(children)
     )
 
 
-def _node(child: ChildTable, path: Path) -> Node:
+def _node(child: ChildTable, path: KeyPath) -> Node:
     if child.component is not None:
         return ComponentNode(
             id=child.id,
@@ -297,20 +276,23 @@ def _supervisor(
     id_: str, table: SupervisorTable, children: tuple[Node, ...]
 ) -> SupervisorNode:
     rate, wait = table.intensity, table.backoff
-    return SupervisorNode(
-        id=id_,
-        children=children,
+    rules = SupervisorRules(
         strategy=table.strategy,
         intensity=Intensity(rate.restarts, rate.period),
         backoff=Backoff(
             wait.initial, wait.factor, wait.maximum, wait.jitter, wait.healthy
         ),
         auto_shutdown=table.auto_shutdown,
-        quota=SharedQuota(**given(table.quota)),
+    )
+    return SupervisorNode(
+        id=id_,
+        children=children,
+        rules=rules,
+        quota=table.quota,
     )
 
 
 def _never_ends(node: ComponentNode, manifest: Manifest) -> Iterator[Problem]:
     restart = node.restart or manifest.supervision.restart
-    if node.significant and restart is Restart.PERMANENT:
+    if node.significant and not restart.may_end:
         yield Problem((*node.path, "significant"), NEVER_ENDS)

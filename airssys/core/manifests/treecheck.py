@@ -1,18 +1,23 @@
-"""Check what no single value of a tree file shows: kinds of children, and their ids."""
+"""Check a tree file where values depend on each other: kinds of children, and ids."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from ..child import Restart
+from ..defaults import ROOT
 from ..message import check_topic
-from ..restart import AutoShutdown, Restart
-from ..toml.lines import Path
+from ..restart import AutoShutdown
+from ..toml.lines import KeyPath
 from ..toml.schema import Problem
 
 __all__ = ("NEVER_ENDS", "check_tree")
 
 _KINDS: Final = ("component", "actor", "supervisor")
+_HEEDLESS: Final = [each.value for each in AutoShutdown if not each.heeds_children]
+_ENDLESS: Final = [each.value for each in Restart if not each.may_end]
+# Lists, as what is looked for may be of any type, also one without a hash.
 _BELONGS: Final[Mapping[str, str]] = {
     "resources": "component",
     "capabilities": "component",
@@ -25,7 +30,7 @@ _BELONGS: Final[Mapping[str, str]] = {
 def check_tree(table: Mapping[str, object]) -> Iterator[Problem]:
     """Check the parsed table, in which anything may still be of a wrong type."""
     ids: dict[object, Mapping[str, object]] = {
-        table.get("name", "root"): {"supervisor": True}
+        table.get("name", ROOT): {"supervisor": True}
     }
     yield from _check_children(table, (), ids)
     for index, message in enumerate(_tables(table, "message")):
@@ -33,13 +38,11 @@ def check_tree(table: Mapping[str, object]) -> Iterator[Problem]:
 
 
 def _check_children(
-    parent: Mapping[str, object], path: Path, ids: dict[object, Mapping[str, object]]
+    parent: Mapping[str, object], path: KeyPath, ids: dict[object, Mapping[str, object]]
 ) -> Iterator[Problem]:
     rules = parent.get("supervisor")
-    never = not isinstance(rules, dict) or rules.get("auto_shutdown") in {
-        None,
-        AutoShutdown.NEVER.value,
-    }
+    ends = rules.get("auto_shutdown") if isinstance(rules, dict) else None
+    never = ends is None or ends in _HEEDLESS
     for index, child in enumerate(_tables(parent, "child")):
         here = (*path, "child", index)
         id_ = child.get("id")
@@ -51,7 +54,7 @@ def _check_children(
         yield from _check_children(child, here, ids)
 
 
-def _check_kind(child: Mapping[str, object], path: Path) -> Iterator[Problem]:
+def _check_kind(child: Mapping[str, object], path: KeyPath) -> Iterator[Problem]:
     kinds = [kind for kind in _KINDS if kind in child]
     if len(kinds) != 1:
         got = " and ".join(kinds) or "none of them"
@@ -64,7 +67,7 @@ def _check_kind(child: Mapping[str, object], path: Path) -> Iterator[Problem]:
 
 
 def _check_significant(
-    child: Mapping[str, object], path: Path, *, never: bool
+    child: Mapping[str, object], path: KeyPath, *, never: bool
 ) -> Iterator[Problem]:
     place = (*path, "significant")
     if never:
@@ -74,7 +77,7 @@ def _check_significant(
         )
     # What a component does without its own 'restart' is known with its manifest.
     unsaid = None if "component" in child else Restart.PERMANENT.value
-    if child.get("restart", unsaid) == Restart.PERMANENT.value:
+    if child.get("restart", unsaid) in _ENDLESS:
         yield Problem(place, NEVER_ENDS)
 
 
@@ -86,7 +89,7 @@ NEVER_ENDS: Final = (
 
 def _check_message(
     message: Mapping[str, object],
-    path: Path,
+    path: KeyPath,
     ids: Mapping[object, Mapping[str, object]],
 ) -> Iterator[Problem]:
     to, topic = message.get("to"), message.get("topic")

@@ -14,9 +14,9 @@ from typing import Final, TypeAlias
 
 from attrs import define, field
 
-__all__ = ("Path", "find_lines")
+__all__ = ("KeyPath", "find_lines")
 
-Path: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 """Keys and indices from the top, as ``("child", 0, "id")``."""
 
 _DEEPEST: Final = 100
@@ -41,7 +41,7 @@ _ESCAPED: Final[Mapping[str, str]] = {
 }
 
 
-def find_lines(text: str) -> dict[Path, int]:
+def find_lines(text: str) -> dict[KeyPath, int]:
     """Return the line, counted from 1, of each table, key and list element."""
     scan = _Scan(text)
     # Where it gets stuck, what was found until there is still right.
@@ -58,29 +58,29 @@ class _Puzzled(Exception):
 class _Scan:
     text: str
     at: int = 0
-    lines: dict[Path, int] = field(factory=dict)
+    lines: dict[KeyPath, int] = field(factory=dict)
     # How many tables each array of tables has so far.
-    tables: dict[Path, int] = field(factory=dict)
+    tables: dict[KeyPath, int] = field(factory=dict)
     ends: list[int] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.ends = [found.start() for found in re.finditer("\n", self.text)]
 
     def document(self) -> None:
-        prefix: Path = ()
+        prefix: KeyPath = ()
         while self.skip(_BLANK) < len(self.text):
             if self.text[self.at] == "[":
                 prefix = self.header()
             else:
                 self.pair(prefix)
 
-    def header(self) -> Path:
+    def header(self) -> KeyPath:
         start = self.at
         double = self.text.startswith("[[", start)
         self.at += 1 + double
         *outer, last = self.key()
         self.expect("]]" if double else "]")
-        path: Path = ()
+        path: KeyPath = ()
         for part in outer:
             path = self.entered((*path, part))
             self.note(path, start)
@@ -92,11 +92,11 @@ class _Scan:
         self.note(path, start)
         return path
 
-    def entered(self, path: Path) -> Path:
+    def entered(self, path: KeyPath) -> KeyPath:
         """Go on to the last table where the path is an array of tables."""
         return (*path, self.tables[path]) if path in self.tables else path
 
-    def pair(self, prefix: Path) -> None:
+    def pair(self, prefix: KeyPath) -> None:
         start = self.at
         path = prefix
         for part in self.key():
@@ -125,7 +125,7 @@ class _Scan:
                 raise _Puzzled
             self.at += 1
 
-    def value(self, path: Path) -> None:
+    def value(self, path: KeyPath) -> None:
         start = self.at
         opening = self.text[start : start + 1]
         if opening == "[":
@@ -137,7 +137,7 @@ class _Scan:
         elif self.skip(_SCALAR) == start:
             raise _Puzzled
 
-    def elements(self, path: Path) -> None:
+    def elements(self, path: KeyPath) -> None:
         self.at += 1
         index = 0
         while self.skip(_BLANK) < len(self.text) and self.text[self.at] != "]":
@@ -150,7 +150,7 @@ class _Scan:
             self.at += 1
         self.expect("]")
 
-    def fields(self, path: Path) -> None:
+    def fields(self, path: KeyPath) -> None:
         self.at += 1
         while self.skip(_BLANK) < len(self.text) and self.text[self.at] != "}":
             self.pair(path)
@@ -172,7 +172,7 @@ class _Scan:
         self.at = found.end()
         return self.at
 
-    def note(self, path: Path, at: int) -> None:
+    def note(self, path: KeyPath, at: int) -> None:
         """Remember where a path was seen first."""
         self.lines.setdefault(path, bisect_left(self.ends, at) + 1)
 

@@ -1,16 +1,17 @@
-"""Say how single values are written in TOML files, and how JSON Schema says so."""
+"""Read and print the single values of TOML files, and describe them in JSON Schema."""
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import inf
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from ..grants.sections import INTERFACE, PATTERN_KINDS, check_interface
+from ..grants.sections import INTERFACE, PATTERN_KINDS, SECTIONS, check_interface
 from ..names import ActorId, ComponentName, Digest, Version
 from ..units import (
     parse_count_rate,
@@ -19,47 +20,36 @@ from ..units import (
     parse_share,
     parse_size,
     parse_size_rate,
+    show_count_rate,
+    show_duration,
+    show_moment,
+    show_share,
+    show_size,
+    show_size_rate,
 )
 
 __all__ = (
     "RULES",
     "Anything",
-    "Bytes",
-    "BytesRate",
-    "Count",
-    "CountRate",
     "Factor",
     "Folder",
     "Fraction",
     "Function",
     "Id",
-    "Moment",
     "Rule",
-    "Seconds",
     "Sha256",
-    "Share",
     "Shutdown",
-    "Wait",
     "Wasm",
     "Whole",
     "World",
     "expected",
+    "unknown",
 )
 
 _T = TypeVar("_T")
 
-Bytes: TypeAlias = Annotated[int, "size"]
-Seconds: TypeAlias = Annotated[float, "duration"]
-"""More than 0."""
-Wait: TypeAlias = Annotated[float, "wait"]
-"""Seconds that may be 0."""
 Shutdown: TypeAlias = Annotated[float, "shutdown"]
 """Seconds; 0 for the word ``brutal``, inf for ``infinite``, which are OTP's."""
-BytesRate: TypeAlias = Annotated[int, "size rate"]
-CountRate: TypeAlias = Annotated[int, "count rate"]
-Share: TypeAlias = Annotated[float, "share"]
-Count: TypeAlias = Annotated[int, "count"]
-"""A whole number above 0."""
 Whole: TypeAlias = Annotated[int, "whole"]
 """A whole number, 0 included."""
 Id: TypeAlias = Annotated[str, "id"]
@@ -74,9 +64,7 @@ Fraction: TypeAlias = Annotated[float, "fraction"]
 Function: TypeAlias = Annotated[str, "function"]
 """A Python function as ``module:function``."""
 Folder: TypeAlias = Annotated[str, "folder"]
-"""A path: text that is not empty and can be shown as it is."""
-Moment: TypeAlias = Annotated[float, "moment"]
-"""Seconds since 1970, written as a date and time with its offset."""
+"""A path: some text, of printable characters."""
 Anything: TypeAlias = Annotated[object, "anything"]
 
 
@@ -87,6 +75,8 @@ class Rule:
     read: Callable[[Any], object]
     """Raises ValueError for what it cannot read."""
     schema: Mapping[str, object]
+    show: Callable[[Any], str] = str
+    """Prints what was read so that it can be read again."""
 
 
 def expected(what: str, value: object) -> ValueError:
@@ -95,6 +85,15 @@ def expected(what: str, value: object) -> ValueError:
     It is a ValueError, as it is the file that is wrong.
     """
     return ValueError(f"expected {what}, got {_kind(value)}")
+
+
+def unknown(what: str, given: str, known: Iterable[str]) -> str:
+    """Put into words that nobody knows a key or word; name the nearest, or all."""
+    known = tuple(known)
+    near = difflib.get_close_matches(given, known, 1)
+    if near:
+        return f"unknown {what} {given!r} (did you mean {near[0]!r}?)"
+    return f"unknown {what} {given!r} (known: {', '.join(sorted(known))})"
 
 
 def _kind(value: object) -> str:
@@ -217,6 +216,12 @@ def _interface(text: str) -> str:
     return text
 
 
+def _section(text: str) -> str:
+    if text not in SECTIONS:
+        raise ValueError(unknown("key", text, SECTIONS))
+    return text
+
+
 def _between(least: float, most: float) -> Callable[[object], float]:
     def read_between(value: object) -> float:
         number = _number(value)
@@ -256,13 +261,15 @@ RULES: Final[Mapping[object, Rule]] = {
     ComponentName: Rule(_text(ComponentName.parse), _like(f"({_WORD}/)?{_WORD}")),
     Version: Rule(_text(Version.parse), _like(r"[0-9]+\.[0-9]+\.[0-9]+([-+].+)?")),
     "sha256": Rule(_text(_sha256), _like("(sha256:)?[0-9a-f]{64}")),
-    "size": Rule(_positive(parse_size), _or_like("integer", _SIZE)),
-    "duration": Rule(_positive(parse_duration), _or_like("number", _DURATION)),
-    "wait": Rule(parse_duration, _or_like("number", _DURATION)),
+    "size": Rule(_positive(parse_size), _or_like("integer", _SIZE), show_size),
+    "duration": Rule(
+        _positive(parse_duration), _or_like("number", _DURATION), show_duration
+    ),
+    "wait": Rule(parse_duration, _or_like("number", _DURATION), show_duration),
     "shutdown": Rule(_shutdown, _or_like("number", f"{_DURATION}|brutal|infinite")),
-    "size rate": Rule(_positive(parse_size_rate), _like(f"{_SIZE}/s")),
-    "count rate": Rule(_positive(parse_count_rate), _like("[0-9]+/s")),
-    "share": Rule(_positive(parse_share), _like(f"{_DURATION}/s")),
+    "size rate": Rule(_positive(parse_size_rate), _like(f"{_SIZE}/s"), show_size_rate),
+    "count rate": Rule(_positive(parse_count_rate), _like("[0-9]+/s"), show_count_rate),
+    "share": Rule(_positive(parse_share), _like(f"{_DURATION}/s"), show_share),
     "count": Rule(partial(_integer, least=1), {"type": "integer", "minimum": 1}),
     "whole": Rule(partial(_integer, least=0), {"type": "integer", "minimum": 0}),
     "factor": Rule(
@@ -270,13 +277,16 @@ RULES: Final[Mapping[object, Rule]] = {
     ),
     "fraction": Rule(_between(0, 1), {"type": "number", "minimum": 0, "maximum": 1}),
     "id": Rule(_text(_id), _like(f"({_WORD}/)?{_WORD}(#{_WORD})?")),
+    "section": Rule(_text(_section), {"enum": list(SECTIONS)}),
     "interface": Rule(_text(_interface), _like(INTERFACE)),
     "world": Rule(_text(_world), _like(_WORLD)),
     "wasm": Rule(_text(_wasm), _like(_WASM)),
     "function": Rule(_text(_function), {"type": "string", "pattern": "^[^:]+:[^:]+$"}),
     "folder": Rule(_text(_folder), {"type": "string", "minLength": 1}),
     # TOML has dates and times; JSON, which schemas are about, has them as strings.
-    "moment": Rule(parse_moment, {"type": "string", "format": "date-time"}),
+    "moment": Rule(
+        parse_moment, {"type": "string", "format": "date-time"}, show_moment
+    ),
     "anything": Rule(lambda value: value, {}),
     "ports": Rule(_ports, _or_like("integer", r"\*|[0-9]+(-[0-9]+)?", maximum=65535)),
     "whose": Rule(_text(PATTERN_KINDS["whose"]), {"const": "own"}),

@@ -7,7 +7,6 @@ one, or a type annotated with a word of `RULES`, which says how a value is writt
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
@@ -28,8 +27,8 @@ from cattrs import (
 from cattrs.gen import make_dict_structure_fn
 
 from ..errors import ManifestError
-from .lines import Path, find_lines
-from .rules import RULES, Rule, expected
+from .lines import KeyPath, find_lines
+from .rules import RULES, Rule, expected, unknown
 
 __all__ = (
     "LONGEST_FILE",
@@ -38,6 +37,7 @@ __all__ = (
     "parse_toml",
     "read",
     "refuse",
+    "shown",
     "structured",
 )
 
@@ -53,7 +53,7 @@ _TOO_DEEP: Final = "it is nested too deeply"
 class Problem:
     """One thing that is wrong with a file."""
 
-    path: Path
+    path: KeyPath
     text: str
 
 
@@ -147,7 +147,7 @@ def read(
     return value
 
 
-def _place(path: Path) -> str:
+def _place(path: KeyPath) -> str:
     place = "".join(
         f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path
     )
@@ -159,7 +159,7 @@ def _key(part: str) -> str:
     return part if part.isprintable() else repr(part)
 
 
-def _line(path: Path, lines: Mapping[Path, int]) -> int:
+def _line(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
     """Find the line of a path, or of the nearest around it; 0 if there is none."""
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
@@ -167,7 +167,7 @@ def _line(path: Path, lines: Mapping[Path, int]) -> int:
     return 0
 
 
-def _problems(error: Exception, path: Path) -> Iterator[Problem]:
+def _problems(error: Exception, path: KeyPath) -> Iterator[Problem]:
     """Go through the tree of exceptions that cattrs raises."""
     what = "key"
     for note in getattr(error, "__notes__", ()):
@@ -184,19 +184,19 @@ def _problems(error: Exception, path: Path) -> Iterator[Problem]:
         case ForbiddenExtraKeysError():
             known = [known.name for known in fields(error.cl)]
             for key in sorted(error.extra_fields):
-                yield Problem((*path, key), _unknown("key", key, known))
+                yield Problem((*path, key), unknown("key", key, known))
         case KeyError():
             yield Problem(path[:-1], f"missing {what} {path[-1]!r}")
         case _:
             yield Problem(path, str(error))
 
 
-def _unknown(what: str, given: str, known: Iterable[str]) -> str:
-    known = tuple(known)
-    near = difflib.get_close_matches(given, known, 1)
-    if near:
-        return f"unknown {what} {given!r} (did you mean {near[0]!r}?)"
-    return f"unknown {what} {given!r} (known: {', '.join(sorted(known))})"
+def shown(schema: type[Any], key: str, value: object) -> str:
+    """Print the value of a key as the files of the class write it."""
+    type_ = getattr(fields(resolve_types(schema, include_extras=True)), key).type
+    choices = (type_, *get_args(type_))  # "X | None" is written as X is
+    rule = next(filter(None, map(_rule, choices)), None)
+    return str(value) if rule is None else rule.show(value)
 
 
 # --- from tables to classes -------------------------------------------------------
@@ -265,13 +265,17 @@ def _list_hook(type_: _Type, converter: Converter) -> _Hook:
 
 
 def _map_hook(type_: _Type, converter: Converter) -> _Hook:
-    element = get_args(type_)[1]
+    key, element = get_args(type_)
+    read_key = converter.get_structure_hook(key)
     inner = converter.get_structure_hook(element)
 
-    def structure(table: object, _: _Type) -> Mapping[str, object]:
+    def pair(item: tuple[str, object], _: _Type) -> tuple[object, object]:
+        return read_key(item[0], key), inner(item[1], element)
+
+    def structure(table: object, _: _Type) -> Mapping[object, object]:
         if not isinstance(table, dict):
             raise expected("a table", table)
-        return dict(zip(table, _each(table.items(), inner, element), strict=True))
+        return dict(_each(((item[0], item) for item in table.items()), pair, element))
 
     return structure
 
@@ -283,7 +287,7 @@ def _enum_hook(type_: _Type, _: Converter) -> _Hook:
         if not isinstance(value, str):
             raise expected("a string", value)
         if value not in words:
-            raise ValueError(_unknown("word", value, words))
+            raise ValueError(unknown("word", value, words))
         return words[value]
 
     return structure
@@ -297,10 +301,12 @@ def _rule_hook(type_: _Type, _: Converter) -> _Hook:
 
 
 def _each(
-    items: Iterable[tuple[int | str, object]], hook: _Hook, type_: object
-) -> list[object]:
+    items: Iterable[tuple[int | str, object]],
+    hook: Callable[[Any, Any], _T],
+    type_: object,
+) -> list[_T]:
     """Structure all elements, and say of each one that fails where it is."""
-    results: list[object] = []
+    results: list[_T] = []
     errors: list[Exception] = []
     for place, item in items:
         try:
@@ -355,7 +361,12 @@ def _type_schema(type_: _Type, classes: dict[str, object]) -> Mapping[str, objec
     if _is_list(type_):
         return {"type": "array", "items": element}
     if _is_map(type_):
-        return {"type": "object", "additionalProperties": element}
+        names = _type_schema(get_args(type_)[0], classes)
+        return {
+            "type": "object",
+            "propertyNames": names,
+            "additionalProperties": element,
+        }
     return element
 
 

@@ -12,18 +12,21 @@ from __future__ import annotations
 
 from .binary import may_need_lane, skeleton
 from .machine import LANE_OUT_OF_MEMORY, NAME
-from .plan import Plan, plan
+from .plan import Drop, LanePlan, plan_lane
 from .rewrite import Rewritten, rewritten
-from .scope import Unreadable
+from .scope import NOTHING_ADDED, Added, Unreadable
 
 __all__ = (
     "LANE_OUT_OF_MEMORY",
     "NAME",
-    "Plan",
+    "NOTHING_ADDED",
+    "Added",
+    "Drop",
+    "LanePlan",
     "Rewritten",
     "Unreadable",
     "may_need_lane",
-    "plan",
+    "plan_lane",
     "rewritten",
     "skeleton",
 )

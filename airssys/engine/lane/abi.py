@@ -1,4 +1,4 @@
-"""Say how values of a type lie in memory, and as which core values they are passed."""
+"""Lay values out as the canonical ABI does: in memory, and as core values."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from itertools import zip_longest
 from typing import Final
 
 from ...witmodel.types import (
+    Borrow,
     Enum,
     Flags,
     FuncType,
     List,
     Map,
+    Opaque,
     Option,
+    Own,
     RecordType,
     Result,
     Scalar,
@@ -57,7 +60,17 @@ def cases(type_: WitType) -> Sequence[WitType | None] | None:
             return [None, some]
         case Result(ok, err):
             return [ok, err]
-        case _:
+        case (
+            Scalar()
+            | List()
+            | Map()
+            | RecordType()
+            | Tuple()
+            | Flags()
+            | Own()
+            | Borrow()
+            | Opaque()
+        ):
             return None
 
 
@@ -68,7 +81,19 @@ def elements(type_: WitType) -> Sequence[WitType] | None:
             return [field for _, field in type_.fields]
         case Tuple():
             return type_.elements
-        case _:
+        case (
+            Scalar()
+            | List()
+            | Map()
+            | VariantType()
+            | Enum()
+            | Option()
+            | Result()
+            | Flags()
+            | Own()
+            | Borrow()
+            | Opaque()
+        ):
             return None
 
 
@@ -81,8 +106,12 @@ def parts(type_: WitType) -> Iterator[WitType]:
             inner = (element,)
         case Map(key, value):
             inner = (key, value)
-        case _:
-            inner = cases(type_) or elements(type_) or ()
+        case RecordType() | Tuple():
+            inner = elements(type_) or ()
+        case VariantType() | Enum() | Option() | Result():
+            inner = cases(type_) or ()
+        case Scalar() | Flags() | Own() | Borrow() | Opaque():
+            inner = ()
     for each in inner:
         if each is not None:
             yield from parts(each)
@@ -108,29 +137,37 @@ def discriminant(count: int) -> int:
 
 def size(type_: WitType) -> tuple[int, int]:
     """Return the bytes that a value takes, and what its address is a multiple of."""
-    if (inner := elements(type_)) is not None:
-        offset, most = 0, 1
-        for each in inner:
-            width, to = size(each)
-            offset, most = _aligned(offset, to) + width, max(most, to)
-        return _aligned(offset, most), most
-    if (choices := cases(type_)) is not None:
-        sizes = [size(case) for case in choices if case is not None]
-        tag = discriminant(len(choices))
-        most = max((tag, *(to for _, to in sizes)))
-        longest = max((width for width, _ in sizes), default=0)
-        place = _aligned(tag, max((to for _, to in sizes), default=1))
-        return _aligned(place + longest, most), most
     match type_:
         case Scalar("string") | List() | Map():
             return 8, 4
         case Scalar(name):
             return _SIZES[name], _SIZES[name]
+        case RecordType() | Tuple():
+            return _size_of_elements(elements(type_) or ())
+        case VariantType() | Enum() | Option() | Result():
+            return _size_of_cases(cases(type_) or ())
         case Flags(names):
             width = _discriminant_of_flags(len(names))
             return width, min(width, 4)
-        case _:
+        case Own() | Borrow() | Opaque():
             return 4, 4
+
+
+def _size_of_elements(inner: Sequence[WitType]) -> tuple[int, int]:
+    offset, most = 0, 1
+    for each in inner:
+        width, to = size(each)
+        offset, most = _aligned(offset, to) + width, max(most, to)
+    return _aligned(offset, most), most
+
+
+def _size_of_cases(choices: Sequence[WitType | None]) -> tuple[int, int]:
+    sizes = [size(case) for case in choices if case is not None]
+    tag = discriminant(len(choices))
+    most = max((tag, *(to for _, to in sizes)))
+    longest = max((width for width, _ in sizes), default=0)
+    place = _aligned(tag, max((to for _, to in sizes), default=1))
+    return _aligned(place + longest, most), most
 
 
 def _discriminant_of_flags(count: int) -> int:
@@ -157,22 +194,22 @@ def offsets(inner: Sequence[WitType]) -> Iterator[tuple[int, WitType]]:
 
 def flat(type_: WitType) -> list[str]:
     """Return the core values as which a value is passed."""
-    if (inner := elements(type_)) is not None:
-        return [core for each in inner for core in flat(each)]
-    if (choices := cases(type_)) is not None:
-        joined: list[str] = []
-        for case in choices:
-            if case is not None:
-                joined = [_joined(*p) for p in zip_longest(joined, flat(case))]
-        return ["i32", *joined]
     match type_:
         case Scalar("string") | List() | Map():
             return ["i32", "i32"]
         case Scalar(name):
             return [_FLAT.get(name, "i32")]
+        case RecordType() | Tuple():
+            return [core for each in elements(type_) or () for core in flat(each)]
+        case VariantType() | Enum() | Option() | Result():
+            joined: list[str] = []
+            for case in cases(type_) or ():
+                if case is not None:
+                    joined = [_joined(*p) for p in zip_longest(joined, flat(case))]
+            return ["i32", *joined]
         case Flags(names):
             return ["i32"] * ((len(names) + 31) // 32)
-        case _:
+        case Own() | Borrow() | Opaque():
             return ["i32"]
 
 

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import IntEnum
 from typing import Final
 
 from attrs import define
 
 __all__ = (
-    "COMPONENT",
     "HEAD",
-    "NESTED",
+    "PREAMBLE",
+    "Section",
     "leb",
     "may_need_lane",
     "sections",
     "skeleton",
 )
 
-COMPONENT: Final = b"\0asm\x0d\0\1\0"
+PREAMBLE: Final = b"\0asm\x0d\0\1\0"
 _MODULE: Final = b"\0asm\1\0\0\0"
 HEAD: Final = 8
 _DEPTH: Final = 100
 """Components in components; wasmtime takes no more."""
-_CUSTOM, _CORE_MODULE, NESTED = 0, 1, 4
-_TYPES: Final = 7
+
+
+class Section(IntEnum):
+    """The kinds of a component's sections."""
+
+    CUSTOM = 0
+    CORE_MODULE = 1
+    CORE_INSTANCE = 2
+    CORE_TYPE = 3
+    COMPONENT = 4
+    INSTANCE = 5
+    ALIAS = 6
+    TYPE = 7
+    CANON = 8
+    START = 9
+    IMPORT = 10
+    EXPORT = 11
+
+
 _LIST, _RESOURCE = b"\x70", b"\x3f"
 """How their definitions begin."""
 _IMPORT, _FUNCTION, _TABLE, _GLOBAL, _EXPORT, _CODE = 2, 3, 4, 6, 7, 10
@@ -49,9 +67,9 @@ def may_need_lane(guest: bytes) -> bool:
     A quick look at the binary: no if there are none.
     """
     return any(
-        kind == NESTED
+        kind == Section.COMPONENT
         or (
-            kind == _TYPES
+            kind == Section.TYPE
             and (_LIST in (part := bytes(guest[begin:end])) or _RESOURCE in part)
         )
         for kind, _, begin, end in sections(memoryview(guest), HEAD)
@@ -71,22 +89,22 @@ def skeleton(guest: bytes) -> bytes:
 
 
 def _component(binary: memoryview, depth: int) -> Iterator[bytes | memoryview]:
-    if bytes(binary[:HEAD]) != COMPONENT:
+    if bytes(binary[:HEAD]) != PREAMBLE:
         raise ValueError("not a component")
     if depth > _DEPTH:
         raise ValueError("too many components in components")
     yield binary[:HEAD]
     for kind, start, begin, end in sections(binary, HEAD):
-        if kind in {_CORE_MODULE, NESTED}:
+        if kind in {Section.CORE_MODULE, Section.COMPONENT}:
             inner = binary[begin:end]
             parts = (
                 list(_module(inner))
-                if kind == _CORE_MODULE
+                if kind == Section.CORE_MODULE
                 else list(_component(inner, depth + 1))
             )
             yield bytes((kind,)) + leb(sum(map(len, parts)))
             yield from parts
-        elif kind != _CUSTOM:
+        elif kind != Section.CUSTOM:
             yield binary[start:end]
 
 

@@ -1,4 +1,11 @@
-"""Write the core code that takes values from one memory to another."""
+"""Write the core code that takes values from one memory to another.
+
+A guest may have written anything. So its pointers are checked, for their alignment and
+against the end of its memory, as the canonical functions would, and what they would
+trap on traps here, in functions that are named after it (see `engine.trap`). There are
+two differences: an empty list may have any address, and where several values are wrong,
+another one may be named.
+"""
 
 from __future__ import annotations
 
@@ -112,6 +119,8 @@ class Forwarders:
             assert type_.result is not None
             width, to = size(type_.result)
             area_, all_ = f"(i32.const {AREA})", f"(i32.const {width})"
+            # The result lies in the guest's memory until its post-return. Its address
+            # is kept in a global: one call at a time, or `rewrite` refuses the guest.
             code += (
                 f"(global.set $back {call})",
                 *_aligned("(global.get $back)", to),

@@ -4,26 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
-from ...witmodel.types import Extern, FuncType, InstanceType, ResourceType
+from ...witmodel.types import Extern, FuncType, InstanceType, Own, ResourceType
 from .abi import BYTES, parts, values
 
-__all__ = ("Plan", "plan")
+__all__ = ("Drop", "LanePlan", "plan_lane")
 
 
 @frozen
-class Plan:
-    """What a rewritten guest has."""
+class Drop:
+    """A function put into a guest that runs the destructor of one of its resources."""
+
+    resource: ResourceType
+    export: str
+    """Its name there."""
+    home: str
+    """The path of an instance that exports the resource; empty: the world does."""
+    name: str
+    """The resource's name there."""
+
+    @property
+    def label(self) -> str:
+        """What errors call it."""
+        home = f"{self.resource.home}#" if self.resource.home else ""
+        return f"{home}[resource-drop]{self.resource.name}"
+
+    @property
+    def type(self) -> FuncType:
+        return FuncType((("handle", Own(self.resource)),))
+
+
+@frozen
+class LanePlan:
+    """What is to be put into a guest."""
 
     exports: frozenset[str] = frozenset()
     """The exported functions with bytes, by the name that `Instance.call` takes."""
     imports: frozenset[str] = frozenset()
     """The imported functions with bytes, likewise."""
-    drops: Mapping[ResourceType, str] = field(factory=dict)
-    """The functions that run the destructors of the guest's resources."""
-    resources: tuple[tuple[str, str], ...] = ()
-    """The interfaces and names of those resources, in the same order."""
+    drops: tuple[Drop, ...] = ()
 
     @property
     def lane(self) -> bool:
@@ -33,23 +53,19 @@ class Plan:
     def __bool__(self) -> bool:
         return self.lane or bool(self.drops)
 
-    def without_lane(self) -> Plan:
+    def without_lane(self) -> LanePlan:
         """Return the same where all bytes stay lists."""
         return evolve(self, exports=frozenset(), imports=frozenset())
 
 
-def plan(imports: Mapping[str, Extern], exports: Mapping[str, Extern]) -> Plan:
-    """Return what is to be done to a guest of this type."""
-    resources: dict[ResourceType, tuple[str, str]] = {}
+def plan_lane(imports: Mapping[str, Extern], exports: Mapping[str, Extern]) -> LanePlan:
+    """Return what is to be put into a guest of this type."""
+    drops: dict[ResourceType, Drop] = {}
     for home, name, resource in _resources("", exports):
-        if not resource.imported:
-            resources.setdefault(resource, (home, name))
-    return Plan(
-        _with_bytes(exports),
-        _with_bytes(imports),
-        {resource: f"airssys-drop-{i}" for i, resource in enumerate(resources)},
-        tuple(resources.values()),
-    )
+        if not resource.imported and resource not in drops:
+            export = f"airssys-drop-{len(drops)}"
+            drops[resource] = Drop(resource, export, home, name)
+    return LanePlan(_with_bytes(exports), _with_bytes(imports), tuple(drops.values()))
 
 
 def _resources(

@@ -6,11 +6,16 @@ So in the types each ``list<u8>`` can become a ``string``.
 
 Types, functions and instances of components keep their indices; those of core
 definitions move, as some are added.
+
+Why not an outer component around the guest, which would need no rewriting: wasmtime's
+adapters between two components copy a ``list<u8>`` byte by byte, for 17 units of fuel
+each way; latin1 strings, which they copy at once, must lie at even addresses, as bytes
+need not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -18,32 +23,31 @@ import wasmtime
 from attrs import Factory, define, evolve, frozen
 
 from ...witmodel.types import FuncType
-from .binary import COMPONENT, HEAD, NESTED, leb, sections
+from .binary import HEAD, PREAMBLE, Section, leb, sections
+from .canon import CanonFunction, Options, read_canon
+from .cursor import Cursor
 from .forward import Forwarders, area, is_indirect
 from .machine import machine
-from .reader import Entry, Options, Reader
+from .plan import Drop
+from .reader import Reader
 from .scope import (
+    COMPONENT,
     CORE_FUNC,
-    CORE_INSTANCE,
     CORE_MEMORY,
     CORE_MODULE,
     FUNC,
-    INSTANCE,
-    TYPE,
+    Added,
     Known,
     Scope,
     Unreadable,
 )
+from .writer import Writer
 
 __all__ = ("Rewritten", "rewritten")
 
-_CUSTOM, _MODULE, _CORE_INSTANCE, _CORE_TYPE = 0, 1, 2, 3
-_INSTANCE, _ALIAS, _TYPE, _CANON, _IMPORT, _EXPORT = 5, 6, 7, 8, 10, 11
 _NAMES: Final = b"\x0ecomponent-name"
 _DEPTH: Final = 100
 _PARTS: Final = 20_000
-_OF_CORE: Final = b"\0"
-"""What begins the sorts of core definitions."""
 
 
 @frozen
@@ -51,32 +55,28 @@ class Rewritten:
     """A guest with what was put into it."""
 
     binary: bytes
-    instances: int
-    """How many core instances it has more."""
-    memories: int
+    added: Added
 
 
 def rewritten(
-    guest: bytes, *, lane: bool = True, drops: Sequence[tuple[str, str]] = ()
+    guest: bytes, *, lane: bool = True, drops: Sequence[Drop] = ()
 ) -> Rewritten:
     """Return a component whose bytes cross as strings, in ASCII.
 
     Args:
         guest: Its binary.
         lane: Whether bytes are to; otherwise it only gets functions that drop.
-        drops: Resources by interface, empty for the world, and name. For each it gets a
-            function ``airssys-drop-N`` that drops a handle.
+        drops: The functions that it gets to drop its resources' handles.
 
     Raises:
         Unreadable: It has bytes beside asynchronous functions, strings in UTF-16 beside
             bytes, functions of unknown types, or is malformed.
     """
-    component = _Component(Scope(), lane)
+    component = _Component(Writer(Scope()), lane)
     component.read(memoryview(guest), 0)
-    for index, (home, name) in enumerate(drops):
-        component.drop(f"airssys-drop-{index}", home, name)
-    instances, memories, _ = component.scope.added
-    return Rewritten(component.binary(), instances, memories)
+    for drop in drops:
+        component.writer.drop(drop)
+    return Rewritten(component.binary(), component.scope.added)
 
 
 @frozen
@@ -95,20 +95,20 @@ class _Crossing:
 class _Plain:
     """A lifted function without bytes, to be written in its turn."""
 
-    section: bytes
+    content: bytes
+    """Of the section that defines it."""
 
 
 @define
 class _Component:
     """A component that is being rewritten."""
 
-    scope: Scope
+    writer: Writer
     _lane: bool
-    _out: list[bytes | memoryview] = Factory(list)
     _lowers: list[_Crossing] = Factory(list)
     _lifts: list[tuple[_Crossing, int] | _Plain] = Factory(list)
     """Lifted functions that are not written yet, with their types' indices."""
-    _bases: dict[int, _Base] = Factory(dict)
+    _lanes: dict[int, _Lane] = Factory(dict)
     """The lane, by the guest's memory."""
     _area: int = 0
     _parts: int = 0
@@ -118,172 +118,171 @@ class _Component:
     def __attrs_post_init__(self) -> None:
         self.scope.await_core = self._flush_lowers
 
+    @property
+    def scope(self) -> Scope:
+        """The definitions so far."""
+        return self.writer.scope
+
     def binary(self) -> bytes:
         """Return what it became."""
-        return b"".join(self._out)
+        return b"".join(self.writer.out)
 
     def read(self, binary: memoryview, depth: int) -> None:
         """Rewrite all of it."""
-        if bytes(binary[:HEAD]) != COMPONENT or depth > _DEPTH:
+        if bytes(binary[:HEAD]) != PREAMBLE or depth > _DEPTH:
             raise Unreadable("not a component")
-        self._out.append(binary[:HEAD])
+        self.writer.copy(binary[:HEAD])
         for kind, start, begin, end in sections(binary, HEAD):
             content = binary[begin:end]
             match kind:
-                case 0 if bytes(content[: len(_NAMES)]) == _NAMES:
+                case Section.CUSTOM if bytes(content[: len(_NAMES)]) == _NAMES:
                     pass  # the indices in it are those before
-                case 1:
+                case Section.CORE_MODULE:
                     self.scope.add(CORE_MODULE)
-                    self._out.append(binary[start:end])
-                case 4:
+                    self.writer.copy(binary[start:end])
+                case Section.COMPONENT:
                     self._nested(content, depth)
-                case 6 | 8:
+                case Section.ALIAS | Section.CANON:
                     self._entries(kind, content)
-                case 2 | 5 | 7 | 10 | 11:
+                case (
+                    Section.CORE_INSTANCE
+                    | Section.INSTANCE
+                    | Section.TYPE
+                    | Section.IMPORT
+                    | Section.EXPORT
+                ):
                     self._whole(kind, content)
-                case 0 | 3:
-                    self._out.append(binary[start:end])
+                case Section.CUSTOM | Section.CORE_TYPE:
+                    self.writer.copy(binary[start:end])
                 case _:
                     raise Unreadable(f"a section of kind {kind}")
         self._flush_lowers()
         self._flush_lifts()
-        if self._bases and self._is_async:
+        # The lane's memory starts over with each call, so no two may be under way.
+        if self._lanes and self._is_async:
             raise Unreadable("tasks that may go on beside others")
-        for base in self._bases.values():
+        for base in self._lanes.values():
             module = _assembled(machine(self._area))
-            self._out[base.place] = _section(_MODULE, module)
+            self.writer.fill(base.place, Section.CORE_MODULE, module)
 
     def _nested(self, content: memoryview, depth: int) -> None:
-        inner = _Component(Scope(self.scope), self._lane)
+        inner = _Component(Writer(Scope(self.scope)), self._lane)
         inner.read(content, depth + 1)
         self._parts += inner._parts
-        self._write(NESTED, inner.binary())
+        self.writer.write(Section.COMPONENT, inner.binary())
         self.scope.add(
-            NESTED, Known(exports=inner.scope.exports, added=inner.scope.added)
+            COMPONENT, Known(exports=inner.scope.exports, added=inner.scope.added)
         )
 
     def _whole(self, kind: int, content: memoryview) -> None:
-        if kind == _CORE_INSTANCE:
+        if kind == Section.CORE_INSTANCE:
             self._flush_lowers()
-        elif kind != _TYPE:
+        elif kind != Section.TYPE:
             self._flush_lifts()
-        reader = Reader(content, self.scope, retype=self._lane)
-        reader.each(reader.entry(kind))
-        self._write(kind, reader.finished())
+        cursor = Cursor(content)
+        reader = Reader(cursor, self.scope, retype=self._lane)
+        cursor.each(reader.entry(kind))
+        self.writer.write(kind, cursor.finished())
 
     def _entries(self, kind: int, content: memoryview) -> None:
         """Rewrite a section's entries one by one, so that others can come between."""
-        reader = Reader(content, self.scope, retype=self._lane)
-        for _ in range(reader.number()):
-            reader.begin()
-            if kind == _ALIAS:
+        cursor = Cursor(content)
+        reader = Reader(cursor, self.scope, retype=self._lane)
+        for _ in range(cursor.number()):
+            cursor.begin()
+            if kind == Section.ALIAS:
                 functions = self.scope.count(FUNC)
                 reader.alias()
                 if self.scope.count(FUNC) != functions:
                     self._flush_lifts()
-                self._write(kind, b"\1" + reader.taken())
+                self.writer.write(kind, b"\1" + cursor.taken())
             else:
-                self._canon(reader.canon(), reader)
-        reader.finished()
+                self._canon(read_canon(reader), b"\1" + cursor.taken())
+        cursor.finished()
 
-    def _canon(self, entry: Entry, reader: Reader) -> None:
-        self._is_async |= entry.options.is_async
-        section = _section(_CANON, b"\1" + reader.taken())
-        if entry.function is None or entry.known is None or not entry.known.bytes:
-            if entry.lifts:
-                self.scope.add(FUNC, entry.known)
+    def _canon(self, canon: CanonFunction, content: bytes) -> None:
+        self._is_async |= canon.options.is_async
+        if canon.function is None or canon.known is None or not canon.known.bytes:
+            if canon.lifts:
+                self.scope.add(FUNC, canon.known)
                 if self._lifts:
-                    self._lifts.append(_Plain(section))
+                    self._lifts.append(_Plain(content))
                     return
             else:
-                if entry.function is not None:
+                if canon.function is not None:
                     self._flush_lifts()
                 self.scope.add(CORE_FUNC)
-            self._out.append(section)
+            self.writer.write(Section.CANON, content)
             return
-        type_, options = entry.known.type, entry.options
-        if not isinstance(type_, FuncType) or not _can_cross(type_, entry):
+        type_, options = canon.known.type, canon.options
+        if not isinstance(type_, FuncType) or not _can_cross(type_, canon):
             raise Unreadable(f"bytes that cannot be forwarded in {type_}")
         self._area = max(self._area, area(type_))
-        self._parts += entry.known.parts
+        self._parts += canon.known.parts
         if self._parts > _PARTS:
             raise Unreadable("too many types")
-        crossing = _Crossing(entry.function, type_, options)
-        if entry.lifts:
-            self.scope.add(FUNC, entry.known)
-            self._lifts.append((crossing, entry.type))
+        crossing = _Crossing(canon.function, type_, options)
+        if canon.lifts:
+            self.scope.add(FUNC, canon.known)
+            self._lifts.append((crossing, canon.type))
         else:
             self._flush_lifts()
             self._lowers.append(evolve(crossing, deferred=self.scope.defer()))
 
     # What is added.
 
-    def _write(self, kind: int, content: bytes) -> None:
-        self._out.append(_section(kind, content))
-
-    def _base(self, memory: int) -> _Base:
+    def _lane_beside(self, memory: int) -> _Lane:
         """Define the lane's memory beside one of the guest's; return where it is."""
-        if memory not in self._bases:
-            place, new = len(self._out), self.scope.new
-            self._out.append(b"")  # the module, once it is known how large results are
-            module = new(CORE_MODULE)
-            guest = self._bundle([("memory", CORE_MEMORY, memory)])
-            instance = self._instance(module, {"guest": guest})
-            self.scope.grow(1, 1, not self._bases)
-            self._bases[memory] = _Base(
+        if memory not in self._lanes:
+            place = self.writer.hold()  # until it is known how large results are
+            module = self.scope.new(CORE_MODULE)
+            guest = self.writer.bundle([("memory", CORE_MEMORY, memory)])
+            instance = self.writer.instance(module, {"guest": guest})
+            self.scope.grow(Added(instances=1, memories=1))
+            self._lanes[memory] = _Lane(
                 place,
                 instance,
-                self._taken(instance, "memory", CORE_MEMORY),
-                self._taken(instance, "realloc", CORE_FUNC),
+                self.writer.exported(instance, "memory", CORE_MEMORY),
+                self.writer.exported(instance, "realloc", CORE_FUNC),
             )
-        return self._bases[memory]
-
-    def _bundle(self, parts: Sequence[tuple[str, int, int]]) -> int:
-        """Define a core instance of definitions, by name, sort and index."""
-        exports = (
-            _name(name) + _sort(sort)[1:] + leb(index) for name, sort, index in parts
-        )
-        self._write(_CORE_INSTANCE, b"\1\1" + leb(len(parts)) + b"".join(exports))
-        return self.scope.new(CORE_INSTANCE)
-
-    def _instance(self, module: int, given: Mapping[str, int]) -> int:
-        """Define an instance of a core module."""
-        arguments = (_name(name) + b"\x12" + leb(i) for name, i in given.items())
-        self._write(
-            _CORE_INSTANCE,
-            b"\1\0" + leb(module) + leb(len(given)) + b"".join(arguments),
-        )
-        return self.scope.new(CORE_INSTANCE)
-
-    def _taken(self, instance: int, name: str, sort: int) -> int:
-        """Alias an export of a core instance."""
-        self._write(_ALIAS, b"\1" + _sort(sort) + b"\1" + leb(instance) + _name(name))
-        return self.scope.new(sort)
+        return self._lanes[memory]
 
     def _options(self, memory: int) -> bytes:
         """Return options that mean the lane's memory."""
-        base = self._base(memory)
+        base = self._lane_beside(memory)
         return b"\0\3" + leb(base.memory) + b"\4" + leb(base.realloc)
 
     def _flush_lowers(self) -> None:
-        """Write the functions that the guest calls."""
+        """Write the functions that the guest calls.
+
+        They wait until a core instance is defined, which may be given one of them, or
+        something else needs the index of one: until then all of them share a module.
+        """
         pending, self._lowers = self._lowers, []
         for memory, realloc, crossings in _grouped(pending):
             forwarders = Forwarders(realloc is not None)
             given = []
             for index, each in enumerate(crossings):
                 options = b"\3" + self._options(memory)
-                self._write(_CANON, b"\1\1\0" + leb(each.function) + options)
+                self.writer.write(
+                    Section.CANON, b"\1\1\0" + leb(each.function) + options
+                )
                 given.append((f"f{index}", self.scope.new(CORE_FUNC)))
                 forwarders.lower(f"f{index}", each.type)
             instance = self._instantiated(forwarders, memory, realloc, given)
             for index, each in enumerate(crossings):
                 self.scope.settle(
-                    each.deferred, self._taken(instance, f"f{index}", CORE_FUNC)
+                    each.deferred,
+                    self.writer.exported(instance, f"f{index}", CORE_FUNC),
                 )
 
     def _flush_lifts(self) -> None:
-        """Write the functions that the host calls."""
+        """Write the functions that the host calls.
+
+        They share modules likewise. But they are functions of the component, whose
+        indices stay what they were: they are written, in their order and with those
+        without bytes among them, before anything that adds or names a function.
+        """
         pending, self._lifts = self._lifts, []
         ready: dict[int, tuple[int, int | None]] = {}
         crossings = [each[0] for each in pending if not isinstance(each, _Plain)]
@@ -304,12 +303,14 @@ class _Component:
                 if is_indirect(each.type):
                     done_index = None
                 if posts[index]:
-                    done_index = self._taken(instance, f"post-f{index}", CORE_FUNC)
-                function = self._taken(instance, f"f{index}", CORE_FUNC)
+                    done_index = self.writer.exported(
+                        instance, f"post-f{index}", CORE_FUNC
+                    )
+                function = self.writer.exported(instance, f"f{index}", CORE_FUNC)
                 ready[id(each)] = function, done_index
         for item in pending:
             if isinstance(item, _Plain):
-                self._out.append(item.section)
+                self.writer.write(Section.CANON, item.content)
                 continue
             crossing, type_ = item
             function, post = ready[id(crossing)]
@@ -318,7 +319,9 @@ class _Component:
             options = (
                 b"\3" + options if post is None else b"\4" + options + b"\5" + leb(post)
             )
-            self._write(_CANON, b"\1\0\0" + leb(function) + options + leb(type_))
+            self.writer.write(
+                Section.CANON, b"\1\0\0" + leb(function) + options + leb(type_)
+            )
 
     def _instantiated(
         self,
@@ -328,47 +331,19 @@ class _Component:
         given: Sequence[tuple[str, int]],
     ) -> int:
         """Define the forwarders' module, and return its instance."""
-        base = self._base(memory)
-        self._write(_MODULE, _assembled(forwarders.text()))
+        base = self._lane_beside(memory)
+        self.writer.write(Section.CORE_MODULE, _assembled(forwarders.text()))
         parts = [("memory", CORE_MEMORY, memory)]
         if realloc is not None:
             parts.append(("realloc", CORE_FUNC, realloc))
         parts += [(name, CORE_FUNC, index) for name, index in given]
-        guest, module = self._bundle(parts), self.scope.new(CORE_MODULE)
-        self.scope.grow(1, 0, 0)
-        return self._instance(module, {"lane": base.instance, "guest": guest})
-
-    def drop(self, export: str, home: str, name: str) -> None:
-        """Export a function that drops a resource's handle."""
-        scope = self.scope
-        if home:
-            first, *inner = home.split("#")
-            instance = scope.exported[first]
-            for each in inner:
-                self._write(_ALIAS, b"\1\5\0" + leb(instance) + _name(each))
-                instance = scope.count(INSTANCE)
-                scope.add(INSTANCE)
-            self._write(_ALIAS, b"\1\3\0" + leb(instance) + _name(name))
-            resource = scope.count(TYPE)
-            scope.add(TYPE)
-        else:
-            resource = scope.exported[name]
-        self._write(_CANON, b"\1\3" + leb(resource))
-        core, own = scope.new(CORE_FUNC), scope.count(TYPE)
-        handle = b"\x69" + leb(resource)
-        function = b"\x40\1" + _name("handle") + _reference(own) + b"\1\0"
-        self._write(_TYPE, b"\2" + handle + function)
-        self._write(_CANON, b"\1\0\0" + leb(core) + b"\0" + leb(own + 1))
-        scope.add(TYPE)
-        scope.add(TYPE)
-        index = scope.count(FUNC)
-        self._write(_EXPORT, b"\1\0" + _name(export) + b"\1" + leb(index) + b"\0")
-        scope.add(FUNC)
-        scope.add(FUNC)
+        guest, module = self.writer.bundle(parts), self.scope.new(CORE_MODULE)
+        self.scope.grow(Added(instances=1))
+        return self.writer.instance(module, {"lane": base.instance, "guest": guest})
 
 
 @frozen
-class _Base:
+class _Lane:
     """What a component has of the lane."""
 
     place: int
@@ -378,9 +353,9 @@ class _Base:
     realloc: int
 
 
-def _can_cross(type_: FuncType, entry: Entry) -> bool:
+def _can_cross(type_: FuncType, canon: CanonFunction) -> bool:
     return (
-        not type_.is_async and entry.options.plain and entry.options.memory is not None
+        not type_.is_async and canon.options.plain and canon.options.memory is not None
     )
 
 
@@ -406,24 +381,3 @@ def _grouped(
 @lru_cache(maxsize=64)
 def _assembled(text: str) -> bytes:
     return bytes(wasmtime.wat2wasm(text))
-
-
-def _section(kind: int, content: bytes) -> bytes:
-    return bytes((kind,)) + leb(len(content)) + content
-
-
-def _name(text: str) -> bytes:
-    encoded = text.encode()
-    return leb(len(encoded)) + encoded
-
-
-def _reference(index: int) -> bytes:
-    """Return the index of a type among codes of types, which are negative there."""
-    encoded = leb(index)
-    if encoded[-1] & 0x40:
-        return encoded[:-1] + bytes((encoded[-1] | 0x80, 0))
-    return encoded
-
-
-def _sort(sort: int) -> bytes:
-    return _OF_CORE + bytes((sort & 0xFF,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from attrs import Factory, define, field, frozen
 
@@ -17,8 +17,10 @@ __all__ = (
     "CORE_MODULE",
     "FUNC",
     "INSTANCE",
+    "NOTHING_ADDED",
     "PLAIN",
     "TYPE",
+    "Added",
     "Known",
     "Maybe",
     "Scope",
@@ -39,6 +41,17 @@ _PARTS: Final = 2000
 _DEPTH: Final = 50
 
 
+class Added(NamedTuple):
+    """What the lane adds to an instance of a component, beside its own limits."""
+
+    instances: int = 0
+    """Core instances."""
+    memories: int = 0
+
+
+NOTHING_ADDED: Final = Added()
+
+
 class Unreadable(ValueError):
     """A component with parts that are not known here."""
 
@@ -56,9 +69,8 @@ class Known:
     parts: int = 1
     """How many types it consists of."""
     depth: int = 1
-    added: tuple[int, int, int] = (0, 0, 0)
-    """What an instance of a component has more: core instances, memories, and component
-    instances with any."""
+    added: Added = NOTHING_ADDED
+    """What the lane adds to an instance of a component."""
 
     @classmethod
     def of(
@@ -112,7 +124,7 @@ class Scope:
     """The indices of what is exported, by name."""
     await_core: Callable[[], None] = _nothing
     """Called where a core function is needed that is still to be defined."""
-    added: tuple[int, int, int] = (0, 0, 0)
+    added: Added = NOTHING_ADDED
     _spaces: Mapping[int, list[Maybe]] = field(
         factory=lambda: {FUNC: [], TYPE: [], INSTANCE: [], COMPONENT: []}
     )
@@ -126,10 +138,10 @@ class Scope:
         elif sort in self._spaces:
             self._spaces[sort].append(known)
 
-    def grow(self, instances: int, memories: int, owners: int) -> None:
+    def grow(self, more: Added) -> None:
         """Count what an instance has more."""
         had = self.added
-        self.added = had[0] + instances, had[1] + memories, had[2] + owners
+        self.added = Added(had.instances + more.instances, had.memories + more.memories)
 
     def find(self, sort: int, index: int) -> Maybe:
         """Return what is known of one."""
@@ -157,7 +169,7 @@ class Scope:
         return len(space) - 1
 
     def settle(self, old: int, new: int) -> None:
-        """Say what the index of a deferred function has become."""
+        """Note the new index of a deferred function."""
         self._moved[CORE_FUNC][old] = new
 
     def core(self, sort: int, old: int) -> int:

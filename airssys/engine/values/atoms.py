@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from ...witmodel.types import Borrow, Enum, Flags, Own, Scalar, Shapes
 from .._ffi import VAL, address_of_bytes
 from .kept import Kept, Lowering
-from .layout import KINDS, NUMBERS, Mismatch, numbers, pin, static_names, write_head
+from .layout import NUMBERS, Kind, Mismatch, numbers, pin, static_names, write_head
 from .octets import encode_octets
 
 __all__ = (
@@ -29,8 +29,12 @@ __all__ = (
 
 _SIZE_POINTER: Final = Struct("=QQ")
 _T = TypeVar("_T")
-_BOOL, _CHAR, _STRING, _LIST = (KINDS[n] for n in ("bool", "char", "string", "list"))
-_ENUM, _FLAGS = KINDS["enum"], KINDS["flags"]
+_BOOL: Final = Kind.BOOL
+_CHAR: Final = Kind.CHAR
+_STRING: Final = Kind.STRING
+_LIST: Final = Kind.LIST
+_ENUM: Final = Kind.ENUM
+_FLAGS: Final = Kind.FLAGS
 
 
 def lower_bool() -> Lowering:
@@ -49,7 +53,7 @@ def lower_bool() -> Lowering:
 
 def lower_number(type_: Scalar) -> Lowering:
     """Lower a number that fits its type."""
-    kind = NUMBERS[type_.name][0]
+    kind = NUMBERS[type_.name].kind
     pack = Struct(f"={numbers((type_,))}").pack_into
 
     def write(
@@ -100,7 +104,7 @@ def lower_string() -> Lowering:
 
 def lower_bytes() -> Lowering:
     """Lower ``list<u8>``: 32 bytes of C for each byte, in one strided copy."""
-    element = bytes((NUMBERS["u8"][0], *bytes(VAL - 1)))
+    element = bytes((Kind.U8, *bytes(VAL - 1)))
 
     def write(
         block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
@@ -144,7 +148,7 @@ def _buffer(value: Any) -> bytes:
 
 def lower_enum(type_: Enum) -> Lowering:
     """Lower the name of a case."""
-    cases = dict(zip(type_.cases, static_names(type_.cases)))
+    cases = static_names(type_.cases)
 
     def write(
         block: bytearray, head: int, _t: int, _b: int, _k: Kept, value: Any
@@ -152,16 +156,16 @@ def lower_enum(type_: Enum) -> Lowering:
         case = named(cases, value)
         if case is None:
             raise Mismatch(str(type_), value)
-        write_head(block, head, _ENUM, case[0], case[1])
+        write_head(block, head, _ENUM, case.size, case.address)
 
     return Lowering(write)
 
 
 def lower_flags(type_: Flags, shapes: Shapes) -> Lowering:
     """Lower a set of names, or the flags of a class of its own."""
-    known = dict(zip(type_.names, static_names(type_.names)))
+    known = static_names(type_.names)
     shape = shapes.flags.get(type_)
-    bits = () if shape is None else tuple(zip(type_.names, (m.value for m in shape)))
+    bits = [(name, 1 << place) for place, name in enumerate(type_.names)]
 
     def write(
         block: bytearray, head: int, _t: int, _b: int, keep: Kept, value: Any
@@ -173,10 +177,10 @@ def lower_flags(type_: Flags, shapes: Shapes) -> Lowering:
             raise Mismatch(str(type_), value)
         packed = []
         for name in value:
-            bit = named(known, name)
-            if bit is None:
+            flag = named(known, name)
+            if flag is None:
                 raise Mismatch(str(type_), name)
-            packed.append(_SIZE_POINTER.pack(*bit[:2]))
+            packed.append(_SIZE_POINTER.pack(flag.size, flag.address))
         names = b"".join(packed)
         keep.append(names)
         write_head(block, head, _FLAGS, len(packed), address_of_bytes(names))

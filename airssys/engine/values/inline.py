@@ -5,6 +5,9 @@ types fix the shape (numbers, strings, bytes, records, tuples, options, enums), 
 steps are generated here as one function with all offsets known, which takes half as
 long. It knows only the usual Python types: whatever else comes, it raises, and the
 writers, which accept more and say what is wrong, start over.
+
+A call that takes a message, a record of 12 leaves, is a quarter quicker for it, an ask
+of an actor a tenth: ``python -m benchmarks call`` shows whether it is still worth that.
 """
 
 from __future__ import annotations
@@ -17,13 +20,20 @@ from struct import Struct
 from typing import Any, Final
 
 from ...witmodel.types import (
+    Borrow,
     Enum,
+    Flags,
     List,
+    Map,
+    Opaque,
     Option,
+    Own,
     RecordType,
+    Result,
     Scalar,
     Shapes,
     Tuple,
+    VariantType,
     WitType,
     attribute,
     snake,
@@ -31,10 +41,10 @@ from ...witmodel.types import (
 from .._ffi import VAL, address_of_bytes
 from .layout import (
     ENTRY,
-    KINDS,
     NAME,
     NUMBERS,
     Fixed,
+    Kind,
     Mismatch,
     static_names,
     write_head,
@@ -71,7 +81,7 @@ class _Source:
             "encode": encode_octets,
             "pin": ctypes.addressof,
             "view": ctypes.c_char.from_buffer,
-            "u8": bytes((NUMBERS["u8"][0], *bytes(VAL - 1))),
+            "u8": bytes((Kind.U8, *bytes(VAL - 1))),
         }
         self.fixed = fixed
         self.depth = 1
@@ -97,14 +107,14 @@ class _Source:
         match type_:
             case Scalar("bool"):
                 self.add(f"if type({value}) is not bool: raise TypeError")
-                self.add(f"boolean(block, {head}, {KINDS['bool']}, {value})")
+                self.add(f"boolean(block, {head}, {Kind.BOOL:d}, {value})")
             case Scalar("string"):
                 self.text(value, head)
             case Scalar(name) if name in NUMBERS:
-                kind, code = NUMBERS[name]
-                pad = 24 - struct.calcsize(code)
-                pack = self.keep(Struct(f"=B7x{code}{pad}x").pack_into)
-                self.add(f"{pack}(block, {head}, {kind}, {value})")
+                number = NUMBERS[name]
+                pad = 24 - struct.calcsize(number.code)
+                pack = self.keep(Struct(f"=B7x{number.code}{pad}x").pack_into)
+                self.add(f"{pack}(block, {head}, {number.kind:d}, {value})")
             case List(Scalar("u8")):
                 self.octets(value, head)
             case RecordType():
@@ -112,12 +122,22 @@ class _Source:
             case Tuple():
                 self.tuple(type_, value, head, tail)
             case Enum():
-                cases = dict(zip(type_.cases, static_names(type_.cases)))
-                self.add(f"n = {self.keep(cases)}[{value}]")
-                self.add(f"head(block, {head}, {KINDS['enum']}, n[0], n[1])")
+                self.add(f"n = {self.keep(static_names(type_.cases))}[{value}]")
+                self.add(f"head(block, {head}, {Kind.ENUM:d}, n.size, n.address)")
             case Option(some) if not isinstance(some, Option):
                 self.option(some, value, head, tail)
-            case _:
+            case (
+                Scalar()
+                | List()
+                | VariantType()
+                | Flags()
+                | Option()
+                | Result()
+                | Map()
+                | Own()
+                | Borrow()
+                | Opaque()
+            ):
                 write = self.keep(lowering(type_, self.shapes).write)
                 self.add(f"{write}(block, {head}, {tail}, base, keep, {value})")
 
@@ -125,26 +145,26 @@ class _Source:
         self.add(f"if type({value}) is not str: raise TypeError")
         self.add(f"t = {value}.encode()")
         self.add("keep.append(t)")
-        self.add(f"head(block, {head}, {KINDS['string']}, len(t), address(t))")
+        self.add(f"head(block, {head}, {Kind.STRING:d}, len(t), address(t))")
 
     def octets(self, value: str, head: int) -> None:
         self.add(f"if type({value}) is not bytes: raise TypeError")
         if self.shapes.lane:
             self.add(f"t = encode({value})")
             self.add("keep.append(t)")
-            self.add(f"head(block, {head}, {KINDS['string']}, len(t), address(t))")
+            self.add(f"head(block, {head}, {Kind.STRING:d}, len(t), address(t))")
             return
         self.add(f"t = bytearray(u8 * len({value}))")
         self.add(f"t[8::{VAL}] = {value}")
         self.add("keep.append(t)")
         self.add(
-            f"head(block, {head}, {KINDS['list']}, len({value}), "
+            f"head(block, {head}, {Kind.LIST:d}, len({value}), "
             "pin(view(t)) if t else 0)"
         )
 
     def record(self, type_: RecordType, value: str, head: int, tail: int) -> None:
         keys = [snake(name) for name, _ in type_.fields]
-        self.fixed.append(Fixed(head, KINDS["record"], len(keys), tail))
+        self.fixed.append(Fixed(head, Kind.RECORD, len(keys), tail))
         fields = [self.variable() for _ in keys]
         self.add(f"if type({value}) is dict:")
         self.add(f"    if len({value}) != {len(keys)}: raise KeyError")
@@ -160,7 +180,7 @@ class _Source:
 
     def tuple(self, type_: Tuple, value: str, head: int, tail: int) -> None:
         count = len(type_.elements)
-        self.fixed.append(Fixed(head, KINDS["tuple"], count, tail))
+        self.fixed.append(Fixed(head, Kind.TUPLE, count, tail))
         elements = [self.variable() for _ in type_.elements]
         self.add(f"if type({value}) is not tuple: raise TypeError")
         self.add(f"{', '.join(elements)}, = {value}")
@@ -171,10 +191,10 @@ class _Source:
 
     def option(self, some: WitType, value: str, head: int, tail: int) -> None:
         self.add(f"if {value} is None:")
-        self.add(f"    option(block, {head}, {KINDS['option']}, 0)")
+        self.add(f"    option(block, {head}, {Kind.OPTION:d}, 0)")
         self.add("else:")
         self.depth += 1
-        self.add(f"option(block, {head}, {KINDS['option']}, base + {tail})")
+        self.add(f"option(block, {head}, {Kind.OPTION:d}, base + {tail})")
         self.lower(some, value, tail, tail + VAL)
         self.depth -= 1
 
@@ -221,5 +241,16 @@ def _parts(type_: WitType) -> int:
             return 1 + sum(map(_parts, type_.elements))
         case Option():
             return 1 + _parts(type_.some)
-        case _:
+        case (
+            Scalar()
+            | List()
+            | VariantType()
+            | Enum()
+            | Flags()
+            | Result()
+            | Map()
+            | Own()
+            | Borrow()
+            | Opaque()
+        ):
             return 1

@@ -1,4 +1,4 @@
-"""Say what lowering a value needs: where it is written, and what it keeps alive."""
+"""Keep what the values of one call need while it runs: memory, and resources."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Any, Final, Protocol, TypeAlias
 from attrs import frozen
 
 from ...witmodel.types import Borrow, Own
-from .layout import KINDS, write_head
+from .layout import Kind, write_head
 
 __all__ = ("Handles", "Kept", "Lowering", "Write")
 
-_RESOURCE: Final = KINDS["resource"]
+_RESOURCE: Final = Kind.RESOURCE
 
 
 class Handles(Protocol):
-    """Makes C resources of Python objects."""
+    """Makes C resources of Python objects, and Python objects of C resources."""
+
+    def lifted(self, type_: Own | Borrow, resource: int) -> object:
+        """Return the object for a C resource, which its owner deletes."""
 
     def check(self, type_: Own | Borrow, value: object, kept: Kept) -> object:
         """Return what stands for the resource. Raises `Mismatch` if it does not fit."""

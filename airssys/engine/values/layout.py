@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from enum import IntEnum
 from struct import Struct
 from typing import Final
 
@@ -21,12 +22,14 @@ from .._ffi import address_of_bytes
 
 __all__ = (
     "ENTRY",
-    "KINDS",
     "NAME",
     "NUMBERS",
     "PAIR",
     "Fixed",
+    "Kind",
     "Mismatch",
+    "Number",
+    "StaticName",
     "Unsupported",
     "numbers",
     "pin",
@@ -41,35 +44,59 @@ PAIR: Final = 64
 NAME: Final = 16
 """Bytes of a name: its size and pointer."""
 
+
+class Kind(IntEnum):
+    """The kinds of C values: WASMTIME_COMPONENT_* in wasmtime/component/val.h.
+
+    wasmtime reads what a head says it holds, so a wrong kind is a crash, not an error.
+    """
+
+    BOOL = 0
+    S8 = 1
+    U8 = 2
+    S16 = 3
+    U16 = 4
+    S32 = 5
+    U32 = 6
+    S64 = 7
+    U64 = 8
+    F32 = 9
+    F64 = 10
+    CHAR = 11
+    STRING = 12
+    LIST = 13
+    RECORD = 14
+    TUPLE = 15
+    VARIANT = 16
+    ENUM = 17
+    OPTION = 18
+    RESULT = 19
+    FLAGS = 20
+    RESOURCE = 21
+    MAP = 22
+
+
+@frozen
+class Number:
+    """How a number crosses: the kind of its C value, and its code in `struct`."""
+
+    kind: Kind
+    code: str
+
+
 NUMBERS: Final = {
-    "s8": (1, "b"),
-    "u8": (2, "B"),
-    "s16": (3, "h"),
-    "u16": (4, "H"),
-    "s32": (5, "i"),
-    "u32": (6, "I"),
-    "s64": (7, "q"),
-    "u64": (8, "Q"),
-    "f32": (9, "f"),
-    "f64": (10, "d"),
+    "s8": Number(Kind.S8, "b"),
+    "u8": Number(Kind.U8, "B"),
+    "s16": Number(Kind.S16, "h"),
+    "u16": Number(Kind.U16, "H"),
+    "s32": Number(Kind.S32, "i"),
+    "u32": Number(Kind.U32, "I"),
+    "s64": Number(Kind.S64, "q"),
+    "u64": Number(Kind.U64, "Q"),
+    "f32": Number(Kind.F32, "f"),
+    "f64": Number(Kind.F64, "d"),
 }
-"""The kind of each number's C value, and its struct code."""
-KINDS: Final = {
-    "bool": 0,
-    "char": 11,
-    "string": 12,
-    "list": 13,
-    "record": 14,
-    "tuple": 15,
-    "variant": 16,
-    "enum": 17,
-    "option": 18,
-    "result": 19,
-    "flags": 20,
-    "resource": 21,
-    "map": 22,
-}
-"""The kind of each other C value."""
+"""The numbers, by their WIT names."""
 
 
 class Unsupported(Exception):
@@ -117,7 +144,7 @@ class Fixed:
     """A head that is the same in every call: its offset, kind, size and target."""
 
     head: int
-    kind: int
+    kind: Kind
     size: int
     tail: int
 
@@ -137,12 +164,26 @@ def numbers(types: Iterable[WitType]) -> str | None:
     for type_ in types:
         if not isinstance(type_, Scalar) or type_.name not in NUMBERS:
             return None
-        code = NUMBERS[type_.name][1]
+        code = NUMBERS[type_.name].code
         codes.append(f"B7x{code}{24 - struct.calcsize(code)}x")
     return "".join(codes)
 
 
-def static_names(names: Sequence[str]) -> list[tuple[int, int, object]]:
-    """Give names an address for as long as the result is kept: size, address, owner."""
-    texts = [name.encode() for name in names]
-    return [(len(text), address_of_bytes(text), text) for text in texts]
+@frozen
+class StaticName:
+    """A name at an address, which holds for as long as this is kept."""
+
+    size: int
+    address: int
+    text: bytes
+    """What lies at the address."""
+
+    @classmethod
+    def of(cls, name: str) -> StaticName:
+        text = name.encode()
+        return cls(len(text), address_of_bytes(text), text)
+
+
+def static_names(names: Iterable[str]) -> dict[str, StaticName]:
+    """Give names an address, by name."""
+    return {name: StaticName.of(name) for name in names}

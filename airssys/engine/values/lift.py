@@ -11,7 +11,7 @@ import enum
 import struct
 from collections.abc import Callable
 from struct import Struct
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ...witmodel.types import (
     Borrow,
@@ -37,27 +37,21 @@ from ...witmodel.types import (
     snake,
 )
 from .._ffi import VAL
+from .kept import Handles
 from .layout import ENTRY, NAME, NUMBERS, PAIR, Unsupported, numbers
 from .octets import decode_octets
 
-__all__ = ("Handles", "Lift", "lifting")
+__all__ = ("Lift", "lifting")
 
 _read_size: Final = Struct("=QQ").unpack_from
 _read_pointer: Final = Struct("=Q").unpack_from
 _names: Final = Struct("=QQ").iter_unpack
 _string_at = ctypes.string_at
 
-Lift: TypeAlias = Callable[["bytes | bytearray", int, "Handles"], Any]
+Lift: TypeAlias = Callable[[bytes | bytearray, int, Handles], Any]
 """``lift(block, at, handles)`` reads the value at that offset."""
 
 _NO_SHAPES: Final = Shapes()
-
-
-class Handles(Protocol):
-    """Makes Python objects of a store's resources."""
-
-    def lifted(self, type_: Own | Borrow, resource: int) -> object:
-        """Return the object for a C resource, which its owner deletes."""
 
 
 def lifting(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lift:
@@ -75,7 +69,7 @@ def lifting(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lift:
         case Scalar("string"):
             return _text
         case Scalar(name):
-            number = Struct(f"={NUMBERS[name][1]}").unpack_from
+            number = Struct(f"={NUMBERS[name].code}").unpack_from
             return lambda block, at, _: number(block, at + 8)[0]
         case List(Scalar("u8")):
             return _octets if shapes.lane else _bytes
@@ -135,7 +129,7 @@ def _flags(type_: Flags, shapes: Shapes) -> Lift:
     if shape is None:
         return lift
     # To join numbers is quicker than to join members.
-    bits = {name: member.value for name, member in zip(type_.names, shape)}
+    bits = {name: 1 << place for place, name in enumerate(type_.names)}
 
     def lift_members(block: bytes | bytearray, at: int, handles: Handles) -> enum.Flag:
         value = 0
@@ -150,7 +144,7 @@ def _list(element: WitType, shapes: Shapes) -> Lift:
     inner = lifting(element, shapes)
     if numbers((element,)):
         assert isinstance(element, Scalar)
-        code: Any = NUMBERS[element.name][1]
+        code: Any = NUMBERS[element.name].code
         width = struct.calcsize(code)
 
         def lift_numbers(block: bytes | bytearray, at: int, _: object) -> list[Any]:

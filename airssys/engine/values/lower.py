@@ -52,9 +52,10 @@ from .atoms import (
 from .kept import Kept, Lowering
 from .layout import (
     ENTRY,
-    KINDS,
     NAME,
+    Kind,
     Mismatch,
+    StaticName,
     Unsupported,
     static_names,
     write_head,
@@ -64,8 +65,11 @@ from .sequences import elements, lower_list, lower_map, shown_key
 __all__ = ("lowering",)
 
 _SIZE_POINTER: Final = Struct("=QQ")
-_BOOL, _CHAR, _STRING, _LIST, _RECORD, _TUPLE, _VARIANT = list(KINDS.values())[:7]
-_ENUM, _OPTION, _RESULT, _FLAGS, _RESOURCE, _MAP = list(KINDS.values())[7:]
+_RECORD: Final = Kind.RECORD
+_TUPLE: Final = Kind.TUPLE
+_VARIANT: Final = Kind.VARIANT
+_OPTION: Final = Kind.OPTION
+_RESULT: Final = Kind.RESULT
 
 _NO_SHAPES: Final = Shapes()
 
@@ -114,12 +118,6 @@ def lowering(type_: WitType, shapes: Shapes = _NO_SHAPES) -> Lowering:
             raise Unsupported(type_.name)
 
 
-# --- scalars and strings ----------------------------------------------------------
-
-
-# --- lists ------------------------------------------------------------------------
-
-
 # --- records and tuples -----------------------------------------------------------
 
 
@@ -139,7 +137,8 @@ def _record(type_: RecordType, shapes: Shapes) -> Lowering:
     count = len(names)
     offsets, templates = _placed(inner, count * ENTRY)
     entries = b"".join(
-        _SIZE_POINTER.pack(size, address) + bytes(VAL) for size, address, _ in static
+        _SIZE_POINTER.pack(name.size, name.address) + bytes(VAL)
+        for name in static.values()
     )
     plan = [
         (name, each.write, index * ENTRY + NAME, offset)
@@ -273,10 +272,8 @@ def _variant(type_: VariantType, shapes: Shapes) -> Lowering:
     inner = [
         None if case is None else lowering(case, shapes) for _, case in type_.cases
     ]
-    static = static_names([name for name, _ in type_.cases])
     cases = {
-        name: (*name_static, each)
-        for (name, _), name_static, each in zip(type_.cases, static, inner)
+        name: (StaticName.of(name), each) for (name, _), each in zip(type_.cases, inner)
     }
     expected = f"Variant({' | '.join(repr(name) for name in cases)})"
     shape = {each: name for name, each in shapes.variants.get(type_, {}).items()}
@@ -297,13 +294,13 @@ def _variant(type_: VariantType, shapes: Shapes) -> Lowering:
         case = named(cases, chosen)
         if case is None:
             raise Mismatch(expected, chosen)
-        size, name, _, inner = case
+        name, inner = case
         if inner is None:
             if getattr(value, "value", None) is not None:
                 raise Mismatch(f"no value for case {chosen!r}", value.value)
-            pack(block, head, _VARIANT, size, name, 0)
+            pack(block, head, _VARIANT, name.size, name.address, 0)
             return
-        pack(block, head, _VARIANT, size, name, base + tail)
+        pack(block, head, _VARIANT, name.size, name.address, base + tail)
         try:
             _box(inner, block, tail, base, keep, value.value)
         except Mismatch as mismatch:

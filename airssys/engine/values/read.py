@@ -110,18 +110,23 @@ _resource_clone = _get("resource_type_clone", _P, returns=_P)
 _resource_equal = _get("resource_type_equal", _P, _P, returns=c_bool)
 _resource_delete = _get("resource_type_delete", _P)
 
-_SCALARS: Final = dict(
-    enumerate(
-        map(
-            Scalar,
-            (
-                *("bool", "s8", "s16", "s32", "s64", "u8", "u16", "u32", "u64"),
-                *("f32", "f64", "char", "string"),
-            ),
-        )
-    )
-)
-"""Scalars by their kind."""
+_SCALARS: Final = {
+    0: Scalar("bool"),
+    1: Scalar("s8"),
+    2: Scalar("s16"),
+    3: Scalar("s32"),
+    4: Scalar("s64"),
+    5: Scalar("u8"),
+    6: Scalar("u16"),
+    7: Scalar("u32"),
+    8: Scalar("u64"),
+    9: Scalar("f32"),
+    10: Scalar("f64"),
+    11: Scalar("char"),
+    12: Scalar("string"),
+}
+"""Scalars by the kind of their type: WASMTIME_COMPONENT_VALTYPE_*, whose numbers are
+not those of values."""
 
 
 class _Kind(IntEnum):
@@ -247,7 +252,8 @@ class TypeReader:
 
     def _extern(self, name: str, item: _Out) -> Extern:
         kind, pointer = item.kind
-        match kind:
+        sort = _Item(kind)
+        match sort:
             case _Item.FUNC:
                 self._here = min(_PARTS, self._left)
                 params = tuple(self._fields("func_type_param", pointer))
@@ -264,8 +270,8 @@ class TypeReader:
             case _Item.VALUE_TYPE:
                 self._here = min(_PARTS, self._left)
                 return TypeDef(self._read(item.at + 8))
-            case _:
-                return Opaque(_Item(kind).name.lower())
+            case _Item.COMPONENT | _Item.MODULE | _Item.CORE_FUNC:
+                return Opaque(sort.name.lower())
 
     def _resource(self, pointer: int, name: str) -> ResourceType:
         for known, resource in self._resources:

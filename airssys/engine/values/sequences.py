@@ -5,16 +5,17 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from ...witmodel.types import Map, Scalar, WitType
 from .._ffi import VAL
 from .kept import Kept, Lowering
-from .layout import KINDS, NUMBERS, PAIR, Mismatch, numbers, pin, write_head
+from .layout import NUMBERS, PAIR, Kind, Mismatch, numbers, pin, write_head
 
 __all__ = ("elements", "lower_list", "lower_map", "shown_key")
 
-_LIST, _MAP = KINDS["list"], KINDS["map"]
+_LIST: Final = Kind.LIST
+_MAP: Final = Kind.MAP
 
 
 def elements(value: Any, expected: str) -> list[Any]:
@@ -103,10 +104,11 @@ def shown_key(key: object) -> str:
 def _strided(element: WitType) -> Callable[[list[Any]], bytearray | None]:
     """Return what lowers a list of numbers without a step of Python for each."""
     assert isinstance(element, Scalar)
-    kind, code = NUMBERS[element.name]
+    number = NUMBERS[element.name]
+    code = number.code
     cast: Any = code  # a str whose letters mypy would want to see one by one
     size = struct.calcsize(code)
-    value = bytes((kind, *bytes(VAL - 1)))
+    value = bytes((number.kind, *bytes(VAL - 1)))
 
     def pack(values: list[Any]) -> bytearray | None:
         if code == "f":  # array() would turn what is too large into inf

@@ -20,7 +20,8 @@ from weakref import WeakKeyDictionary
 from attrs import define, field
 
 from ...core.errors import WitError
-from ...core.grants.grants import Denial, Filesystem, Grants
+from ...core.grants.capabilities import Denial, Filesystem
+from ...core.grants.grants import Grants
 from ...core.grants.pattern import Pattern
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import Gate

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from attrs import define
 
 from ...core.errors import WitError
-from ...core.grants.grants import Filesystem
+from ...core.grants.capabilities import Filesystem
 from ...hostcalls.call import Call
 from ...hostcalls.declare import Free, Inside, interface_of, operation
 from ...hostcalls.interface import HostInterface, HostResource

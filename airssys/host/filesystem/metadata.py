@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from attrs import define
 
 from ...core.errors import WitError
-from ...core.grants.grants import Filesystem
+from ...core.grants.capabilities import Filesystem
 from ...core.grants.pattern import Pattern
 from ...core.grants.spelling import Kind
 from ...hostcalls.call import Call

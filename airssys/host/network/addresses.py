@@ -10,7 +10,7 @@ import idna
 from attrs import frozen
 
 from ...core.grants.addresses import Address
-from ...core.grants.grants import Network
+from ...core.grants.capabilities import Network
 from ...witmodel.types import Variant
 
 __all__ = (

@@ -12,7 +12,7 @@ import anyio
 from attrs import define, evolve
 
 from ...core.errors import WitError
-from ...core.grants.grants import Network
+from ...core.grants.capabilities import Network
 from ...hostcalls.call import Call
 from ...hostcalls.declare import Free, Inside, Requires, interface_of, operation
 from ...hostcalls.interface import HostInterface, HostResource

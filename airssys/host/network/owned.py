@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 import anyio
 from attrs import define, field, frozen
 
-from ...core.grants.grants import Network
+from ...core.grants.capabilities import Network
 from .addresses import Family, Peer, family_of, socket_name
 from .errors import failure
 from .options import SocketOptions

@@ -15,8 +15,7 @@ from attrs import frozen
 
 from ...core.errors import WitError
 from ...core.grants.addresses import is_special
-from ...core.grants.capabilities import uncovered
-from ...core.grants.grants import Capability, Denial, Network
+from ...core.grants.capabilities import Capability, Denial, Network, uncovered
 from ...hostcalls.call import Call
 from ...hostcalls.gate import SHOWN, Gate
 from ...witmodel.types import Variant

@@ -15,8 +15,9 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 from attrs import define, field
 
+from ...core.defaults import PATIENCE
 from ...core.errors import WitError
-from ...core.grants.grants import Process
+from ...core.grants.capabilities import Process
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import SHOWN, Gate
 from ..errors import permission_denied
@@ -34,8 +35,6 @@ from .wire import pack
 __all__ = ("AllChildren", "Children", "seconds")
 
 _FOREVER: Final = 1e9
-_PATIENCE: Final = 5.0
-"""Seconds that children have to end when all is closed, or room is needed."""
 
 
 @define(eq=False)
@@ -67,7 +66,7 @@ class Children:
         Raises:
             WitError: There are too many.
         """
-        with anyio.move_on_after(_PATIENCE):
+        with anyio.move_on_after(PATIENCE):
             while True:
                 self.programs = [each for each in self.programs if not each.closed]
                 if len(self.programs) + self.starting < most:
@@ -260,7 +259,7 @@ class AllChildren:
                 child.drop()
             self._launcher.finish()
             # What hangs inside the kernel ends when that lets it: nobody waits for it.
-            with anyio.move_on_after(_PATIENCE):
+            with anyio.move_on_after(PATIENCE):
                 for child in tuple(self._running):
                     await child.done.wait()
             await self._launcher.close()

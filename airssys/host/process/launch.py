@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ...core.grants.grants import Capability, Denial, Filesystem, Process
+from ...core.grants.capabilities import Capability, Denial, Filesystem, Process
 from ...hostcalls.gate import SHOWN
 from .errors import failure
 

@@ -21,6 +21,7 @@ import anyio
 import anyio.to_thread
 from attrs import define, field
 
+from ...core.defaults import PATIENCE
 from .errors import failure
 
 __all__ = ("Launcher",)
@@ -36,8 +37,6 @@ main()
 """Runs the warden's module without this package's own imports: it stays small."""
 _LIBRARIES: Final = "LD_LIBRARY_PATH"
 """What some Pythons need to start; programs do not get it from the warden."""
-_PATIENCE: Final = 5.0
-"""Seconds the warden has to take a request, and for its own end; then it is killed."""
 _SOON: Final = 0.002
 """Seconds between two looks whether the warden has ended."""
 
@@ -85,12 +84,12 @@ class Launcher:
         if self._requests is None or self._warden is None:
             return
         with self._requests:
-            with anyio.move_on_after(_PATIENCE) as scope:
+            with anyio.move_on_after(PATIENCE) as scope:
                 await anyio.wait_readable(self._requests)  # it has closed its end
             if scope.cancelled_caught:
                 self._warden.kill()
             # Not in a thread: others can have taken all there are.
-            with anyio.move_on_after(_PATIENCE):
+            with anyio.move_on_after(PATIENCE):
                 while self._warden.poll() is None:  # noqa: ASYNC110 - nobody tells
                     await anyio.sleep(_SOON)
 
@@ -133,7 +132,7 @@ def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
 
 
 async def _send(requests: socket.socket, descriptors: Sequence[int]) -> None:
-    with anyio.move_on_after(_PATIENCE):
+    with anyio.move_on_after(PATIENCE):
         while True:
             try:
                 socket.send_fds(requests, [b"keeper"], list(descriptors))

@@ -14,6 +14,7 @@ from typing import Any, Final
 import anyio
 from attrs import define, field, frozen
 
+from ...core.defaults import PATIENCE
 from .errors import ended, failure, not_started
 from .streams import Feed, Output
 from .wire import LARGEST, pack, unpack
@@ -23,8 +24,6 @@ __all__ = ("MOST_EVENTS", "Ending", "Program", "Watch", "now")
 MOST_EVENTS: Final = 64
 """Events that a watch keeps; then the oldest go."""
 _BY_SIGNAL: Final = 128
-_PATIENCE: Final = 5.0
-"""Seconds that a keeper has for an answer; a program can have stopped it."""
 _SILENT: Final = "its keeper does not answer"
 
 
@@ -308,7 +307,7 @@ class Program:
         number = str(next(self._numbers))
         asked = self._answers[number] = _Asked()
         try:
-            with anyio.move_on_after(_PATIENCE):
+            with anyio.move_on_after(PATIENCE):
                 await self._send(pack(kind, number, *fields))
                 await asked.done.wait()
         finally:
@@ -340,7 +339,7 @@ class Program:
         Raises:
             WitError: It does not.
         """
-        with anyio.move_on_after(_PATIENCE):
+        with anyio.move_on_after(PATIENCE):
             await self._send(message)
             await self.ready.wait()
         if not self.ready.is_set():

@@ -13,7 +13,7 @@ import anyio
 from attrs import define
 
 from ...core.errors import WitError
-from ...core.grants.grants import Process
+from ...core.grants.capabilities import Process
 from ...hostcalls.call import Call
 from ...hostcalls.declare import Free, Inside, Requires, interface_of, operation
 from ...hostcalls.interface import HostInterface, HostResource

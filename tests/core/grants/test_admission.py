@@ -3,18 +3,18 @@ from __future__ import annotations
 import pytest
 
 from airssys.core.errors import ManifestError
-from airssys.core.grants.admission import HostSections, admit
-from airssys.core.grants.grants import (
+from airssys.core.grants.admission import admit
+from airssys.core.grants.capabilities import Messaging, Network
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import (
+    CustomGrant,
     FilesystemGrants,
-    Grants,
-    Messaging,
     MessagingGrants,
-    Network,
     NetworkGrants,
+    Sections,
 )
-from airssys.core.grants.sections import CustomGrant
 
-NOTHING = HostSections()
+NOTHING = Sections()
 WANTED = Grants(
     filesystem=FilesystemGrants(read=["/srv/**"]),
     network=NetworkGrants(outbound=["a.com:443"], inbound=[8080]),
@@ -26,11 +26,11 @@ WANTED = Grants(
 
 def test_a_host_that_says_nothing_takes_grants_as_they_are() -> None:
     assert admit(WANTED, NOTHING, NOTHING) == WANTED
-    assert NOTHING.grants() == Grants()
+    assert Grants.of(NOTHING) == Grants()
 
 
 def test_a_section_without_a_ceiling_is_not_held_down() -> None:
-    ceiling = HostSections(network=NetworkGrants(outbound=["*.com:*"], inbound=["*"]))
+    ceiling = Sections(network=NetworkGrants(outbound=["*.com:*"], inbound=["*"]))
     wanted = Grants(
         filesystem=WANTED.filesystem, network=NetworkGrants(outbound=["a.com:1"])
     )
@@ -39,7 +39,7 @@ def test_a_section_without_a_ceiling_is_not_held_down() -> None:
 
 
 def test_all_that_is_above_the_ceiling_is_reported() -> None:
-    ceiling = HostSections(
+    ceiling = Sections(
         filesystem=FilesystemGrants(read=["/srv/img/**"]),
         network=NetworkGrants(outbound=["a.com:443"]),
         messaging=MessagingGrants(send=["**"]),
@@ -63,11 +63,11 @@ def test_all_that_is_above_the_ceiling_is_reported() -> None:
 
 def test_an_empty_section_is_a_ceiling_of_nothing() -> None:
     with pytest.raises(ManifestError, match="may not use 'acme:kv/store'"):
-        admit(WANTED, HostSections(custom=()), NOTHING)
+        admit(WANTED, Sections(custom=()), NOTHING)
 
 
 def test_what_the_host_forbids_is_no_ceiling_but_a_rule_at_each_use() -> None:
-    forbidden = HostSections(network=NetworkGrants(outbound=["a.com:*"]))
+    forbidden = Sections(network=NetworkGrants(outbound=["a.com:*"]))
 
     admitted = admit(WANTED, NOTHING, forbidden)
 

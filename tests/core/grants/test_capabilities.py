@@ -6,25 +6,27 @@ from typing import Any
 import pytest
 
 from airssys.core.errors import ManifestError
-from airssys.core.grants.capabilities import uncovered
-from airssys.core.grants.grants import (
+from airssys.core.grants.capabilities import (
     Capability,
     Custom,
-    CustomGrant,
     Denial,
     Filesystem,
-    FilesystemGrants,
-    Grants,
     Messaging,
-    MessagingGrants,
     Network,
-    NetworkGrants,
     Process,
-    ProcessGrants,
     Storage,
+    uncovered,
+)
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.pattern import Pattern
+from airssys.core.grants.sections import (
+    CustomGrant,
+    FilesystemGrants,
+    MessagingGrants,
+    NetworkGrants,
+    ProcessGrants,
     StorageGrants,
 )
-from airssys.core.grants.pattern import Pattern
 from airssys.core.grants.spelling import Kind
 
 FULL = Grants(

@@ -11,21 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airssys.core.errors import ManifestError
-from airssys.core.grants.admission import HostSections
-from airssys.core.grants.grants import (
-    SECTIONS,
+from airssys.core.grants.capabilities import (
     Capability,
     Custom,
     Filesystem,
-    FilesystemGrants,
-    Grants,
     Messaging,
-    MessagingGrants,
     Network,
-    NetworkGrants,
     Process,
-    ProcessGrants,
     Storage,
+)
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import (
+    SECTIONS,
+    FilesystemGrants,
+    MessagingGrants,
+    NetworkGrants,
+    ProcessGrants,
+    Sections,
     StorageGrants,
 )
 from airssys.core.toml.schema import read
@@ -558,4 +560,4 @@ def test_patterns_that_are_too_large_together_are_refused() -> None:
 
 
 def read_sections(paths: list[str]) -> None:
-    read(f"filesystem = {{ read = {paths!r} }}", HostSections, source="host.toml")
+    read(f"filesystem = {{ read = {paths!r} }}", Sections, source="host.toml")

@@ -10,8 +10,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airssys.core.child import Restart
 from airssys.core.errors import ManifestError
-from airssys.core.grants.grants import Custom, Messaging, Network
+from airssys.core.grants.capabilities import Custom, Messaging, Network
 from airssys.core.limits import KIB, MIB, Limits, Quota
 from airssys.core.manifests.manifest import (
     HealthRule,
@@ -21,7 +22,6 @@ from airssys.core.manifests.manifest import (
 )
 from airssys.core.message import Overflow
 from airssys.core.names import ComponentName, Digest, Version
-from airssys.core.restart import Restart
 
 SMALL = """\
 [package]
@@ -530,5 +530,6 @@ def test_the_json_schema_is_made_from_the_classes() -> None:
     assert tables["Resources"]["properties"]["overflow"] == {
         "enum": ["wait", "refuse", "drop-oldest"]
     }
-    assert tables["Artifact"]["description"].startswith("Where the component's code is")
+    code = tables["CodeSection"]
+    assert code["description"].startswith("Where the component's code is")
     assert isinstance(parse_manifest(SMALL), Manifest)

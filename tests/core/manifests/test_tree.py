@@ -7,8 +7,9 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from airssys.core.child import Restart
 from airssys.core.errors import ManifestError
-from airssys.core.grants.grants import Custom, Messaging
+from airssys.core.grants.capabilities import Custom, Messaging
 from airssys.core.limits import SharedQuota
 from airssys.core.manifests.manifest import Manifest, parse_manifest
 from airssys.core.manifests.tree import (
@@ -21,7 +22,13 @@ from airssys.core.manifests.tree import (
     tree_schema,
 )
 from airssys.core.message import Overflow
-from airssys.core.restart import AutoShutdown, Backoff, Intensity, Restart, Strategy
+from airssys.core.restart import (
+    AutoShutdown,
+    Backoff,
+    Intensity,
+    Strategy,
+    SupervisorRules,
+)
 
 TREE = """\
 name = "demo"
@@ -126,10 +133,10 @@ def test_a_tree_is_read_as_written() -> None:
     counter, inner, last = root.children
 
     assert root.id == "demo"
-    assert root.strategy is Strategy.REST_FOR_ONE
-    assert root.intensity == Intensity(3, 10.0)
-    assert root.backoff == Backoff(0.1, 3.0, 30.0, 0.1)
-    assert root.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
+    assert root.rules.strategy is Strategy.REST_FOR_ONE
+    assert root.rules.intensity == Intensity(3, 10.0)
+    assert root.rules.backoff == Backoff(0.1, 3.0, 30.0, 0.1)
+    assert root.rules.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
     assert root.quota == SharedQuota(network=20 * 2**20, cpu=1.5, handles=100)
     assert isinstance(counter, ComponentNode)
     assert (counter.id, counter.component, counter.path) == (
@@ -138,7 +145,7 @@ def test_a_tree_is_read_as_written() -> None:
         ("child", 0),
     )
     assert isinstance(inner, SupervisorNode)
-    assert inner.strategy is Strategy.ONE_FOR_ALL
+    assert inner.rules.strategy is Strategy.ONE_FOR_ALL
     assert inner.shutdown == inf
     assert inner.quota == SharedQuota(storage=2**30, messages=5, host_calls=1000)
     assert inner.children == (
@@ -164,10 +171,12 @@ def test_an_empty_tree_has_the_defaults_of_otp() -> None:
     assert parse_tree("").root == SupervisorNode(
         id="root",
         children=(),
-        strategy=Strategy.ONE_FOR_ONE,
-        intensity=Intensity(1, 5.0),
-        backoff=Backoff(),
-        auto_shutdown=AutoShutdown.NEVER,
+        rules=SupervisorRules(
+            strategy=Strategy.ONE_FOR_ONE,
+            intensity=Intensity(1, 5.0),
+            backoff=Backoff(),
+            auto_shutdown=AutoShutdown.NEVER,
+        ),
     )
 
 

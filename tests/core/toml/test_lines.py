@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.core.toml.lines import Path, find_lines
+from airssys.core.toml.lines import KeyPath, find_lines
 
 HARD = '''\
 # a = 1
@@ -48,7 +48,7 @@ id = 4
 z = 5
 '''
 
-LINES: dict[Path, int] = {
+LINES: dict[KeyPath, int] = {
     ("top",): 2,
     ("quoted key",): 3,
     ("lit.eral",): 4,
@@ -97,7 +97,7 @@ LINES: dict[Path, int] = {
 }
 
 
-def paths(value: Any, path: Path = ()) -> set[Path]:
+def paths(value: Any, path: KeyPath = ()) -> set[KeyPath]:
     """Every place in a parsed document."""
     inner: Any = ()
     if isinstance(value, dict):
@@ -134,7 +134,7 @@ def test_lines_may_end_as_on_windows() -> None:
     ],
 )
 def test_what_is_understood_until_a_mistake_is_kept(
-    text: str, lines: dict[Path, int]
+    text: str, lines: dict[KeyPath, int]
 ) -> None:
     assert find_lines(text) == lines
 

@@ -15,7 +15,8 @@ from wasmtime import component as wt
 from airssys.core.errors import GuestTrapped
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
-from airssys.engine.lane import Unreadable, rewritten
+from airssys.engine.lane import Drop, Unreadable, rewritten
+from airssys.witmodel.types import ResourceType
 
 from ..guests import MEMORY
 from .test_text import ECHO, RANDOM
@@ -142,9 +143,8 @@ async def test_a_realloc_that_gives_what_is_not_there_traps(
 def test_a_function_that_drops_can_be_added_beside_tasks(
     bare: wasmtime.Engine,
 ) -> None:
-    code = wt.Component(
-        bare, rewritten(binary(BUILTIN + ")"), drops=[("", "thing")]).binary
-    )
+    drop = Drop(ResourceType("thing"), "airssys-drop-0", "", "thing")
+    code = wt.Component(bare, rewritten(binary(BUILTIN + ")"), drops=[drop]).binary)
 
     assert "airssys-drop-0" in code.type.exports(bare)
 
@@ -160,7 +160,7 @@ def test_a_function_that_drops_can_be_added_beside_tasks(
 )
 def test_what_cannot_be_forwarded_is_told(text: str, why: str) -> None:
     if not why:
-        assert rewritten(binary(text)).memories == 0
+        assert rewritten(binary(text)).added.memories == 0
         return
     with pytest.raises(Unreadable, match=why):
         rewritten(binary(text))

@@ -10,7 +10,7 @@ from wasmtime import component as wt
 
 from airssys.engine import _ffi
 from airssys.engine.component import Engine
-from airssys.engine.lane import Plan, plan, rewritten, skeleton
+from airssys.engine.lane import LanePlan, plan_lane, rewritten, skeleton
 from airssys.engine.values.read import TypeReader
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.interface import HostInterface
@@ -27,16 +27,14 @@ def bare() -> wasmtime.Engine:
     return Engine(cache=False).wasmtime
 
 
-def done_to(engine: wasmtime.Engine, text: str) -> Plan:
+def done_to(engine: wasmtime.Engine, text: str) -> LanePlan:
     """Return what is to be done to a guest, which gives a valid one."""
     guest = bytes(wasmtime.wat2wasm(text))
     bones = wt.Component(engine, skeleton(guest))
-    found = plan(
+    found = plan_lane(
         *TypeReader.read(_ffi.address(engine.ptr()), _ffi.address(bones.ptr()))
     )
-    wt.Component(
-        engine, rewritten(guest, lane=found.lane, drops=found.resources).binary
-    )
+    wt.Component(engine, rewritten(guest, lane=found.lane, drops=found.drops).binary)
     return found
 
 

@@ -16,7 +16,8 @@ from attrs import define
 
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
-from airssys.core.grants.grants import FilesystemGrants, Grants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import FilesystemGrants
 from airssys.host.filesystem import FileLimits, filesystem
 from airssys.host.filesystem.pin import Pin
 from airssys.hostcalls.call import Standing

@@ -14,7 +14,8 @@ from attrs import define, field, frozen
 
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
-from airssys.core.grants.grants import Grants, NetworkGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import NetworkGrants
 from airssys.core.limits import Quota
 from airssys.host.network import FixedResolver, Resolver, Tls, network
 from airssys.host.network.tcp import TcpSocket

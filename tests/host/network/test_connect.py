@@ -12,7 +12,8 @@ from attrs import evolve
 
 from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
-from airssys.core.grants.grants import Grants, Network
+from airssys.core.grants.capabilities import Network
+from airssys.core.grants.grants import Grants
 from airssys.host.network import Answer, FixedResolver, SystemResolver
 from airssys.host.network.addresses import Named, Peer
 from airssys.host.network.dial import connect

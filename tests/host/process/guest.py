@@ -20,7 +20,8 @@ from attrs import define
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.event import Denied
-from airssys.core.grants.grants import FilesystemGrants, Grants, ProcessGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import FilesystemGrants, ProcessGrants
 from airssys.host.process import Settings, open_processes
 from airssys.host.process.children import AllChildren
 from airssys.host.process.launcher import Launcher, _start

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from airssys.core.budget import Budget
-from airssys.core.grants.grants import ProcessGrants
+from airssys.core.grants.sections import ProcessGrants
 from airssys.core.limits import Quota
 
 from .guest import FULL, SLEEP, TRUE, open_guest

@@ -18,7 +18,8 @@ from attrs import evolve
 
 from airssys.core.errors import WitError
 from airssys.core.event import Granted
-from airssys.core.grants.grants import Grants, ProcessGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import ProcessGrants
 from airssys.host.process import Settings
 from airssys.host.process.environment import is_loading
 from airssys.host.process.launch import Wanted, _head, prepare

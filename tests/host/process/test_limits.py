@@ -15,7 +15,7 @@ import pytest
 from attrs import evolve
 
 from airssys.core.budget import Budget
-from airssys.core.grants.grants import FilesystemGrants
+from airssys.core.grants.sections import FilesystemGrants
 from airssys.core.limits import Quota
 from airssys.host.process import ProcessLimits
 

@@ -12,7 +12,8 @@ import anyio
 import pytest
 from attrs import evolve
 
-from airssys.core.grants.grants import FilesystemGrants, Grants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import FilesystemGrants
 from airssys.host.process.proc import descendants, stat
 from airssys.witmodel.signatures import SIGNATURES
 from tests.operations import operation

@@ -15,7 +15,7 @@ import anyio
 import pytest
 from attrs import evolve
 
-from airssys.core.grants.grants import ProcessGrants
+from airssys.core.grants.sections import ProcessGrants
 from airssys.host.process.proc import descendants, stat
 from airssys.host.process.program import Program
 
@@ -227,7 +227,7 @@ async def test_a_keeper_that_does_not_answer_is_not_waited_for(
             os.kill(pid, signal.SIGSTOP)
         await until(lambda: state(warden) == state(keeper) == "T")
         for module in ("program", "children"):
-            monkeypatch.setattr(f"airssys.host.process.{module}._PATIENCE", 0.02)
+            monkeypatch.setattr(f"airssys.host.process.{module}.PATIENCE", 0.02)
 
         name = "lifecycle#[method]child.get-status"
         words = await guest.fails("io-error", name, child)

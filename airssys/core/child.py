@@ -1,0 +1,157 @@
+"""Describe a child: what a supervisor needs to run one, and how it can end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import TypeAlias
+
+from attrs import field, frozen, validators
+
+from .defaults import GRACE
+from .health import HealthCheck
+
+__all__ = (
+    "ChildSpec",
+    "Crashed",
+    "Exit",
+    "Normal",
+    "Restart",
+    "Stopped",
+    "unwrap",
+)
+
+
+class Restart(Enum):
+    """When a child that ended by itself is started again."""
+
+    PERMANENT = "permanent"
+    """Always."""
+    TRANSIENT = "transient"
+    """After a crash."""
+    TEMPORARY = "temporary"
+    """Never."""
+
+    @property
+    def may_end(self) -> bool:
+        """Whether such a child can end by itself for good."""
+        match self:
+            case Restart.PERMANENT:
+                return False
+            case Restart.TRANSIENT | Restart.TEMPORARY:
+                return True
+
+    @property
+    def keeps_spec(self) -> bool:
+        """Whether the spec of such a child outlives its end, for a restart by hand."""
+        match self:
+            case Restart.PERMANENT | Restart.TRANSIENT:
+                return True
+            case Restart.TEMPORARY:
+                return False
+
+    def starts_again(self, how: Exit) -> bool:
+        """Tell whether such a child is started again after it ended so."""
+        match self:
+            case Restart.PERMANENT:
+                return not isinstance(how, Stopped)
+            case Restart.TRANSIENT:
+                return isinstance(how, Crashed)
+            case Restart.TEMPORARY:
+                return False
+
+
+@frozen
+class ChildSpec:
+    """All a supervisor needs to start a child, and to start it again."""
+
+    id: str = field(validator=validators.min_len(1))
+    """Names the child; no two children of a supervisor share one."""
+    run: Callable[..., Awaitable[object]]
+    """Called as ``run(*args)``, anew for each start.
+
+    If it has a parameter ``task_status``, the child has started when it calls
+    ``task_status.started(value)``; else at once.
+    """
+    args: tuple[object, ...] = ()
+    restart: Restart = field(default=Restart.PERMANENT, kw_only=True)
+    shutdown: float = field(default=GRACE, kw_only=True, validator=validators.ge(0.0))
+    """Seconds from asking the child to stop to cutting it off.
+
+    0: cut off without asking (OTP's brutal kill); ``math.inf``: wait without end.
+    """
+    significant: bool = field(default=False, kw_only=True)
+    """Whether its end counts for `AutoShutdown`; never for a permanent child."""
+    health: HealthCheck | None = field(default=None, kw_only=True)
+    stop: Callable[[], object] | None = field(default=None, kw_only=True)
+    """Asks the running child to stop, and does not wait until it has.
+
+    Without it, cancelling the child is how it is asked.
+    """
+    gone: Callable[[], object] | None = field(default=None, kw_only=True)
+    """Called when the child has ended and the rules will not start it again.
+
+    Also after a first start that failed. What the child shares with its later starts,
+    such as a mailbox, is given up here.
+    """
+
+    @significant.validator
+    def _ends_for_good(self, _: object, significant: bool) -> None:  # noqa: FBT001
+        if significant and not self.restart.may_end:
+            raise ValueError(
+                f"child {self.id!r} cannot be significant: it is permanent, "
+                "so it never ends by itself (make it transient or temporary)"
+            )
+
+
+# --- how it ends ------------------------------------------------------------------
+
+
+@frozen
+class Normal:
+    """The child returned."""
+
+    how = "normal"
+    reason = ""
+
+
+@frozen
+class Crashed:
+    """The child raised."""
+
+    error: BaseException
+    how = "crash"
+
+    @property
+    def reason(self) -> str:
+        """The exception's type and text; of a group of one, those of that one."""
+        error = unwrap(self.error)
+        text = str(error)
+        return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@frozen
+class Stopped:
+    """The child ended because its supervisor stopped it."""
+
+    cut_off: bool = False
+    """Whether it was cut off after it had been asked in vain."""
+    how = "stopped"
+
+    @property
+    def reason(self) -> str:
+        """Say if the child had to be cut off."""
+        return "cut off, as it did not stop when asked" if self.cut_off else ""
+
+
+Exit: TypeAlias = Normal | Crashed | Stopped
+
+
+def unwrap(error: BaseException) -> BaseException:
+    """Take an exception out of groups that hold nothing else.
+
+    Each supervisor and nursery an exception passes puts it in one more group.
+    """
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,97 @@
+"""Name everything that can go wrong, cut by what the caller does next.
+
+Every exception has fields and builds its message from them: who, what was tried, on
+what, why not, what is allowed. Messages are lowercase and have no full stop.
+"""
+
+from __future__ import annotations
+
+from .call import (
+    InstanceBusy,
+    InstanceClosed,
+    ValueMismatch,
+    WaveError,
+)
+from .component import (
+    ComponentError,
+    GuestTrapped,
+    InitFailed,
+    InvalidComponent,
+    ManifestError,
+    MissingExport,
+    Unhealthy,
+    UnknownImport,
+    WitError,
+)
+from .delivery import (
+    ActorStopped,
+    AskCycle,
+    AskRefused,
+    AuditError,
+    CannotReply,
+    DeliveryError,
+    MailboxFull,
+    NoSuchActor,
+    ReplyTimeout,
+    StorageError,
+)
+from .refusal import (
+    CapabilityDenied,
+    LimitExceeded,
+    OutOfFuel,
+    OutOfMemory,
+    Overtime,
+    QuotaExceeded,
+    TrustError,
+)
+from .root import (
+    AirssysError,
+)
+from .supervision import (
+    ChildRefused,
+    DuplicateChild,
+    HealthCheckFailed,
+    NoSuchChild,
+    RestartsExhausted,
+    SupervisorError,
+)
+
+__all__ = (
+    "ActorStopped",
+    "AirssysError",
+    "AskCycle",
+    "AskRefused",
+    "AuditError",
+    "CannotReply",
+    "CapabilityDenied",
+    "ChildRefused",
+    "ComponentError",
+    "DeliveryError",
+    "DuplicateChild",
+    "GuestTrapped",
+    "HealthCheckFailed",
+    "InitFailed",
+    "InstanceBusy",
+    "InstanceClosed",
+    "InvalidComponent",
+    "LimitExceeded",
+    "MailboxFull",
+    "ManifestError",
+    "MissingExport",
+    "NoSuchActor",
+    "NoSuchChild",
+    "OutOfFuel",
+    "OutOfMemory",
+    "Overtime",
+    "QuotaExceeded",
+    "ReplyTimeout",
+    "RestartsExhausted",
+    "StorageError",
+    "SupervisorError",
+    "TrustError",
+    "Unhealthy",
+    "UnknownImport",
+    "ValueMismatch",
+    "WaveError",
+    "WitError",
+)

@@ -1,0 +1,114 @@
+"""Name what a host does not allow: to be granted, or to be given more of."""
+
+from __future__ import annotations
+
+from attrs import define
+
+from .root import AirssysError
+
+__all__ = (
+    "CapabilityDenied",
+    "LimitExceeded",
+    "OutOfFuel",
+    "OutOfMemory",
+    "Overtime",
+    "QuotaExceeded",
+    "TrustError",
+)
+
+
+@define(eq=False)
+class TrustError(AirssysError):
+    """The artifact is not the one that was meant."""
+
+    subject: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subject!r} is not trusted: expected {self.expected}, "
+            f"found {self.found}"
+        )
+
+
+@define(eq=False)
+class CapabilityDenied(AirssysError, PermissionError):
+    """The component has no grant that covers what it tried."""
+
+    component: str
+    needed: str
+    granted: tuple[str, ...] = ()
+    """Its grants of the same kind."""
+    reason: str = ""
+    """Why not, where it is not that no grant covers it."""
+
+    def __str__(self) -> str:
+        granted = ", ".join(self.granted) or "nothing"
+        reason = self.reason or f"no grant covers it (granted: {granted})"
+        return f"component {self.component!r} may not {self.needed}: {reason}"
+
+
+class LimitExceeded(AirssysError):
+    """A limit ended the call, or a ceiling refused it."""
+
+
+@define(eq=False)
+class OutOfFuel(LimitExceeded):
+    """The call used up its fuel."""
+
+    component: str
+    export: str
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} ran out of fuel in {self.export!r} "
+            f"(limit: {self.limit:_} a call)"
+        )
+
+
+@define(eq=False)
+class OutOfMemory(LimitExceeded):
+    """The component needs more memory, table elements or instances than allowed."""
+
+    component: str
+    reason: str
+    limit: int
+    """The memory limit in bytes."""
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} is out of memory: {self.reason} "
+            f"(limit: {self.limit:_} bytes)"
+        )
+
+
+@define(eq=False)
+class Overtime(LimitExceeded, TimeoutError):
+    """The call took longer than its time limit."""
+
+    component: str
+    export: str
+    limit: float
+    """Seconds."""
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} took longer than {self.limit:g} s "
+            f"in {self.export!r}"
+        )
+
+
+@define(eq=False)
+class QuotaExceeded(LimitExceeded):
+    """A quota or a ceiling of the host is used up."""
+
+    subject: str
+    quota: str
+    limit: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"{self.subject} is over its {self.quota} (limit: {self.limit}{advice})"

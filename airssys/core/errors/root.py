@@ -1,0 +1,17 @@
+"""Name the one class that all errors of airssys are of."""
+
+from __future__ import annotations
+
+__all__ = (
+    "AirssysError",
+    "listed",
+)
+
+
+class AirssysError(Exception):
+    """Any error airssys raises on purpose."""
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Put names into a message, quoted; the word nothing where there are none."""
+    return ", ".join(repr(name) for name in names) or "nothing"

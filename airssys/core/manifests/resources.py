@@ -1,0 +1,93 @@
+"""The table ``[resources]``: what an instance and its actor may use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+from ..defaults import MAILBOX
+from ..limits import KIB, MIB, QUOTAS, Limits, Quota
+from ..message import Overflow
+from ..units import Bytes, BytesRate, Count, CountRate, Seconds, Share
+
+__all__ = (
+    "CEILING",
+    "LEAST_MEMORY",
+    "LIMIT_KEYS",
+    "MAILBOX_KEYS",
+    "Resources",
+    "ResourcesOverride",
+)
+
+LEAST_MEMORY: Final = 512 * KIB
+"""Bytes; a component needs that much for its stack and data."""
+CEILING: Final = 64 * MIB
+"""Bytes a component may have at the most, if the host says nothing else."""
+_QUOTA: Final = Quota()
+
+
+@frozen(kw_only=True)
+class Resources:
+    """What an instance may use. The first three are required: nothing runs without.
+
+    Each key is one of `LIMIT_KEYS`, of `MAILBOX_KEYS` or of the table of quotas.
+    """
+
+    memory: Bytes
+    fuel: Count
+    """Per call."""
+    timeout: Seconds
+    """Of wall clock, per call."""
+    memories: Count = 1
+    """Linear memories, each of which may have ``memory``. Compilers make one; guests
+    with an interpreter inside have more."""
+    mailbox: Count = MAILBOX
+    """Messages that may wait."""
+    overflow: Overflow = Overflow.WAIT
+    storage: Bytes = _QUOTA.storage
+    network: BytesRate = _QUOTA.network
+    messages: CountRate = _QUOTA.messages
+    payload: Bytes = _QUOTA.payload
+    cpu: Share = _QUOTA.cpu
+    handles: Count = _QUOTA.handles
+    """Files, sockets, pools and child processes open at one time."""
+    host_calls: CountRate = _QUOTA.host_calls
+
+    @property
+    def limits(self) -> Limits:
+        """What an instance may use."""
+        return Limits(**{key: getattr(self, key) for key in LIMIT_KEYS})
+
+    @property
+    def quota(self) -> Quota:
+        """What the actor may use over all its calls."""
+        return Quota(**{key: getattr(self, key) for key in QUOTAS})
+
+
+LIMIT_KEYS: Final = ("memory", "fuel", "timeout", "memories")
+"""The keys of `Resources` that are limits of the instance."""
+MAILBOX_KEYS: Final = ("mailbox", "overflow")
+"""The keys of `Resources` that say how messages wait for the actor."""
+
+
+@frozen(kw_only=True)
+class ResourcesOverride:
+    """What a component may use instead of what its manifest says; never more.
+
+    The same keys as in `Resources`; what is None stays as it is.
+    """
+
+    memory: Bytes | None = None
+    fuel: Count | None = None
+    timeout: Seconds | None = None
+    memories: Count | None = None
+    mailbox: Count | None = None
+    overflow: Overflow | None = None
+    storage: Bytes | None = None
+    network: BytesRate | None = None
+    messages: CountRate | None = None
+    payload: Bytes | None = None
+    cpu: Share | None = None
+    handles: Count | None = None
+    host_calls: CountRate | None = None

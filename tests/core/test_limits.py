@@ -1,0 +1,140 @@
+"""A quota is a field of `Quota`; this names the places that have to know it as well."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from attrs import NOTHING, fields, resolve_types
+
+import airssys
+from airssys.core.limits import (
+    QUOTAS,
+    Holding,
+    Limits,
+    Quota,
+    QuotaKey,
+    QuotaKind,
+    Rate,
+    SharedQuota,
+)
+from airssys.core.manifests.resources import (
+    LIMIT_KEYS,
+    MAILBOX_KEYS,
+    Resources,
+    ResourcesOverride,
+)
+
+PACKAGE = Path(airssys.__file__).parent
+USES = {
+    QuotaKind.RATE: r"budget\.(take|charge)\(\s*\"{}\"",
+    QuotaKind.HOLDING: r"budget\.hold\(\s*\"{}\"",
+    QuotaKind.SINGLE: r"quota\.{}\b",
+}
+"""How a quota is used up, in a module outside of the core."""
+SHARED = {word for word, row in QUOTAS.items() if row.kind is not QuotaKind.SINGLE}
+
+
+def types(schema: type[Any]) -> dict[str, object]:
+    """Return the type of each key, without None."""
+    keys = fields(resolve_types(schema, include_extras=True))
+    return {key.name: _without_none(key.type) for key in keys}
+
+
+def _without_none(type_: Any) -> object:
+    inner = [one for one in get_args(type_) if one is not type(None)]
+    return inner[0] if len(inner) == 1 else type_
+
+
+def of_kind(kind: QuotaKind) -> set[str]:
+    return {word for word, row in QUOTAS.items() if row.kind is kind}
+
+
+def test_every_field_of_a_quota_has_a_kind_and_a_phrase() -> None:
+    bare = [key.name for key in fields(Quota) if QuotaKey not in key.metadata]
+
+    assert not bare, f"core.limits.Quota: give {bare} a _row() as metadata"
+
+
+@pytest.mark.parametrize(
+    ("place", "spelled", "table"),
+    [
+        ("core.limits.Rate", set(get_args(Rate)), of_kind(QuotaKind.RATE)),
+        ("core.limits.Holding", set(get_args(Holding)), of_kind(QuotaKind.HOLDING)),
+        ("core.limits.SharedQuota", set(types(SharedQuota)), SHARED),
+    ],
+)
+def test_a_quota_is_in_every_list_that_the_type_checker_needs(
+    place: str, spelled: set[str], table: set[str]
+) -> None:
+    missing, unknown = sorted(table - spelled), sorted(spelled - table)
+
+    assert not missing, f"{place} lacks {missing}, which core.limits.Quota has"
+    assert not unknown, f"{place} has {unknown}, which core.limits.Quota lacks"
+
+
+def test_every_quota_is_a_key_of_a_manifest_with_the_same_default() -> None:
+    keys = {key.name: key for key in fields(Resources)}
+    missing = sorted(set(QUOTAS) - set(keys))
+
+    assert not missing, f"core.manifests.resources.Resources lacks the quotas {missing}"
+    assert {word: keys[word].default for word in QUOTAS} == {
+        key.name: key.default for key in fields(Quota)
+    }
+
+
+def test_every_key_of_resources_goes_somewhere() -> None:
+    taken = {*LIMIT_KEYS, *MAILBOX_KEYS, *QUOTAS}
+    idle = sorted(set(types(Resources)) - taken)
+    unknown = sorted(taken - set(types(Resources)))
+
+    assert not idle, (
+        f"nothing takes the keys {idle} of core.manifests.resources.Resources: make "
+        "each a field of core.limits.Quota, or name it in LIMIT_KEYS or MAILBOX_KEYS"
+    )
+    assert not unknown, f"core.manifests.resources.Resources lacks {unknown}"
+    assert not set(LIMIT_KEYS) - set(types(Limits)), "core.limits.Limits lacks some"
+
+
+def test_a_tree_file_can_override_every_key_of_resources() -> None:
+    missing = sorted(set(types(Resources)) - set(types(ResourcesOverride)))
+    unknown = sorted(set(types(ResourcesOverride)) - set(types(Resources)))
+    required = [key.name for key in fields(ResourcesOverride) if key.default is NOTHING]
+
+    assert not missing, f"core.manifests.resources.ResourcesOverride lacks {missing}"
+    assert not unknown, f"core.manifests.resources.Resources lacks {unknown}"
+    assert not required, f"core.manifests.resources.ResourcesOverride needs {required}"
+
+
+@pytest.mark.parametrize("schema", [SharedQuota, Resources, ResourcesOverride])
+def test_a_quota_is_written_alike_wherever_it_is_a_key(schema: type[Any]) -> None:
+    table, here = types(Quota), types(schema)
+    other = sorted(word for word in table if here.get(word, table[word]) != table[word])
+
+    assert not other, (
+        f"{schema.__name__} types {other} otherwise than core.limits.Quota"
+    )
+
+
+def test_a_key_is_written_alike_in_manifests_and_tree_files() -> None:
+    here, there = types(Resources), types(ResourcesOverride)
+    other = sorted(key for key in here if there.get(key, here[key]) != here[key])
+
+    assert not other, f"ResourcesOverride has another type for {other} than Resources"
+
+
+def test_every_quota_is_used_up_by_something() -> None:
+    source = "".join(
+        path.read_text("utf-8")
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] != "core"
+    )
+    idle = [
+        word
+        for word, row in QUOTAS.items()
+        if not re.search(USES[row.kind].format(word), source)
+    ]
+
+    assert not idle, f"no module takes of the quotas {idle} (see USES in this test)"
