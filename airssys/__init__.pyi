@@ -134,18 +134,25 @@ from .engine.component import (
 )
 from .engine.instance import Instance as Instance
 from .engine.resource import Handle as Handle
+from .host.capabilities import capabilities_interface as capabilities_interface
 from .host.filesystem import (
     FileLimits as FileLimits,
+    filesystem_interfaces as filesystem_interfaces,
 )
 from .host.network import (
     FixedResolver as FixedResolver,
     Resolver as Resolver,
     Tls as Tls,
+    network_interfaces as network_interfaces,
 )
 from .host.offered import Facilities as Facilities
+from .host.permissions import permissions_interface as permissions_interface
 from .host.process import (
     ProcessLimits as ProcessLimits,
+    ProcessSettings as ProcessSettings,
+    open_process_interfaces as open_process_interfaces,
 )
+from .host.storage import storage_interface as storage_interface
 from .hostcalls.call import Call as Call
 from .hostcalls.gate import Gate as Gate
 from .hostcalls.interface import HostInterface as HostInterface

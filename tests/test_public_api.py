@@ -25,7 +25,7 @@ PAGES = [
     *PROJECT.glob("examples/**/*.py"),
     *PROJECT.glob("tests/bindgen/golden/*.py"),
 ]
-WAITING = {"airssys.audit", "airssys.host.network", "airssys.host.process"}
+WAITING = {"airssys.audit"}
 FACES = {"airssys", *(f"airssys.{face}" for face in _door.FACES)}
 
 

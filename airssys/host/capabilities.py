@@ -20,7 +20,7 @@ from ..storage import keys
 from ..witmodel.records import SECOND, timestamp
 from ..witmodel.types import Variant
 
-__all__ = ("CAPABILITIES", "CapabilitiesOperations", "capabilities")
+__all__ = ("CAPABILITIES", "CapabilitiesOperations", "capabilities_interface")
 
 CAPABILITIES: Final = "airssys:core/capabilities@1.0.0"
 _FREE: Final = Free("tells only what the caller itself was granted")
@@ -28,7 +28,7 @@ _LONGEST: Final = 4096
 """Characters of a path that Linux opens; all else that can be granted is shorter."""
 
 
-def capabilities(gate: Gate) -> HostInterface:
+def capabilities_interface(gate: Gate) -> HostInterface:
     """Return the interface for all components of a system.
 
     A question is no attempt, so no answer is an event.

@@ -14,20 +14,20 @@ from ..hostcalls.interface import HostInterface
 from ..storage import MemoryStorage
 from ..storage.protocol import Storage
 from .actor_directory import ActorDirectory
-from .capabilities import CapabilitiesOperations, capabilities
-from .filesystem import Disk, FileLimits, filesystem
+from .capabilities import CapabilitiesOperations, capabilities_interface
+from .filesystem import Disk, FileLimits, filesystem_interfaces
 from .filesystem.filesystem import FilesystemOperations
 from .filesystem.metadata import MetadataOperations
 from .host_services import HostServices, host_services
 from .messaging import MessagingOperations, messaging
-from .network import LONGEST_WAIT, Resolver, Tls, network
+from .network import LONGEST_WAIT, Resolver, Tls, network_interfaces
 from .network.connection import ConnectionOperations
 from .network.socket import SocketOperations
-from .permissions import PermissionsOperations, permissions
-from .process import Settings, open_processes
+from .permissions import PermissionsOperations, permissions_interface
+from .process import ProcessSettings, open_process_interfaces
 from .process.lifecycle import LifecycleOperations
 from .process.signals import SignalsOperations
-from .storage import StorageOperations, storage
+from .storage import StorageOperations, storage_interface
 
 __all__ = ("OPERATIONS", "Facilities", "needed_for", "open_interfaces")
 
@@ -74,7 +74,7 @@ class Facilities:
     """How guests may speak TLS."""
     longest_wait: float = LONGEST_WAIT
     """Seconds that anything on the network may wait, whatever a guest asks for."""
-    processes: Settings = field(factory=Settings)
+    processes: ProcessSettings = field(factory=ProcessSettings)
     """What holds for all programs that guests start."""
 
 
@@ -94,15 +94,15 @@ async def open_interfaces(
     """
     given = facilities or Facilities()
     disk = Disk(gate, given.files)
-    async with open_processes(gate, given.processes) as processes:
+    async with open_process_interfaces(gate, given.processes) as processes:
         yield (
             host_services(actors, emitter=gate.emitter),
             messaging(actors, gate),
-            storage(given.storage, gate),
-            permissions(gate, disk),
-            capabilities(gate),
-            *filesystem(gate, disk=disk),
-            *network(
+            storage_interface(given.storage, gate),
+            permissions_interface(gate, disk),
+            capabilities_interface(gate),
+            *filesystem_interfaces(gate, disk=disk),
+            *network_interfaces(
                 gate,
                 resolver=given.resolver,
                 tls=given.tls,

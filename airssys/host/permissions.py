@@ -20,14 +20,14 @@ from .errors import denied
 from .filesystem.access import Access, Action, Disk
 from .network.addresses import target_of
 
-__all__ = ("PERMISSIONS", "PermissionsOperations", "permissions")
+__all__ = ("PERMISSIONS", "PermissionsOperations", "permissions_interface")
 
 PERMISSIONS: Final = "airssys:core/permissions@1.0.0"
 _FREE: Final = Free("tells only what the caller itself may do")
 _GRANTED: Final = Variant("granted")
 
 
-def permissions(gate: Gate, disk: Disk | None = None) -> HostInterface:
+def permissions_interface(gate: Gate, disk: Disk | None = None) -> HostInterface:
     """Return the interface for all components of a system.
 
     A question is no attempt, so no answer is an event.

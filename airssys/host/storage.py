@@ -23,7 +23,7 @@ from ..storage.protocol import Storage
 from ..witmodel.types import Variant
 from .errors import as_wit_errors, denied
 
-__all__ = ("MOST_LISTED", "STORAGE", "StorageOperations", "storage")
+__all__ = ("MOST_LISTED", "STORAGE", "StorageOperations", "storage_interface")
 
 STORAGE: Final = "airssys:core/storage@1.0.0"
 MOST_LISTED: Final = 10_000
@@ -33,7 +33,7 @@ _AS_WIT_ERRORS: Final = as_wit_errors(
 )
 
 
-def storage(store: Storage, gate: Gate) -> HostInterface:
+def storage_interface(store: Storage, gate: Gate) -> HostInterface:
     """Return the interface for all components of a system.
 
     Each component has a namespace of its own, by its name: its actors share it, and

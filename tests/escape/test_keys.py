@@ -13,7 +13,7 @@ from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import StorageGrants
 from airssys.core.limits import KIB, MIB, Quota
-from airssys.host.storage import STORAGE, storage
+from airssys.host.storage import STORAGE, storage_interface
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
 from airssys.storage import MemoryStorage
@@ -124,7 +124,7 @@ async def confined(
     for (namespace, key), value in BEFORE.items():
         await store.set(namespace, key, value)
     async with relay(
-        [storage(store, gate)],
+        [storage_interface(store, gate)],
         grants=Standing(grants, budget),
         guard=gate,
         recorder=recorder,
@@ -233,7 +233,7 @@ async def test_no_more_is_stored_than_the_quota(trick: str) -> None:
 async def test_a_restart_does_not_renew_the_quota() -> None:
     store, recorder = MemoryStorage(), Recorder()
     gate = Gate(recorder)
-    offered = [storage(store, gate)]
+    offered = [storage_interface(store, gate)]
     for life in range(4):
         standing = Standing(OWN, Budget("acme/a", Quota(storage=QUOTA)))
         async with relay(

@@ -25,7 +25,7 @@ from airssys.core.errors import WitError
 from airssys.core.event import Denied, Granted
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import FilesystemGrants, ProcessGrants
-from airssys.host.process import Settings
+from airssys.host.process import ProcessSettings
 from airssys.host.process.proc import descendants, stat
 from airssys.host.process.program import Program
 from airssys.hostcalls.call import Standing
@@ -115,7 +115,9 @@ async def world(folder: Path) -> AsyncIterator[World]:
     )
     recorder = Recorder()
     gate = Gate(recorder, grants=True)
-    settings = Settings(environment={"PATH": "/usr/bin:/bin", MARK: mark}, children=8)
+    settings = ProcessSettings(
+        environment={"PATH": "/usr/bin:/bin", MARK: mark}, children=8
+    )
     async with (
         open_shared(gate, settings) as interfaces,
         relay(

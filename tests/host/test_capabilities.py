@@ -15,7 +15,7 @@ from airssys.core.grants.sections import (
     ProcessGrants,
     StorageGrants,
 )
-from airssys.host.capabilities import CAPABILITIES, capabilities
+from airssys.host.capabilities import CAPABILITIES, capabilities_interface
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
 from airssys.testing import Recorder
@@ -41,7 +41,7 @@ GRANTS = Grants(
 async def reader(grants: Grants | Standing) -> AsyncIterator[Relay]:
     recorder = Recorder()
     gate = Gate(recorder)
-    offered = [capabilities(gate)]
+    offered = [capabilities_interface(gate)]
     async with relay(offered, grants=grants, guard=gate, recorder=recorder) as guest:
         yield guest
 
@@ -182,7 +182,7 @@ async def test_a_question_of_any_length_is_answered_in_few_words(section: str) -
 
 
 def test_all_functions_are_offered_with_their_types() -> None:
-    functions = capabilities(Gate()).functions
+    functions = capabilities_interface(Gate()).functions
 
     types = {name: one.wit for name, one in functions.items()}
     assert types == SIGNATURES[CAPABILITIES]

@@ -10,8 +10,8 @@ import pytest
 
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import FilesystemGrants, NetworkGrants, StorageGrants
-from airssys.host.filesystem import FILESYSTEM, METADATA, Disk, filesystem
-from airssys.host.permissions import PERMISSIONS, permissions
+from airssys.host.filesystem import FILESYSTEM, METADATA, Disk, filesystem_interfaces
+from airssys.host.permissions import PERMISSIONS, permissions_interface
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
 from airssys.testing import Recorder
@@ -44,7 +44,10 @@ async def asking(grants: Grants | Standing) -> AsyncIterator[Relay]:
     recorder = Recorder()
     gate = Gate(recorder)
     disk = Disk(gate)
-    offered = [permissions(gate, disk), *filesystem(gate, disk=disk)]
+    offered = [
+        permissions_interface(gate, disk),
+        *filesystem_interfaces(gate, disk=disk),
+    ]
     async with relay(offered, grants=grants, guard=gate, recorder=recorder) as guest:
         yield guest
 
@@ -165,7 +168,7 @@ async def test_an_answer_holds_until_the_grant_is_revoked() -> None:
 
 
 def test_all_functions_are_offered_with_their_types() -> None:
-    for interface in (permissions(Gate()), *filesystem(Gate())):
+    for interface in (permissions_interface(Gate()), *filesystem_interfaces(Gate())):
         types = {name: one.wit for name, one in interface.functions.items()}
         assert types == SIGNATURES[interface.name]
         assert interface.name in {PERMISSIONS, FILESYSTEM, METADATA}

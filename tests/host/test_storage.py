@@ -13,7 +13,7 @@ from airssys.core.errors import StorageError, WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import StorageGrants
 from airssys.core.limits import Quota, SharedQuota
-from airssys.host.storage import MOST_LISTED, STORAGE, storage
+from airssys.host.storage import MOST_LISTED, STORAGE, storage_interface
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
 from airssys.storage import MemoryStorage
@@ -55,7 +55,7 @@ class Host:
     gate: Gate = field(factory=lambda: Gate(Recorder()))
 
     def __attrs_post_init__(self) -> None:
-        self.interface = storage(self.store, self.gate)
+        self.interface = storage_interface(self.store, self.gate)
 
     interface: Any = field(init=False, default=None)
 

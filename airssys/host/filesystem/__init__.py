@@ -10,10 +10,10 @@ from .limits import FileLimits
 from .metadata import METADATA, metadata_interface
 from .pin import Pin, best_pin
 
-__all__ = ("FILESYSTEM", "METADATA", "Disk", "FileLimits", "filesystem")
+__all__ = ("FILESYSTEM", "METADATA", "Disk", "FileLimits", "filesystem_interfaces")
 
 
-def filesystem(
+def filesystem_interfaces(
     gate: Gate,
     *,
     limits: FileLimits | None = None,

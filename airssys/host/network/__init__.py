@@ -21,14 +21,14 @@ __all__ = (
     "Resolver",
     "SystemResolver",
     "Tls",
-    "network",
+    "network_interfaces",
 )
 
 LONGEST_WAIT: Final = 300.0
 """Seconds that anything may wait, unless the host says otherwise."""
 
 
-def network(
+def network_interfaces(
     gate: Gate,
     *,
     resolver: Resolver | None = None,

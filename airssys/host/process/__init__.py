@@ -18,15 +18,21 @@ from ...hostcalls.interface import HostInterface
 from .children import AllChildren
 from .lifecycle import LIFECYCLE, lifecycle
 from .limits import ProcessLimits
-from .settings import Settings
+from .settings import ProcessSettings
 from .signals import SIGNALS, signals
 
-__all__ = ("LIFECYCLE", "SIGNALS", "ProcessLimits", "Settings", "open_processes")
+__all__ = (
+    "LIFECYCLE",
+    "SIGNALS",
+    "ProcessLimits",
+    "ProcessSettings",
+    "open_process_interfaces",
+)
 
 
 @asynccontextmanager
-async def open_processes(
-    gate: Gate, settings: Settings | None = None
+async def open_process_interfaces(
+    gate: Gate, settings: ProcessSettings | None = None
 ) -> AsyncIterator[tuple[HostInterface, HostInterface]]:
     """Open the interfaces for all components of a system: lifecycle and signals.
 
@@ -38,7 +44,7 @@ async def open_processes(
         settings: What the host settles for all children.
     """
     async with anyio.create_task_group() as tasks:
-        children = AllChildren(gate, settings or Settings(), tasks)
+        children = AllChildren(gate, settings or ProcessSettings(), tasks)
         try:
             yield lifecycle(children), signals(children)
         finally:

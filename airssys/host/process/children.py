@@ -28,7 +28,7 @@ from .launch import Launch, Refused, Wanted, prepare
 from .launcher import Launcher
 from .numbers import NUMBERS
 from .program import Program, Watch
-from .settings import Settings, SpawnRecord
+from .settings import ProcessSettings, SpawnRecord
 from .streams import Feed, Output
 from .wire import pack
 
@@ -112,7 +112,7 @@ class AllChildren:
     """All children there are."""
 
     gate: Gate
-    settings: Settings
+    settings: ProcessSettings
     tasks: TaskGroup
     _launcher: Launcher = field(factory=Launcher)
     _children: WeakKeyDictionary[Standing, Children] = field(

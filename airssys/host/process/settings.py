@@ -12,7 +12,7 @@ from .environment import INHERITED
 from .limits import LimitsRecord, ProcessLimits
 from .streams import Overflow
 
-__all__ = ("Settings", "SpawnRecord")
+__all__ = ("ProcessSettings", "SpawnRecord")
 
 
 class SpawnRecord(Protocol):
@@ -45,7 +45,7 @@ def _canonical(paths: Iterable[str]) -> frozenset[str]:
 
 
 @frozen(kw_only=True)
-class Settings:
+class ProcessSettings:
     """What the host settles for the children of all components."""
 
     environment: Mapping[str, str] = INHERITED

@@ -18,7 +18,7 @@ from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import FilesystemGrants
-from airssys.host.filesystem import FileLimits, filesystem
+from airssys.host.filesystem import FileLimits, filesystem_interfaces
 from airssys.host.filesystem.pin import Pin
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
@@ -97,7 +97,7 @@ def everything(folder: Path) -> Grants:
 def _offered(_backend: str) -> tuple[Recorder, Gate, tuple[HostInterface, ...]]:
     """Return what most guests of one event loop share: to link them takes long."""
     gate = Gate(recorder := Recorder())
-    return recorder, gate, filesystem(gate)
+    return recorder, gate, filesystem_interfaces(gate)
 
 
 @asynccontextmanager
@@ -111,7 +111,9 @@ async def running(
 ) -> AsyncIterator[Guest]:
     if limits or pin or tell_grants:
         gate = Gate(recorder := Recorder(), grants=tell_grants)
-        offered: tuple[HostInterface, ...] = filesystem(gate, limits=limits, pin=pin)
+        offered: tuple[HostInterface, ...] = filesystem_interfaces(
+            gate, limits=limits, pin=pin
+        )
     else:
         recorder, gate, offered = _offered(anyio.get_cancelled_exc_class().__module__)
         recorder.events.clear()

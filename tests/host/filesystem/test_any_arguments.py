@@ -17,7 +17,7 @@ from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.limits import Quota
-from airssys.host.filesystem import FileLimits, filesystem
+from airssys.host.filesystem import FileLimits, filesystem_interfaces
 from airssys.host.filesystem.open_file import OpenFile
 from airssys.hostcalls.gate import Gate
 from airssys.hostcalls.interface import HostFunction
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.guest
 
 FUNCTIONS: Final = {
     f"{each.name}#{name}": function
-    for each in filesystem(Gate())
+    for each in filesystem_interfaces(Gate())
     for name, function in each.functions.items()
 }
 PATHS: Final = st.lists(

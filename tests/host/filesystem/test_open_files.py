@@ -19,7 +19,7 @@ from airssys.core.budget import Budget
 from airssys.core.event import Granted
 from airssys.core.grants.grants import Grants
 from airssys.core.limits import Quota
-from airssys.host.filesystem import Disk, FileLimits, filesystem
+from airssys.host.filesystem import Disk, FileLimits, filesystem_interfaces
 from airssys.host.filesystem.open_file import Mode, OpenFile, drop
 from airssys.host.filesystem.pin import best_pin
 from airssys.host.filesystem.workers import Workers
@@ -231,7 +231,7 @@ async def test_a_file_system_without_quick_reads_is_read_in_a_thread() -> None:
 async def test_a_system_that_cannot_work_by_descriptors_is_told(folder: Path) -> None:
     gate = Gate(recorder := Recorder())
     disk = Disk(gate, supported=False)
-    offered = filesystem(gate, disk=disk)
+    offered = filesystem_interfaces(gate, disk=disk)
 
     async with relay(offered, grants=everything(folder), guard=gate) as made:
         looking = made("filesystem#exists", str(folder))
@@ -409,7 +409,10 @@ async def test_a_grant_that_goes_while_a_write_waits_for_its_turn_is_gone(
         may_end.wait(10)
 
     async with relay(
-        filesystem(gate, disk=disk), grants=standing, guard=gate, recorder=recorder
+        filesystem_interfaces(gate, disk=disk),
+        grants=standing,
+        guard=gate,
+        recorder=recorder,
     ) as guest:
 
         async def write() -> None:
@@ -475,7 +478,7 @@ async def test_an_open_that_hangs_is_cancelled_and_its_file_closed(
 async def test_a_file_that_was_to_be_closed_is_closed_when_its_call_is_cancelled(
     folder: Path,
 ) -> None:
-    close = filesystem(Gate())[0].functions["[static]file.close"].body
+    close = filesystem_interfaces(Gate())[0].functions["[static]file.close"].body
     closing: Any = close
     file = opened(os.open(folder / "a.txt", os.O_RDONLY))
 

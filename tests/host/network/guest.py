@@ -17,7 +17,7 @@ from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import NetworkGrants
 from airssys.core.limits import Quota
-from airssys.host.network import FixedResolver, Resolver, Tls, network
+from airssys.host.network import FixedResolver, Resolver, Tls, network_interfaces
 from airssys.host.network.tcp import TcpSocket
 from airssys.host.network.udp import UdpSocket
 from airssys.hostcalls.call import Standing
@@ -184,7 +184,7 @@ class Offered:
     ) -> Offered:
         recorder = Recorder()
         gate = Gate(recorder)
-        made = network(gate, resolver=resolver, tls=tls, longest=longest)
+        made = network_interfaces(gate, resolver=resolver, tls=tls, longest=longest)
         return cls(made, gate, recorder)
 
 

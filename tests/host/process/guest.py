@@ -22,7 +22,7 @@ from airssys.core.errors import WitError
 from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import FilesystemGrants, ProcessGrants
-from airssys.host.process import Settings, open_processes
+from airssys.host.process import ProcessSettings, open_process_interfaces
 from airssys.host.process.children import AllChildren
 from airssys.host.process.launcher import Launcher, _start
 from airssys.host.process.lifecycle import lifecycle
@@ -195,7 +195,7 @@ class _Shared(Launcher):
 
 @asynccontextmanager
 async def open_shared(
-    gate: Gate, settings: Settings
+    gate: Gate, settings: ProcessSettings
 ) -> AsyncIterator[tuple[HostInterface, HostInterface]]:
     """Open the interfaces as `open_processes` does, without a warden of their own."""
     async with anyio.create_task_group() as tasks:
@@ -232,9 +232,9 @@ async def open_guest(
     recorder, standing = Recorder(), Standing(grants, budget)
     gate = Gate(recorder, grants=told)
     inherited = {"PATH": "/usr/bin:/bin", MARK: mark}
-    known = Settings(**{"environment": inherited, **settings})
+    known = ProcessSettings(**{"environment": inherited, **settings})
     async with (
-        (open_processes if alone else open_shared)(gate, known) as interfaces,
+        (open_process_interfaces if alone else open_shared)(gate, known) as interfaces,
         relay(interfaces, grants=standing, recorder=recorder, guard=gate) as guest,
     ):
         yield Guest(guest, standing, mark)

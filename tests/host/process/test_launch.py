@@ -20,7 +20,7 @@ from airssys.core.errors import WitError
 from airssys.core.event import Granted
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import ProcessGrants
-from airssys.host.process import Settings
+from airssys.host.process import ProcessSettings
 from airssys.host.process.environment import is_loading
 from airssys.host.process.launch import Wanted, _head, prepare
 from airssys.host.process.launcher import Launcher
@@ -246,7 +246,7 @@ async def test_elsewhere_than_on_linux_nothing_is_started(
 
 
 def test_interpreters_are_known_by_where_they_lead() -> None:
-    assert Settings().interpreters == {SH}
+    assert ProcessSettings().interpreters == {SH}
 
 
 def test_what_the_system_tells_of_processes_is_read() -> None:

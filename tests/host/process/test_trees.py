@@ -295,12 +295,13 @@ async def test_a_program_that_is_not_quite_dead_is_a_zombie() -> None:
 HOST: Final = """
 import sys, anyio
 from airssys.hostcalls.call import Call
-from airssys.core.grants.grants import Grants, ProcessGrants
+from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import ProcessGrants
 from airssys.hostcalls.gate import Gate
-from airssys.host.process import open_processes
+from airssys.host.process import open_process_interfaces
 
 async def main():
-    async with open_processes(Gate()) as (lifecycle, _):
+    async with open_process_interfaces(Gate()) as (lifecycle, _):
         call = Call("a", "a", "f", Grants(process=ProcessGrants(spawn=[sys.argv[1]])))
         spawn = lifecycle.functions["spawn-with-environment"].body
         child = await spawn(call, sys.argv[1], ["-c", sys.argv[2]], [
