@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import trio.testing
 
+from airssys.testing import Recorder
+
 
 @pytest.fixture(params=["trio", "asyncio"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
@@ -21,3 +23,9 @@ def virtual_clock() -> Any:
     def anyio_backend(virtual_clock): return virtual_clock``
     """
     return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    """Keep every event, for those who pass it on as an instrument."""
+    return Recorder()

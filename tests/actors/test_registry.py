@@ -21,11 +21,6 @@ from airssys.testing import Recorder
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
 def registry(recorder: Recorder) -> Registry:
     return Registry(PostOffice(recorder))
 

@@ -40,11 +40,6 @@ GUEST = """(component
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
 def kv() -> HostInterface:
     return HostInterface("acme:kv/store@1.0.0")
 
