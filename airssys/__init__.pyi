@@ -14,6 +14,7 @@ from .artifacts.folder import Artifact as Artifact
 from .audit import (
     AuditLog as AuditLog,
     open_audit as open_audit,
+    verify_audit as verify_audit,
 )
 from .bindgen.bindings import (
     Answer as Answer,

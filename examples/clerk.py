@@ -15,8 +15,7 @@ import anyio
 import anyio.abc
 
 import airssys
-from airssys import Audit
-from airssys.audit import verify
+from airssys import Audit, verify_audit
 
 CLERK = Path(__file__).parent / "clerk" / "clerk.wasm"
 
@@ -100,7 +99,7 @@ async def main() -> None:
             tasks.cancel_scope.cancel()
 
         print("list.txt:", (desk / "out" / "list.txt").read_text())
-        report = verify(desk / "audit.jsonl")
+        report = verify_audit(desk / "audit.jsonl")
         whole = "whole" if report.problem is None else report.problem
         print(f"audit log: {report.count} records, {whole}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .log import AuditLog
 from .opening import audit_for, open_audit
 from .record import Record
-from .verify import Problem, Report, verify
+from .verify import Problem, Report, verify_audit
 
 __all__ = (
     "AuditLog",
@@ -14,5 +14,5 @@ __all__ = (
     "Report",
     "audit_for",
     "open_audit",
-    "verify",
+    "verify_audit",
 )

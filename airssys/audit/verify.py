@@ -18,7 +18,7 @@ from .record import LONGEST, Head, Record
 from .seal import Seal
 from .statement import Result
 
-__all__ = ("Line", "Problem", "Report", "lines_of", "verify")
+__all__ = ("Line", "Problem", "Report", "lines_of", "verify_audit")
 
 _TRIES: Final = 20
 _TORN: Final = "is torn"
@@ -50,7 +50,7 @@ class Problem:
 
 @frozen
 class Report:
-    """What `verify` found."""
+    """What `verify_audit` found."""
 
     problem: Problem | None
     """The first one; None: the log is whole."""
@@ -62,7 +62,7 @@ class Report:
     """What is no problem, but good to know."""
 
 
-def verify(path: Path, *, key: bytes | None = None, anchor: str = "") -> Report:
+def verify_audit(path: Path, *, key: bytes | None = None, anchor: str = "") -> Report:
     """Check an audit log from its oldest record that is kept to its head.
 
     It may be written to meanwhile.

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..audit import Record, Report, verify
+from ..audit import Record, Report, verify_audit
 from ..audit.opening import read_key
 from ..audit.statement import Result
 from ..audit.verify import lines_of
@@ -52,7 +52,7 @@ def check(
             this command prints it for the last one.
     """
     key = None if key_file is None else read_key(key_file)
-    report = verify(file, key=key, anchor=anchor or "")
+    report = verify_audit(file, key=key, anchor=anchor or "")
     for line in _summary(file, report):
         print(printable(line))
     return Status.DONE if report.problem is None else Status.FAILED

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import airssys
-from airssys.audit import Record, verify
+from airssys.audit import Record, verify_audit
 from airssys.audit.seal import Seal
 from airssys.audit.verify import lines_of
 from airssys.core.errors import ActorStopped, AuditError
@@ -38,7 +38,7 @@ def config(path: Path, **changes: Any) -> HostConfig:
 
 def records(path: Path, result: str) -> list[Record]:
     """Return the records of one result, having checked that the log is whole."""
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
     found = [Record.parse(line.content[:-1], Seal()) for line in lines_of(path)]
     return [record for record in found if record.result == result]
 
@@ -191,8 +191,8 @@ async def test_the_host_file_can_name_a_key(
         async with airssys.open_system(config(path, key=str(tmp_path / "short"))):
             raise AssertionError
 
-    assert verify(path, key=KEY).problem is None
-    assert "was written with a key" in str(verify(path).problem)
+    assert verify_audit(path, key=KEY).problem is None
+    assert "was written with a key" in str(verify_audit(path).problem)
 
 
 async def test_two_systems_cannot_share_a_log(

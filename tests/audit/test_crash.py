@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airssys.audit import verify
+from airssys.audit import verify_audit
 from airssys.audit.files import head_of
 from airssys.audit.record import LONGEST
 from airssys.audit.seal import Seal
@@ -24,30 +24,30 @@ def test_a_torn_record_is_told_and_the_log_goes_on(tmp_path: Path, length: int) 
     line = path.read_bytes().splitlines()[-1]
     crash(journal, line[:length])
 
-    report = verify(path)
+    report = verify_audit(path)
     assert report.problem is None
     assert report.count == 3
     assert any(f":4: is torn: {length} bytes at the end" in n for n in report.notes)
 
     write(path, 1)
-    report = verify(path)
+    report = verify_audit(path)
     assert report.problem is None
     assert report.count == 7
     assert f"record 4: the {length} bytes before this are a torn" in report.notes[0]
     # What was torn is kept, and is under the chain's protection like all else.
     content = path.read_bytes()
     path.write_bytes(content.replace(b"\n" + line[:length] + b"\n", b"\nx\n"))
-    assert ":4: is no record" in str(verify(path).problem)
+    assert ":4: is no record" in str(verify_audit(path).problem)
 
 
 def test_a_crash_during_the_repair_is_repaired_too(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     crash(opened(path), b'{"at":"torn\n{"at":"20')
-    assert verify(path).problem is not None
+    assert verify_audit(path).problem is not None
 
     write(path)
 
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 def test_records_after_the_head_are_told(tmp_path: Path) -> None:
@@ -58,12 +58,12 @@ def test_records_after_the_head_are_told(tmp_path: Path) -> None:
     crash(journal)
     head_of(path).write_bytes(head)
 
-    report = verify(path)
+    report = verify_audit(path)
 
     assert report.problem is None
     assert "the last 3 of the records came after the head" in report.notes[-1]
     write(path)
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 def cut(path: Path) -> None:
@@ -98,7 +98,7 @@ def test_opening_a_log_again_does_not_hide_what_was_done_to_it(
 ) -> None:
     path = write(tmp_path / "audit.jsonl")
     harm(path)
-    assert not path.exists() or verify(path).problem is not None
+    assert not path.exists() or verify_audit(path).problem is not None
 
     write(path, 1)
 
@@ -106,8 +106,8 @@ def test_opening_a_log_again_does_not_hide_what_was_done_to_it(
         *("damaged", "opened", "denied", "closed")
     ]
     if harm is not replace_the_last:
-        assert words in str(verify(path).problem)
-    assert verify(path).problem is not None
+        assert words in str(verify_audit(path).problem)
+    assert verify_audit(path).problem is not None
     assert "audit log" in caplog.text
 
 
@@ -153,13 +153,13 @@ def test_a_process_that_is_killed_while_it_writes_loses_nothing_whole(
         process.send_signal(signal.SIGKILL)
         said += [int(line) for line in process.stdout.read().split()]
 
-    report = verify(path)
+    report = verify_audit(path)
     assert report.problem is None
     assert report.count >= said[-1]
     assert any("was not closed" in note for note in report.notes)
 
     write(path, 2)
-    after = verify(path)
+    after = verify_audit(path)
     assert after.problem is None
     assert after.last is not None
     assert after.last.result == "closed"
@@ -174,7 +174,7 @@ def test_a_long_torn_text_hides_no_record(tmp_path: Path) -> None:
 
     write(path, 1)
 
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
     assert [record.result for record in whole(path)] == [
         *("opened", "denied", "denied", "repaired", "opened", "denied", "closed")
     ]

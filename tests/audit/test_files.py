@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from airssys.audit import open_audit, verify
+from airssys.audit import open_audit, verify_audit
 from airssys.audit.files import archives, head_of
 from airssys.audit.seal import Seal
 from airssys.core.errors import AuditError
@@ -23,7 +23,7 @@ def test_the_chain_goes_on_over_files_and_the_oldest_go(tmp_path: Path) -> None:
 
     files = archives(path)
     assert len(files) == 2
-    report = verify(path)
+    report = verify_audit(path)
     assert report.problem is None
     assert report.first is not None
     assert report.last is not None
@@ -35,12 +35,12 @@ def test_the_chain_goes_on_over_files_and_the_oldest_go(tmp_path: Path) -> None:
     assert all(file.stat().st_size < 1500 + 600 for file in files)
 
     files[0].unlink()
-    assert "older files are missing" in str(verify(path).problem)
+    assert "older files are missing" in str(verify_audit(path).problem)
     journal = opened(path, rotate=1500, keep=0)
     journal.write(entries(5))
     journal.close()
     assert archives(path) == []
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 def test_a_file_cannot_be_renamed_to_hide_its_end(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_file_cannot_be_renamed_to_hide_its_end(tmp_path: Path) -> None:
     first = archives(path)[0]
     first.rename(first.with_suffix(".000000000001"))
 
-    assert "not as its name says" in str(verify(path).problem)
+    assert "not as its name says" in str(verify_audit(path).problem)
 
 
 @pytest.mark.parametrize("when", ["renamed", "begun"])
@@ -63,7 +63,7 @@ def test_a_crash_between_two_files_harms_nothing(tmp_path: Path, when: str) -> N
 
     write(path, 1)
 
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
     assert results(path)[4:] == ["rotated", "opened", "denied", "closed"]
 
 
@@ -75,7 +75,7 @@ def test_files_belong_to_their_owner(tmp_path: Path) -> None:
     path.chmod(0o622)
     with pytest.raises(AuditError, match="others may write to audit.jsonl"):
         opened(path)
-    assert verify(path).problem is None, "what was refused has changed nothing"
+    assert verify_audit(path).problem is None, "what was refused has changed nothing"
 
 
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:

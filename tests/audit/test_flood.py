@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from airssys.audit import open_audit, verify
+from airssys.audit import open_audit, verify_audit
 from airssys.audit.flood import MOST, PERIOD, Flood
 
 from .logs import denial, records
@@ -35,7 +35,7 @@ async def test_a_guest_that_tries_without_end_pushes_out_nobody_else(
     denied = Counter(one["component"] for one in found if one["result"] == "denied")
     assert lost == [("acme/a", "5"), ("acme/a", "1"), ("acme/a", "1")]
     assert denied == {"acme/a": 2 * MOST + 1, "acme/quiet": 1}
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 async def test_no_sender_uses_up_the_records_of_its_receiver(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import anyio.to_thread
 import pytest
 from attrs import evolve
 
-from airssys.audit import Report, log, open_audit, verify
+from airssys.audit import Report, log, open_audit, verify_audit
 from airssys.audit.files import archives
 from airssys.audit.record import Record
 from airssys.audit.seal import Seal
@@ -25,9 +25,9 @@ async def test_a_log_can_be_checked_while_it_is_written(tmp_path: Path) -> None:
         for _ in range(15):
             for _ in range(20):
                 audit.event(denial())
-            reports.append(await anyio.to_thread.run_sync(verify, path))
+            reports.append(await anyio.to_thread.run_sync(verify_audit, path))
         await audit.flush()
-        reports.append(verify(path))
+        reports.append(verify_audit(path))
 
     assert [report.problem for report in reports] == [None] * 16
     assert reports[-1].last is not None
@@ -68,7 +68,7 @@ async def test_whoever_touches_the_file_meanwhile_is_found(
                 file.write("a line\n")
         audit.event(denial("after"))
 
-    assert verify(path).problem is not None
+    assert verify_audit(path).problem is not None
     last = [Record.parse(line, Seal()) for line in path.read_bytes().splitlines()[-3:]]
     assert [record.result for record in last] == ["damaged", "denied", "closed"]
     assert last[1].resource == "after"
@@ -92,7 +92,7 @@ async def test_a_file_that_cannot_be_written_is_told_and_tried_again(
     assert [record["resource"] for record in records(path)[2:-1]] == [
         str(number) for number in range(10)
     ]
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
     told = [record.getMessage() for record in caplog.records]
     assert "cannot be written: [Errno 28] No space left" in told[0]
     assert told[1].endswith("can be written again")
@@ -115,7 +115,7 @@ async def test_what_never_could_be_written_is_counted(
     assert "3 records could not be written" in caplog.text
     assert results(path) == ["opened"]
     write(path)
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
     audit.event(denial())
     assert audit.lost == 4, "a closed log writes nothing"
     await audit.flush()
@@ -142,7 +142,7 @@ async def test_a_strict_log_that_works_is_like_any_other(tmp_path: Path) -> None
         for _ in range(5):
             audit.event(denial())
 
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
     assert results(path).count("denied") == 5
 
 
@@ -178,7 +178,7 @@ async def test_more_than_can_wait_is_counted_in_the_log(
     (lost,) = [record for record in records(path) if record["result"] == "lost"]
     assert lost["resource"] == "7"
     assert results(path).count("denied") == 1 + 3
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 async def test_a_record_that_cannot_be_harms_no_other(
@@ -195,7 +195,7 @@ async def test_a_record_that_cannot_be_harms_no_other(
     assert audit.lost == 1
     assert "cannot be written: " in caplog.text
     assert [record["resource"] for record in records(path)[1:]] == ["now", "1", ""]
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 @pytest.mark.parametrize("step", ["aside", "next"])
@@ -226,7 +226,7 @@ def test_a_file_that_cannot_be_turned_is_turned_later(
     journal.close()
 
     assert results(path).count("denied") == 3
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 async def test_options_out_of_range_are_refused(tmp_path: Path) -> None:
@@ -248,5 +248,5 @@ async def test_a_relative_path_stays_where_it_was(
         for _ in range(3):
             audit.event(denial())
 
-    assert verify(tmp_path / "audit.jsonl").problem is None
+    assert verify_audit(tmp_path / "audit.jsonl").problem is None
     assert not list((tmp_path / "elsewhere").iterdir())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airssys.audit import open_audit, verify
+from airssys.audit import open_audit, verify_audit
 from airssys.audit.record import LONGEST, Record
 from airssys.audit.seal import Seal
 from airssys.audit.statement import Result, Statement
@@ -76,7 +76,7 @@ async def test_each_event_of_the_audit_is_one_record(tmp_path: Path) -> None:
     assert alert["reason"] == "warning: 80% are in use"
     assert (first["result"], last["result"]) == ("opened", "closed")
     assert [record["seq"] for record in records(path)] == [1, 2, 3, 4, 5, 6]
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 async def test_grants_and_alerts_are_written_only_where_it_is_said(
@@ -128,7 +128,7 @@ def test_whatever_guests_write_stays_one_line(
         assert lines[1].decode().isprintable()
         record = Record.parse(lines[1], Seal(key))
         assert (record.component, record.resource) == (text, text)
-        assert verify(path, key=key).problem is None
+        assert verify_audit(path, key=key).problem is None
 
 
 def test_a_line_that_a_guest_forges_is_text_of_its_own_record(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_line_that_a_guest_forges_is_text_of_its_own_record(tmp_path: Path) ->
     journal.close()
 
     assert len(path.read_text().splitlines()) == 7 + 3
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 @pytest.mark.parametrize("one", ["x", "\x00", "\U0001f600", "\ud800", "\n", '"'])
@@ -153,7 +153,7 @@ def test_texts_of_megabytes_are_cut(tmp_path: Path, one: str) -> None:
 
     assert max(len(line) for line in path.read_bytes().splitlines()) < LONGEST
     assert records(path)[1]["resource"] == one * 1024 + "… (and 298976 characters)"
-    assert verify(path).problem is None
+    assert verify_audit(path).problem is None
 
 
 async def test_long_texts_do_not_wait_in_memory(tmp_path: Path) -> None:

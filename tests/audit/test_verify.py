@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airssys.audit import verify
+from airssys.audit import verify_audit
 from airssys.audit.files import archives, head_of
 from airssys.audit.seal import Seal, canonical
 from airssys.core.errors import AuditError
@@ -54,7 +54,7 @@ def sound() -> Iterator[Path]:
         path = write(Path(folder) / "audit.jsonl", 4, rotate=1500)
         write(path, 3, rotate=1500)
         assert len(archives(path)) == 2
-        assert verify(path).problem is None
+        assert verify_audit(path).problem is None
         yield path
 
 
@@ -68,7 +68,7 @@ def test_any_single_edit_is_found(
     try:
         file.write_bytes(edit(before))
 
-        report = verify(sound)
+        report = verify_audit(sound)
     finally:
         file.write_bytes(before)
 
@@ -85,7 +85,7 @@ def test_a_log_cut_at_any_byte_is_found(tmp_path: Path) -> None:
 
     for length in sorted(near.union(range(0, len(content), 11)) - {len(content)}):
         path.write_bytes(content[:length])
-        problem = verify(path).problem
+        problem = verify_audit(path).problem
         assert problem is not None, length
         assert "missing at the end" in str(problem)
 
@@ -124,7 +124,7 @@ def test_the_first_problem_is_told_with_its_place(
     path = write(tmp_path / "audit.jsonl")
     path.write_bytes(b"".join(edit(path.read_bytes().splitlines(keepends=True))))
 
-    assert words in str(verify(path).problem)
+    assert words in str(verify_audit(path).problem)
 
 
 def test_a_chain_made_anew_fails_at_the_head_or_at_the_anchor(tmp_path: Path) -> None:
@@ -132,16 +132,16 @@ def test_a_chain_made_anew_fails_at_the_head_or_at_the_anchor(tmp_path: Path) ->
     noted = records(path)[2]["hash"]
 
     path.write_bytes(b"".join(forge(path, Seal(), component="innocent")))
-    report = verify(path)
+    report = verify_audit(path)
 
     assert "record 7 is not the one that was written" in str(report.problem)
     head_of(path).unlink()
-    assert "the head is missing" in str(verify(path).problem)
+    assert "the head is missing" in str(verify_audit(path).problem)
     # With a head made anew, too, only what was noted elsewhere tells.
     mine = write(tmp_path / "mine.jsonl")
-    assert verify(mine).problem is None
-    assert f"no record {noted}x" in str(verify(mine, anchor=f"{noted}x").problem)
-    assert verify(mine, anchor=records(mine)[2]["hash"]).problem is None
+    assert verify_audit(mine).problem is None
+    assert f"no record {noted}x" in str(verify_audit(mine, anchor=f"{noted}x").problem)
+    assert verify_audit(mine, anchor=records(mine)[2]["hash"]).problem is None
 
 
 def test_a_line_made_anew_does_not_fit_the_next(tmp_path: Path) -> None:
@@ -153,7 +153,9 @@ def test_a_line_made_anew_does_not_fit_the_next(tmp_path: Path) -> None:
 
     path.write_bytes(b"".join([lines[0], forged.encode() + b"\n", *lines[2:]]))
 
-    assert "audit.jsonl:3: does not follow on record 2" in str(verify(path).problem)
+    assert "audit.jsonl:3: does not follow on record 2" in str(
+        verify_audit(path).problem
+    )
 
 
 @pytest.mark.parametrize("changes", [{"seq": 2, "previous": ""}, {"previous": "x"}])
@@ -167,7 +169,7 @@ def test_only_the_first_record_has_none_before_it(
 
     path.write_text(f"{forged}\n")
 
-    assert "cannot be the first" in str(verify(path).problem)
+    assert "cannot be the first" in str(verify_audit(path).problem)
 
 
 def test_a_head_of_long_ago_is_found(tmp_path: Path) -> None:
@@ -179,22 +181,24 @@ def test_a_head_of_long_ago_is_found(tmp_path: Path) -> None:
 
     head_of(path).write_bytes(old)
 
-    assert "older than the oldest record" in str(verify(path).problem)
+    assert "older than the oldest record" in str(verify_audit(path).problem)
 
 
 def test_without_the_key_a_chain_cannot_be_made_anew(tmp_path: Path) -> None:
     path = write(tmp_path / "audit.jsonl", seal=Seal(KEY))
     head = head_of(path).read_bytes()
-    assert verify(path, key=KEY).problem is None
-    assert "was written with a key" in str(verify(path).problem)
-    assert "does not fit" in str(verify(path, key=b"another key of mine").problem)
+    assert verify_audit(path, key=KEY).problem is None
+    assert "was written with a key" in str(verify_audit(path).problem)
+    assert "does not fit" in str(verify_audit(path, key=b"another key of mine").problem)
 
     for seal in (Seal(), Seal(b"the key of the forger")):
         path.write_bytes(b"".join(forge(path, seal, component="innocent")))
-        assert verify(path, key=KEY).problem is not None
+        assert verify_audit(path, key=KEY).problem is not None
 
     write(tmp_path / "plain.jsonl")
-    assert "without the key" in str(verify(tmp_path / "plain.jsonl", key=KEY).problem)
+    assert "without the key" in str(
+        verify_audit(tmp_path / "plain.jsonl", key=KEY).problem
+    )
     assert KEY not in head + repr(Seal(KEY)).encode()
 
 
@@ -207,20 +211,20 @@ def test_files_of_another_log_are_found(tmp_path: Path) -> None:
     for mine, theirs in zip([*archives(one), one], [*archives(other), other]):
         before = mine.read_bytes()
         mine.write_bytes(theirs.read_bytes())
-        assert verify(one).problem is not None
+        assert verify_audit(one).problem is not None
         mine.write_bytes(before)
-    assert verify(one).problem is None
+    assert verify_audit(one).problem is None
 
 
 def test_what_is_no_log_is_told(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     with pytest.raises(FileNotFoundError):
-        verify(path)
+        verify_audit(path)
     path.touch()
     with pytest.raises(AuditError, match="it is empty"):
-        verify(path)
+        verify_audit(path)
     path.write_text("hello\nworld\n")
     with pytest.raises(AuditError, match="it is no audit log, and has no head"):
-        verify(path)
+        verify_audit(path)
     head_of(path).write_text("hello\n")
-    assert "audit.jsonl:1: is no record" in str(verify(path).problem)
+    assert "audit.jsonl:1: is no record" in str(verify_audit(path).problem)
