@@ -28,12 +28,16 @@ def homes() -> dict[str, str]:
     import ast  # noqa: PLC0415 - as below: `import airssys` alone must cost nothing
 
     table = ast.parse(_TABLE.read_text(encoding="utf-8"))
-    return {
-        alias.name: f".{statement.module or ''}"
-        for statement in table.body
-        if isinstance(statement, ast.ImportFrom) and statement.level
-        for alias in statement.names
-    }
+    found: dict[str, str] = {}
+    for statement in table.body:
+        if isinstance(statement, ast.ImportFrom) and statement.level:
+            home = f".{statement.module or ''}"
+            for alias in statement.names:
+                # Of errors and events all are public, and listed in their modules only.
+                every = alias.name == "*"
+                listed = import_module(home, _PACKAGE).__all__ if every else ()
+                found |= dict.fromkeys(listed or (alias.name,), home)
+    return found
 
 
 def names() -> tuple[str, ...]:

@@ -21,25 +21,17 @@ from attrs import define, field
 
 from ..core.errors import AuditError
 from ..core.event import (
-    CallCut,
-    ChildExited,
-    ChildRestarting,
-    ChildStarted,
-    DeadLettered,
-    Delivered,
+    Audited,
     Denied,
     Event,
     Granted,
-    HealthChecked,
-    Logged,
     QuotaNeared,
     Revoked,
-    SupervisorGaveUp,
 )
 from ..core.grants.capabilities import words
 from .flood import MOST, PERIOD, Flood, Source, source_of
 from .journal import Journal
-from .statement import Audited, Result, Statement, is_long, statement
+from .statement import Result, Statement, is_audited, is_long, statement
 
 __all__ = ("AuditLog",)
 
@@ -90,6 +82,8 @@ class AuditLog:
 
     def event(self, event: Event) -> None:
         """Let the thread write the event, if it is one of the audit's."""
+        if not is_audited(event):
+            return
         match event:
             case Denied():
                 if self._admits(event):
@@ -102,18 +96,6 @@ class AuditLog:
             case QuotaNeared():
                 if self._alerts:
                     self._put(event)
-            case (
-                Delivered()
-                | Logged()
-                | CallCut()
-                | ChildExited()
-                | ChildRestarting()
-                | ChildStarted()
-                | DeadLettered()
-                | HealthChecked()
-                | SupervisorGaveUp()
-            ):
-                pass
 
     def _admits(self, denied: Denied) -> bool:
         """Tell whether a denial is written, or is one too many of its source."""

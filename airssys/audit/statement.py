@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeGuard, get_args
 
 from attrs import field, frozen
 
-from ..core.event import Denied, Granted, QuotaNeared, Revoked
+from ..core.event import Audited, Denied, Event, Granted, QuotaNeared, Revoked
 
-__all__ = ("Audited", "Result", "Statement", "is_long", "statement")
+__all__ = ("Result", "Statement", "is_audited", "is_long", "statement")
 
 _LONG: Final = 2048
 """Characters; an event with more is cut before it waits."""
@@ -65,8 +65,12 @@ class Statement:
 
 # --- events -----------------------------------------------------------------------
 
-Audited: TypeAlias = Denied | Granted | Revoked | QuotaNeared
-"""The events that can be records."""
+_AUDITED: Final = get_args(Audited)
+
+
+def is_audited(event: Event) -> TypeGuard[Audited]:
+    """Tell whether an event is one that the log can have records of."""
+    return isinstance(event, _AUDITED)
 
 
 def is_long(event: Audited) -> bool:

@@ -19,6 +19,7 @@ from attrs import field, frozen
 from .grants.capabilities import words
 
 __all__ = (
+    "Audited",
     "CallCut",
     "ChildExited",
     "ChildRestarting",
@@ -238,18 +239,17 @@ class Logged:
     fields: tuple[tuple[str, str], ...] = ()
 
 
+Audited: TypeAlias = Denied | Granted | QuotaNeared | Revoked
+"""What an audit log can have records of."""
 Event: TypeAlias = (
-    ChildStarted
+    Audited
+    | ChildStarted
     | ChildExited
     | ChildRestarting
     | SupervisorGaveUp
     | HealthChecked
     | Delivered
     | DeadLettered
-    | Denied
-    | Granted
-    | QuotaNeared
-    | Revoked
     | CallCut
     | Logged
 )
