@@ -41,6 +41,8 @@ entries = st.lists(
 def build(root: Path, wanted: list[tuple[tuple[str, list[str]], str, str]]) -> None:
     for (where, path), kind, text in wanted:
         at = root.joinpath(where, *path)
+        if not Path(os.path.realpath(at.parent)).is_relative_to(root):
+            continue  # a link made before leads out, and what is out there is not ours
         try:
             if kind == "directory":
                 at.mkdir(parents=True)
