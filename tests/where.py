@@ -12,6 +12,8 @@ from typing import Final
 
 from coverage import CoverageData
 
+import airssys
+
 __all__ = ("TABLE", "main", "modules", "rows")
 
 PROJECT: Final = Path(__file__).parent.parent
@@ -22,7 +24,7 @@ _START: Final = "| module | tests |\n|---|---|\n"
 
 def modules() -> list[str]:
     """Return all modules that define something, as paths below ``airssys/``."""
-    package = PROJECT / "airssys"
+    package = Path(airssys.__file__).parent
     return sorted(
         str(path.relative_to(package))
         for path in package.rglob("*.py")
@@ -39,7 +41,7 @@ def rows(text: str) -> dict[str, list[str]]:
 
 def _reached(data: CoverageData, module: str) -> list[str]:
     """Return the test files that run most of a module, those that mirror it first."""
-    file = str(PROJECT / "airssys" / module)
+    file = str(Path(airssys.__file__).parent / module)
     lines: Counter[str] = Counter()
     for contexts in data.contexts_by_lineno(file).values():
         lines.update({each.partition("::")[0] for each in contexts if "::" in each})
