@@ -1,7 +1,7 @@
 """A guest in C that works with files, the network, programs and storage, as granted.
 
-The clerk's manifest lists what it may do; all else is refused, told to the guest as an
-error it can deal with, and written to an audit log whose lines are chained by hashes.
+The clerk's manifest lists what it may do; all else is refused: the guest gets an
+error it can deal with, and an audit log gets a record, chained by hashes.
 Grants can be taken away while it runs. Run it: ``python examples/clerk.py``
 """
 

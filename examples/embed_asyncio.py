@@ -100,10 +100,10 @@ async def main() -> None:
         }
     for limit, task in tasks.items():
         print(f"{task.result()} primes below {limit}")
-    told = [reports.get_nowait() for _ in range(reports.qsize())]
+    received = [reports.get_nowait() for _ in range(reports.qsize())]
     # The three compute at the same time, so the last report is not always the same.
-    job, found, up_to = max(told, key=lambda report: report[2])
-    print(f"{len(told)} reports, the furthest: {job} found {found} up to {up_to}")
+    job, found, up_to = max(received, key=lambda report: report[2])
+    print(f"{len(received)} reports, the furthest: {job} found {found} up to {up_to}")
 
     try:
         async with asyncio.timeout(0.1):

@@ -93,10 +93,10 @@ async def test_a_file_that_cannot_be_written_is_told_and_tried_again(
         str(number) for number in range(10)
     ]
     assert verify_audit(path).problem is None
-    told = [record.getMessage() for record in caplog.records]
-    assert "cannot be written: [Errno 28] No space left" in told[0]
-    assert told[1].endswith("can be written again")
-    assert len(told) == 2
+    logged = [record.getMessage() for record in caplog.records]
+    assert "cannot be written: [Errno 28] No space left" in logged[0]
+    assert logged[1].endswith("can be written again")
+    assert len(logged) == 2
 
 
 async def test_what_never_could_be_written_is_counted(

@@ -43,7 +43,7 @@ class Pot:
 @define
 class Pots:
     ended: list[int] = field(factory=list)
-    told: list[int] = field(factory=list)
+    numbers: list[int] = field(factory=list)
 
     async def pot(self, call: Call, n: int) -> Pot:
         await anyio.lowlevel.checkpoint()
@@ -55,7 +55,7 @@ class Pots:
         return Pot(a.n + b.n, self.ended)
 
     def tell(self, call: Call, n: int) -> None:
-        self.told.append(n)
+        self.numbers.append(n)
 
 
 @pytest.fixture
@@ -90,12 +90,12 @@ async def test_closing_one_runs_its_destructor(
     first, second, third = [await exports.tokens.token(n) for n in (1, 2, 3)]
     async with first:
         await first.plus_one(1)
-    assert pots.told == [1]
+    assert pots.numbers == [1]
 
     second.close()
     await third.close()
 
-    assert pots.told == [1, 2, 3]
+    assert pots.numbers == [1, 2, 3]
 
 
 async def test_one_outlives_its_instance_only_to_say_so(

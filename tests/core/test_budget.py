@@ -87,14 +87,14 @@ def test_no_window_sees_more_than_a_second_s_worth_and_what_comes_in_meanwhile(
 
 # Budgets.
 
-Told = list[tuple[str, str, str]]
+Warnings = list[tuple[str, str, str]]
 
 
 def budget(
-    told: Told | None = None, parent: Budget | None = None, **quota: float
+    warned: Warnings | None = None, parent: Budget | None = None, **quota: float
 ) -> Budget:
     """Return the budget of an actor ``a``, which notes whom it warned of what."""
-    notes = [] if told is None else told
+    notes = [] if warned is None else warned
     given_quota: dict[str, Any] = {**quota}
     return Budget(
         "a",
@@ -104,9 +104,9 @@ def budget(
     )
 
 
-def shared(told: Told | None = None, **quota: float) -> Budget:
+def shared(warned: Warnings | None = None, **quota: float) -> Budget:
     """Return the budget of a supervisor ``s``."""
-    notes = [] if told is None else told
+    notes = [] if warned is None else warned
     given_quota: dict[str, Any] = {**quota}
     return Budget(
         "s",
@@ -203,39 +203,39 @@ def test_an_actor_that_ends_gives_back_what_it_held_of_the_shared_quota() -> Non
 
 
 def test_a_quota_that_runs_out_warns_twice() -> None:
-    told: Told = []
-    ten = budget(told, messages=10)
+    warned: Warnings = []
+    ten = budget(warned, messages=10)
 
     for _ in range(7):
         ten.take("messages", 1, 0.0)
-    assert told == []
+    assert warned == []
     ten.take("messages", 1, 0.0)
-    assert told == [("a", "messages", "warning")]
+    assert warned == [("a", "messages", "warning")]
     ten.take("messages", 1, 0.0)
     ten.take("messages", 1, 0.0)
-    assert told[1:] == [("a", "messages", "critical")]
+    assert warned[1:] == [("a", "messages", "critical")]
     ten.take("messages", 1, 0.0)
     ten.take("messages", 1, 0.1)
-    assert len(told) == 2, "it was told"
+    assert len(warned) == 2, "it was warned"
     ten.take("messages", 1, 5.0)
     for _ in range(9):
         ten.take("messages", 1, 5.0)
-    assert told[2:] == [
+    assert warned[2:] == [
         ("a", "messages", "warning"),
         ("a", "messages", "critical"),
     ]
 
 
 def test_the_shared_quota_warns_in_its_own_name() -> None:
-    told: Told = []
-    above = shared(told, handles=10, network=100)
-    one = budget(told, parent=above, handles=10)
+    warned: Warnings = []
+    above = shared(warned, handles=10, network=100)
+    one = budget(warned, parent=above, handles=10)
 
     one.hold("handles", 8)
     one.take("network", 96, 0.0)
     assert (one.held("handles"), above.held("handles")) == (8, 0)
 
-    assert told == [
+    assert warned == [
         ("a", "handles", "warning"),
         ("s", "handles", "warning"),
         ("s", "network", "critical"),

@@ -496,16 +496,16 @@ _API = "test:guest/counters@0.1.0#"
 
 
 class Counters:
-    """An instance of the guest, and what its destructor told the host."""
+    """An instance of the guest, and the numbers its destructor gave the host."""
 
     def __init__(self) -> None:
-        self.told: list[int] = []
+        self.dropped: list[int] = []
         self.host = HostInterface("test:host/log")
 
         @self.host.function
         async def tell(_call: Call, n: int) -> None:
             await anyio.lowlevel.checkpoint()
-            self.told.append(n)
+            self.dropped.append(n)
 
     async def open(self, make: Any, **options: Any) -> None:
         self.instance = await make(COUNTERS, [self.host], **options)
@@ -543,10 +543,10 @@ async def test_a_closed_handles_destructor_runs_before_the_next_call(
     one = await counters.new(3)
     one.close()
     one.close()
-    assert counters.told == []
+    assert counters.dropped == []
 
     assert await counters.drops() == 1
-    assert counters.told == [3]
+    assert counters.dropped == [3]
     assert one.closed
     with pytest.raises(
         ValueMismatch, match=r"self: expected an open handle of counter, got Handle"
@@ -558,13 +558,13 @@ async def test_a_closed_handles_destructor_runs_before_the_next_call(
 async def test_who_awaits_the_close_sees_the_destructor_run(counters: Counters) -> None:
     async with await counters.new(4) as one:
         assert not one.closed
-    assert counters.told == [4]
+    assert counters.dropped == [4]
     await (await counters.new(5)).close()
-    assert counters.told == [4, 5]
+    assert counters.dropped == [4, 5]
     await one.close()
     with await counters.new(6):
         pass
-    assert counters.told == [4, 5]
+    assert counters.dropped == [4, 5]
     assert await counters.drops() == 3
 
 
@@ -573,7 +573,7 @@ async def test_a_forgotten_handle_is_closed(counters: Counters) -> None:
     gc.collect()
 
     assert await counters.drops() == 1
-    assert counters.told == [9]
+    assert counters.dropped == [9]
 
 
 async def test_a_handle_that_was_given_away_is_gone(counters: Counters) -> None:
@@ -581,7 +581,7 @@ async def test_a_handle_that_was_given_away_is_gone(counters: Counters) -> None:
     three = await counters.instance.call(f"{_API}[static]counter.merge", one, two)
 
     assert await three.call("plus-one", 0) == 3
-    assert counters.told == [1, 2]  # the guest dropped both
+    assert counters.dropped == [1, 2]  # the guest dropped both
     assert repr(one) == "<Handle of 'counter': given away>"
     assert one.closed
     for call in (one.call("plus-one", 1), three.call("plus-one", -1)):
@@ -630,7 +630,7 @@ async def test_a_handle_that_outlives_its_instance_says_so(counters: Counters) -
     assert repr(one) == "<Handle of 'counter': ended>"
     await one.close()
     await two.close()
-    assert counters.told == []  # the guest is gone, and its memory
+    assert counters.dropped == []  # the guest is gone, and its memory
 
 
 async def test_a_destructor_that_traps_ends_the_instance(counters: Counters) -> None:

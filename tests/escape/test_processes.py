@@ -423,14 +423,14 @@ REFUSED: Final = {
 async def test_what_is_not_the_guests_is_refused(attempt: str, tmp_path: Path) -> None:
     refused = REFUSED[attempt]
     async with world(tmp_path) as here:
-        told = len(here.recorder.of(Denied))
+        before = len(here.recorder.of(Denied))
 
         with pytest.raises(WitError) as caught:
             await refused.tried(here)
 
         problem: Any = caught.value.value
         assert problem.case == refused.case, problem
-        (event,) = here.recorder.of(Denied)[told:]
+        (event,) = here.recorder.of(Denied)[before:]
         assert event.subject == "acme/guest"
         found = [stat(child.pid) for child in here.asleep]
         assert all(each is not None and each.state in {"R", "S"} for each in found)

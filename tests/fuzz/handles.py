@@ -162,9 +162,9 @@ def round_(number: int, journal: Journal) -> None:
 
 
 async def _steps(component: Component, steps: list[tuple[str, int, int]]) -> None:
-    told: list[int] = []
+    dropped: list[int] = []
     host = HostInterface("test:host/log")
-    host.function(lambda _call, n: told.append(n), name="tell")
+    host.function(lambda _call, n: dropped.append(n), name="tell")
     with (
         await component.instantiate([host]) as instance,
         await component.instantiate([host]) as other,

@@ -244,9 +244,9 @@ async def test_a_broadcast_has_so_many_targets_and_no_more() -> None:
     guest = Guest(Grants())
     targets = [ident("b")] * (MOST_TARGETS + 2)
 
-    told = await guest.call("broadcast", targets, b"")
+    results = await guest.call("broadcast", targets, b"")
 
-    cases = [error.value.case for error in told]
+    cases = [error.value.case for error in results]
     assert cases == ["denied"] * MOST_TARGETS + ["invalid-message"] * 2
     last = guest.recorder.of(Denied)[-1]
     assert (len(guest.recorder.of(Denied)), last.needed) == (
@@ -328,7 +328,7 @@ async def test_over_its_quota_a_guest_is_refused_until_time_has_passed() -> None
     await guest.call("publish", "t", b"")
     await guest.call("send-request", ident("b"), b"", 1000)
     assert (await guest.error("request", ident("b"), b"", 0)).case == "timeout"
-    told = await guest.call("broadcast", [ident("b"), ident("b"), ident("c")], b"")
+    results = await guest.call("broadcast", [ident("b"), ident("b"), ident("c")], b"")
     text = "actor 'acme/a' is over its quota of messages (limit: 5 a second; "
     refused = [
         await guest.error("send", ident("b"), b""),
@@ -338,7 +338,7 @@ async def test_over_its_quota_a_guest_is_refused_until_time_has_passed() -> None
     ]
 
     over = Variant("denied", f"{text}the next may go in 0.2 s)")
-    assert told == [Ok(), Err(over), Err(over)]
+    assert results == [Ok(), Err(over), Err(over)]
     assert refused == [over] * 4
     assert (b.statistics().queued, c.statistics().queued) == (5, 0)
     names = [event.operation.partition("#")[2] for event in guest.recorder.of(Denied)]

@@ -169,10 +169,10 @@ async def test_a_body_can_check_several_things_one_by_one(recorder: Recorder) ->
 async def test_a_guest_is_not_told_more_than_it_asked(recorder: Recorder) -> None:
     asked = call(Grants(messaging=MessagingGrants(send=["b"])))
 
-    told = Gate(recorder).allowed(asked, Messaging("send", "secret"), "link")
+    words = Gate(recorder).allowed(asked, Messaging("send", "secret"), "link")
 
-    assert "secret" not in told
-    assert told.startswith("may not do that with 'link': no grant covers it")
+    assert "secret" not in words
+    assert words.startswith("may not do that with 'link': no grant covers it")
     (event,) = recorder.of(Denied)
     assert (event.needed, event.resource) == ("send to 'secret'", "link")
 

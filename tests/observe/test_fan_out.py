@@ -91,10 +91,10 @@ class Broken:
     """An instrument that fails on every event."""
 
     def __init__(self) -> None:
-        self.told = 0
+        self.count = 0
 
     def event(self, event: Event) -> None:
-        self.told += 1
+        self.count += 1
         raise ValueError(event)
 
 
@@ -108,7 +108,7 @@ def test_an_instrument_that_fails_is_reported_once_and_harms_nobody(
         fan_out.event(ChildStarted(at=0, supervisor="top", subject="a", restarts=0))
 
     assert len(before.events) == len(after.events) == 3
-    assert broken.told == 3
+    assert broken.count == 3
     (record,) = caplog.records
     assert "failed on ChildStarted" in record.getMessage()
 

@@ -37,7 +37,7 @@ async def test_starts_exits_and_restarts_are_events(record: Record) -> None:
         record.crash["a"].set()
         await settle()
 
-    told = [
+    events = [
         (type(event).__name__, *(getattr(event, name) for name in fields))
         for event in record.events
         for fields in [
@@ -48,7 +48,7 @@ async def test_starts_exits_and_restarts_are_events(record: Record) -> None:
             }[type(event)]
         ]
     ]
-    assert told == [
+    assert events == [
         ("ChildStarted", "a", 0),
         ("ChildStarted", "b", 0),
         ("ChildExited", "a", "crash", "ValueError: a"),

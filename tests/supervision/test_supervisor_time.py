@@ -96,8 +96,10 @@ async def test_jitter_takes_off_up_to_its_share() -> None:
         await supervisor.start(clock.spec("a", 1.0))
         await anyio.sleep(21.5)
 
-    told = [event.delay for event in clock.events if isinstance(event, ChildRestarting)]
-    assert told == [10.0, 9.0]
+    delays = [
+        event.delay for event in clock.events if isinstance(event, ChildRestarting)
+    ]
+    assert delays == [10.0, 9.0]
 
 
 async def test_leaving_does_not_wait_for_a_backoff() -> None:
@@ -408,12 +410,12 @@ async def test_health_is_asked_every_so_often_and_failures_end_the_child() -> No
 
     assert clock.times("?") == [10, 20, 30, 40, 50, 60, 70, 80]
     assert clock.times("+a") == [0, 70]
-    told = [
+    checks = [
         (event.healthy, event.failures)
         for event in clock.events
         if isinstance(event, HealthChecked)
     ]
-    assert told == [(False, 1), (True, 0), (False, 1), (False, 2), (False, 3)]
+    assert checks == [(False, 1), (True, 0), (False, 1), (False, 2), (False, 3)]
 
 
 async def test_a_check_that_takes_too_long_or_raises_is_a_failure() -> None:
@@ -438,8 +440,8 @@ async def test_a_check_that_takes_too_long_or_raises_is_a_failure() -> None:
         "HealthCheckFailed: child 'a' failed its health check 2 times in a row: "
         "OSError: no answer here"
     )
-    told = [event for event in clock.events if isinstance(event, HealthChecked)]
-    assert told[0].reason == "no answer within 2 s"
+    checks = [event for event in clock.events if isinstance(event, HealthChecked)]
+    assert checks[0].reason == "no answer within 2 s"
 
 
 async def test_a_child_that_is_stopping_is_not_asked_how_it_is() -> None:
@@ -467,6 +469,6 @@ async def test_a_check_cannot_restart_its_child_by_a_call() -> None:
         await supervisor.start(clock.spec("a", health=HealthCheck(check, every=2.0)))
         await anyio.sleep(5)
 
-    told = [event for event in clock.events if isinstance(event, HealthChecked)]
-    assert [event.failures for event in told] == [1, 2]
-    assert "the call comes from inside that child" in told[0].reason
+    checks = [event for event in clock.events if isinstance(event, HealthChecked)]
+    assert [event.failures for event in checks] == [1, 2]
+    assert "the call comes from inside that child" in checks[0].reason

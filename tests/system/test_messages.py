@@ -169,22 +169,22 @@ async def test_asks_in_a_circle_of_guests_fail_at_once_and_name_it(
 async def test_a_guest_and_a_function_that_ask_each_other_are_told(
     open_: Open, tmp_path: Path
 ) -> None:
-    told: list[tuple[str, ...]] = []
+    cycles: list[tuple[str, ...]] = []
 
     async def asks_back(actor: airssys.Actor) -> None:
         async for message in actor.inbox:
             try:
                 await actor.ask(message.sender, "echo hi")
             except AskCycle as error:
-                told.append(error.cycle)
-            await message.reply("told")
+                cycles.append(error.cycle)
+            await message.reply("done")
 
     async with open_() as system:
         await system.spawn(asks_back, id="back")
         guest = await system.spawn(write_component(tmp_path))
 
-        assert await guest.ask("ask back x") == b"told"
-    assert told == [("back", "acme/a", "back")]
+        assert await guest.ask("ask back x") == b"done"
+    assert cycles == [("back", "acme/a", "back")]
 
 
 async def test_the_reply_to_a_request_comes_by_callback_and_so_does_its_timeout(

@@ -42,16 +42,16 @@ async def test_a_guest_over_its_quota_of_messages_is_told_and_may_send_again_lat
         guest = await system.spawn(folder)
         await system.spawn(silent, id="b")
 
-        told = [(await guest.ask("send b 1")).decode() for _ in range(6)]
+        replies = [(await guest.ask("send b 1")).decode() for _ in range(6)]
 
-        assert told[:5] == ["ok"] * 5
-        assert told[5].startswith(
+        assert replies[:5] == ["ok"] * 5
+        assert replies[5].startswith(
             "error denied: actor 'acme/a' is over its quota of messages "
             "(limit: 5 a second; the next may go in "
         )
         (event,) = recorder.of(Denied)
         assert event.subject == "acme/a"
-        assert event.reason in told[5]
+        assert event.reason in replies[5]
         await obeys(guest, "send b 1", "ok")
 
 
@@ -183,10 +183,12 @@ async def test_the_components_of_a_system_share_its_quota(
         two = await system.spawn(write_component(tmp_path, "acme/two"))
         await system.spawn(silent, id="b")
 
-        told = [(await guest.ask("send b 1")).decode() for guest in [one, two] * 3]
+        replies = [(await guest.ask("send b 1")).decode() for guest in [one, two] * 3]
 
-        assert told[:5] == ["ok"] * 5
-        assert "'acme/two' is over its quota of messages (limit: 5 a second" in told[5]
+        assert replies[:5] == ["ok"] * 5
+        assert (
+            "'acme/two' is over its quota of messages (limit: 5 a second" in replies[5]
+        )
         levels = [(event.subject, event.level) for event in recorder.of(QuotaNeared)]
         assert levels[-1] == ("root", "critical")
 
@@ -219,11 +221,11 @@ messaging = { send = ["boss"] }
             await system.spawn(component, id="by-hand", grants=reading)
         guest = await system.spawn(folder)
         await system.spawn(silent, id="boss")
-        told = (await guest.ask("send boss 1")).decode()
+        reply = (await guest.ask("send boss 1")).decode()
 
     assert str(greedy / "Component.toml") in str(refused.value)
     assert "may not read '/etc/*': the host's ceiling" in str(refused.value)
-    assert told.startswith("error denied: may not send to 'boss': the host forbids it")
+    assert reply.startswith("error denied: may not send to 'boss': the host forbids it")
     (event,) = recorder.of(Denied)
     assert event.reason.startswith("the host forbids it")
 
@@ -256,7 +258,7 @@ component = "acme-two"
     async with open_root(tree.root, engine=engine, instruments=[recorder]) as system:
         await system.spawn(silent, id="b")
         await system.start_tree(tree)
-        told = {
+        replies = {
             name: [
                 (await system.actor(name).ask("send b 1")).decode() for _ in range(4)
             ]
@@ -264,7 +266,7 @@ component = "acme-two"
         }
 
     def refused(name: str) -> list[bool]:
-        return ["over its quota of messages" in each for each in told[name]]
+        return ["over its quota of messages" in each for each in replies[name]]
 
     assert refused("one") == [False] * 3 + [True], "by its own"
     assert refused("two") == [False] + [True] * 3, "by what is left of the shared one"
@@ -288,9 +290,9 @@ async def test_what_a_manifest_grants_until_a_moment_ends_then(
         early = await system.spawn(tmp_path / "acme-early")
 
         assert await early.ask("send b 1") == b"ok"
-        told = (await late.ask("send b 1")).decode()
+        reply = (await late.ask("send b 1")).decode()
 
     ended = "the grant expired at 2020-01-01T00:00:00Z"
-    assert told == f"error denied: may not send to 'b': {ended}"
+    assert reply == f"error denied: may not send to 'b': {ended}"
     (event,) = recorder.of(Denied)
     assert (event.subject, event.reason) == ("acme/late", ended)

@@ -343,7 +343,7 @@ async def test_a_guest_learns_how_a_connection_goes() -> None:
             peer.sendall(b"123")
             await guest("socket#[method]tcp-socket.receive", end, 2)
 
-            told = await guest("connection#get-connection-info", end)
+            info = await guest("connection#get-connection-info", end)
             known = await guest("connection#get-connection-stats", end)
             assert await guest("connection#is-connected", end)
             peer.recv(10)
@@ -358,9 +358,9 @@ async def test_a_guest_learns_how_a_connection_goes() -> None:
         *("created", None),
         None,
     )
-    assert (told.state, told.bytes_sent, told.bytes_received) == ("connected", 5, 2)
-    assert told.remote_address == at(port)
-    assert 0 <= time.time() - told.established_time < 60
+    assert (info.state, info.bytes_sent, info.bytes_received) == ("connected", 5, 2)
+    assert info.remote_address == at(port)
+    assert 0 <= time.time() - info.established_time < 60
     assert (known.sends, known.receives, known.retransmits) == (1, 1, 0)
     assert known.round_trip_us is not None
     assert (after.state, after.remote_address) == ("closed", None)

@@ -97,16 +97,16 @@ async def test_what_is_said_is_encrypted_for_the_peer_that_was_meant(
         first = await guest(f"{TCP}receive", end, 100)
         await guest(f"{TCP}send-all", end, whole)
         rest = await guest(f"{TCP}receive-all", end, len(whole))
-        told = await guest("connection#get-tls-info", end)
+        agreed = await guest("connection#get-tls-info", end)
         info = await guest("connection#get-connection-info", end)
         assert await guest("connection#is-connected", end)
         await guest(f"{TCP}shutdown", end, "write")
         last = await guest(f"{TCP}receive", end, 10)
 
     assert (first.data, rest.data, last.data) == (b"hello", whole, b"")
-    assert (told.version, told.hostname, told.verified) == ("tls1-3", host, True)
-    assert told.certificate
-    assert told.key_bits >= 128
+    assert (agreed.version, agreed.hostname, agreed.verified) == ("tls1-3", host, True)
+    assert agreed.certificate
+    assert agreed.key_bits >= 128
     assert (info.bytes_sent, info.bytes_received) == (5 + 2**16, 5 + 2**16)
 
 
@@ -153,11 +153,11 @@ async def test_only_the_host_can_allow_to_do_without_a_check(
                 end = await guest.tcp()
                 await guest(CONNECT, end, to(port))
                 await guest.secure(end, "127.0.0.1", verify=False)
-                told = await guest("connection#get-tls-info", end)
+                agreed = await guest("connection#get-tls-info", end)
                 # Whoever wants it checked after all does not get that.
                 case = (await guest.insecure(end, "127.0.0.1")).case
 
-                assert (told.verified, case) == (False, "invalid-argument")
+                assert (agreed.verified, case) == (False, "invalid-argument")
                 await guest.relay.drop(end)
 
 

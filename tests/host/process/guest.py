@@ -212,7 +212,7 @@ async def open_guest(
     grants: Grants = FULL,
     *,
     budget: Budget | None = None,
-    told: bool = False,
+    audited: bool = False,
     alone: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Guest]:
@@ -221,7 +221,7 @@ async def open_guest(
     Args:
         grants: What it may do.
         budget: Its quota.
-        told: Whether what is granted is an event.
+        audited: Whether what is granted is an event.
         alone: Whether it has a warden of its own, which ends with it.
         settings: More of `Settings`.
     """
@@ -230,7 +230,7 @@ async def open_guest(
     if alone:
         before = {each.pid for each in descendants(os.getpid())}
     recorder, standing = Recorder(), Standing(grants, budget)
-    gate = Gate(recorder, grants=told)
+    gate = Gate(recorder, grants=audited)
     inherited = {"PATH": "/usr/bin:/bin", MARK: mark}
     known = ProcessSettings(**{"environment": inherited, **settings})
     async with (

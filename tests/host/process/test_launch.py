@@ -200,11 +200,11 @@ def test_a_variable_is_known_to_change_what_is_loaded(
 
 
 async def test_what_is_granted_is_told_where_that_is_wanted() -> None:
-    async with open_guest(told=True) as guest:
+    async with open_guest(audited=True) as guest:
         await output(guest, "/bin/../bin/true")
 
-        told = [each for each in guest.relay.recorder.of(Granted) if each.resource]
-        assert [(each.needed, each.resource) for each in told] == [
+        granted = [each for each in guest.relay.recorder.of(Granted) if each.resource]
+        assert [(each.needed, each.resource) for each in granted] == [
             (f"spawn {TRUE!r}", "/bin/../bin/true")
         ]
 

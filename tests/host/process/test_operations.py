@@ -485,10 +485,10 @@ async def test_after_a_revocation_nothing_is_possible_with_the_own_children() ->
         meant = {CHILD: child, PID: child.pid, HANDLER: handler}
 
         for name, given in REFUSED.items():
-            told = len(guest.denied)
+            before = len(guest.denied)
             args = [meant[each] if type(each) is object else each for each in given]
             await guest.fails("permission-denied", name, *args)
-            (event,) = guest.denied[told:]
+            (event,) = guest.denied[before:]
             assert event.operation == name
             assert "granted: nothing" in event.reason
 
