@@ -163,7 +163,7 @@ class _Guest:
                     await self.shut_down()
                     return
                 case HealthRequest():
-                    await self.tell_health(received)
+                    await self.report_health(received)
                 case Callback(request_id, outcome):
                     await self.call_back(request_id, outcome)
 
@@ -187,7 +187,7 @@ class _Guest:
         now = anyio.current_time()
         for request in mailbox.requests.expired(now):
             late = ReplyTimeout(request.target, request.timeout)
-            mailbox.tell(Callback(request.id, late))
+            mailbox.put_ahead(Callback(request.id, late))
         return await mailbox.receive()
 
     async def handle(self, message: Message) -> None:
@@ -235,7 +235,7 @@ class _Guest:
                 "warn", f"handle-callback of {request_id!r}: {_in_words(error.value)}"
             )
 
-    async def tell_health(self, request: HealthRequest) -> None:
+    async def report_health(self, request: HealthRequest) -> None:
         id_ = self.entry.id
         problem: Exception | None = ActorStopped(id_, "its health check crashed")
         try:

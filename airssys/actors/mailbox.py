@@ -261,14 +261,14 @@ class Mailbox:
 
     # Control.
 
-    def tell(self, control: Control) -> None:
+    def put_ahead(self, control: Control) -> None:
         """Put something ahead of the messages. The message under work comes first."""
         self._control.append(control)
         self._wake()
 
     def request_stop(self) -> None:
         """Ask the actor to end. What is queued stays, until the mailbox is closed."""
-        self.tell(STOP)
+        self.put_ahead(STOP)
 
     async def check_health(self) -> None:
         """Ask the actor how it is, ahead of its messages; wait as long as it takes.
@@ -282,7 +282,7 @@ class Mailbox:
         if self.closed is not None:
             raise ActorStopped(self.id, self.closed)
         request = HealthRequest()
-        self.tell(request)
+        self.put_ahead(request)
         try:
             await request.wait_answered()
         finally:
@@ -312,7 +312,7 @@ class Mailbox:
         self._control.clear()
         self.requests.clear()
         if self.closed is not None:
-            self.tell(STOP)
+            self.put_ahead(STOP)
 
     def close(self, reason: str = "stopped") -> None:
         """Close for good: what is queued becomes dead letters."""
@@ -327,7 +327,7 @@ class Mailbox:
         for sender in self._senders:
             sender.settled.set()
         self._senders.clear()
-        self.tell(STOP)
+        self.put_ahead(STOP)
 
     def discard(self) -> None:
         """Close for good a mailbox whose owner wants nothing of what is left."""

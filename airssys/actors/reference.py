@@ -269,7 +269,7 @@ class _Reply:
             self.outcome = outcome
             self.settled.set()
             if asker is not None:
-                asker.tell(Callback(self.id, outcome))
+                asker.put_ahead(Callback(self.id, outcome))
         return waited_for
 
     def _close(self, state: _State) -> None:

@@ -42,7 +42,7 @@ class Artifact:
     manifest: Manifest
     component: Component
     path: Path
-    """The manifest's."""
+    """The path of its Component.toml."""
 
 
 async def load_manifest(

@@ -25,13 +25,14 @@ PERIOD: Final = 10.0
 MOST: Final = 1000
 """Denials of one component that are written in a period."""
 _MANY: Final = 4096
-"""Sources that are remembered before those are forgotten that are quiet."""
+"""Sources that are remembered; with more, the quiet ones are forgotten."""
 
 
 def source_of(denied: Denied) -> Source:
-    """Return whose doing a denial is: no sender uses up what its receiver has.
+    """Return the source that a denial counts against.
 
-    What is refused to a receiver its sender has tried.
+    Where a receiver may not hear of a sender, that is the sender's attempt: it must not
+    use up the records that its receiver has.
     """
     receives = denied.section == "messaging" and denied.action == "receive"
     return denied.subject, denied.target if receives else ""

@@ -58,9 +58,9 @@ class Journal:
     _seq: int = field(default=0, init=False)
     _hash: str = field(default="", init=False)
     _waiting: deque[Statement] = field(factory=deque, init=False)
-    """Not in the chain yet."""
+    """Statements that are not in the chain yet."""
     _pending: bytearray = field(factory=bytearray, init=False)
-    """In the chain, not in the file yet."""
+    """Lines that are in the chain and not in the file yet."""
     _marked: int = field(default=0, init=False)
     """The last record in the file."""
 
@@ -131,7 +131,7 @@ class Journal:
         self._write_head()
 
     def close(self) -> None:
-        """Write that the log ends in order, and let others have it.
+        """Write that the log ends in order, and unlock it for other processes.
 
         Raises:
             OSError: Not all could be written.
@@ -188,7 +188,7 @@ class Journal:
         )
 
     def _begin(self, torn: bytes, damage: str) -> None:
-        """Say how the file that was opened goes on from what there is."""
+        """Begin to write: record a torn line, damage, and who opened the log."""
         now = self.clock()
         if torn and self._size:
             self._pending += b"\n"

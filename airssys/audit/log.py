@@ -50,7 +50,7 @@ class AuditLog:
 
     path: Path
     grants: bool
-    """Whether what is granted is written too: the guard emits it only on demand."""
+    """Whether what is granted is written too: the gate emits that only on demand."""
     problem: str = field(default="", init=False)
     """Why the file cannot be written at the moment; empty while it can."""
     lost: int = field(default=0, init=False)
@@ -62,7 +62,7 @@ class AuditLog:
     _queue: SimpleQueue[_Waiting] = field(factory=SimpleQueue, init=False)
     _flood: Flood = field(factory=Flood, init=False)
     _lost_on_record: int = field(default=0, init=False)
-    """How many of the lost the log itself says so far."""
+    """How many of the lost records the log has a record about so far."""
     _closing: threading.Event = field(factory=threading.Event, init=False)
     _failed: threading.Event = field(factory=threading.Event, init=False)
     """Set when a strict log fails, and at the end."""
@@ -150,7 +150,7 @@ class AuditLog:
         self._thread.start()
 
     async def close(self) -> None:
-        """Write all that waits, and end."""
+        """Write all that waits in the queue, and end the thread."""
         self._put_floods()
         # From here on nothing more is put into the queue: the thread ends with it.
         self._closing.set()
@@ -165,7 +165,7 @@ class AuditLog:
         self._failed.set()
 
     def _write_batch(self) -> None:
-        """Write what there is, at least one thing."""
+        """Write all that waits in the queue; wait where it is empty."""
         batch = [self._queue.get()]
         with suppress(Empty):
             while len(batch) < _BATCH:
@@ -244,6 +244,6 @@ class AuditLog:
 
 
 async def _wait(done: threading.Event) -> None:
-    # A thread of its own: those that others share may all be waiting for a disk.
+    # A thread of its own: all shared worker threads may be waiting for a disk.
     limiter = anyio.CapacityLimiter(1)
     await anyio.to_thread.run_sync(done.wait, abandon_on_cancel=True, limiter=limiter)

@@ -138,18 +138,18 @@ def rendered(said: Statement, seq: int, previous: str, seal: Seal) -> tuple[byte
 
 @frozen
 class Head:
-    """What the file beside a log says: how far the log went at the least."""
+    """The head, a file beside the log: how far the log goes at the least."""
 
     last: str
     """The hash of the last record; empty before the first."""
     seq: int
-    """Its number; 0 before the first."""
+    """The number of the last record; 0 before the first."""
     v: int = VERSION
     hash: str = ""
-    """Of the other fields."""
+    """The hash of the other fields."""
 
     def rendered(self, seal: Seal) -> bytes:
-        """Return it as a line, all of one length."""
+        """Return the head as a line; all heads have one length."""
         values = asdict(self)
         values["hash"] = seal.hash(_unsealed(values))
         return f"{canonical(values):<254}\n".encode("ascii")

@@ -24,7 +24,7 @@ class Result(StrEnum):
     ALERT = "alert"
     """A quota was nearly used up."""
     OPENED = "opened"
-    """This, and those below, the log says of itself: a process began to write to it."""
+    """A process began to write. This result and those that follow are about the log."""
     CLOSED = "closed"
     """The process ended in order."""
     ROTATED = "rotated"
@@ -86,7 +86,7 @@ def is_long(event: Audited) -> bool:
 
 
 def statement(time: float, event: Audited) -> Statement:
-    """Say what a record says of an event, at a time in seconds since 1970."""
+    """Return the statement about an event, at a time in seconds since 1970."""
     match event:
         case Denied():
             return Statement(

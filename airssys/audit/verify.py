@@ -150,9 +150,9 @@ class _Fragment:
         self.size += len(content)
 
     def is_explained_by(self, record: Record) -> bool:
-        """Tell whether a record says that this was torn.
+        """Tell whether a record says that these lines are a torn one.
 
-        The last end of a line is no part of it: it came with the record.
+        The line break at the end does not count: it was written with the record.
         """
         digest = f"sha256:{self._hash.hexdigest()}"
         return record.result == Result.REPAIRED and record.resource == digest

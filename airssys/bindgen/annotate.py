@@ -91,7 +91,7 @@ _SCALARS: Final = {
     **dict.fromkeys(("f32", "f64"), "float"),
     "bool": "bool",
 }
-"""What is no int."""
+"""The Python types of scalars; those that are missing here are ints."""
 
 
 def parts_of(type_: WitType) -> tuple[WitType, ...]:

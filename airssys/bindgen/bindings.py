@@ -159,7 +159,7 @@ class Bindings:
                 case ResourceType(imported=False) as resource:
                     resources[resource] = made
                 case _:
-                    pass  # a host's resource needs none; or the component lacks it
+                    pass  # a host's resource needs no class; or the component lacks it
         return Shapes(records, variants, enums, flags, resources=resources)
 
 

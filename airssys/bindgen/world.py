@@ -38,7 +38,7 @@ __all__ = (
 )
 
 Key: TypeAlias = WitType | ResourceType
-"""What has a Python name: types of equal structure have the same one."""
+"""A type that gets a Python name. Types of equal structure share one."""
 
 _NAMED = RecordType | VariantType | Enum | Flags
 

@@ -65,11 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _INTERRUPTED
         if traceback:
             raise
-        return _tell(rest or group)
+        return _report(rest or group)
     except Exception as error:
         if traceback:
             raise
-        return _tell(error)
+        return _report(error)
     return int(status or 0)
 
 
@@ -112,7 +112,7 @@ def _refuse(error: CycloptsError, given: Sequence[str]) -> int:
     return Status.BAD_INPUT
 
 
-def _tell(error: BaseException) -> int:
+def _report(error: BaseException) -> int:
     from ..observe.line import printable_lines  # noqa: PLC0415 - not for --help
     from .failure import explain  # noqa: PLC0415 - not for --help
 

@@ -233,12 +233,12 @@ def _argument(name: str, type_: WitType, text: str, *, json: bool) -> Any:
             return from_json(_json.loads(text), type_)
         return parse_wave(text, type_)
     except _json.JSONDecodeError as error:
-        told = f"column {error.pos + 1}: {error.msg}"
+        problem = f"column {error.pos + 1}: {error.msg}"
     except (BadInput, WaveError) as error:
-        told = str(error)
+        problem = str(error)
     wanted = str(type_)
     of_type = f" of type {wanted}" if len(wanted) <= _SHORT else ""
-    raise BadInput(f"argument {name!r}{of_type}: {told}, in {text!r}")
+    raise BadInput(f"argument {name!r}{of_type}: {problem}, in {text!r}")
 
 
 def _shown(value: Any, type_: WitType | None, *, json: bool) -> str:

@@ -64,13 +64,13 @@ async def _check(checks: _Checks, paths: tuple[Path, ...]) -> int:
 
 @frozen
 class _Finding:
-    """What there is to say of a file."""
+    """A problem of a file, or a warning about it."""
 
     where: object
     """The file; empty where the text says it."""
     text: str
     warning: bool = False
-    """Whether it can be meant so."""
+    """Whether the file works as it is, and its author may mean it so."""
 
     def __str__(self) -> str:
         text = f"warning: {self.text}" if self.warning else self.text
@@ -103,7 +103,7 @@ class _Checks:
                 case Kind.CODE:
                     await self.engine.load(path)
         except (AirssysError, OSError) as error:
-            for found in _told(path, error):
+            for found in _findings(path, error):
                 yield found
 
     async def _load(self, path: Path) -> Artifact:
@@ -122,7 +122,7 @@ class _Checks:
         try:
             grants = self.settings.admit(grants, source=str(path))
         except ManifestError as error:
-            yield from _told(path, error)
+            yield from _findings(path, error)
         for name, extern in component.imports.items():
             bare = not isinstance(extern, InstanceType) or not any(extern.functions())
             granted = name.partition("@")[0] in grants.interfaces
@@ -154,7 +154,7 @@ class _Checks:
                 for found in self._artifact(path, artifact, manifest):
                     yield found
             except (AirssysError, OSError) as error:
-                for found in _told(folder, error):
+                for found in _findings(folder, error):
                     yield found
 
 
@@ -186,7 +186,7 @@ def _leaves(node: Node) -> Iterator[ComponentNode | ActorNode]:
         yield from _leaves(child)
 
 
-def _told(path: Path, error: Exception) -> Iterator[_Finding]:
+def _findings(path: Path, error: Exception) -> Iterator[_Finding]:
     if isinstance(error, ManifestError):
         yield from (_Finding(error.source, problem) for problem in error.problems)
         return

@@ -83,7 +83,7 @@ here, itself or by an ancestor."""
 def explain(error: BaseException) -> tuple[str, Status]:
     """Return the message for an error, and the status to exit with.
 
-    Of a group of errors, each is told; the status is that of the worst.
+    Of a group of errors, each has a line; the status is that of the worst.
     """
     each_one = [_explain_one(each) for each in _leaves(error)]
     texts = dict.fromkeys(text for text, _ in each_one)

@@ -87,11 +87,11 @@ class _Needing:
 
 
 _CUSTOM: Final = ("custom",)
-"""What functions of others' interfaces need: that the interface is granted."""
+"""What a function of a host extension needs: that its interface is granted."""
 
 
 def _needs(component: Component) -> list[_Needing]:
-    """Return what the imports need, function by function; not those that are free."""
+    """Return what each imported function needs, where it needs anything."""
     found: list[_Needing] = []
     for name, extern in component.imports.items():
         if not isinstance(extern, InstanceType):

@@ -33,7 +33,7 @@ from .failure import BadInput
 __all__ = ("from_json", "to_json")
 
 _UNNUMBERED: Final = {"nan", "inf", "-inf"}
-"""What JSON has no numbers for is written as a string."""
+"""Floats that JSON has no number for; they are written as strings."""
 
 
 def to_json(value: Any, type_: WitType) -> Any:

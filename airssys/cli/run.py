@@ -180,7 +180,7 @@ async def _prepare_component(path: Path, keep: bool, settings: HostConfig) -> _J
 
 @define(eq=False)
 class _Show:
-    """A job on its way, and what there is to say about it in the end."""
+    """Runs a job and shows it: events, the live view, the summary at the end."""
 
     settings: HostConfig
     screen: Screen

@@ -15,12 +15,12 @@ __all__ = (
     "Budget",
     "Level",
     "Store",
-    "Tell",
     "TokenBucket",
+    "Warn",
 )
 
 Level: TypeAlias = Literal["warning", "critical"]
-Tell: TypeAlias = Callable[[str, str, Level, float], object]
+Warn: TypeAlias = Callable[[str, str, Level, float], object]
 """Takes the owner, the quota's word, the level, and the share that is in use."""
 _WARNING: Final = 0.8
 _CRITICAL: Final = 0.95
@@ -32,11 +32,11 @@ _HOLDINGS: Final[tuple[Holding, ...]] = get_args(Holding)
 
 @define(eq=False)
 class _Watched:
-    """Something of which there is only so much, and the level last warned of."""
+    """A quota of which some is in use, and the level that was last warned of."""
 
     owner: str
     word: str
-    tell: Tell | None = None
+    warn: Warn | None = None
     _reached: Level | None = field(default=None, init=False)
 
     def watch(self, share: float) -> None:
@@ -50,8 +50,8 @@ class _Watched:
         if before in (level, "critical"):
             return
         self._reached = level
-        if self.tell is not None:
-            self.tell(self.owner, self.word, level, share)
+        if self.warn is not None:
+            self.warn(self.owner, self.word, level, share)
 
 
 @define(eq=False, on_setattr=setters.NO_OP)  # else each change runs the validators
@@ -95,7 +95,7 @@ class TokenBucket(_Watched):
 
 @define(eq=False)
 class Store(_Watched):
-    """What is held of something until it is given back."""
+    """How much of a quota is held, until it is released."""
 
     limit: int = field(kw_only=True)
     used: int = field(default=0, init=False)
@@ -118,15 +118,15 @@ class Budget:
     """The actor's id, or the supervisor's."""
     quota: Quota | SharedQuota
     parent: Budget | None = None
-    """The next supervisor's above that carries a quota."""
-    tell: Tell | None = None
-    """Told when a quota is used up by 80 % and by 95 %, and again after less than half
-    of it was."""
+    """The budget of the next supervisor above that carries a quota."""
+    warn: Warn | None = None
+    """Called when a quota is used up by 80 % and by 95 %, and again once less than half
+    of it was in use."""
     rates: dict[Rate, tuple[TokenBucket, ...]] = field(init=False)
-    """Its own bucket, then those above it."""
+    """For each rate the bucket of this budget, then those of the budgets above it."""
     stores: dict[Holding, tuple[Store, ...]] = field(init=False)
     _held: dict[Holding, int] = field(factory=dict, init=False)
-    """By its own actor, whether it has a limit of its own or not."""
+    """What its own actor holds, whether that has a limit of its own or not."""
 
     def __attrs_post_init__(self) -> None:
         self.rates = {rate: self._buckets(rate) for rate in _RATES}
@@ -140,14 +140,14 @@ class Budget:
         alone = rate == "cpu" and isinstance(self.quota, Quota)
         if amount is None or (alone and amount >= 1):
             return above
-        return (TokenBucket(self.owner, rate, self.tell, rate=amount), *above)
+        return (TokenBucket(self.owner, rate, self.warn, rate=amount), *above)
 
     def _stores(self, holding: Holding) -> tuple[Store, ...]:
         amount = getattr(self.quota, holding)
         above = () if self.parent is None else self.parent.stores[holding]
         if amount is None:
             return above
-        return (Store(self.owner, holding, self.tell, limit=amount), *above)
+        return (Store(self.owner, holding, self.warn, limit=amount), *above)
 
     # Rates.
 

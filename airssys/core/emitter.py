@@ -1,4 +1,4 @@
-"""Emit events: stamp them with the time, and tell the one who listens."""
+"""Emit events: stamp them with the time, and pass them to an instrument."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ("SILENT", "Emitter")
 
 @frozen(eq=False)
 class Emitter:
-    """Tells an instrument what happens, and when: the one way to emit an event."""
+    """Passes events to an instrument, with their time: the one way to emit an event."""
 
     instrument: Instrument | None
-    """None: nobody listens, and events are not even built."""
+    """Gets the events; None: nobody does, and events are not even built."""
     clock: Callable[[], float]
     """The event loop's."""
 
     def emit(self, build: Callable[[float], Event], now: float | None = None) -> None:
-        """Build an event of this moment, and tell it.
+        """Build an event of this moment, and pass it to the instrument.
 
         Args:
             build: Is given the time, for ``at``.
@@ -34,4 +34,4 @@ class Emitter:
 
 
 SILENT: Final = Emitter(None, float)
-"""Tells nobody."""
+"""An emitter without an instrument."""

@@ -190,7 +190,7 @@ class Revoked:
     target: str = ""
     """A pattern, such as ``/srv/out/*``."""
     clause: str = ""
-    """Which part of that, where it is not all: ``, which is forbidden``."""
+    """Which part of the target, where it is not all of it: ``, which is forbidden``."""
     reason: str = ""
     """Why, in the words of whoever revoked it."""
 
@@ -234,7 +234,7 @@ class Logged:
     at: float
     subject: str
     level: str
-    """A `LogLevel`; what is none counts as ``info``."""
+    """The word of a `LogLevel`; any other word counts as ``info``."""
     message: str
     fields: tuple[tuple[str, str], ...] = ()
 

@@ -80,14 +80,14 @@ class Usage:
 
 
 class QuotaKind(Enum):
-    """What using some of a quota does to the rest."""
+    """What happens to a quota when some of it is used."""
 
     RATE = "rate"
-    """What was used comes in again with time."""
+    """The used amount comes back with time."""
     HOLDING = "holding"
-    """What is held is there again when it is given back."""
+    """The held amount comes back when it is released."""
     SINGLE = "single"
-    """Nothing: it holds for each thing alone, so nobody can share it."""
+    """Nothing is used up: it bounds each single thing, so it cannot be shared."""
 
 
 @frozen
@@ -169,7 +169,7 @@ Holding: TypeAlias = Literal["storage", "handles"]
 
 @frozen(kw_only=True)
 class SharedQuota:
-    """What all below a supervisor may use together; what is None has no limit."""
+    """What all actors below a supervisor may use together; None is no limit."""
 
     storage: Bytes | None = field(
         default=None, validator=validators.optional(_POSITIVE)

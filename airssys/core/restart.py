@@ -76,7 +76,7 @@ class AutoShutdown(Enum):
 
     @property
     def heeds_children(self) -> bool:
-        """Whether it means anything that a child is significant."""
+        """Whether the end of a significant child can end the supervisor."""
         match self:
             case AutoShutdown.NEVER:
                 return False

@@ -49,12 +49,12 @@ class Compiled:
     plan: LanePlan = _NOTHING
     """What was put into it."""
     added: Added = NOTHING_ADDED
-    """What an instance of it has more since."""
+    """What the rewriting adds to each instance."""
 
 
 @define
 class Compiler:
-    """Compiles, or finds what was compiled before."""
+    """Compiles components, or takes them from the cache."""
 
     engine: wasmtime.Engine
     settings: str

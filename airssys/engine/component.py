@@ -297,7 +297,7 @@ class Component:
                 `Standing` that is shared with it can be changed later.
             actor: The id of the actor the instance belongs to, for `Call`.
             guard: What stands between a host call and the host function; by default a
-                `Gate` that tells nobody.
+                `Gate` that emits no events.
 
         Raises:
             UnknownImport: The component imports what is not offered.

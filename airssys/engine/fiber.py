@@ -155,7 +155,7 @@ class Store:
     def answered(self) -> None:
         """Let the guest go on: the result of its host call is in its place.
 
-        Only then: the next poll reads it, whatever lies there.
+        Not before: the next poll reads that place, whatever lies there.
         """
         self.pending = None
         self._answer[0] = 1

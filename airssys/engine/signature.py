@@ -48,7 +48,7 @@ class Frame:
         self.result_address: int = self.base + result_at
         self.error_address: int = self.result_address + VAL
         self.keep: Kept = Kept()
-        """What the block points to."""
+        """The objects that the block points to."""
 
     @property
     def error(self) -> int:

@@ -1,4 +1,4 @@
-"""What guests' host functions need to know of actors, and to have them do."""
+"""Describe the actors of a system as host functions see and reach them."""
 
 from __future__ import annotations
 

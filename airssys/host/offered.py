@@ -62,14 +62,17 @@ def needed_for(interface: str) -> Mapping[str, Needed] | None:
 
 @frozen(kw_only=True)
 class Facilities:
-    """What stands behind guests' host calls, where a program wants other than usual."""
+    """What host calls of guests work with: storage, a resolver, TLS, limits.
+
+    Each field has the usual one as its default.
+    """
 
     storage: Storage = field(factory=MemoryStorage)
     """Where components keep their keys and values."""
     files: FileLimits = field(factory=FileLimits)
-    """What one call may read, write and list."""
+    """What one host call may read, write and list of the file system."""
     resolver: Resolver | None = None
-    """Knows names of the network; None: the system's."""
+    """Looks names of the network up; None: the system's resolver."""
     tls: Tls = field(factory=Tls)
     """How guests may speak TLS."""
     longest_wait: float = LONGEST_WAIT
@@ -89,8 +92,8 @@ async def open_interfaces(
 
     Args:
         actors: All actors of the system.
-        gate: Stands before every call, and tells of it.
-        facilities: What stands behind them; by default the usual.
+        gate: Checks every host call, and emits events.
+        facilities: What the interfaces work with; by default the usual.
     """
     given = facilities or Facilities()
     disk = Disk(gate, given.files)

@@ -92,7 +92,7 @@ class PermissionsOperations:
         look = partial(_look, path=path, action=action, follow=action != "delete")
         access = Access(self.disk, call)
         try:
-            # Not `Disk.run`, which would have the audit told.
+            # Not `Disk.run`, which would emit events: a question is no attempt.
             await self.disk.workers.run(partial(access.settle, look))
         except WitError as error:
             refused = cast("Variant", error.value)
@@ -103,5 +103,7 @@ class PermissionsOperations:
 
 
 def _look(access: Access, *, path: str, action: Action, follow: bool) -> None:
-    with suppress(OSError):  # it is granted; whether it can be done is another question
+    with suppress(
+        OSError
+    ):  # the path is granted; whether the system could open it is not asked
         access.ask(path, action, follow=follow)

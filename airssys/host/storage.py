@@ -105,7 +105,7 @@ class StorageOperations:
             raise WitError(Variant("invalid-key", str(error))) from error
         granted = call.grants.at(self.gate.clock()).patterns("storage", "read")
         if not overlaps(granted, keys.under(start)):
-            # Whether there are such keys must not show.
+            # The denial must not show whether there are such keys.
             denial = self.gate.judge(call, Needed("read", keys.target(f"{start}**")))
             assert denial is not None, "no pattern meets it, so none covers it"
             self.gate.report(call, denial)
@@ -191,7 +191,8 @@ class StorageOperations:
             try:
                 done = await write()
             finally:
-                # Where it failed what was held is let go; else what is there no more.
+                # After a failure release what was held for the write; after a success
+                # what the old value took and the new one does not.
                 shelf.release(budget, -growth if done else growth)
         return done
 

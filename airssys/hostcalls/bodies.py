@@ -102,7 +102,7 @@ def _answers_at_once(_: object, __: object, needs: Needs | None) -> None:
 
 @frozen
 class FunctionOptions:
-    """What is said of a function or a method that Python does not tell."""
+    """What a program says of a function beyond its Python signature."""
 
     name: str | None = None
     needs: Needs | None = field(default=None, validator=_answers_at_once)

@@ -56,7 +56,7 @@ def _filled(_: object, __: object, reason: str) -> None:
 
 @frozen
 class Requires:
-    """A host function needs one capability, which its arguments tell."""
+    """A host function needs one capability, which follows from its arguments."""
 
     capability: str = field(validator=_known)
     """Section and action, such as ``messaging.send``."""
@@ -78,12 +78,12 @@ class Requires:
 
 @frozen
 class Inside:
-    """A host function needs what shows only as it works, and checks it there itself."""
+    """A host function works out what it needs as it runs, and checks that itself."""
 
     capabilities: tuple[str, ...] = field(validator=_all_known)
     """Section and action of each, such as ``filesystem.read``."""
     how: str
-    """When it needs which of them, and for what."""
+    """When the function needs which of the capabilities, and for what target."""
 
     def __str__(self) -> str:
         return f"{', '.join(self.capabilities)}: {self.how}"
@@ -91,7 +91,7 @@ class Inside:
 
 @frozen
 class Free:
-    """A host function needs no capability, and why."""
+    """A host function needs no capability, for a reason that it gives."""
 
     reason: str = field(validator=_filled)
     capabilities: tuple[str, ...] = field(default=(), init=False)

@@ -94,7 +94,7 @@ class Gate:
                 call.who, denial.needed, denial.granted, denial.reason
             )
         if problem is not None:
-            # No grant could cover what is asked for: it has not even the form.
+            # The arguments are malformed, so no grant could cover them.
             self.refused(call, f"call {function.name!r} so", str(problem)[:SHOWN])
             raise problem
         if need is not None and self.grants:
@@ -163,7 +163,7 @@ class Gate:
     def report(
         self, call: Call, denial: Denial, shown: str = "", now: float | None = None
     ) -> None:
-        """Tell of a denial; on the event loop's thread."""
+        """Emit the event of a denial; on the event loop's thread."""
         self.emitter.emit(
             lambda at: Denied(
                 at=at,
@@ -181,7 +181,9 @@ class Gate:
         )
 
     def refused(self, call: Call, attempt: str, reason: str, shown: str = "") -> None:
-        """Tell of what no grant would help with: a used-up quota, or a bad form.
+        """Emit the event of a refusal that no grant would change.
+
+        That is a quota that is used up, or an argument that is malformed.
 
         Args:
             call: Who asked.
@@ -204,7 +206,7 @@ class Gate:
     def granted(
         self, call: Call, need: Capability, shown: str = "", now: float | None = None
     ) -> None:
-        """Tell of what was granted, where that is wanted; as `report` does."""
+        """Emit the event of a grant, where such events are wanted; as `report`."""
         if self.grants:
             self.emitter.emit(
                 lambda at: Granted(

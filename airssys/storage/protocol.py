@@ -16,7 +16,7 @@ class Stored:
     """How much a namespace of a `Storage` holds."""
 
     bytes: int
-    """Of keys and values, as `airssys.core.keys.cost` counts them."""
+    """Of keys and values, as `storage.keys.cost` counts them."""
     keys: int
 
 
@@ -24,7 +24,7 @@ class Storage(Protocol):
     """**Protocol:** keys and values that outlive who wrote them.
 
     Each namespace is apart from all others. Keys are in the form that
-    `airssys.core.keys.check_key` wants. What cannot be done raises `StorageError`, and
+    `storage.keys.check_key` wants. What cannot be done raises `StorageError`, and
     then nothing has changed.
     """
 

@@ -129,7 +129,8 @@ class Child:
     kept: bool = True
     """Whether the spec outlives the next stop."""
     for_good: bool = False
-    """Whether nothing follows the stop under way but, perhaps, a call by hand."""
+    """Whether the stop under way is final: the rules start the child no more, only a
+    call by hand can."""
     given_up: bool = False
     """Whether ``spec.gone`` was called since the last start."""
     state: ChildState = ChildState.STARTING
@@ -323,7 +324,7 @@ class Child:
             self._note_stopped()
             return
         if self.state is ChildState.STOPPING:
-            await self.wait_ended()  # Whoever asked it to stop sees to its end.
+            await self.wait_ended()  # an earlier call stops it already
             return
         at_once = at_once or self.state is ChildState.STARTING
         self.state = ChildState.STOPPING

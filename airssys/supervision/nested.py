@@ -40,7 +40,7 @@ def supervise(
     """Describe a child that is a supervisor and starts children of its own, in order.
 
     ``await parent.start(supervise(...))`` returns the nested `Supervisor`. Its name is
-    the parent's and ``id``, joined by ``/``. Without an ``instrument`` it tells the
+    the parent's and ``id``, joined by ``/``. Its ``instrument`` is by default the
     parent's. It is given as long to stop as its own children need (OTP: infinity).
     """
     rules = SupervisorRules(

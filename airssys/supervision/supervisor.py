@@ -71,7 +71,7 @@ async def open_supervisor(
         intensity: How many restarts within how many seconds are too many.
         backoff: How long a child waits before it is started again.
         auto_shutdown: Whether the end of significant children ends the supervisor.
-        instrument: Is told every event.
+        instrument: Gets every event.
         random: Gives numbers from 0 up to 1, for the jitter of ``backoff``.
     """
     rules = SupervisorRules(

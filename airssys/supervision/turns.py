@@ -13,11 +13,11 @@ from ..core.errors import ChildRefused
 __all__ = ("STOPPING", "Caller", "Turns")
 
 STOPPING: Final = "the supervisor is stopping"
-"""Why calls are refused that come too late."""
+"""Why a call is refused while the supervisor stops."""
 
 
 class Caller(Protocol):
-    """**Protocol:** a child that a call comes from the inside of."""
+    """**Protocol:** a child whose own task makes a call."""
 
     @property
     def refusal(self) -> str:
@@ -64,7 +64,7 @@ class Turns:
         Args:
             id: Which child the turn is for.
             tried: What is to be done with it.
-            caller: The child that the call comes from the inside of.
+            caller: The child whose own task makes the call.
 
         Raises:
             ChildRefused: The supervisor is, or was while this waited, stopping, or the

@@ -58,14 +58,14 @@ def open_system(
         engine: Runs the components; None: one made from the settings.
         interfaces: Host extensions. A component gets those of them that its manifest
             names under ``capabilities.custom``.
-        instruments: Are told every event.
+        instruments: Get every event.
         deliveries: Whether each message taken is an event too.
-        strategy: These are the root supervisor's: see `open_supervisor`.
+        strategy: Of the root supervisor, as for `open_supervisor`.
         intensity: Of the root supervisor.
         backoff: Of the root supervisor.
         auto_shutdown: Of the root supervisor.
         quota: What all components of the system may use together.
-        facilities: What stands behind guests' host calls: storage, a resolver, TLS and
+        facilities: What host calls of guests work with: storage, a resolver, TLS and
             limits; None: the usual.
         random: Gives numbers from 0 up to 1, for the jitter of ``backoff``.
 

@@ -56,7 +56,7 @@ class ComponentPlan:
     source: str = "grants"
     """Where the terms come from, for errors."""
     config: Mapping[str, str] = field(factory=dict, kw_only=True)
-    """Goes before the terms' own, key by key."""
+    """Replaces the configuration of the terms, key by key."""
     mailbox: int | None = field(default=None, kw_only=True)
     """Messages that may wait; None: as the terms say."""
     overflow: Overflow | None = field(default=None, kw_only=True)
@@ -88,7 +88,7 @@ class ActorSpecs:
     """Offered to components that were granted them."""
     gate: Gate
     config: HostConfig = field(factory=HostConfig)
-    """Says what any component may be granted at the most."""
+    """The host's settings: what any component may be granted at the most."""
     _about: WeakKeyDictionary[Component, About] = field(
         factory=WeakKeyDictionary, init=False
     )

@@ -1,7 +1,6 @@
 """Read the types of a world from its text, as `text` prints it.
 
-Packages, worlds that include others and whatever else only people write is not known
-here.
+It knows what `text` prints and no more: no packages, no worlds that include others.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from .types import (
 __all__ = ("Find", "World", "parse_world")
 
 Find: TypeAlias = Callable[[ResourceType], ResourceType]
-"""Returns the resource that stands for one of the text; it may be that one."""
+"""Returns the resource to use for one that the text declares; often the same one."""
 
 _TOKEN: Final = re.compile(r"->|\[?\w(?:[\w\[\]-]|[:/@.+](?=[\w\[]))*|\S")
 _SCALARS: Final = {

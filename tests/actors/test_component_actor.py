@@ -330,8 +330,8 @@ async def test_an_error_of_handle_callback_is_logged(
         a.entry.mailbox.request_stop()
 
     (event,) = recorder.of(Logged)
-    told = f"handle-callback of {request_id!r}: resource-exhausted"
-    assert event.message == told
+    line = f"handle-callback of {request_id!r}: resource-exhausted"
+    assert event.message == line
 
 
 # --- health and shutdown ----------------------------------------------------------

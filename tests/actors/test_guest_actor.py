@@ -82,7 +82,7 @@ async def test_an_actor_that_computed_too_much_stands_still_but_for_what_is_urge
         assert passed() == pytest.approx(0, abs=0.05)
         assert await running.ask() == b"2"
         assert passed() == pytest.approx(0, abs=0.1)
-        running.entry.mailbox.tell(Callback("1", b"callbacks wait"))
+        running.entry.mailbox.put_ahead(Callback("1", b"callbacks wait"))
         await running.entry.mailbox.check_health()
         assert passed() < 0.9
         assert running.instance.called(HANDLE_CALLBACK) == []
@@ -185,13 +185,13 @@ async def test_a_real_guest_calls_every_function_and_is_denied_without_grants(
     async with real_guest(
         registry, recorder, Grants(), config={"key": "value"}
     ) as guest:
-        told = (await guest.ask(order)).decode().strip()
+        reply = (await guest.ask(order)).decode().strip()
 
     if needs_grant:
-        assert "denied" in told
+        assert "denied" in reply
         assert [event.subject for event in recorder.of(Denied)] == ["acme/a"]
     else:
-        assert told.startswith(answer)
+        assert reply.startswith(answer)
         assert recorder.of(Denied) == []
 
 

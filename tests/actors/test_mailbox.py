@@ -230,7 +230,7 @@ async def test_a_health_check_that_is_given_up_leaves_no_trace() -> None:
 
 async def test_callbacks_mean_nothing_to_an_inbox() -> None:
     mailbox = Mailbox("b")
-    mailbox.tell(Callback("x", b""))
+    mailbox.put_ahead(Callback("x", b""))
     await ActorRef(mailbox).send(b"1")
 
     assert await drain(mailbox, 1) == [b"1"]
@@ -267,10 +267,10 @@ async def test_an_actor_that_waits_for_messages_loses_none_when_it_is_cut_off(
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"), [("boom", "boom"), ("", "ended without an answer")]
+    ("reason", "text"), [("boom", "boom"), ("", "ended without an answer")]
 )
 async def test_asks_that_were_taken_fail_with_the_actor_and_queued_ones_wait_on(
-    reason: str, told: str
+    reason: str, text: str
 ) -> None:
     mailbox = Mailbox("b")
     errors: list[str] = []
@@ -287,10 +287,10 @@ async def test_asks_that_were_taken_fail_with_the_actor_and_queued_ones_wait_on(
         await drain(mailbox, 2)
         mailbox.end_incarnation(reason)
         await wait_all_tasks_blocked()
-        assert errors == [told, told]
+        assert errors == [text, text]
         mailbox.close("gone")
 
-    assert errors == [told, told, "gone"]
+    assert errors == [text, text, "gone"]
 
 
 async def test_an_ask_that_was_given_up_is_not_kept_for_ever() -> None:
@@ -308,7 +308,7 @@ async def test_a_crash_answers_health_checks_and_forgets_requests(
 ) -> None:
     a, b = Mailbox("a", office=office), Mailbox("b", office=office)
     await ActorRef(b, "a").request(b"?", asker=a)
-    a.tell(Callback("old", b""))
+    a.put_ahead(Callback("old", b""))
     async with anyio.create_task_group() as tasks:
 
         async def check() -> None:

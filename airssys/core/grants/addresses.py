@@ -103,8 +103,8 @@ _NOT_CARRIERS: Final = IPv6Network("::/127")
 def carried(address: Address) -> Address:
     """Return the IPv4 address that an IPv6 address carries, or else the address.
 
-    So are IPv4-mapped, IPv4-compatible, NAT64 (RFC 6052's well-known prefix) and 6to4
-    addresses told apart from others: what is sent there can arrive at the IPv4 one.
+    IPv4-mapped, IPv4-compatible, NAT64 (RFC 6052's well-known prefix) and 6to4
+    addresses carry one: a packet to such an address can arrive at the IPv4 address.
     A network's own NAT64 prefix cannot be known here: forbid it if you have one.
     """
     if isinstance(address, IPv6Address) and address not in _NOT_CARRIERS:

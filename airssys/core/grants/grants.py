@@ -123,7 +123,8 @@ class Grants:
     def forbids(self, capability: Capability) -> Denial | None:
         """Return a denial where the host forbids the capability, granted or not.
 
-        For what comes of a grant that covers something else: the address of a name.
+        For a capability that follows from the grant of another one: the address that a
+        granted name leads to.
         """
         key = (capability.section, capability.action)
         if self._banned(key, capability.target):
@@ -387,7 +388,7 @@ def _topics_check(
     compare: Callable[[Iterable[AnyPattern], AnyPattern], bool],
     patterns: Iterable[AnyPattern],
 ) -> Callable[[str], object]:
-    """Compile a check of what is a topic pattern itself."""
+    """Compile a check of subscriptions, which are topic patterns themselves."""
 
     @lru_cache(_REMEMBERED)
     def compared(text: str) -> bool:
@@ -397,5 +398,5 @@ def _topics_check(
             return False
         return compare(patterns, wanted)
 
-    # What is no pattern for its length alone is not worth keeping.
+    # A text that is too long for a pattern is not worth a place in the cache.
     return lambda text: len(text) <= LONGEST and compared(text)

@@ -280,7 +280,7 @@ def host_matcher(
                 number & mask == network
                 and version == of
                 and first <= port <= last
-                # What lies in a special network is special, and means to be.
+                # A pattern of a special block grants the special addresses in it.
                 and (forbidding or pattern.special or not is_special(found))
             ):
                 return True

@@ -124,12 +124,13 @@ def matcher(
 ) -> Callable[[str], object]:
     """Compile patterns of one kind to one function that tells whether any matches.
 
-    Its answer is true or false, but no bool. It takes time linear in the text.
+    The function's answer is truthy or falsy, not always a bool. It takes time linear in
+    the text.
 
     Args:
         patterns: What is granted, or forbidden.
-        forbidding: Whether what an answer could be no about is a match: a network's
-            special addresses, and the port that the system picks.
+        forbidding: Whether cases of doubt match: the special addresses in a network,
+            and port 0, for which the system picks one.
     """
     patterns = tuple(patterns)
     hosts = tuple(one for one in patterns if isinstance(one, HostPattern))
@@ -178,9 +179,9 @@ def covers(granted: Iterable[AnyPattern], wanted: AnyPattern) -> bool:
 
 
 def contains(forbidden: Iterable[AnyPattern], wanted: AnyPattern) -> bool:
-    """Tell whether one of the forbidden patterns forbids all that the wanted one does.
+    """Tell whether one of the forbidden patterns contains all of the wanted one.
 
-    That is `covers`, except that networks mean the special addresses in them too.
+    As `covers`, but a forbidden network contains the special addresses in it too.
     """
     return any(_contains_one(pattern, wanted) for pattern in forbidden)
 

@@ -166,7 +166,7 @@ class _Scan:
         self.at += len(mark)
 
     def skip(self, blank: re.Pattern[str]) -> int:
-        """Go past what matches, be it nothing, and return the place."""
+        """Go past the text that matches, which may be empty; return the place after."""
         found = blank.match(self.text, self.at)
         assert found is not None
         self.at = found.end()

@@ -85,7 +85,7 @@ def _not_foreign(reader: Reader, known: Maybe) -> Maybe:
 
 
 def _read_builtin(reader: Reader, shape: str) -> None:
-    """Read what follows; none of it may have bytes."""
+    """Read the operands of a builtin function; no type among them may have bytes."""
     for part in shape:
         match part:
             case "t":

@@ -37,7 +37,7 @@ class Drop:
 
 @frozen
 class LanePlan:
-    """What is to be put into a guest."""
+    """What is to be put into a guest: forwarders of bytes, and functions that drop."""
 
     exports: frozenset[str] = frozenset()
     """The exported functions with bytes, by the name that `Instance.call` takes."""
@@ -54,7 +54,7 @@ class LanePlan:
         return self.lane or bool(self.drops)
 
     def without_lane(self) -> LanePlan:
-        """Return the same where all bytes stay lists."""
+        """Return the plan without forwarders: bytes stay lists."""
         return evolve(self, exports=frozenset(), imports=frozenset())
 
 

@@ -64,9 +64,9 @@ def rewritten(
     """Return a component whose bytes cross as strings, in ASCII.
 
     Args:
-        guest: Its binary.
-        lane: Whether bytes are to; otherwise it only gets functions that drop.
-        drops: The functions that it gets to drop its resources' handles.
+        guest: The component's binary.
+        lane: Whether bytes are to cross as strings; if not, only `drops` are added.
+        drops: The functions to add that drop handles of the guest's resources.
 
     Raises:
         Unreadable: It has bytes beside asynchronous functions, strings in UTF-16 beside
@@ -84,11 +84,12 @@ class _Crossing:
     """A function between the guest and the host."""
 
     function: int
-    """Of a lift, the core function it had; of a lower, the component's function."""
+    """For a lift, the core function that it lifts; for a lower, the function of the
+    component that it lowers."""
     type: FuncType
     options: Options
     deferred: int = -1
-    """Of a lower, the core function that it was."""
+    """For a lower, the core function that it defined."""
 
 
 @frozen
@@ -124,11 +125,11 @@ class _Component:
         return self.writer.scope
 
     def binary(self) -> bytes:
-        """Return what it became."""
+        """Return the rewritten component."""
         return b"".join(self.writer.out)
 
     def read(self, binary: memoryview, depth: int) -> None:
-        """Rewrite all of it."""
+        """Rewrite a component, section by section."""
         if bytes(binary[:HEAD]) != PREAMBLE or depth > _DEPTH:
             raise Unreadable("not a component")
         self.writer.copy(binary[:HEAD])

@@ -67,7 +67,7 @@ class Known:
     exports: Mapping[str, Known] | None = None
     """What an instance exports, or one of this type or component."""
     parts: int = 1
-    """How many types it consists of."""
+    """How many types it consists of, itself included."""
     depth: int = 1
     added: Added = NOTHING_ADDED
     """What the lane adds to an instance of a component."""
@@ -89,7 +89,7 @@ class Known:
 
     @property
     def is_u8(self) -> bool:
-        """Whether a list of it is bytes."""
+        """Whether it is the type u8, so that a list of it is bytes."""
         return self.type == _U8
 
     @property
@@ -103,7 +103,7 @@ class Known:
 _U8: Final = Scalar("u8")
 PLAIN: Final = Known()
 Maybe: TypeAlias = Known | None
-"""None: it comes from where nobody looked."""
+"""None: it is of a part of the component that was not read."""
 
 
 def _nothing() -> None:

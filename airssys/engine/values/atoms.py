@@ -132,7 +132,7 @@ def lower_octets() -> Lowering:
 
 
 def _buffer(value: Any) -> bytes:
-    """Return bytes that are bytes alone: a subclass may say what it likes of itself."""
+    """Return plain bytes: a subclass may lie about its length or content."""
     if type(value) is bytes:
         return value
     if not isinstance(value, bytes | bytearray | memoryview):

@@ -1,4 +1,4 @@
-"""Code bytes as the text as which they cross, on the host's side."""
+"""Code bytes as text for the lane, and back, on the host's side."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ def filesystem_interfaces(
     """Return the interfaces of ``airssys:ext-filesystem``, for all of a system.
 
     Args:
-        gate: Checks and tells what is used.
+        gate: Checks what is used, and emits events of it.
         limits: What one call may ask for.
         pin: How directories are opened; by default the best that the system has.
-        disk: One that has all that already, where others are to share it.
+        disk: Made of these three; given where other interfaces share it.
     """
     disk = disk or Disk(gate, limits or FileLimits(), pin or best_pin())
     return filesystem_interface(disk), metadata_interface(disk)

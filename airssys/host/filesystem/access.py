@@ -1,4 +1,4 @@
-"""Check what one host call does with paths, and keep what the audit is to be told.
+"""Check what one host call does with paths, and keep the events for the audit.
 
 The work of a call runs in a thread, where paths can be followed. What it finds is told
 on the event loop's thread afterwards, a denial as well as a grant.
@@ -93,7 +93,7 @@ class Disk:
             )
         finally:
             access.gone = True
-            access.tell()
+            access.emit_news()
 
     async def use(
         self, call: Call, check: Callable[[], object], work: Callable[[], _T]
@@ -159,12 +159,12 @@ class Access:
         denial = Denial("filesystem", "", "", reason, attempt=attempt)
         raise self._denied(denial, shown)
 
-    def tell(self) -> None:
-        """Tell what was found so far, on the event loop's thread."""
+    def emit_news(self) -> None:
+        """Emit the events of what was found so far, on the event loop's thread."""
         # The thread of a cancelled call may still add to it.
         news, self._news = self._news, []
-        for tell in news:
-            tell()
+        for emit in news:
+            emit()
 
     def go_on(self) -> None:
         """Stop the work where its caller is gone, or has other grants by now.

@@ -246,7 +246,7 @@ def _rename(access: Access, old: str, new: str) -> None:
         access.demand("delete", before, old)
         access.demand("write", before, old)
         access.demand("write", after, new)
-        # Else a guest could read by another name what it may not read.
+        # Or a guest could read a file by its new name that it may not read now.
         for action in _VISIBLE:
             if access.may(action, after):
                 access.demand(action, before, old)
@@ -293,7 +293,7 @@ def _copy(access: Access, source: str, destination: str) -> None:
         taken = open_regular(access, directory, name, source, read, os.O_RDONLY)
         opened.callback(os.close, taken)
         directory, name = opened.enter_context(access.held(write))
-        # What it has to say who may read it comes at the end: nobody until then.
+        # A new file is for its owner alone until its permissions are set at the end.
         given, fresh = open_or_make(
             access, directory, name, destination, write, mode=_OWN
         )
@@ -301,7 +301,7 @@ def _copy(access: Access, source: str, destination: str) -> None:
         found = os.fstat(taken)
         if os.path.samestat(found, os.fstat(given)):
             raise failure("invalid-argument", "both paths lead to one file")
-        # Where it fails half way nothing is left of a new file.
+        # Where the copy fails half way, a new file is removed.
         with ExitStack() as undo:
             if fresh:
                 undo.callback(_take_back, directory, name, os.fstat(given))

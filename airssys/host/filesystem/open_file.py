@@ -98,9 +98,9 @@ class OpenFile:
     closed: bool = field(default=False, init=False)
 
     def read_at_once(self, size: int) -> bytes | None:
-        """Read where that takes no wait; None where it would, or cannot be told.
+        """Read where that takes no wait; None where it would, or nobody knows.
 
-        Linux tells of what it has in memory; elsewhere it is always None.
+        Linux reads so from its page cache; elsewhere the answer is always None.
         """
         nowait = getattr(os, "RWF_NOWAIT", None)
         if nowait is None:
@@ -111,7 +111,7 @@ class OpenFile:
                 got = os.preadv(descriptor, [room], self.position, nowait)
             except OSError:
                 return None
-            # What can read so knows the size without a wait, too.
+            # A file that can be read so has its size at hand, too.
             if got < size and self.position + got < os.fstat(descriptor).st_size:
                 return None
         self.position += got

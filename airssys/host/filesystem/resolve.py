@@ -112,8 +112,8 @@ def resolve(path: str, *, start: str = "/", follow: bool = True) -> Place:
 class _Walk:
     at: list[str] = field(factory=list)
     proved: int = 0
-    """So many of the names in `at` are no news to who asks: leaving them tells
-    nothing."""
+    """How many of the names in `at` the guest knows to exist already, so that leaving
+    them again by ``..`` gives nothing away."""
     names: int = 0
     links: int = 0
     problem: int = 0
@@ -130,7 +130,7 @@ class _Walk:
         return Place(path, self.problem, self.folder, left, self.magic)
 
     def begin(self, start: str) -> None:
-        """Go on from the start. To leave it tells nothing, unless it is a link now."""
+        """Go on from the start: the guest knows its names, unless one is a link."""
         self.folder = False
         if self.place.path == start:
             self.proved, self.left = len(self.at), []

@@ -69,7 +69,7 @@ def in_unicode(name: str) -> bool:
 
 @define
 class Counted:
-    """The entries of a listing or a tree, which are so many at the most."""
+    """Counts the entries of a listing or a tree against the limits."""
 
     limits: FileLimits
     count: int = field(default=0, init=False)
@@ -80,7 +80,7 @@ class Counted:
 
         Args:
             directory: Its descriptor.
-            before: Characters that come before each name when it is told.
+            before: Characters of the path before each name in the listing.
 
         Raises:
             WitError: There are more than the limits allow.
@@ -100,7 +100,7 @@ class Counted:
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
-    # The directory itself tells these three.
+    # These three need no look at the file: the directory holds them.
     if entry.is_symlink():
         return "symlink"
     if entry.is_dir(follow_symlinks=False):
@@ -131,7 +131,7 @@ def walk(
         directory: Its descriptor.
         path: Its canonical path.
         depth: So many levels; None: all, and those beyond the limit are an error.
-        before: Characters that come before each name when it is told.
+        before: Characters of the path before each name in the listing.
 
     Raises:
         WitError: There is more than the limits allow.

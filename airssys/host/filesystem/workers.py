@@ -30,7 +30,7 @@ _OWN: Final = 8
 
 @define(eq=False)
 class _Outcome(Generic[_T]):
-    """What a thread came to: for the caller, or to be undone where none waits."""
+    """The outcome of a thread: for its caller, or undone where the caller is gone."""
 
     work: Callable[[], _T]
     undo: Callable[[_T], object] | None
@@ -60,7 +60,10 @@ class _Outcome(Generic[_T]):
                 self.ended()
 
     def forget(self, ended: Callable[[], object]) -> bool:
-        """Wait no more; tell whether the thread is at work, which calls at its end."""
+        """Give the outcome up; tell whether the thread still works.
+
+        If it does, it calls `ended` when it is done.
+        """
         with self.lock:
             self.forgotten = True
             running = self.running
@@ -80,14 +83,15 @@ class Workers:
     """
 
     most: int = _FORGOTTEN
-    """So many threads of cancelled calls may still be at work; then nothing starts."""
+    """Threads of cancelled calls that may still be at work; with so many, no call
+    starts."""
     own: int = _OWN
-    """So many of them may be one caller's; then nothing of its own starts."""
+    """Such threads of one caller; with so many, no call of that caller starts."""
     _turns: anyio.CapacityLimiter = field(
         factory=lambda: anyio.CapacityLimiter(_THREADS), init=False
     )
-    """Those that wait for the end of a call. A thread that goes on when its caller is
-    gone has none any more, as it would have with a limiter of anyio's on trio."""
+    """Held by callers while they wait for their threads. A thread whose caller is gone
+    holds no turn; with the limiter of `anyio.to_thread` it would on trio."""
     _threads: anyio.CapacityLimiter = field(
         factory=lambda: anyio.CapacityLimiter(math.inf), init=False
     )
@@ -96,7 +100,7 @@ class Workers:
     _waiting: dict[object, deque[Callable[[], object]]] = field(
         factory=dict, init=False
     )
-    """What is to be done later, for each caller whose thread is at it."""
+    """Work for later, for each caller that has a thread doing such work."""
 
     @property
     def left_behind(self) -> int:
@@ -164,7 +168,12 @@ class Workers:
         return work()
 
     def _catch_up(self, owner: object, *, ends: bool) -> None:
-        """Do what a caller left for later; tell at the end that no thread is at it."""
+        """Do the work that a caller left for later.
+
+        Args:
+            owner: The caller.
+            ends: Whether the thread ends then, so that later work needs another.
+        """
         while True:
             with self._lock:
                 waiting = self._waiting.get(owner)

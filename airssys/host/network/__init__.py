@@ -38,7 +38,7 @@ def network_interfaces(
     """Return the two interfaces for all components of a system.
 
     Args:
-        gate: Checks grants, and tells of what is refused.
+        gate: Checks grants, and emits events of refusals.
         resolver: Knows names; None: the system's.
         tls: How guests may speak TLS; None: with certificates that the system trusts.
         longest: Seconds that anything may wait, whatever a guest's timeouts are.

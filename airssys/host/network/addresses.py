@@ -56,7 +56,7 @@ class Peer:
 
     @property
     def outbound(self) -> Network:
-        """What it needs to be sent to."""
+        """The capability that sending to this address takes."""
         return Network("outbound", str(self))
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Named:
 
     @property
     def outbound(self) -> Network:
-        """What it needs to be connected to by name."""
+        """The capability that connecting by this name takes."""
         return Network("outbound", str(self))
 
     def __str__(self) -> str:

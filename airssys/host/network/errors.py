@@ -42,7 +42,7 @@ PASSING: Final[frozenset[Case]] = frozenset(
         "network-unreachable",
     )
 )
-"""What another try to connect may not meet again."""
+"""The errors after which another try to connect may succeed."""
 
 _CASES: Final = ErrorCases[Case](
     numbered(

@@ -83,7 +83,7 @@ class SocketOptions:
                     raw.setsockopt(tcp, option, self.keep_alive_interval)
 
     def actual(self, raw: socket.socket) -> SocketOptions:
-        """Return the options as the system has them; the timeouts are our own."""
+        """Return the options that the system has set; timeouts are kept here."""
         general, tcp = socket.SOL_SOCKET, socket.IPPROTO_TCP
 
         def on(level: int, option: int | None) -> bool:

@@ -94,8 +94,8 @@ class OwnedSocket:
     """Called once, when it is closed: it is no handle any more."""
     options: SocketOptions
     need: Network | None = None
-    """What it is used under since it was connected, bound or listened with; None: it
-    was not yet."""
+    """The capability that it was connected, bound or opened to listen under; None until
+    then."""
     way: Way | None = None
     """How it was connected."""
     closed: bool = field(default=False, init=False)

@@ -44,13 +44,13 @@ class Permits:
         """Return how long a timeout in milliseconds is; 0 is the longest there is."""
         return min(timeout / 1000, self.longest) if timeout else self.longest
 
-    # One need.
+    # Check one capability.
 
     def require(self, call: Call, need: Capability, shown: str = "") -> None:
-        """Let a call go on that a grant covers.
+        """Let a call go on if a grant covers the capability.
 
         Raises:
-            WitError: None does; there is an event of it.
+            WitError: No grant does; there is an event of it.
         """
         if words := self.gate.allowed(call, need, shown):
             raise WitError(permission_denied(words))
@@ -90,10 +90,10 @@ class Permits:
         return need
 
     def hold_to(self, call: Call, socket: OwnedSocket) -> None:
-        """Let a call go on as long as what a socket was made under is granted.
+        """Let a call go on while the capability of its socket is granted.
 
         Raises:
-            WitError: It is not any more.
+            WitError: It is not granted any more.
         """
         if socket.need is None:
             self.require_any(call, "use a socket", ("outbound", "inbound"))
@@ -104,18 +104,19 @@ class Permits:
             raise WitError(permission_denied(self.gate.words(problem, socket.way.by)))
 
     def stands(self, call: Call, way: Way) -> Denial | None:
-        """Return why a way is closed by now, without an event; None where it is not.
+        """Return why an address may not be used any more, without an event.
 
-        What is forbidden is so by whatever name it was reached.
+        A forbidden address is forbidden by whatever name it was reached. None where
+        the address may still be used.
         """
         problem = self.gate.judge(call, way.need)
         return problem or call.grants.forbids(way.peer.outbound)
 
     def use(self, call: Call, socket: OwnedSocket) -> None:
-        """Let a call use a socket as long as what it was made under is granted.
+        """Let a call use an open socket, as `hold_to` does.
 
         Raises:
-            WitError: It is not any more, or the socket is closed.
+            WitError: Its capability is not granted any more, or the socket is closed.
         """
         self.hold_to(call, socket)
         if socket.closed:
@@ -214,10 +215,10 @@ class Permits:
         )
 
     def require_target(self, call: Call, target: Target) -> None:
-        """Let a call go on that may connect to this now, as far as that shows so far.
+        """Let a call go on if its target is granted, as far as shows before a look-up.
 
         Raises:
-            WitError: It may not; there is an event of it.
+            WitError: The target is not granted; there is an event of it.
         """
         if isinstance(target, Named):
             self._named(call, target)
@@ -226,7 +227,7 @@ class Permits:
             raise WitError(permission_denied(self.gate.words(problem)))
 
     def _named(self, call: Call, target: Named) -> bool:
-        """Tell whether a name is granted; else it may be looked up, or nothing goes."""
+        """Tell whether a name is granted; if not, it must be granted to look it up."""
         problem = self.gate.judge(call, target.outbound)
         if problem is None:
             return True

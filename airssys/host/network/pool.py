@@ -27,13 +27,13 @@ class ConnectionPool:
     most: int
     """Connections in use and kept, together."""
     connect_timeout: int
-    """Of each connection, in milliseconds as the guest has it."""
+    """The connect timeout of each connection, in milliseconds; 0 is the longest."""
     give_back: Callable[[], object]
     lent: MutableMapping[TcpSocket, Target] = field(
         factory=WeakKeyDictionary, init=False
     )
-    """In use, and where each leads. They are the guest's: one that is lost on its way
-    must not live on here."""
+    """Connections in use, and where each leads. They are the guest's: one that it lost
+    must not live on here, so the references are weak."""
     kept: dict[TcpSocket, Target] = field(factory=dict, init=False)
     """Given back, the longest kept first."""
     closed: bool = field(default=False, init=False)

@@ -19,7 +19,7 @@ LARGEST_PIECE: Final = 65_536
 
 @frozen
 class Share:
-    """What a caller may still send and receive in a call of its.
+    """What a guest may still send and receive in one host call.
 
     What is sent is taken beforehand. What is received is charged afterwards, as nobody
     knows how much will come, and paid for before anything else is sent or received: so
@@ -29,7 +29,7 @@ class Share:
     gate: Gate
     call: Call
     waits: bool = True
-    """Whether to wait for a share, or to tell the guest that it would have to."""
+    """Whether to wait for a share; if not, the guest gets ``would-block``."""
 
     @property
     def piece(self) -> int:

@@ -52,22 +52,23 @@ class TcpSocket(OwnedSocket):
     bound_to: Peer | None = None
     """What it was bound to, as it was asked for."""
     agreed: Agreed | None = None
-    """With TLS: what was agreed on."""
+    """What was agreed on in the TLS handshake; None without TLS."""
     ended: bool = False
     """Whether the peer has ended the stream, in TLS's own words."""
     idle_limit: float | None = None
     """Seconds without a byte after which it is closed."""
     on_close: Callable[[TcpSocket], object] | None = None
-    """The pool it came from wants to know."""
+    """Called when it is closed, for the pool that it came from."""
     sent: int = 0
     received: int = 0
     sends: int = 0
     receives: int = 0
     since: float = field(default=0.0, init=False)
-    """When it was connected, by the event loop's clock, and when it was used last."""
+    """When it was connected, by the event loop's clock."""
     used: float = field(default=0.0, init=False)
+    """When it was used last, by the same clock."""
     established: int | None = field(default=None, init=False)
-    """The same by the wall clock, in seconds since 1970."""
+    """When it was connected, by the wall clock, in seconds since 1970."""
 
     # Connect.
 
@@ -248,7 +249,7 @@ class TcpSocket(OwnedSocket):
             secured.unwrap()
             self.ended = True  # the peer had ended already; what follows is no TLS
 
-    # Tell.
+    # State and statistics.
 
     def alive(self) -> bool:
         """Tell whether the peer has not ended the connection, as far as one can see."""

@@ -40,7 +40,7 @@ async def open_process_interfaces(
     with all that they have started, and waits until nothing is left of them.
 
     Args:
-        gate: Checks what the bodies check, and tells of it.
+        gate: Checks capabilities for the bodies, and emits events.
         settings: What the host settles for all children.
     """
     async with anyio.create_task_group() as tasks:

@@ -45,8 +45,8 @@ class Children:
     starting: int = 0
     _ended: anyio.Event = field(factory=anyio.Event, init=False)
 
-    def tell(self) -> None:
-        """Tell who waits for any child that one has ended or is there no more."""
+    def notify(self) -> None:
+        """Wake whoever waits for any child: one has ended, or is gone."""
         self.programs = [each for each in self.programs if not each.closed]
         self._ended.set()
         self._ended = anyio.Event()
@@ -157,7 +157,8 @@ class AllChildren:
         """
         members = self.of(call).group(group)
         if members is None:
-            # `own` is all that can be granted, so this says what is, and is an event.
+            # No grant but `own` exists, so this check fails: it words the denial and
+            # emits the event.
             words = self.gate.allowed(call, Process("signal", f"group {group}"))
             raise failure("permission-denied", words)
         if not members:
@@ -264,11 +265,11 @@ class AllChildren:
                     await child.done.wait()
             await self._launcher.close()
 
-    # --- how ----------------------------------------------------------------------
+    # --- refuse and launch --------------------------------------------------------
 
     @contextmanager
     def _refusing(self, call: Call, shown: str) -> Iterator[None]:
-        """Tell the guest, and the audit, once, what a spawn was refused for."""
+        """Raise a refused spawn as the guest's error, and emit one event of it."""
         try:
             yield
         except Refused as refused:
@@ -354,7 +355,7 @@ class AllChildren:
             await child.run()
         finally:
             self._running.discard(child)
-            siblings.tell()
+            siblings.notify()
 
     def _exceeded(self, call: Call, program: str, limit: str) -> None:
         words = f"it went beyond the limit of {limit}, and was ended"

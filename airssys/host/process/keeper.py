@@ -121,7 +121,7 @@ class Keeper:
         try:
             self.start(request[1:])
         except OSError as error:
-            self.tell("failed", error.errno or 0, "fork")
+            self.send("failed", error.errno or 0, "fork")
             return
         poll, control = select.poll(), self.control.fileno()
         for fd in (woken, control, self.report):
@@ -215,11 +215,11 @@ class Keeper:
         problem = os.read(self.report, 4096)
         os.close(self.report)
         if problem:
-            self.tell("failed", *unpack(problem))
+            self.send("failed", *unpack(problem))
             self.ended = True
             os.waitpid(self.pid, 0)
         else:
-            self.tell("started", self.pid, time.time_ns() // 1_000_000)
+            self.send("started", self.pid, time.time_ns() // 1_000_000)
 
     # --- news from below ----------------------------------------------------------
 
@@ -244,7 +244,7 @@ class Keeper:
             stopped = news.si_code == os.CLD_STOPPED
             seen = os.WSTOPPED if stopped else os.WCONTINUED
             os.waitid(os.P_PID, self.pid, seen | os.WNOHANG)
-            self.tell("state", "stopped" if stopped else "running")
+            self.send("state", "stopped" if stopped else "running")
 
     def end(self) -> None:
         """End all that is left of the tree, and tell the host how the program ended."""
@@ -253,7 +253,7 @@ class Keeper:
         _, status, usage = os.wait4(self.pid, 0)
         self.ended = True
         kill_tree()
-        self.tell(
+        self.send(
             "exit",
             os.waitstatus_to_exitcode(status),
             round((usage.ru_utime + usage.ru_stime) * 1000),
@@ -316,9 +316,9 @@ class Keeper:
         try:
             answer = asked(fields)
         except OSError as error:
-            self.tell("error", number, error.errno or 0)
+            self.send("error", number, error.errno or 0)
         else:
-            self.tell("reply", number, *answer)
+            self.send("reply", number, *answer)
         return True
 
     def _signal(self, fields: Sequence[str]) -> Sequence[str | int]:
@@ -367,8 +367,8 @@ class Keeper:
         self.limits |= wanted
         return ("lowered",)
 
-    def tell(self, *fields: str | int) -> None:
-        """Tell the host something; nobody, where there is no host."""
+    def send(self, *fields: str | int) -> None:
+        """Send the host a message; where the host is gone, do nothing."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.control.send(pack(*fields))
 

@@ -135,7 +135,7 @@ class LifecycleOperations:
         await self.children.own(call, child).done.wait()
         result = child.result()
         child.hand_over()
-        self.children.of(call).tell()
+        self.children.of(call).notify()
         return result
 
     @operation(needs=_ANY)

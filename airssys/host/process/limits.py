@@ -36,7 +36,7 @@ class LimitsRecord(Protocol):
 class ProcessLimits:
     """What one child may use, with all that it starts; None: no limit of the host's.
 
-    The system's own limits of the host process hold besides.
+    The limits that the system sets for the host process hold as well.
     """
 
     memory: int | None = field(default=1024 * MIB, validator=_POSITIVE)

@@ -37,15 +37,15 @@ class Ending:
     """How a program ended."""
 
     code: int
-    """What it returned; below zero the signal that ended it."""
+    """The exit code; below zero the number of the signal that ended the program."""
     cpu_time: int
-    """Milliseconds, of all that it waited for as well."""
+    """Milliseconds, those of the processes that it waited for included."""
     peak_memory: int
     exceeded: str
-    """The limit for which the host ended it."""
+    """The limit that it broke, so that the host ended it; empty: none."""
     at: int
     lost: bool = False
-    """Its keeper was ended from outside, so nothing of this is known."""
+    """Whether its keeper was ended from outside, so that nothing else here is known."""
 
     @property
     def status(self) -> Mapping[str, object]:
@@ -72,7 +72,7 @@ class Watch:
     _news: anyio.Event = field(factory=anyio.Event, init=False)
     _over: bool = field(default=False, init=False)
 
-    def tell(self, event: Mapping[str, object], *, last: bool) -> None:
+    def add(self, event: Mapping[str, object], *, last: bool) -> None:
         """Keep an event until somebody waits for it."""
         if last or not self.ends_only:
             self._events.append(event)
@@ -84,7 +84,7 @@ class Watch:
         """Wait for the next event.
 
         Raises:
-            WitError: The end was told.
+            WitError: The end of the program was reported already.
         """
         while not self._events:
             if self._over:
@@ -93,7 +93,7 @@ class Watch:
         return self._events.popleft()
 
     def drop(self) -> None:
-        """Hear no more; whoever waits for news is told that no more will come."""
+        """Stop watching; whoever waits for an event gets an error."""
         if self in self.child.watches:
             self.child.watches.remove(self)
             self.release()
@@ -110,9 +110,9 @@ class Program:
     """
 
     path: str
-    """Canonical: what was granted."""
+    """The canonical path, which was granted."""
     control: socket.socket
-    """To its keeper."""
+    """The host's end of the socket to its keeper."""
     stdout: Output | None
     stderr: Output | None
     stdin: Feed | None
@@ -121,7 +121,7 @@ class Program:
     refuse: Callable[[str], object]
     """Tells the audit that a limit was broken, in words."""
     owner: object
-    """Whose it is: the only one who may use it."""
+    """The children of the component that started it: no other may use it."""
     pid: int = 0
     group: int = 0
     """The pid of the child that its group is named after."""
@@ -130,16 +130,16 @@ class Program:
     stopped: bool = False
     ending: Ending | None = None
     joined: bool = False
-    """It was handed over at its end, so nothing more is kept of it."""
+    """Whether a `join` has taken its result, so that nothing more is kept."""
     reported: bool = False
-    """A wait has reported its end."""
+    """Whether a wait has reported its end."""
     dropped: bool = False
     done: anyio.Event = field(factory=anyio.Event)
     """Set when the program, and all that it started, has ended."""
     ready: anyio.Event = field(factory=anyio.Event)
-    """Set when it was started, or was not."""
+    """Set when it runs, or could not be started."""
     problem: tuple[int, str] | None = None
-    """Why it was not."""
+    """Why it could not be started: the error number, and what was being done."""
     watches: list[Watch] = field(factory=list)
     _answers: dict[str, _Asked] = field(factory=dict, init=False)
     _numbers: Iterator[int] = field(factory=itertools.count, init=False)
@@ -188,7 +188,7 @@ class Program:
                 self.problem = (int(fields[0]), fields[1])
             case "state":
                 self.stopped = fields[0] == "stopped"
-                self._tell()
+                self._notify()
             case "exit":
                 code, cpu_time, peak = map(int, fields[:3])
                 self.ending = Ending(code, cpu_time, peak, fields[3], now())
@@ -209,11 +209,11 @@ class Program:
             asked.done.set()
         self.ready.set()
         self.done.set()
-        self._tell(last=True)
+        self._notify(last=True)
         if self.dropped:
             self.forget()
 
-    def _tell(self, *, last: bool = False) -> None:
+    def _notify(self, *, last: bool = False) -> None:
         ending = self.ending
         event = {
             "pid": self.pid,
@@ -222,7 +222,7 @@ class Program:
             "exit_status": None if ending is None or ending.lost else ending.status,
         }
         for watch in self.watches:
-            watch.tell(event, last=last)
+            watch.add(event, last=last)
 
     def drop(self) -> None:
         """End it all, without waiting: the guest has no handle any more."""
@@ -247,7 +247,7 @@ class Program:
                 each.forget()
 
     def hand_over(self) -> None:
-        """Be done with it: its end was told for the last time."""
+        """Forget the program: its end was reported for the last time."""
         self.joined = True
         self.forget()
         self._give_back()

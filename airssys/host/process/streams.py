@@ -57,7 +57,7 @@ class Output:
                 break
         self._ended = True
         os.close(self.fd)
-        self._tell()
+        self._notify()
 
     async def read(self, most: int) -> bytes:
         """Wait for something; returns nothing at the end."""
@@ -65,7 +65,7 @@ class Output:
             await self._news.wait()
         taken = bytes(self._kept[: min(most, MOST_READ)])
         del self._kept[: len(taken)]
-        self._tell()
+        self._notify()
         return taken
 
     @property
@@ -77,7 +77,7 @@ class Output:
         """Keep nothing any more."""
         self._kept.clear()
         self.room = 0
-        self._tell()
+        self._notify()
 
     def _take(self, room: int) -> bool:
         try:
@@ -93,10 +93,10 @@ class Output:
                 free += _CHUNK
             self._kept += data[: max(0, free)]
             self.truncated = len(data) > free
-        self._tell()
+        self._notify()
         return bool(data)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._news.set()
         self._news = anyio.Event()
 

@@ -1,4 +1,4 @@
-"""Write what the host and the processes that it starts programs through tell others.
+"""Write and read the messages between the host, the warden and the keepers.
 
 Only the standard library is used here: the warden runs outside of this package.
 """
