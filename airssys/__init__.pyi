@@ -100,7 +100,10 @@ from .host.process import (
     open_process_interfaces as open_process_interfaces,
 )
 from .host.storage import storage_interface as storage_interface
-from .hostcalls.call import Call as Call
+from .hostcalls.call import (
+    Call as Call,
+    Standing as Standing,
+)
 from .hostcalls.gate import Gate as Gate
 from .hostcalls.interface import HostInterface as HostInterface
 from .observe.fan_out import (
