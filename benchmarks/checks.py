@@ -227,7 +227,7 @@ async def _gated(effort: Effort, backend: str, log: AuditLog) -> list[Row]:
 
 
 def _written(subject: Timed, log: AuditLog) -> Timed:
-    """Let the log write what it was told, in time that does not count."""
+    """Let the log write its events, in time that does not count."""
 
     async def timed(loops: int) -> float:
         took = await subject(loops)

@@ -158,8 +158,8 @@ async def relay(
         interfaces: The host's; of each the guest imports the functions it has now, all
             of which carry their type (``wit=``).
         grants: What the guest may do; nothing by default. A `Standing` brings a budget.
-        recorder: Who is told of denials, where the interfaces have their own `Gate`.
-        guard: What stands before the functions; by default a `Gate` that tells the
+        recorder: Gets events of denials, where the interfaces have their own `Gate`.
+        guard: What stands before the functions; by default a `Gate` with the
             recorder.
         engine: Compiles the guest, once for all tests that pass the same engine; by
             default one engine for all tests.

@@ -124,7 +124,7 @@ class Crashed:
 
     @property
     def reason(self) -> str:
-        """The exception's type and text; of a group of one, those of that one."""
+        """The exception's type and text; for a group of one exception, that one's."""
         error = unwrap(self.error)
         text = str(error)
         return f"{type(error).__name__}: {text}" if text else type(error).__name__

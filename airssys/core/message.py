@@ -273,7 +273,7 @@ class PendingRequests:
 
 
 def check_topic(topic: str) -> None:
-    """Check that one can publish to the topic.
+    """Check that the text is a topic that can be published to.
 
     Raises:
         ValueError: The text is no topic; says what is allowed.

@@ -1,4 +1,4 @@
-"""Measure the processor time that one awaited call takes of the event loop's thread."""
+"""Measure how much processor time an awaited call takes on the event loop's thread."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _T = TypeVar("_T")
 
 
 class Metered(Generic[_T]):
-    """Awaits a coroutine and adds up the time of its steps, not that between them.
+    """Awaits a coroutine and adds up the processor time of its steps.
 
-    What other tasks do while this one waits is theirs.
+    The time between the steps, in which other tasks run, does not count.
     """
 
     __slots__ = ("_coroutine", "seconds")

@@ -131,14 +131,14 @@ class Part:
 
 
 def keep_options(method: object, options: FunctionOptions) -> None:
-    """Keep what is said of a method until its class is offered."""
+    """Keep the options of a method until its class is offered."""
     # On the function itself: it has no class yet, so there is nowhere else.
     function: Any = getattr(method, "__func__", method)
     function.__airssys__ = options
 
 
 def _options_of(member: object) -> FunctionOptions:
-    """Return what was said of a method."""
+    """Return the options of a method."""
     options = getattr(getattr(member, "__func__", member), "__airssys__", None)
     return options if isinstance(options, FunctionOptions) else _NO_OPTIONS
 
@@ -181,7 +181,7 @@ def _undroppable(method: Callable[..., object]) -> str:
 def _drops(made: type, name: str) -> bool:
     """Tell whether a class has a method that is to run when a resource is dropped."""
     method = inspect.getattr_static(made, name, None)
-    # One that something was said of is a method for guests.
+    # A method with options is one for guests.
     return (
         inspect.isfunction(method)
         and not _undroppable(method)

@@ -44,7 +44,7 @@ def render_wit(
 ) -> str:
     """Print imports and exports as a world, with the text of its interfaces.
 
-    A type that one interface has from another is printed once. Which interface it was
+    A type that one interface uses from another is printed once. Which interface it was
     written in is not part of a component: the first that has it counts.
     """
     page = _Page()

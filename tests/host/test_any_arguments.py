@@ -178,7 +178,7 @@ class World:
         assert standing.budget.stores["handles"][0].used == 0
 
     def resource(self, held: object) -> HostResource | None:
-        """Return what a value is a resource of the host's as; None: it is none."""
+        """Return the host's resource that a value is an object of; None: of none."""
         resources = (one for each in self.offered for one in each.resources.values())
         return next((one for one in resources if isinstance(held, one.made)), None)
 

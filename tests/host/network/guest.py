@@ -172,7 +172,7 @@ OPTIONS = (
 
 @frozen
 class Offered:
-    """The interfaces of a host, with what they tell events to."""
+    """The interfaces of a host, with the recorder of their events."""
 
     interfaces: tuple[HostInterface, ...]
     gate: Gate
