@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from attrs import define, field, frozen
 
 from .types import (
+    SCALARS,
     Borrow,
     Enum,
     Extern,
@@ -39,10 +40,6 @@ Find: TypeAlias = Callable[[ResourceType], ResourceType]
 """Returns the resource to use for one that the text declares; often the same one."""
 
 _TOKEN: Final = re.compile(r"->|\[?\w(?:[\w\[\]-]|[:/@.+](?=[\w\[]))*|\S")
-_SCALARS: Final = {
-    *("bool", "char", "string", "f32", "f64"),
-    *(f"{sign}{bits}" for sign in "su" for bits in (8, 16, 32, 64)),
-}
 
 
 @frozen
@@ -254,7 +251,7 @@ class _Reader:
         named = None if self.sees == "<" else self.named.get(word)
         if named is not None:
             return Own(named) if isinstance(named, ResourceType) else named
-        if word in _SCALARS:
+        if word in SCALARS:
             return Scalar(word)
         if word == "borrow":
             self.take("<")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import keyword
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias
 
 from attrs import field, frozen
 
@@ -21,6 +21,7 @@ else:
     _T_co = TypeVar("_T_co", covariant=True)
 
 __all__ = (
+    "SCALARS",
     "Borrow",
     "Enum",
     "Err",
@@ -133,9 +134,16 @@ def shortened(type_: object) -> str:
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
+SCALARS: Final = (
+    *("bool", "char", "string", "f32", "f64"),
+    *(f"{sign}{bits}" for sign in "su" for bits in (8, 16, 32, 64)),
+)
+"""The names of all scalars; a test names the tables that have to know one more."""
+
+
 @frozen
 class Scalar:
-    """bool, an integer, a float, char or string, by its WIT name."""
+    """A type that is not made of others, by its WIT name: one of `SCALARS`."""
 
     name: str
 
