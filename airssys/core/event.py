@@ -208,7 +208,7 @@ class QuotaNeared:
     subject: str
     """The actor, or the supervisor whose quota its children share."""
     quota: str
-    """``messages``, ``network``, ``cpu``, ``host_calls``, ``storage``, ``handles``."""
+    """A key of `Quota`, such as ``messages``, of what can be used up."""
     level: str
     """``warning`` from 80 % on, ``critical`` from 95 % on."""
     share: float
