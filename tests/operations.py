@@ -195,6 +195,11 @@ def operations(interfaces: list[HostInterface]) -> Iterator[Operation]:
     for interface, functions in SIGNATURES.items():
         if interface == _EXPORTED:
             continue
+        if interface not in offers:
+            raise LookupError(
+                f"wit/ has {interface}, but `open_interfaces` in host/offered.py does "
+                "not offer it"
+            )
         for function in functions:
             bare = function.rpartition(".")[2]
             name = f"{interface}#{function}"

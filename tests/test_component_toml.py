@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
 from pathlib import Path
 
+import pytest
 from attrs import NOTHING, fields
 
 from airssys.config import load_config
+from airssys.core.child import Restart
+from airssys.core.levels import LogLevel
 from airssys.core.limits import MIB, QUOTAS, SharedQuota
+from airssys.core.manifests.host import Profile
 from airssys.core.manifests.manifest import parse_manifest
 from airssys.core.manifests.resources import Resources
 from airssys.core.manifests.tree import parse_tree
+from airssys.core.message import Overflow
+from airssys.core.restart import AutoShutdown, Strategy
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "component-toml.md"
@@ -60,6 +67,33 @@ def test_the_docs_have_every_key_of_resources_with_its_default() -> None:
     front, _, _ = example("Component.toml").partition("[resources]")
     read = parse_manifest(f"{front}[resources]\n{lines}")
     assert read.resources == Resources(memory=MIB, fuel=1, timeout=1.0)
+
+
+@pytest.mark.parametrize(
+    ("heading", "key", "words"),
+    [
+        ("### [resources]", "overflow", Overflow),
+        ("### [supervision]", "restart", Restart),
+        ("## Tree files", "strategy", Strategy),
+        ("## Tree files", "auto_shutdown", AutoShutdown),
+        ("## Host files", "profile", Profile),
+        ("## Host files", "log", LogLevel),
+    ],
+)
+def test_the_docs_have_every_word_that_a_key_can_have(
+    heading: str, key: str, words: type[Enum]
+) -> None:
+    said = set(re.findall(r"[\w-]+", " ".join(rows(heading)[key])))
+    missing = sorted({one.value for one in words} - said)
+
+    assert not missing, f"docs/component-toml.md lacks {missing} at {key!r}"
+
+
+def test_the_how_to_has_every_strategy() -> None:
+    page = (DOCS / "how-to" / "supervise.md").read_text("utf-8")
+    missing = [one.name for one in Strategy if f"`{one.name}`" not in page]
+
+    assert not missing, f"docs/how-to/supervise.md lacks the strategies {missing}"
 
 
 def test_the_docs_have_every_quota_that_a_supervisor_can_carry() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import frozen
 
+from airssys import cli
 from airssys.cli import main
 from airssys.cli.failure import BadInput, Status, explain, status_of
 from airssys.core import errors
@@ -26,6 +29,18 @@ if TYPE_CHECKING:
     from .conftest import Command
 
 ROOT = Path(__file__).parents[2]
+
+
+def commands() -> list[str]:
+    """Return every command, those of a group with its name before."""
+    groups = {name: cli._app()[name] for name in cli._GROUPS}
+    below = [
+        f"{group} {name}"
+        for group, app in groups.items()
+        for name in app
+        if not name.startswith("-")
+    ]
+    return [*cli._COMMANDS, *below]
 
 
 def spawned(*tokens: str) -> subprocess.CompletedProcess[str]:
@@ -44,13 +59,29 @@ def test_help_names_every_command(airssys: Command) -> None:
     ran = airssys("--help")
 
     assert ran.status == 0
-    for command in ("run", "call", "inspect", "check", "tree", "manifest"):
+    for command in (*cli._COMMANDS, *cli._GROUPS):
         assert f" {command} " in ran.out
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "call", "inspect", "check", "tree", "manifest schema"]
-)
+def test_a_function_of_its_modules_name_is_a_command() -> None:
+    found = {
+        name
+        for _, name, _ in pkgutil.iter_modules(cli.__path__)
+        if hasattr(importlib.import_module(f"{cli.__name__}.{name}"), name)
+    }
+    missing = sorted(found - set(cli._COMMANDS))
+
+    assert not missing, f"cli/__init__.py: _COMMANDS lacks {missing}"
+
+
+def test_the_docs_have_every_command() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    missing = [each for each in commands() if f"\n| `airssys {each} " not in page]
+
+    assert not missing, f"docs/cli.md lacks the commands {missing}"
+
+
+@pytest.mark.parametrize("command", commands())
 def test_every_command_has_help(airssys: Command, command: str) -> None:
     ran = airssys(*command.split(), "--help")
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import pickle
+import pkgutil
 
 import pytest
 
@@ -191,6 +193,18 @@ def test_an_error_is_also_the_builtin_a_caller_would_name(
 def test_every_error_has_the_one_root() -> None:
     for name in errors.__all__:
         assert issubclass(getattr(errors, name), errors.AirssysError)
+
+
+def test_the_list_of_errors_has_those_of_every_module() -> None:
+    modules = [name for _, name, _ in pkgutil.iter_modules(errors.__path__)]
+    named = {
+        each
+        for name in modules
+        for each in importlib.import_module(f"{errors.__name__}.{name}").__all__
+    }
+    missing = sorted(named - {"listed"} - set(errors.__all__))
+
+    assert not missing, f"core/errors/__init__.py lacks {missing}"
 
 
 def test_every_error_that_is_raised_has_an_example() -> None:

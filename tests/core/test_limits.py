@@ -52,6 +52,14 @@ def of_kind(kind: QuotaKind) -> set[str]:
     return {word for word, row in QUOTAS.items() if row.kind is kind}
 
 
+def outside_of_the_core() -> str:
+    return "".join(
+        path.read_text("utf-8")
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] != "core"
+    )
+
+
 def test_every_field_of_a_quota_has_a_kind_and_a_phrase() -> None:
     bare = [key.name for key in fields(Quota) if QuotaKey not in key.metadata]
 
@@ -98,6 +106,32 @@ def test_every_key_of_resources_goes_somewhere() -> None:
     assert not set(LIMIT_KEYS) - set(types(Limits)), "core.limits.Limits lacks some"
 
 
+def test_every_key_of_the_mailbox_is_taken_by_something() -> None:
+    source = outside_of_the_core()
+    idle = [word for word in MAILBOX_KEYS if not re.search(rf"terms\.{word}\b", source)]
+
+    assert not idle, f"no module takes {idle} of core.manifests.resources.MAILBOX_KEYS"
+
+
+def test_the_engine_holds_every_limit() -> None:
+    source = "".join(file.read_text() for file in PACKAGE.glob("engine/*.py"))
+    idle = [
+        key.name
+        for key in fields(Limits)
+        if not re.search(rf"limits\.{key.name}\b", source)
+    ]
+
+    assert not idle, f"no module of the engine takes {idle} of core.limits.Limits"
+
+
+def test_a_limit_is_the_same_where_a_manifest_says_nothing() -> None:
+    limits = {key.name: key.default for key in fields(Limits)}
+    given = {key.name: key.default for key in fields(Resources)}
+    free = [key for key in LIMIT_KEYS if given[key] is not NOTHING]
+
+    assert {key: given[key] for key in free} == {key: limits[key] for key in free}
+
+
 def test_a_tree_file_can_override_every_key_of_resources() -> None:
     missing = sorted(set(types(Resources)) - set(types(ResourcesOverride)))
     unknown = sorted(set(types(ResourcesOverride)) - set(types(Resources)))
@@ -126,11 +160,7 @@ def test_a_key_is_written_alike_in_manifests_and_tree_files() -> None:
 
 
 def test_every_quota_is_used_up_by_something() -> None:
-    source = "".join(
-        path.read_text("utf-8")
-        for path in PACKAGE.rglob("*.py")
-        if path.relative_to(PACKAGE).parts[0] != "core"
-    )
+    source = outside_of_the_core()
     idle = [
         word
         for word, row in QUOTAS.items()

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable
+from typing import Final
 
 import anyio
 import pytest
 
+import airssys
+from airssys import storage
 from airssys.core.errors import StorageError
 from airssys.storage import MemoryStorage
 from airssys.storage.keys import cost
 from airssys.storage.protocol import Storage, Stored
 
+ENGINES: Final[dict[str, Callable[[], Storage]]] = {"MemoryStorage": MemoryStorage}
+"""By the names of their classes: how to make an empty one."""
 
-@pytest.fixture(params=[MemoryStorage])
+
+@pytest.fixture(params=ENGINES)
 def store(request: pytest.FixtureRequest) -> Storage:
-    make: Callable[[], Storage] = request.param
-    return make()
+    return ENGINES[request.param]()
+
+
+def test_every_engine_is_tried_here_and_is_public() -> None:
+    modules = [name for _, name, _ in pkgutil.iter_modules(storage.__path__)]
+    there = {
+        name
+        for module in modules
+        for name in importlib.import_module(f"{storage.__name__}.{module}").__all__
+        if name.endswith("Storage")
+    }
+    untried = sorted(there - {"Storage"} - set(ENGINES))
+    private = sorted(there - set(dir(airssys)))
+
+    assert not untried, f"ENGINES in this file lacks {untried}"
+    assert not private, f"airssys/__init__.pyi lacks {private}"
 
 
 async def test_values_are_kept_apart_by_namespace(store: Storage) -> None:

@@ -528,7 +528,7 @@ def test_the_json_schema_is_made_from_the_classes() -> None:
     assert schema["$ref"] == "#/$defs/Manifest"
     assert tables["Resources"]["required"] == ["memory", "fuel", "timeout"]
     assert tables["Resources"]["properties"]["overflow"] == {
-        "enum": ["wait", "refuse", "drop-oldest"]
+        "enum": [rule.value for rule in Overflow]
     }
     code = tables["CodeSection"]
     assert code["description"].startswith("Where the component's code is")
