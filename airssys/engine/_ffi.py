@@ -157,6 +157,7 @@ CONFIG_ASYNC: Final = tuple(
     for name in ("async", "more_async_builtins", "async_stackful")
 )
 """Switches for async functions. Some of what these use cannot be passed."""
+config_exceptions = function("wasmtime_config_wasm_exceptions_set", None, _P, c_bool)
 config_wasm_stack = function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
 
 give_way = getattr(ctypes.CDLL(None), "sched_yield", None) or (lambda: 0)

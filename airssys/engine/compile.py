@@ -25,6 +25,7 @@ from .lane import (
     rewritten,
     skeleton,
 )
+from .proposals import hint
 from .values.read import TypeReader
 
 __all__ = ("FORM", "MAGIC", "Compiled", "Compiler")
@@ -145,4 +146,5 @@ class Compiler:
 def _reason(message: str) -> str:
     """Return the innermost cause of a compile error, on one line."""
     cause = message.rsplit("Caused by:", 1)[-1].strip()
-    return " ".join(line.strip() for line in cause.splitlines() if line.strip())
+    reason = " ".join(line.strip() for line in cause.splitlines() if line.strip())
+    return reason + hint(reason)

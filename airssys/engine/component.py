@@ -38,6 +38,8 @@ from .fiber import Pace, Slicing, Threads
 from .instance import Instance
 from .lane import Added
 from .link import Link, link
+from .proposals import set_proposals
+from .room import room
 from .signature import ExportSignature, ImportSignature
 from .values.layout import Unsupported
 
@@ -66,11 +68,16 @@ class Engine:
         threads: Guests that may compute in worker threads at once; None: one for each
             processor.
         memory_reservation: Bytes of address space set aside for each linear memory; a
-            memory that outgrows them is moved. Small reservations allow many instances.
+            memory that outgrows them is moved, which takes time in proportion to its
+            size. None: 4 GiB, or 4 MiB where the address space is limited (RLIMIT_AS,
+            ``vm.overcommit_memory = 2``, 32-bit systems).
         optimize: Compile for speed; False compiles about twice as fast.
         bytes_lane: Let ``list<u8>`` cross between host and guest in one piece, through
             core code put into the guest. Without it each byte is a value of its
             own, which takes 30 to 230 times as long for 64 KiB.
+        exceptions: Let guests throw exceptions of WebAssembly. Off, for they make
+            `Limits.fuel` leak: wasmtime gives back what a function burned before it
+            threw. Only a ``timeout`` bounds such guests.
     """
 
     def __init__(
@@ -80,23 +87,21 @@ class Engine:
         slicing: Slicing | None = None,
         stack: int = 512 * KIB,
         threads: int | None = None,
-        memory_reservation: int = 4 * MIB,
+        memory_reservation: int | None = None,
         optimize: bool = True,
         bytes_lane: bool = True,
+        exceptions: bool = False,
     ) -> None:
         config = wasmtime.Config()
-        config.wasm_component_model = True
-        config.wasm_component_model_map = True
-        config.wasm_component_model_implements = True
+        set_proposals(config, exceptions=exceptions)
         config.consume_fuel = True
-        config.memory_reservation = memory_reservation
-        config.memory_guard_size = 64 * KIB
-        config.memory_reservation_for_growth = MIB
+        given = room(memory_reservation)
+        config.memory_reservation = given.reservation
+        config.memory_guard_size = given.guard
+        config.memory_reservation_for_growth = given.growth
         config.memory_may_move = True
         config.cranelift_opt_level = "speed" if optimize else "none"
         pointer = _ffi.address(config.ptr())
-        for switch in _ffi.CONFIG_ASYNC:
-            switch(pointer, True)  # noqa: FBT003
         _ffi.config_wasm_stack(pointer, stack)
         _ffi.config_stack_size(pointer, stack + _FIBRE_SPARE)
         self.wasmtime: wasmtime.Engine = wasmtime.Engine(config)
@@ -119,8 +124,9 @@ class Engine:
                 _ffi.VERSION,
                 platform.machine(),
                 stack,
-                memory_reservation,
+                given,
                 optimize,
+                exceptions,
             )
         )
         self._compiler = Compiler(self.wasmtime, settings, kept, bytes_lane)

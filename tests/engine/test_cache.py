@@ -94,10 +94,11 @@ async def test_engines_with_other_settings_do_not_share_entries(tmp_path: Path) 
         {"optimize": False},
         {"stack": 256 * 1024},
         {"memory_reservation": 1 << 20},
+        {"exceptions": True},
     ):
         assert await answer(Engine(cache=tmp_path, **settings)) == 1
 
-    assert len([name for name in names(tmp_path) if name.endswith("cwasm")]) == 4
+    assert len([name for name in names(tmp_path) if name.endswith("cwasm")]) == 5
 
 
 async def test_an_entry_leaves_no_other_files_behind(tmp_path: Path) -> None:

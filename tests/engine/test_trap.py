@@ -93,7 +93,6 @@ TRAPS = {
         "(array.len (array.new_default $a (i32.const -1)))", "(type $a (array i64))"
     ),
     "unaligned-atomic": running("(i32.atomic.load (i32.const 1))", "(memory 1)"),
-    "uncaught-exception": running("(throw $e)", "(tag $e)"),
     "invalid-char": returning("char", "0xd800"),
     "invalid-discriminant": returning("$e", "2"),
     "invalid-string": returning(
@@ -103,6 +102,17 @@ TRAPS = {
     "list-out-of-bounds": returning("(list u32)", "64", memory=data(64, 128, 16_500)),
     "unaligned-pointer": returning("(tuple u32 u32)", "65"),
 }
+
+
+async def test_an_exception_that_nobody_catches_is_a_trap() -> None:
+    engine = Engine(cache=False, exceptions=True)
+    component = await engine.compile(running("(throw $e)", "(tag $e)"))
+    instance = await component.instantiate()
+    with pytest.raises(GuestTrapped) as raised:
+        await instance.call("run")
+
+    assert raised.value.kind == "uncaught-exception"
+    assert not instance.alive
 
 
 @pytest.mark.parametrize(("kind", "text"), TRAPS.items())
