@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from attrs import field, fields, frozen, validators
+from attrs import Factory, field, fields, frozen, validators
 
 from .defaults import PAYLOAD
 from .units import Bytes, BytesRate, Count, CountRate, Share
@@ -37,6 +37,9 @@ _POSITIVE = validators.and_(
 )
 
 
+_LEAST_VALUES: Final = MIB
+
+
 @frozen(kw_only=True)
 class Limits:
     """What one instance may use.
@@ -60,6 +63,15 @@ class Limits:
     tables: int = field(default=8, validator=_POSITIVE)
     instances: int = field(default=128, validator=_POSITIVE)
     """Core instances inside the component."""
+    values: int = field(
+        default=Factory(
+            lambda limits: max(limits.memory // 2, _LEAST_VALUES), takes_self=True
+        ),
+        validator=_POSITIVE,
+    )
+    """Bytes, as they lie in Python, of the values that leave the guest in one call: its
+    result, or the arguments of one call of a host function. Half of ``memory``, and at
+    least 1 MiB, if nothing else is said."""
 
 
 @frozen(kw_only=True)

@@ -114,6 +114,7 @@ context_yield_interval = function(
 error_delete = function("wasmtime_error_delete", None, _P)
 val_clone = function("wasmtime_component_val_clone", None, _P, _P)
 val_delete = function("wasmtime_component_val_delete", None, _P)
+val_delete_slowly = function("wasmtime_component_val_delete", None, _P, brief=False)
 resource_type_new = function("wasmtime_component_resource_type_new_host", _P, c_uint32)
 resource_type_delete = function("wasmtime_component_resource_type_delete", None, _P)
 resource_any_clone = function("wasmtime_component_resource_any_clone", _P, _P)

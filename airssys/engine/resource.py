@@ -19,13 +19,14 @@ from ..witmodel.types import Borrow, Own, ResourceType
 from . import _ffi
 from .values.kept import Handles, Kept
 from .values.layout import Mismatch
+from .values.pieces import Held
 
 __all__ = ("Handle", "Hosted", "LiftParameters", "Resources")
 
 _OPEN: Final = ""
 
-LiftParameters: TypeAlias = Callable[[int, Handles], list[Any]]
-"""Reads the parameters of a call from where the guest left them."""
+LiftParameters: TypeAlias = Callable[[int, Handles], list[Any] | Held]
+"""Reads the parameters of a call from where the guest left them, or takes them away."""
 
 
 @frozen
@@ -193,7 +194,7 @@ class Resources:
 
     # The host of a `Store`, during a poll:
 
-    def lift(self, index: int, arguments: int) -> list[object]:
+    def lift(self, index: int, arguments: int) -> list[object] | Held:
         return self._lifts[index](arguments, self)
 
     def drop(self, rep: int) -> None:

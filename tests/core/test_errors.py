@@ -84,6 +84,13 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         "component 'a' may not read '/x': the host forbids it",
     ),
     (
+        errors.ValuesTooLarge("a", "f", "result", 65536),
+        (
+            "component 'a' passes too much as result of 'f' "
+            "(limit of values: 65_536 bytes in Python)"
+        ),
+    ),
+    (
         errors.OutOfMemory("a", "it grew", 65536),
         "component 'a' is out of memory: it grew (limit: 65_536 bytes)",
     ),

@@ -43,6 +43,7 @@ from .refusal import (
     Overtime,
     QuotaExceeded,
     TrustError,
+    ValuesTooLarge,
 )
 from .root import (
     AirssysError,
@@ -92,6 +93,7 @@ __all__ = (
     "Unhealthy",
     "UnknownImport",
     "ValueMismatch",
+    "ValuesTooLarge",
     "WaveError",
     "WitError",
 )

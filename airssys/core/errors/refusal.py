@@ -14,6 +14,7 @@ __all__ = (
     "Overtime",
     "QuotaExceeded",
     "TrustError",
+    "ValuesTooLarge",
 )
 
 
@@ -112,3 +113,22 @@ class QuotaExceeded(LimitExceeded):
     def __str__(self) -> str:
         advice = f"; {self.advice}" if self.advice else ""
         return f"{self.subject} is over its {self.quota} (limit: {self.limit}{advice})"
+
+
+@define(eq=False)
+class ValuesTooLarge(LimitExceeded):
+    """What a guest passes in one call is larger than its limit of values."""
+
+    component: str
+    function: str
+    """The exported function whose result it is, or the host's whose arguments."""
+    what: str
+    """``result`` or ``arguments``."""
+    limit: int
+    """Bytes, as values lie in Python."""
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} passes too much as {self.what} of "
+            f"{self.function!r} (limit of values: {self.limit:_} bytes in Python)"
+        )
