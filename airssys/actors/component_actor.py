@@ -24,6 +24,7 @@ from ..core.errors import (
     QuotaExceeded,
     ReplyTimeout,
     Unhealthy,
+    ValuesTooLarge,
     WitError,
 )
 from ..core.event import CallCut, Logged
@@ -304,6 +305,8 @@ def _cut_by(error: Exception) -> str:
             return "time"
         case OutOfMemory():
             return "memory"
+        case ValuesTooLarge():
+            return "values"
         case GuestTrapped():
             return "trap"
         case _:

@@ -215,7 +215,14 @@ class Instance:
         while handles.closing and self._store is not None:
             if self._running is not None:
                 raise InstanceBusy(self.component.name, "drop", self._running)
-            handle = handles.closing.pop(0)
+            # There may be many, so each is a step like a call; one that is not taken
+            # out yet stays for the next call where this is cancelled.
+            self._running = "drop"
+            try:
+                await self._engine.pace.step()
+            finally:
+                self._running = None
+            handle = handles.closing.popleft()
             export = self.component.drop(handle.type)
             if export is None:
                 handle.release()

@@ -118,7 +118,7 @@ class _Lowered:
                 return self._inlined(block, base, keep, *values)
             except UNUSUAL:
                 # The writers know more types, and say what does not fit.
-                keep.pending.clear()
+                keep.forget()
         name = ""
         try:
             for (name, each, head, tail), value in zip(self._plan, values):  # noqa: B007 - for the error
