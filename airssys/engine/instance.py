@@ -249,11 +249,12 @@ class Instance:
             # Most calls are over at once, and need no Fiber. Nothing may come between
             # the making of a future and what deletes it but for a poll: whoever raises
             # here leaves a future behind, and `_abandon` can only leak the store.
-            slow = signature.slow or self._link.slow
-            if not slow and _ffi.future_poll(future):
+            if signature.slow or self._link.slow:
+                await self._run(future, export, slow=True)
+            elif _ffi.future_poll(future):
                 _ffi.future_delete(future)
             else:
-                await self._run(future, export, slow=slow)
+                await self._run(future, export)
         except BaseException:
             self._abandon(export)
             raise

@@ -205,12 +205,14 @@ class ExportSignature:
         Raises:
             WitError: The function's result is an ``err``.
         """
+        if self._read is not None:
+            number = self._read(frame.block, self.result_at + 8)[0]
+            self._lowered.recycle(frame)
+            return number
         weigh = self._weigh
         if weigh is not None and weigh(frame.block, self.result_at, PIECE) > PIECE:
             return LATER
         try:
-            if self._read is not None:
-                return self._read(frame.block, self.result_at + 8)[0]
             if self._lift is None:
                 return None
             try:
