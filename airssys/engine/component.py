@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -17,7 +19,7 @@ from attrs import evolve
 
 from ..core.errors import InvalidComponent, MissingExport
 from ..core.grants.grants import Grants
-from ..core.limits import KIB, MIB, Limits
+from ..core.limits import CACHE_SIZE, KIB, MIB, CompileLimits, Limits
 from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import Guard, HostInterface
@@ -34,7 +36,10 @@ from .bound import Bindable, Bound
 from .cache import Cache, default_folder
 from .ceiling import Ceiling
 from .compile import FORM, MAGIC, Compiled, Compiler
+from .compile_process import configured
+from .compilers import Processes, Thread, size_limit
 from .fiber import Pace, Slicing, Threads
+from .flights import Flights, Progress
 from .instance import Instance
 from .lane import Added
 from .link import Link, link
@@ -50,6 +55,9 @@ _FIBRE_SPARE: Final = MIB
 _GATE: Final = Gate()
 _NO_SHAPES: Final = Shapes()
 _LIMITS: Final = Limits()
+_COMPILE_LIMITS: Final = CompileLimits()
+_HASHED_INLINE: Final = 64 * KIB
+"""Bytes that are hashed on the event loop."""
 _NEAR: Final = 8
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
@@ -61,6 +69,15 @@ class Engine:
     Args:
         cache: The folder of compiled components; None: the user's cache folder;
             False: none.
+        cache_size: Bytes of compiled components that are kept there; those that were
+            not used for the longest time make room for others.
+        compiler: Where components are compiled: in a ``"process"`` of its own, within
+            limits and cut off when nobody waits any more; or in a ``"thread"``, where
+            no process can be started: without limits, and to the end.
+        compile_limits: What it may take to compile a component.
+        progress: Called each second while somebody waits for a component to be
+            compiled, on the waiting task's event loop, with the component's name and
+            the seconds so far; and with None for them when it has ended.
         slicing: How long guests run at a stretch.
         stack: Bytes of stack a guest may use; more is a ``stack-overflow`` trap.
         threads: Guests that may compute in worker threads at once; None: one for each
@@ -77,6 +94,10 @@ class Engine:
         self,
         *,
         cache: Path | str | bool | None = None,
+        cache_size: int = CACHE_SIZE,
+        compiler: Literal["process", "thread"] = "process",
+        compile_limits: CompileLimits = _COMPILE_LIMITS,
+        progress: Progress | None = None,
         slicing: Slicing | None = None,
         stack: int = 512 * KIB,
         threads: int | None = None,
@@ -84,21 +105,30 @@ class Engine:
         optimize: bool = True,
         bytes_lane: bool = True,
     ) -> None:
-        config = wasmtime.Config()
-        config.wasm_component_model = True
-        config.wasm_component_model_map = True
-        config.wasm_component_model_implements = True
-        config.consume_fuel = True
-        config.memory_reservation = memory_reservation
-        config.memory_guard_size = 64 * KIB
-        config.memory_reservation_for_growth = MIB
-        config.memory_may_move = True
-        config.cranelift_opt_level = "speed" if optimize else "none"
-        pointer = _ffi.address(config.ptr())
-        for switch in _ffi.CONFIG_ASYNC:
-            switch(pointer, True)  # noqa: FBT003
-        _ffi.config_wasm_stack(pointer, stack)
-        _ffi.config_stack_size(pointer, stack + _FIBRE_SPARE)
+        if compiler not in ("process", "thread"):
+            raise ValueError(
+                f"compiler {compiler!r} is unknown: it is 'process' or 'thread'"
+            )
+        settings: dict[str, Any] = {
+            "wasm_component_model": True,
+            "wasm_component_model_map": True,
+            "wasm_component_model_implements": True,
+            "consume_fuel": True,
+            "memory_reservation": memory_reservation,
+            "memory_guard_size": 64 * KIB,
+            "memory_reservation_for_growth": MIB,
+            "memory_may_move": True,
+            "cranelift_opt_level": "speed" if optimize else "none",
+            "switches": {
+                # Some of what these use cannot be passed.
+                "wasm_component_model_async": True,
+                "wasm_component_model_more_async_builtins": True,
+                "wasm_component_model_async_stackful": True,
+                "max_wasm_stack": stack,
+                "async_stack_size": stack + _FIBRE_SPARE,
+            },
+        }
+        config = configured(settings)
         self.wasmtime: wasmtime.Engine = wasmtime.Engine(config)
         self.pointer: int = _ffi.address(self.wasmtime.ptr())
         self.slicing: Slicing = slicing or Slicing()
@@ -108,22 +138,21 @@ class Engine:
             kept = None
         else:
             folder = default_folder() if cache in (None, True) else Path(str(cache))
-            kept = Cache(folder)
+            kept = Cache(folder, cache_size)
         self._threads = threads or os.cpu_count() or 1
         self._limiter: anyio.lowlevel.RunVar[Threads] = anyio.lowlevel.RunVar(
             f"airssys guests of engine {id(self)}"
         )
-        settings = repr(
-            (
-                FORM,
-                _ffi.VERSION,
-                platform.machine(),
-                stack,
-                memory_reservation,
-                optimize,
-            )
+        self._limits = compile_limits
+        self._compiler = Compiler(
+            self.wasmtime,
+            repr((FORM, _ffi.VERSION, platform.machine(), settings)),
+            kept,
+            bytes_lane,
+            Thread() if compiler == "thread" else Processes(settings, compile_limits),
+            compile_limits,
         )
-        self._compiler = Compiler(self.wasmtime, settings, kept, bytes_lane)
+        self._flights = Flights[Compiled](progress)
 
     def threads(self) -> Threads:
         """Return what bounds the guests in worker threads, one for each event loop."""
@@ -150,9 +179,13 @@ class Engine:
         Raises:
             OSError: The file cannot be read.
             InvalidComponent: It holds no component.
+            CompileLimit: To compile it takes more than `CompileLimits` allow.
+            CannotCompile: There is nothing to compile with.
         """
         file = anyio.Path(path)
         if source is None:
+            if (await file.stat()).st_size > self._limits.size:
+                raise size_limit(name or file.stem, self._limits)
             source = await file.read_bytes()
         text = not source.startswith(MAGIC) and file.suffix in (".wat", ".wast")
         return await self._compile(source, text=text, name=name or file.stem)
@@ -164,6 +197,8 @@ class Engine:
 
         Raises:
             InvalidComponent: It is no component.
+            CompileLimit: To compile it takes more than `CompileLimits` allow.
+            CannotCompile: There is nothing to compile with.
         """
         if not isinstance(source, str):
             return await self._compile(bytes(source), text=False, name=name)
@@ -172,10 +207,19 @@ class Engine:
         return await self._compile(binary, text=True, name=name)
 
     async def _compile(self, source: bytes, *, text: bool, name: str) -> Component:
-        return await anyio.to_thread.run_sync(self._compile_now, source, text, name)
-
-    def _compile_now(self, source: bytes, text: bool, name: str) -> Component:  # noqa: FBT001
-        compiled = self._compiler.compile(source, text=text, name=name)
+        if len(source) > self._limits.size:
+            raise size_limit(name, self._limits)
+        if len(source) > _HASHED_INLINE:
+            hashed = await anyio.to_thread.run_sync(
+                hashlib.sha256, source, abandon_on_cancel=True
+            )
+        else:
+            hashed = hashlib.sha256(source)
+        compiled = await self._flights.fly(
+            (hashed.digest(), text),
+            partial(self._compiler.compile, source, text=text),
+            name,
+        )
         return Component(self, compiled, name)
 
 
