@@ -15,6 +15,7 @@ __all__ = (
     "CACHE_SIZE",
     "GIB",
     "KIB",
+    "LEAST_TO_COMPILE",
     "MIB",
     "PAGE",
     "QUOTAS",
@@ -34,6 +35,8 @@ MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
 CACHE_SIZE: Final = GIB
 """Bytes of compiled code that are kept on disk."""
+LEAST_TO_COMPILE: Final = 128 * MIB
+"""Bytes of address space that a compiler takes before it has anything to compile."""
 PAGE: Final = 64 * KIB
 """A WebAssembly memory grows in pages of this many bytes."""
 

@@ -102,6 +102,7 @@ class _Worker:
     def run(self) -> None:
         while True:
             head, body = self.tasks.get()
+            begun = time.process_time()
             try:
                 outcome, made = self.work(head, body)
             except MemoryError:
@@ -114,7 +115,8 @@ class _Worker:
                     outcome, made = {"limit": MEMORY}, b""
                 else:
                     outcome, made = {"refused": str(error)}, b""
-            _write(frame({**outcome, "peak": _peak()}, made))
+            spent = time.process_time() - begun
+            _write(frame({**outcome, "peak": _peak(), "spent": spent}, made))
             _write(made)
             self.done += 1
             del head, body, made

@@ -36,6 +36,8 @@ with several threads."""
 _THREADS: Final = 4
 _GROWN: Final = 4
 """A process that had this part of the memory it may have is not used again."""
+_LEAST: Final = 0.1
+"""Seconds that the last steps of a component have in any case."""
 _SLOW: Final = 5
 """Seconds on the clock for each second of computing: where a process gets no processor,
 or waits for itself, it is cut off after these."""
@@ -70,6 +72,8 @@ class Job:
 
     name: str
     given_up: bool = field(default=False, init=False)
+    spent: float = field(default=0.0, init=False)
+    """Seconds of processor time of the steps so far."""
     _stop: Callable[[], object] | None = field(default=None, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
@@ -253,7 +257,8 @@ class Processes:
         return None, self._ask(CODE, binary, job)
 
     def _ask(self, task: str, body: bytes, job: Job) -> bytes:
-        head = {"task": task, "settings": self.settings, "seconds": self.limits.time}
+        seconds = max(self.limits.time - job.spent, _LEAST)
+        head = {"task": task, "settings": self.settings, "seconds": seconds}
         with self._a_turn(job):
             # What an older process died of need not be this: it is tried once more.
             for fresh in (False, True):
@@ -272,6 +277,7 @@ class Processes:
                 except BaseException:
                     process.end()
                     raise
+                job.spent += answer["spent"]
                 if answer["peak"] * _GROWN > self.limits.memory:
                     process.end()
                 else:
@@ -347,10 +353,13 @@ class Processes:
             return self._too_large(job)
         if ended.status == -getattr(signal, "SIGKILL", 9):
             return self._too_large(job)  # by the system, which had no memory left
-        how = f"status {ended.status}"
+        words = " ".join(ended.words.split())
+        if ended.status >= 0:
+            how = f"its process ended with status {ended.status}: {words}"
+            return CannotCompile(job.name, how)
+        how = f"signal {-ended.status}"
         with suppress(ValueError):
             how = signal.Signals(-ended.status).name
-        words = " ".join(ended.words.split())
         reason = f"the compiler died of it by {how}" + (f": {words}" if words else "")
         return InvalidComponent(job.name, reason)
 

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import wasmtime
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ..core.errors import InvalidComponent, MissingExport
 from ..core.grants.grants import Grants
@@ -61,6 +61,14 @@ _HASHED_INLINE: Final = 64 * KIB
 _NEAR: Final = 8
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
+
+
+@frozen
+class _Compiling:
+    """What compiles for an engine in one process."""
+
+    compiler: Compiler
+    flights: Flights[Compiled]
 
 
 class Engine:
@@ -144,15 +152,25 @@ class Engine:
             f"airssys guests of engine {id(self)}"
         )
         self._limits = compile_limits
-        self._compiler = Compiler(
-            self.wasmtime,
-            repr((FORM, _ffi.VERSION, platform.machine(), settings)),
-            kept,
-            bytes_lane,
-            Thread() if compiler == "thread" else Processes(settings, compile_limits),
-            compile_limits,
-        )
-        self._flights = Flights[Compiled](progress)
+
+        def compiling() -> _Compiling:
+            return _Compiling(
+                Compiler(
+                    self.wasmtime,
+                    repr((FORM, _ffi.VERSION, platform.machine(), settings)),
+                    kept,
+                    bytes_lane,
+                    Processes(settings, compile_limits)
+                    if compiler == "process"
+                    else Thread(),
+                    compile_limits,
+                ),
+                Flights(progress),
+            )
+
+        self._make_compiling = compiling
+        self._compiling: dict[int, _Compiling] = {}
+        """By process: what is forked has neither the threads nor the pipes."""
 
     def threads(self) -> Threads:
         """Return what bounds the guests in worker threads, one for each event loop."""
@@ -215,11 +233,12 @@ class Engine:
             )
         else:
             hashed = hashlib.sha256(source)
-        compiled = await self._flights.fly(
-            (hashed.digest(), text),
-            partial(self._compiler.compile, source, text=text),
-            name,
-        )
+        here = self._compiling.get(os.getpid())
+        if here is None:
+            made = self._make_compiling()
+            here = self._compiling.setdefault(os.getpid(), made)
+        work = partial(here.compiler.compile, source, text=text)
+        compiled = await here.flights.fly((hashed.digest(), text), work, name)
         return Component(self, compiled, name)
 
 
