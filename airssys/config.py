@@ -18,6 +18,7 @@ from .core.errors import ManifestError
 from .core.grants.pattern import Pattern
 from .core.grants.sections import Sections
 from .core.grants.spelling import Kind
+from .core.limits import CompileLimits
 from .core.manifests.host import Audit, HostConfig, Slices, check_host
 from .core.toml.lines import KeyPath
 from .core.toml.schema import LONGEST_FILE, Problem, parse_toml, refuse, structured
@@ -94,7 +95,7 @@ _WORDS: Final = (
 )
 """Variables whose digits are text."""
 _SWITCHES: Final = {"true": True, "false": False}
-_NESTED: Final = {"slices": Slices, "audit": Audit}
+_NESTED: Final = {"slices": Slices, "compile": CompileLimits, "audit": Audit}
 """The tables that variables reach into."""
 _FILE_ONLY: Final = ("capabilities", "forbidden")
 

@@ -15,8 +15,10 @@ from airssys.core.grants.sections import (
     Sections,
 )
 from airssys.core.levels import LogLevel
+from airssys.core.limits import CompileLimits
 from airssys.core.manifests.host import (
     Audit,
+    CompilerPlace,
     HostConfig,
     Profile,
     Slices,
@@ -29,6 +31,8 @@ name = "edge"
 profile = "strict"
 memory = "8MiB"
 cache = "compiled"
+cache_size = "2GiB"
+compiler = "thread"
 threads = 3
 log = "debug"
 [slices]
@@ -36,6 +40,10 @@ inline = 1000
 inline_slices = 4
 threaded = 2000
 quantum = "10ms"
+[compile]
+memory = "512MiB"
+time = "10s"
+size = "1MiB"
 [audit]
 file = "log/audit.jsonl"
 grants = true
@@ -70,6 +78,9 @@ def test_a_file_is_read_as_written(file: Path) -> None:
         profile=Profile.STRICT,
         memory=8 * MIB,
         cache=str(file.parent / "compiled"),
+        cache_size=2048 * MIB,
+        compiler=CompilerPlace.THREAD,
+        compile=CompileLimits(memory=512 * MIB, time=10.0, size=MIB),
         threads=3,
         log=LogLevel.DEBUG,
         slices=Slices(inline=1000, inline_slices=4, threaded=2000, quantum=0.01),
@@ -233,9 +244,12 @@ def test_every_problem_of_file_and_environment_is_reported(tmp_path: Path) -> No
         "unknown variable 'AIRSSYS_MEMROY' (did you mean 'AIRSSYS_MEMORY'?)",
         (
             "unknown variable 'AIRSSYS_ODD' (known: AIRSSYS_NAME, AIRSSYS_PROFILE, "
-            "AIRSSYS_MEMORY, AIRSSYS_CACHE, AIRSSYS_THREADS, AIRSSYS_LOG, "
+            "AIRSSYS_MEMORY, AIRSSYS_CACHE, AIRSSYS_CACHE_SIZE, AIRSSYS_COMPILER, "
+            "AIRSSYS_THREADS, AIRSSYS_LOG, "
             "AIRSSYS_SLICES_INLINE, AIRSSYS_SLICES_INLINE_SLICES, "
-            "AIRSSYS_SLICES_THREADED, AIRSSYS_SLICES_QUANTUM, AIRSSYS_AUDIT_FILE, "
+            "AIRSSYS_SLICES_THREADED, AIRSSYS_SLICES_QUANTUM, "
+            "AIRSSYS_COMPILE_MEMORY, AIRSSYS_COMPILE_TIME, AIRSSYS_COMPILE_SIZE, "
+            "AIRSSYS_AUDIT_FILE, "
             "AIRSSYS_AUDIT_GRANTS, AIRSSYS_AUDIT_ROTATE, AIRSSYS_AUDIT_KEEP, "
             "AIRSSYS_AUDIT_KEY, AIRSSYS_AUDIT_SYNC, AIRSSYS_AUDIT_STRICT)"
         ),
@@ -258,3 +272,36 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> No
         load_config(path, environ={})
 
     assert caught.value.source == str(path)
+
+
+def test_what_it_takes_to_compile_is_set_by_the_environment_too() -> None:
+    config = load_config(
+        environ={
+            "AIRSSYS_COMPILE_MEMORY": "256MiB",
+            "AIRSSYS_COMPILE_TIME": "5s",
+            "AIRSSYS_COMPILE_SIZE": "1000",
+            "AIRSSYS_COMPILER": "thread",
+            "AIRSSYS_CACHE_SIZE": "1MiB",
+        }
+    )
+
+    assert config.compile == CompileLimits(memory=256 * MIB, time=5.0, size=1000)
+    assert config.compiler is CompilerPlace.THREAD
+    assert config.cache_size == MIB
+
+
+def test_less_memory_than_a_compiler_takes_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text('memory = "?"\n[compile]\nmemory = "127MiB"\n')
+
+    with pytest.raises(ManifestError) as caught:
+        load_config(path, environ={"AIRSSYS_COMPILE_MEMORY": "1MiB"})
+
+    assert [text for text in caught.value.problems if "less than" in text] == [
+        "memory of 127MiB is less than 128MiB @ compile.memory, line 3",
+        "memory of 1MiB is less than 128MiB @ AIRSSYS_COMPILE_MEMORY",
+    ]
+    for zero in ('memory = "0B"', 'size = "0B"', 'time = "0s"'):
+        path.write_text(f"[compile]\n{zero}\n")
+        with pytest.raises(ManifestError, match="0"):
+            load_config(path, environ={})

@@ -27,7 +27,7 @@ _COMMANDS = {
     "check": (".check:check", "Check manifests, tree files and host files."),
     "tree": (".tree:tree", "Print the tree that a tree file describes."),
 }
-_GROUPS = ("manifest", "audit")
+_GROUPS = ("manifest", "audit", "cache")
 
 _INTERRUPTED: Final = 128 + 2
 """The status of a shell's command that SIGINT ended."""
@@ -100,6 +100,13 @@ def _app() -> App:
         f"{__name__}.audit:show", name="show", help="Show what an audit log holds."
     )
     app.command(audit)
+    cache = App(name="cache", help="Show and clear the cache of compiled components.")
+    for name, text in (
+        ("show", "Say where compiled components are kept, and how many."),
+        ("clear", "Remove all compiled components."),
+    ):
+        cache.command(f"{__name__}.cache:{name}", name=name, help=text)
+    app.command(cache)
     return app
 
 

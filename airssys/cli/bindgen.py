@@ -15,10 +15,10 @@ from ..bindgen.module import write_module
 from ..bindgen.source import Embedded, embed
 from ..config import load_config
 from ..engine.component import Component
-from ..system.opening import engine_for
 from .call import open_component
 from .failure import BadInput
 from .source import Kind, kind_of
+from .waiting import engine_with_progress
 
 __all__ = ("bindgen",)
 
@@ -73,7 +73,7 @@ async def _open(
 ) -> tuple[str, Component]:
     settings = load_config(config)
     if embedded is not None:
-        engine = engine_for(settings)
+        engine = engine_with_progress(settings)
         return embedded.world, await engine.compile(embedded.binary, name=str(source))
     component, *_ = await open_component(source, settings)
     return _plain(component.name.rpartition("/")[2]), component

@@ -28,13 +28,13 @@ from ..host.offered import open_interfaces
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..observe.fan_out import FanOut
-from ..system.opening import engine_for
 from ..witmodel.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
 from ..witmodel.wave import parse_wave, render_wave
 from .failure import BadInput, Status
 from .json_values import from_json, to_json
 from .screen import Screen
 from .source import Kind, kind_of
+from .waiting import engine_with_progress
 
 __all__ = ("call", "call_under", "open_component")
 
@@ -122,7 +122,7 @@ async def open_component(
         BadInput: The path holds no component.
         AirssysError: The component cannot be used.
     """
-    engine = engine_for(settings)
+    engine = engine_with_progress(settings)
     match kind_of(path):
         case Kind.CODE:
             return await engine.load(path), Limits(), Grants(), {}, Quota()

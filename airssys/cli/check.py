@@ -21,12 +21,12 @@ from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode
 from ..core.units import show_moment
 from ..engine.component import Engine
 from ..observe.line import printable, printable_lines
-from ..system.opening import engine_for
 from ..system.trees import find_function
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType
 from .failure import BadInput, Status, explain
 from .source import Kind, kind_of, read_tree
+from .waiting import engine_with_progress
 
 __all__ = ("check",)
 
@@ -45,7 +45,7 @@ def check(*manifests: Path, config: Path | None = None) -> int:
     if not manifests:
         raise BadInput("give at least one file to check")
     settings = load_config(config)
-    checks = _Checks(settings, engine_for(settings))
+    checks = _Checks(settings, engine_with_progress(settings))
     return anyio.run(_check, checks, manifests, backend="trio")
 
 

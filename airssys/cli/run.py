@@ -33,6 +33,7 @@ from .live import view
 from .screen import LogBridge, Screen
 from .source import Kind, kind_of, read_tree
 from .tree import names, picture
+from .waiting import engine_with_progress
 
 __all__ = ("run",)
 
@@ -237,7 +238,10 @@ class _Show:
         begun = anyio.current_time()
         try:
             async with open_root(
-                job.root, self.settings, instruments=instruments
+                job.root,
+                self.settings,
+                engine=engine_with_progress(self.settings),
+                instruments=instruments,
             ) as system:
                 await job.start(system)
                 self.summary = "started"

@@ -9,13 +9,17 @@ from typing import Final, Literal, TypeAlias
 from attrs import Factory, field, fields, frozen, validators
 
 from .defaults import PAYLOAD
-from .units import Bytes, BytesRate, Count, CountRate, Share
+from .units import Bytes, BytesRate, Count, CountRate, Seconds, Share
 
 __all__ = (
+    "CACHE_SIZE",
+    "GIB",
     "KIB",
+    "LEAST_TO_COMPILE",
     "MIB",
     "PAGE",
     "QUOTAS",
+    "CompileLimits",
     "Holding",
     "Limits",
     "Quota",
@@ -28,6 +32,11 @@ __all__ = (
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+CACHE_SIZE: Final = GIB
+"""Bytes of compiled code that are kept on disk."""
+LEAST_TO_COMPILE: Final = 128 * MIB
+"""Bytes of address space that a compiler takes before it has anything to compile."""
 PAGE: Final = 64 * KIB
 """A WebAssembly memory grows in pages of this many bytes."""
 
@@ -38,6 +47,21 @@ _POSITIVE = validators.and_(
 
 
 _LEAST_VALUES: Final = MIB
+
+
+@frozen(kw_only=True)
+class CompileLimits:
+    """What it may take to compile a component, which its bytes do not tell.
+
+    A CPython guest of 18 MB takes 0.4 GiB and 11 s; hostile ones take all there is.
+    """
+
+    memory: Bytes = field(default=GIB, validator=_POSITIVE)
+    """Bytes of address space of the process that compiles."""
+    time: Seconds = field(default=60.0, validator=validators.gt(0))
+    """Seconds of processor time. On the clock it may take five times as long."""
+    size: Bytes = field(default=128 * MIB, validator=_POSITIVE)
+    """Bytes of the component itself."""
 
 
 @frozen(kw_only=True)

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import wasmtime
-
-from . import _ffi
-
-__all__ = ("hint", "set_proposals")
+__all__ = ("hint", "proposals")
 
 _HINTS: Final = (
     # wasmtime's words for what is off, then how to have it, or why not.
@@ -28,21 +24,31 @@ _HINTS: Final = (
 )
 
 
-def set_proposals(config: wasmtime.Config, *, exceptions: bool) -> None:
-    """Switch proposals on and off.
+def proposals(*, exceptions: bool) -> tuple[dict[str, bool], dict[str, bool]]:
+    """Return what is on and off.
 
     Args:
-        config: The engine's settings.
         exceptions: Whether guests may throw. What a callee burned before it throws is
             given back to the fuel of the call: that is a fault of wasmtime's.
+
+    Returns:
+        Attributes of a configuration of wasmtime-py's, and the arguments of functions
+        of the C API that it does not wrap, by what stands between ``wasmtime_config_``
+        and ``_set``.
     """
-    config.wasm_component_model = True
-    config.wasm_component_model_map = True
-    config.wasm_component_model_implements = True
-    pointer = _ffi.address(config.ptr())
-    for switch in _ffi.CONFIG_ASYNC:
-        switch(pointer, True)  # noqa: FBT003
-    _ffi.config_exceptions(pointer, exceptions)
+    attributes = {
+        "wasm_component_model": True,
+        "wasm_component_model_map": True,
+        "wasm_component_model_implements": True,
+    }
+    switches = {
+        # Some of what these use cannot be passed.
+        "wasm_component_model_async": True,
+        "wasm_component_model_more_async_builtins": True,
+        "wasm_component_model_async_stackful": True,
+        "wasm_exceptions": exceptions,
+    }
+    return attributes, switches
 
 
 def hint(reason: str) -> str:

@@ -23,6 +23,7 @@ from ..core.manifests.tree import SupervisorNode
 from ..core.restart import AutoShutdown, Backoff, Intensity, Strategy, SupervisorRules
 from ..engine.component import Engine
 from ..engine.fiber import Slicing
+from ..engine.flights import Progress
 from ..host.offered import Facilities, open_interfaces
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
@@ -165,7 +166,20 @@ async def _keep_time(
         await office.keep_time(task_status=task_status)
 
 
-def engine_for(config: HostConfig) -> Engine:
-    """Make the engine that a host's settings describe."""
+def engine_for(config: HostConfig, *, progress: Progress | None = None) -> Engine:
+    """Make the engine that a host's settings describe.
+
+    Args:
+        config: The settings.
+        progress: As for `Engine`.
+    """
     given = asdict(config.slices, filter=lambda _, value: value is not None)
-    return Engine(cache=config.cache, threads=config.threads, slicing=Slicing(**given))
+    return Engine(
+        cache=config.cache,
+        cache_size=config.cache_size,
+        compiler=config.compiler.value,
+        compile_limits=config.compile,
+        progress=progress,
+        threads=config.threads,
+        slicing=Slicing(**given),
+    )

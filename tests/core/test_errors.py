@@ -25,6 +25,20 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         ),
     ),
     (
+        errors.CompileLimit("acme/big", "time", "1m of processor time"),
+        (
+            "component 'acme/big' cannot be compiled within its time "
+            "(limit: 1m of processor time; compile.time in the host file)"
+        ),
+    ),
+    (
+        errors.CannotCompile("acme/calc", "no process can be started for it"),
+        (
+            "component 'acme/calc' cannot be compiled here: no process can be started "
+            "for it"
+        ),
+    ),
+    (
         errors.OutOfFuel("acme/calc", "mul", 1_000_000),
         "component 'acme/calc' ran out of fuel in 'mul' (limit: 1_000_000 a call)",
     ),

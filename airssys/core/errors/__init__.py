@@ -36,7 +36,9 @@ from .delivery import (
     StorageError,
 )
 from .refusal import (
+    CannotCompile,
     CapabilityDenied,
+    CompileLimit,
     LimitExceeded,
     OutOfFuel,
     OutOfMemory,
@@ -63,9 +65,11 @@ __all__ = (
     "AskCycle",
     "AskRefused",
     "AuditError",
+    "CannotCompile",
     "CannotReply",
     "CapabilityDenied",
     "ChildRefused",
+    "CompileLimit",
     "ComponentError",
     "DeliveryError",
     "DuplicateChild",

@@ -7,7 +7,9 @@ from attrs import define
 from .root import AirssysError
 
 __all__ = (
+    "CannotCompile",
     "CapabilityDenied",
+    "CompileLimit",
     "LimitExceeded",
     "OutOfFuel",
     "OutOfMemory",
@@ -52,6 +54,34 @@ class CapabilityDenied(AirssysError, PermissionError):
 
 class LimitExceeded(AirssysError):
     """A limit ended the call, or a ceiling refused it."""
+
+
+@define(eq=False)
+class CompileLimit(LimitExceeded):
+    """To compile the component takes more than the host gives for that."""
+
+    component: str
+    limit: str
+    """Which one: ``memory``, ``time`` or ``size``."""
+    allowed: str
+    """How much there is."""
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} cannot be compiled within its {self.limit} "
+            f"(limit: {self.allowed}; compile.{self.limit} in the host file)"
+        )
+
+
+@define(eq=False)
+class CannotCompile(AirssysError):
+    """The host has no way to compile just now, whatever the component is."""
+
+    component: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"component {self.component!r} cannot be compiled here: {self.reason}"
 
 
 @define(eq=False)
