@@ -28,7 +28,7 @@ from ..core.errors import (
 )
 from ..core.event import CallCut, Logged
 from ..core.limits import Limits, Usage
-from ..core.message import Message
+from ..core.message import Message, Publication
 from ..engine.meter import Metered
 from ..witmodel.records import component_id, timestamp
 from ..witmodel.types import Err, Ok, Variant
@@ -191,6 +191,10 @@ class _Guest:
         return await mailbox.receive()
 
     async def handle(self, message: Message) -> None:
+        if isinstance(message, Publication) and not self.registry.may_hear(
+            self.entry, message
+        ):
+            return
         record = {
             "sender": component_id(message.sender),
             "payload": message.payload,

@@ -11,13 +11,14 @@ from attrs import define, field
 
 from ..core.defaults import ASK_TIMEOUT, MAILBOX, PAYLOAD
 from ..core.errors import DeliveryError, MailboxFull, NoSuchActor
-from ..core.message import HOST, Message, Overflow, Routes, check_topic
+from ..core.message import HOST, Overflow, Publication, check_topic
 from ..core.names import ActorId
 from ..hostcalls.call import Standing
 from .inbox import Inbox
 from .mailbox import Mailbox
 from .post_office import PostOffice
 from .reference import ActorRef, checked_payload
+from .subscriptions import Subscriptions
 
 __all__ = ("About", "ActorEntry", "Registry")
 
@@ -70,12 +71,15 @@ class Registry:
 
     office: PostOffice = field(factory=PostOffice)
     _entries: dict[str, ActorEntry] = field(factory=dict, init=False)
-    _routes: Routes = field(factory=Routes, init=False)
+    _subscriptions: Subscriptions = field(init=False)
     _listeners: dict[str, Mailbox] = field(factory=dict, init=False)
     """Mailboxes of the host's own subscriptions."""
     _listened: int = field(default=0, init=False)
     _taken: int = field(default=0, init=False)
     """Messages taken by actors that are gone."""
+
+    def __attrs_post_init__(self) -> None:
+        self._subscriptions = Subscriptions(self.office, self._standing)
 
     # Actors.
 
@@ -122,7 +126,7 @@ class Registry:
         """
         entry = self.entry(id)
         del self._entries[id]
-        self._routes.forget(id)
+        self._subscriptions.forget(id)
         entry.mailbox.close(reason)
         if entry.standing is not None and entry.standing.budget is not None:
             entry.standing.budget.close()
@@ -229,9 +233,9 @@ class Registry:
             await self.office.pause()
         delivered = 0
         waited_for = []
-        for subscriber in self._routes.subscribers(topic):
+        for subscriber in self._subscriptions.subscribers(topic):
             mailbox = self._mailbox(subscriber)
-            message = Message(content, sender, topic, None, None, now)
+            message = Publication(content, sender, topic, None, None, now)
             if mailbox.holds_up_senders():
                 waited_for.append((mailbox, message))
             elif self._dropped_in(mailbox, message):
@@ -246,13 +250,25 @@ class Registry:
                 mailbox.bury(message, str(error))
         return delivered
 
-    def _dropped_in(self, mailbox: Mailbox, message: Message) -> bool:
+    def _dropped_in(self, mailbox: Mailbox, message: Publication) -> bool:
         try:
             mailbox.put_nowait(message)
         except MailboxFull as full:
             mailbox.bury(message, str(full))
             return False
         return True
+
+    def _standing(self, subscriber: str) -> Standing | None:
+        entry = self._entries.get(subscriber)
+        return None if entry is None else entry.standing
+
+    def may_hear(self, entry: ActorEntry, message: Publication) -> bool:
+        """Tell whether an actor may still have a message that it is about to take.
+
+        One of a topic that it may not hear any more is a dead letter, and the audit is
+        told: it was let in while it was granted, or by a publisher that waited since.
+        """
+        return self._subscriptions.hears(entry.id, message)
 
     def _mailbox(self, subscriber: str) -> Mailbox:
         listener = self._listeners.get(subscriber)
@@ -270,11 +286,11 @@ class Registry:
             ValueError: The text is no topic pattern.
         """
         self.entry(sender)
-        self._routes.subscribe(sender, pattern)
+        self._subscriptions.subscribe(sender, pattern)
 
     def unsubscribe(self, pattern: str, *, sender: str) -> bool:
         """Undo a subscription, and tell whether there was one."""
-        return self._routes.unsubscribe(sender, pattern)
+        return self._subscriptions.unsubscribe(sender, pattern)
 
     @asynccontextmanager
     async def listen(
@@ -299,12 +315,12 @@ class Registry:
         self._listened += 1
         # No actor has such an id.
         name = f"listener {self._listened} ({pattern})"
-        self._routes.subscribe(name, pattern)
+        self._subscriptions.subscribe(name, pattern)
         mailbox = Mailbox(name, capacity, overflow, office=self.office)
         self._listeners[name] = mailbox
         try:
             yield Inbox(mailbox)
         finally:
-            self._routes.forget(name)
+            self._subscriptions.forget(name)
             del self._listeners[name]
             mailbox.discard()

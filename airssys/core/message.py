@@ -22,6 +22,7 @@ __all__ = (
     "Message",
     "Overflow",
     "PendingRequests",
+    "Publication",
     "Request",
     "Routes",
     "check_topic",
@@ -121,6 +122,11 @@ class Message:
                 still open.
         """
         return _Nothing() if self.answer is None else self.answer.reply(payload)
+
+
+@define(eq=False)
+class Publication(Message):
+    """A message that came over a topic, so that a subscription brought it."""
 
 
 class _Nothing:

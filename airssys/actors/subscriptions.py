@@ -1,0 +1,108 @@
+"""Know who subscribed to what, for as long as it is granted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from attrs import define, field
+
+from ..core.event import Denied
+from ..core.grants.capabilities import Denial, Messaging
+from ..core.grants.grants import Grants
+from ..core.message import Publication, Routes
+from ..hostcalls.call import Standing
+from .post_office import PostOffice
+
+__all__ = ("Subscriptions",)
+
+_SUBSCRIBE: Final = "airssys:core/messaging@1.0.0#subscribe"
+"""What a component did to hear of a topic, for the audit."""
+
+
+@define(eq=False)
+class Subscriptions:
+    """The subscriptions of a system's actors, each only for as long as it is granted.
+
+    A grant can be gone at any time: it was revoked or narrowed, or its time is up. So
+    it is looked at when a message is to be delivered. A subscription that no grant
+    covers any more ends there, and the audit is told once.
+    """
+
+    office: PostOffice
+    standing: Callable[[str], Standing | None]
+    """Returns what a subscriber may do; None: it is trusted."""
+    _routes: Routes = field(factory=Routes, init=False)
+    _checked: dict[str, Grants] = field(factory=dict, init=False)
+    """The grants by which all subscriptions of a component were found in order."""
+
+    def subscribe(self, subscriber: str, pattern: str) -> None:
+        """Add a subscription, as `Routes.subscribe` does."""
+        self._checked.pop(subscriber, None)
+        self._routes.subscribe(subscriber, pattern)
+
+    def unsubscribe(self, subscriber: str, pattern: str) -> bool:
+        """Remove a subscription, and tell whether there was one."""
+        return self._routes.unsubscribe(subscriber, pattern)
+
+    def forget(self, subscriber: str) -> None:
+        """Remove all subscriptions of the subscriber."""
+        self._checked.pop(subscriber, None)
+        self._routes.forget(subscriber)
+
+    def subscribers(self, topic: str) -> tuple[str, ...]:
+        """Return who gets a message of the topic, now.
+
+        Raises:
+            ValueError: The text is no topic.
+        """
+        found = self._routes.subscribers(topic)
+        for subscriber in found:
+            standing = self.standing(subscriber)
+            if standing is not None and self._end_what_is_gone(subscriber, standing):
+                return self.subscribers(topic)
+        return found
+
+    def hears(self, subscriber: str, message: Publication) -> bool:
+        """Tell whether a message of a topic may still be heard; else bury it."""
+        standing = self.standing(subscriber)
+        if standing is None:
+            return True
+        denial = standing.grants.hears(message.topic or "", self.office.clock())
+        if denial is None:
+            return True
+        self._report(subscriber, denial)
+        self.office.bury(subscriber, message, f"may not hear it: {denial.reason}")
+        return False
+
+    def _end_what_is_gone(self, subscriber: str, standing: Standing) -> bool:
+        """End the subscriptions that no grant covers; tell whether there were any."""
+        grants, now = standing.grants, self.office.clock()
+        if (
+            self._checked.get(subscriber) is grants
+            and now < grants.expires.get("messaging", math.inf)
+        ):  # fmt: skip
+            return False
+        gone = 0
+        for pattern in self._routes.patterns(subscriber):
+            denial = grants.check(Messaging("subscribe", pattern), now)
+            if denial is not None:
+                gone += 1
+                self._routes.unsubscribe(subscriber, pattern)
+                self._report(subscriber, denial)
+        self._checked[subscriber] = grants
+        return gone > 0
+
+    def _report(self, subscriber: str, denial: Denial) -> None:
+        self.office.emitter.emit(
+            lambda at: Denied(
+                at=at,
+                subject=subscriber,
+                operation=_SUBSCRIBE,
+                section=denial.section,
+                action=denial.action,
+                target=denial.target,
+                reason=denial.reason,
+            )
+        )
