@@ -164,8 +164,8 @@ class _Guest:
                     return
                 case HealthRequest():
                     await self.report_health(received)
-                case Callback(request_id, outcome):
-                    await self.call_back(request_id, outcome)
+                case Callback():
+                    await self.call_back(received)
 
     async def next(self) -> Message | Control:
         """Wait for what comes next, the end of a request's time included.
@@ -187,7 +187,7 @@ class _Guest:
         now = anyio.current_time()
         for request in mailbox.requests.expired(now):
             late = ReplyTimeout(request.target, request.timeout)
-            mailbox.put_ahead(Callback(request.id, late))
+            mailbox.put_ahead(Callback(request.id, late, request.target))
         return await mailbox.receive()
 
     async def handle(self, message: Message) -> None:
@@ -228,8 +228,14 @@ class _Guest:
             self.log("warn", str(error))
             asked.refuse(AskRefused(self.entry.id, str(error)))
 
-    async def call_back(self, request_id: str, outcome: bytes | Exception) -> None:
-        result = Ok(outcome) if isinstance(outcome, bytes) else Err(str(outcome))
+    async def call_back(self, callback: Callback) -> None:
+        request_id, outcome = callback.request_id, callback.outcome
+        result: Ok | Err
+        if isinstance(outcome, bytes):
+            problem = self.registry.may_learn(self.entry, callback.target, request_id)
+            result = Err(problem) if problem else Ok(outcome)
+        else:
+            result = Err(str(outcome))
         if self.entry.standing is not None:
             self.entry.standing.correlation = request_id
         try:

@@ -40,6 +40,8 @@ class Callback:
 
     request_id: str
     outcome: bytes | Exception
+    target: str = field(default="", eq=False)
+    """Who was asked."""
 
 
 Control: TypeAlias = Stop | HealthRequest | Callback

@@ -15,6 +15,7 @@ Nothing here may be used from another thread than the event loop's.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import anyio
 from attrs import define, field, frozen
@@ -54,8 +55,12 @@ class _Sender:
     """A sender that waits for room."""
 
     message: Message
+    again: Callable[[], object] | None = None
+    """Asked when there is room: raises where the sender may not send any more."""
     settled: anyio.Event = field(factory=anyio.Event, init=False)
     let_in: bool = field(default=False, init=False)
+    problem: Exception | None = field(default=None, init=False)
+    """What `again` raised."""
 
 
 @define(eq=False, repr=False)
@@ -120,8 +125,15 @@ class Mailbox:
         self._append(message)
         return True
 
-    async def put(self, message: Message) -> None:
+    async def put(
+        self, message: Message, again: Callable[[], object] | None = None
+    ) -> None:
         """Queue the message; where the mailbox is full, follow its overflow rule.
+
+        Args:
+            message: What to queue.
+            again: Asked after a wait for room; what it raises, this raises, and the
+                message is not queued.
 
         Raises:
             ActorStopped: The mailbox is, or was while this waited, closed for good.
@@ -130,8 +142,10 @@ class Mailbox:
         """
         if self.office.left <= 0:
             await self.office.pause()
+            if again is not None:
+                again()
         if self.holds_up_senders():
-            await self._wait_for_room(message)
+            await self._wait_for_room(message, again)
         else:
             self.put_nowait(message)
 
@@ -163,14 +177,16 @@ class Mailbox:
         """Tell whether the sender of one more message would wait for room."""
         return self.is_full() and self.overflow.holds_up_senders
 
-    async def _wait_for_room(self, message: Message) -> None:
+    async def _wait_for_room(
+        self, message: Message, again: Callable[[], object] | None
+    ) -> None:
         asks = self.office.asks
         if message.sender != HOST:
             try:
                 asks.wait(message.sender, self.id)
             except AskCycle as cycle:
                 raise MailboxFull(self.id, self.capacity) from cycle
-        sender = _Sender(message)
+        sender = _Sender(message, again)
         self._senders.append(sender)
         try:
             await sender.settled.wait()
@@ -179,6 +195,8 @@ class Mailbox:
                 asks.done(message.sender, self.id)
             if not sender.settled.is_set():
                 self._senders.remove(sender)
+        if sender.problem is not None:
+            raise sender.problem
         if not sender.let_in:
             raise ActorStopped(self.id, self.closed or "")
 
@@ -255,8 +273,14 @@ class Mailbox:
     def _let_in(self) -> None:
         while self._senders and len(self._queue) < self.capacity:
             sender = self._senders.popleft()
-            self._append(sender.message)
-            sender.let_in = True
+            try:
+                if sender.again is not None:
+                    sender.again()
+            except Exception as problem:  # noqa: BLE001 - the sender's own to raise
+                sender.problem = problem
+            else:
+                self._append(sender.message)
+                sender.let_in = True
             sender.settled.set()
 
     # Control.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 import anyio
@@ -26,6 +27,8 @@ class ActorRef:
     """In whose name it sends."""
     payload: int = PAYLOAD
     """Bytes of the largest payload the sender may send."""
+    _again: Callable[[], object] | None = None
+    """Raises where the sender may not send any more: asked after a wait for room."""
 
     def __repr__(self) -> str:
         return f"<ActorRef to {self.id!r} for {self.sender!r}>"
@@ -64,7 +67,7 @@ class ActorRef:
         now = mailbox.office.clock()
         message = Message(payload, self.sender, topic, None, content_type, now)
         if not mailbox.offer(message):
-            await mailbox.put(message)
+            await mailbox.put(message, self._again)
 
     def send_nowait(
         self,
@@ -125,7 +128,7 @@ class ActorRef:
             else:
                 with anyio.move_on_after(timeout):
                     if not sent:
-                        await mailbox.put(message)
+                        await mailbox.put(message, self._again)
                     await reply.settled.wait()
         finally:
             reply.give_up()
@@ -168,7 +171,7 @@ class ActorRef:
         sent = False
         try:
             if not mailbox.offer(message):
-                await mailbox.put(message)
+                await mailbox.put(message, self._again)
             sent = True
         finally:
             if not sent:
@@ -269,7 +272,7 @@ class _Reply:
             self.outcome = outcome
             self.settled.set()
             if asker is not None:
-                asker.put_ahead(Callback(self.id, outcome))
+                asker.put_ahead(Callback(self.id, outcome, self.receiver.id))
         return waited_for
 
     def _close(self, state: _State) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -11,6 +11,7 @@ from attrs import define, field
 
 from ..core.defaults import ASK_TIMEOUT, MAILBOX, PAYLOAD
 from ..core.errors import DeliveryError, MailboxFull, NoSuchActor
+from ..core.grants.capabilities import Messaging
 from ..core.message import HOST, Overflow, Publication, check_topic
 from ..core.names import ActorId
 from ..hostcalls.call import Standing
@@ -155,8 +156,20 @@ class Registry:
             raise NoSuchActor(id)
         return entry
 
-    def ref(self, id: str, *, sender: str = HOST) -> ActorRef:  # noqa: A002
+    def ref(
+        self,
+        id: str,  # noqa: A002 - the field's word
+        *,
+        sender: str = HOST,
+        again: Callable[[], object] | None = None,
+    ) -> ActorRef:
         """Return a reference to an actor, in the name of a sender.
+
+        Args:
+            id: The actor's.
+            sender: In whose name it sends.
+            again: Raises where the sender may not send any more: asked after each wait
+                for room in the actor's mailbox.
 
         Raises:
             NoSuchActor: Nobody has the id, or the sender's; offers ids that are near.
@@ -164,7 +177,8 @@ class Registry:
         if id not in self._entries:
             near = difflib.get_close_matches(id, self._entries, _NEAR)
             raise NoSuchActor(id, tuple(near or sorted(self._entries)[:_NEAR]))
-        return ActorRef(self.entry(id).mailbox, sender, self.payload(sender))
+        mailbox = self.entry(id).mailbox
+        return ActorRef(mailbox, sender, self.payload(sender), again)
 
     def payload(self, sender: str) -> int:
         """Return the bytes of the largest payload the sender may send."""
@@ -173,10 +187,15 @@ class Registry:
     # Messages. These have the shape of `host.actor_directory.ActorDirectory`.
 
     async def send(
-        self, target: str, payload: bytes | str, *, sender: str = HOST
+        self,
+        target: str,
+        payload: bytes | str,
+        *,
+        sender: str = HOST,
+        again: Callable[[], object] | None = None,
     ) -> None:
-        """Send a message; see `ActorRef.send`."""
-        await self.ref(target, sender=sender).send(payload)
+        """Send a message; see `ActorRef.send`, and `ref` for ``again``."""
+        await self.ref(target, sender=sender, again=again).send(payload)
 
     async def ask(
         self,
@@ -185,9 +204,11 @@ class Registry:
         *,
         sender: str = HOST,
         timeout: float | None = ASK_TIMEOUT,  # noqa: ASYNC109 - has its own error
+        again: Callable[[], object] | None = None,
     ) -> bytes:
-        """Send a message and wait for the reply; see `ActorRef.ask`."""
-        return await self.ref(target, sender=sender).ask(payload, timeout=timeout)
+        """Send a message and wait for the reply; see `ActorRef.ask`, and `ref`."""
+        ref = self.ref(target, sender=sender, again=again)
+        return await ref.ask(payload, timeout=timeout)
 
     async def request(
         self,
@@ -196,10 +217,11 @@ class Registry:
         *,
         sender: str,
         timeout: float = ASK_TIMEOUT,  # noqa: ASYNC109 - of the answer, not of this
+        again: Callable[[], object] | None = None,
     ) -> str:
         """Send a message whose reply comes as a `Callback`; see `ActorRef.request`."""
         asker = self.entry(sender).mailbox
-        ref = self.ref(target, sender=sender)
+        ref = self.ref(target, sender=sender, again=again)
         return await ref.request(payload, asker=asker, timeout=timeout)
 
     def cancel_request(self, request_id: str, *, sender: str) -> bool:
@@ -213,11 +235,23 @@ class Registry:
     # Topics.
 
     async def publish(
-        self, topic: str, payload: bytes | str, *, sender: str = HOST
+        self,
+        topic: str,
+        payload: bytes | str,
+        *,
+        sender: str = HOST,
+        again: Callable[[], object] | None = None,
     ) -> int:
         """Send a message to all who subscribed to the topic.
 
         When publishing is cancelled, subscribers it still waited for get no message.
+
+        Args:
+            topic: The topic.
+            payload: What to tell.
+            sender: In whose name.
+            again: Raises where the sender may not publish any more: asked after each
+                wait for room.
 
         Returns:
             How many mailboxes took it.
@@ -244,7 +278,7 @@ class Registry:
         while waited_for:
             mailbox, message = waited_for.pop(0)
             try:
-                await mailbox.put(message)
+                await mailbox.put(message, again)
                 delivered += 1
             except DeliveryError as error:
                 mailbox.bury(message, str(error))
@@ -269,6 +303,21 @@ class Registry:
         told: it was let in while it was granted, or by a publisher that waited since.
         """
         return self._subscriptions.hears(entry.id, message)
+
+    def may_learn(self, entry: ActorEntry, target: str, request_id: str) -> str:
+        """Return why an actor may not have an answer it has waited for; or nothing.
+
+        Its grant to ask can be gone since it asked. The audit is told.
+        """
+        standing = entry.standing
+        if standing is None:
+            return ""
+        need = Messaging("request", target)
+        denial = standing.grants.check(need, self.office.clock())
+        if denial is None:
+            return ""
+        self.office.denied(entry.id, "send-request", denial, request_id)
+        return f"may not {denial.needed}: {denial.reason}"
 
     def _mailbox(self, subscriber: str) -> Mailbox:
         listener = self._listeners.get(subscriber)

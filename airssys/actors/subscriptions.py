@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
 
 from attrs import define, field
 
-from ..core.event import Denied
-from ..core.grants.capabilities import Denial, Messaging
+from ..core.grants.capabilities import Messaging
 from ..core.grants.grants import Grants
 from ..core.message import Publication, Routes
 from ..hostcalls.call import Standing
 from .post_office import PostOffice
 
 __all__ = ("Subscriptions",)
-
-_SUBSCRIBE: Final = "airssys:core/messaging@1.0.0#subscribe"
-"""What a component did to hear of a topic, for the audit."""
 
 
 @define(eq=False)
@@ -72,7 +67,7 @@ class Subscriptions:
         denial = standing.grants.hears(message.topic or "", self.office.clock())
         if denial is None:
             return True
-        self._report(subscriber, denial)
+        self.office.denied(subscriber, "subscribe", denial)
         self.office.bury(subscriber, message, f"may not hear it: {denial.reason}")
         return False
 
@@ -90,19 +85,6 @@ class Subscriptions:
             if denial is not None:
                 gone += 1
                 self._routes.unsubscribe(subscriber, pattern)
-                self._report(subscriber, denial)
+                self.office.denied(subscriber, "subscribe", denial)
         self._checked[subscriber] = grants
         return gone > 0
-
-    def _report(self, subscriber: str, denial: Denial) -> None:
-        self.office.emitter.emit(
-            lambda at: Denied(
-                at=at,
-                subject=subscriber,
-                operation=_SUBSCRIBE,
-                section=denial.section,
-                action=denial.action,
-                target=denial.target,
-                reason=denial.reason,
-            )
-        )

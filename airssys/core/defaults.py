@@ -18,6 +18,7 @@ __all__ = (
     "LIFECYCLE",
     "LISTED",
     "MAILBOX",
+    "MESSAGING",
     "PATIENCE",
     "PAYLOAD",
     "ROOT",
@@ -25,6 +26,8 @@ __all__ = (
 
 LIFECYCLE: Final = "airssys:core/component-lifecycle@1.0.0"
 """The interface that a component exports to be an actor."""
+MESSAGING: Final = "airssys:core/messaging@1.0.0"
+"""The interface by which components send, ask, publish and subscribe."""
 ROOT: Final = "root"
 """The name of the supervisor at the top."""
 

@@ -178,8 +178,9 @@ class System:
     def attenuate(self, id: str, grants: Grants) -> None:  # noqa: A002
         """Leave a component only some of its grants, from its next check on.
 
-        It holds for host calls that are under way too where they check again, and after
-        restarts. What it has opened already stays open.
+        It holds for host calls that are under way too, which check again after each
+        wait, for subscriptions, and after restarts. What it has opened already stays
+        open, and is of no use.
 
         Args:
             id: The actor's id.

@@ -41,7 +41,7 @@ async def drain(mailbox: Mailbox, count: int) -> list[bytes]:
 TRAP = GuestTrapped("acme/a", HANDLE_MESSAGE, "unreachable", "wasm trap")
 
 
-HEARS_ALL = Grants(messaging=MessagingGrants(subscribe=["#"]))
+TALKS = Grants(messaging=MessagingGrants(request=["**"], subscribe=["#"]))
 
 
 QUIET: dict[str, Any] = {
@@ -81,7 +81,7 @@ class Running:
         budget = None if cpu is None else Budget("acme/a#1", Quota(cpu=cpu))
         self.entry: ActorEntry = registry.register(
             "acme/a#1",
-            standing=Standing(HEARS_ALL, budget),
+            standing=Standing(TALKS, budget),
             config={"step": "2"},
         )
         self.error: Exception | None = None

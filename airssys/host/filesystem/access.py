@@ -111,7 +111,8 @@ class Disk:
             OSError: The system could not.
         """
         while True:
-            begin = partial(_unless_changed, call, call.grants, work)
+            now = self.gate.clock()
+            begin = partial(_unless_changed, self.gate, call, call.grants, now, work)
             try:
                 return await self.workers.run(begin, owner=call.standing)
             except Moved:
@@ -128,11 +129,13 @@ class Access:
     """Whether the caller was cancelled: then nothing more is begun."""
     _grants: Grants = field(init=False)
     """What the caller was granted when the work began."""
+    _since: float = field(init=False)
+    """When that was, by the wall clock."""
     _asked: list[str] = field(factory=list, init=False)
     _news: list[Callable[[], None]] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._grants = self.call.grants
+        self._grants, self._since = self.call.grants, self.disk.gate.clock()
 
     @property
     def limits(self) -> FileLimits:
@@ -147,7 +150,7 @@ class Access:
         # Who can change a path as fast as it is followed could keep a thread for ever.
         for _ in range(_TRIES):
             self._asked, self._news = [], []
-            self._grants = self.call.grants
+            self._grants, self._since = self.call.grants, self.disk.gate.clock()
             try:
                 return work(self)
             except Moved:
@@ -175,7 +178,7 @@ class Access:
         """
         if self.gone:
             raise failure("io-error", "the call was cancelled")
-        if self.call.grants is not self._grants:
+        if _changed(self.disk.gate, self.call, self._grants, self._since):
             raise Moved
 
     def each(self, paths: Sequence[str]) -> Iterator[str]:
@@ -342,10 +345,20 @@ class Access:
             os.close(opened)
 
 
-def _unless_changed(call: Call, grants: Grants, work: Callable[[], _T]) -> _T:
-    if call.grants is not grants:
+def _unless_changed(
+    gate: Gate, call: Call, grants: Grants, since: float, work: Callable[[], _T]
+) -> _T:
+    if _changed(gate, call, grants, since):
         raise Moved
     return work()
+
+
+def _changed(gate: Gate, call: Call, grants: Grants, since: float) -> bool:
+    """Tell whether the caller may do other things than it might at a moment."""
+    if call.grants is not grants:
+        return True
+    end = grants.expires.get("filesystem")
+    return end is not None and since < end <= gate.clock()
 
 
 def _fixed(pattern: Pattern) -> str:

@@ -7,7 +7,7 @@ answered otherwise (DNS rebinding), so there is none. How that goes on is in `di
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, cast
 
 import anyio
@@ -102,6 +102,32 @@ class Permits:
         if socket.way is not None and (problem := self.stands(call, socket.way)):
             self.gate.report(call, problem, socket.way.by)
             raise WitError(permission_denied(self.gate.words(problem, socket.way.by)))
+
+    def again(self, call: Call, socket: OwnedSocket) -> Callable[[], None]:
+        """Return what lets a call go on with a socket, after a wait or a piece.
+
+        A grant that still holds is no event again.
+        """
+
+        def check() -> None:
+            need, way = socket.need, socket.way
+            if (
+                need is None
+                or self.gate.judge(call, need) is not None
+                or (way is not None and self.stands(call, way) is not None)
+            ):
+                self.hold_to(call, socket)
+
+        return check
+
+    def still(self, call: Call, need: Capability, shown: str = "") -> None:
+        """Let a call go on, after a wait, that was granted something before it.
+
+        Raises:
+            WitError: It is not any more; there is an event of it.
+        """
+        if self.gate.judge(call, need) is not None:
+            self.require(call, need, shown)
 
     def stands(self, call: Call, way: Way) -> Denial | None:
         """Return why an address may not be used any more, without an event.
