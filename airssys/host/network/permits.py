@@ -207,6 +207,9 @@ class Permits:
         answer = await self.lookup(call, target.name)
         # Again, as the grant of the name can be gone since.
         by_name = self._named(call, target)
+        if answer.canonical:
+            need = Network("outbound", f"{answer.canonical}:{target.port}")
+            self._refuse_banned(call, need, str(target))
         found: list[Way] = []
         refused: list[Denial] = []
         for address in answer.addresses:
@@ -265,6 +268,12 @@ class Permits:
             raise WitError(permission_denied(self.gate.words(problem)))
         return False
 
+    def _refuse_banned(self, call: Call, need: Network, shown: str) -> None:
+        """Refuse what the host forbids under another name than the guest has used."""
+        if problem := call.grants.forbids(need):
+            self.gate.report(call, problem, shown)
+            raise WitError(permission_denied(self.gate.words(problem, shown)))
+
     # Look up.
 
     async def lookup(self, call: Call, name: str) -> Answer:
@@ -276,6 +285,8 @@ class Permits:
         """
         with anyio.fail_after(self.longest):
             answer = await self.resolver.lookup(name, asker=call.who)
+        if answer.canonical:
+            self._refuse_banned(call, Network("resolve", answer.canonical), name)
         if not answer.addresses:
             raise failure("dns-resolution-failed", f"{name!r} has no address")
         return answer
