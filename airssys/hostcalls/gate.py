@@ -14,7 +14,7 @@ from ..core.budget import Budget
 from ..core.emitter import Emitter
 from ..core.errors import CapabilityDenied, WitError
 from ..core.event import Denied, Granted, Instrument
-from ..core.grants.capabilities import Capability, Denial, uncovered
+from ..core.grants.capabilities import Capability, Denial, uncovered, words
 from .call import Call
 from .interface import HostFunction
 
@@ -188,8 +188,9 @@ class Gate:
 
     def words(self, denial: Denial, shown: str = "") -> str:
         """Return what a guest is told of a denial."""
-        if shown:
-            return f"may not do that with {shown!r}: {denial.reason}"
+        if shown and denial.action:
+            needed = words(denial.section, denial.action, shown)
+            return f"may not {needed}: {denial.reason}"
         return f"may not {denial.needed}: {denial.reason}"
 
     def report(

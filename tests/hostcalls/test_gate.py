@@ -174,7 +174,7 @@ async def test_a_guest_is_not_told_more_than_it_asked(recorder: Recorder) -> Non
     words = Gate(recorder).allowed(asked, Messaging("send", "secret"), "link")
 
     assert "secret" not in words
-    assert words.startswith("may not do that with 'link': no grant covers it")
+    assert words.startswith("may not send to 'link': no grant covers it")
     (event,) = recorder.of(Denied)
     assert (event.needed, event.resource) == ("send to 'secret'", "link")
 

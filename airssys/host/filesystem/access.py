@@ -22,14 +22,14 @@ from attrs import define, field
 from ...core.errors import WitError
 from ...core.grants.capabilities import Denial, Filesystem
 from ...core.grants.grants import Grants
-from ...core.grants.pattern import Pattern
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import Gate
 from ..errors import permission_denied
 from .errors import failure, from_os
+from .leads import Leads, first_left, leading
 from .limits import FileLimits
 from .pin import SUPPORTED, Pin, best_pin, look, open_folder, pinned
-from .resolve import InvalidPath, Moved, Place, resolve
+from .resolve import InvalidPath, Moved, Place, check_path, resolve
 from .workers import Workers
 
 __all__ = ("Access", "Action", "Disk")
@@ -38,12 +38,10 @@ _T = TypeVar("_T")
 
 Action: TypeAlias = Literal["read", "write", "delete", "list"]
 
-_ACTIONS: Final[tuple[Action, ...]] = ("read", "write", "delete", "list")
 _TRIES: Final = 5
 """How often a path is followed again that changed between its check and its use."""
 _SHOWN: Final = 256
 """Characters of a text that can be no path, for the audit: it can be of any length."""
-_WILD: Final = frozenset("*?[{")
 
 
 @define(eq=False)
@@ -221,13 +219,18 @@ class Access:
         """
         self.go_on()
         self._asked.append(path)
+        start, leads = self.disk.start(self.call), self._leads
         try:
-            place = resolve(path, start=self.disk.start(self.call), follow=follow)
+            check_path(path)
+            left = first_left(path, leads, start)
+            if left is not None:
+                self.demand("list", left, path)
+            place = resolve(path, start=start, follow=follow, leads=leads)
         except InvalidPath as error:
             raise self.invalid(actions[0], path, str(error)) from error
         # First whether the caller may know of the path, then what is wrong with it.
         for directory in place.left:
-            if not self._leads_through(directory):
+            if not leads(directory):
                 self.demand("list", directory, path)
         if either:
             self._demand_one(actions, place.path, path)
@@ -266,20 +269,10 @@ class Access:
         first = next((one for one in actions if self.may(one, path)), actions[0])
         self.demand(first, path, shown)
 
-    def _leads_through(self, directory: str) -> bool:
-        """Tell whether the grants themselves name, or lead through, a directory.
-
-        To leave another one by ``..`` would tell whether it exists.
-        """
-        return any(
-            self.may(action, directory)
-            or any(
-                f"{_fixed(pattern)}/".startswith(f"{directory}/")
-                for pattern in self.call.grants.patterns("filesystem", action)
-                if isinstance(pattern, Pattern)
-            )
-            for action in _ACTIONS
-        )
+    @property
+    def _leads(self) -> Leads:
+        judge = partial(self.disk.gate.judge, self.call)
+        return leading(self.call.grants, judge)
 
     # --- refuse -------------------------------------------------------------------
 
@@ -359,10 +352,3 @@ def _changed(gate: Gate, call: Call, grants: Grants, since: float) -> bool:
         return True
     end = grants.expires.get("filesystem")
     return end is not None and since < end <= gate.clock()
-
-
-def _fixed(pattern: Pattern) -> str:
-    """Return the directory that all matches of a pattern are below, or in."""
-    text = pattern.text
-    end = next((at for at, char in enumerate(text) if char in _WILD), len(text))
-    return text[: text.rfind("/", 0, end)]

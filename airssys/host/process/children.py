@@ -21,10 +21,11 @@ from ...core.grants.capabilities import Process
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import SHOWN, Gate
 from ..errors import permission_denied
+from ..filesystem.leads import PROGRAMS, leading
 from ..handles import hold_handle
 from .environment import variables
 from .errors import failure
-from .launch import Launch, Refused, Wanted, prepare
+from .launch import Asker, Launch, Refused, Wanted, prepare
 from .launcher import Launcher
 from .numbers import NUMBERS
 from .program import Program, Watch
@@ -319,9 +320,12 @@ class AllChildren:
             options.command, options.arguments, options.working_directory, environment
         )
         return await anyio.to_thread.run_sync(
-            prepare, wanted, partial(self.gate.judge, call),
-            settings.interpreters, pins,
-        )  # fmt: skip
+            prepare, wanted, self._asker(call), settings.interpreters, pins
+        )
+
+    def _asker(self, call: Call) -> Asker:
+        judge = partial(self.gate.judge, call)
+        return Asker(judge, leading(call.grants, judge, PROGRAMS))
 
     async def _launch(
         self,
