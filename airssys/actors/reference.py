@@ -272,8 +272,15 @@ class _Reply:
             self.outcome = outcome
             self.settled.set()
             if asker is not None:
-                asker.put_ahead(Callback(self.id, outcome, self.receiver.id))
+                self._call_back(asker, outcome)
         return waited_for
+
+    def _call_back(self, asker: Mailbox, outcome: bytes | Exception) -> None:
+        room = asker.call_back(Callback(self.id, outcome, self.receiver.id))
+        if not room and isinstance(outcome, bytes):
+            lost = Message(outcome, self.receiver.id)
+            why = "a reply for which there is no room"
+            self.receiver.office.bury(self.asker, lost, why)
 
     def _close(self, state: _State) -> None:
         self.state = state

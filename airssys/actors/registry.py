@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import define, field
 
-from ..core.defaults import ASK_TIMEOUT, MAILBOX, PAYLOAD
+from ..core.defaults import ASK_TIMEOUT, MAILBOX, MAILBOX_BYTES, PAYLOAD
 from ..core.errors import DeliveryError, MailboxFull, NoSuchActor
 from ..core.grants.capabilities import Messaging
 from ..core.message import HOST, Overflow, Publication, check_topic
@@ -63,11 +63,13 @@ class ActorEntry:
 class Registry:
     """All actors of a system by id, and who subscribed to which topics.
 
-    Publishing follows the overflow rule of each subscriber. All who have room get the
-    message at once; then the publisher waits, in order, for those whose rule is to
-    wait. So a slow subscriber slows down the publisher and never another subscriber.
-    Where there would never be room, because the subscriber is or waits for the
-    publisher itself, the message is a dead letter.
+    Publishing waits for nobody, but for subscriptions that say so: where a mailbox is
+    full, the oldest message of a topic in it is a dead letter; where its own rule is to
+    refuse or to drop the oldest of all, that is followed. All who have room get the
+    message at once; then the publisher waits, in order, for those it is to wait for. So
+    a slow subscriber never holds up another one. Where there would never be room,
+    because the subscriber is or waits for the publisher itself, the message is a dead
+    letter.
     """
 
     office: PostOffice = field(factory=PostOffice)
@@ -89,6 +91,7 @@ class Registry:
         id: str,  # noqa: A002 - the field's word
         *,
         capacity: int = MAILBOX,
+        size: int = MAILBOX_BYTES,
         overflow: Overflow = Overflow.WAIT,
         payload: int = PAYLOAD,
         standing: Standing | None = None,
@@ -100,6 +103,7 @@ class Registry:
         Args:
             id: ``[namespace/]name[#instance]``.
             capacity: Messages the mailbox holds.
+            size: Bytes of their payloads.
             overflow: What it does when it is full.
             payload: Bytes of the largest payload the actor may send.
             standing: What a component may do and use; None for a Python actor.
@@ -114,7 +118,7 @@ class Registry:
             raise ValueError(f"actor id {id!r} is taken: it means the host itself")
         if id in self._entries:
             raise ValueError(f"actor id {id!r} is taken: there is such an actor")
-        mailbox = Mailbox(id, capacity, overflow, payload, self.office)
+        mailbox = Mailbox(id, capacity, overflow, payload, size, self.office)
         entry = ActorEntry(mailbox, standing, config or {}, about or About())
         self._entries[id] = entry
         return entry
@@ -270,23 +274,28 @@ class Registry:
         for subscriber in self._subscriptions.subscribers(topic):
             mailbox = self._mailbox(subscriber)
             message = Publication(content, sender, topic, None, None, now)
-            if mailbox.holds_up_senders():
+            rule = self._subscriptions.overflow(subscriber, topic)
+            if rule is not None and mailbox.holds_up_senders(message, rule):
                 waited_for.append((mailbox, message))
-            elif self._dropped_in(mailbox, message):
+            elif self._dropped_in(mailbox, message, rule):
                 delivered += 1
         self.office.left -= 1 + delivered
         while waited_for:
             mailbox, message = waited_for.pop(0)
             try:
-                await mailbox.put(message, again)
+                await mailbox.put(message, again, Overflow.WAIT)
                 delivered += 1
             except DeliveryError as error:
                 mailbox.bury(message, str(error))
         return delivered
 
-    def _dropped_in(self, mailbox: Mailbox, message: Publication) -> bool:
+    def _dropped_in(
+        self, mailbox: Mailbox, message: Publication, rule: Overflow | None
+    ) -> bool:
+        if rule is None and mailbox.overflow is Overflow.WAIT:
+            return mailbox.publish_nowait(message)
         try:
-            mailbox.put_nowait(message)
+            mailbox.put_nowait(message, rule)
         except MailboxFull as full:
             mailbox.bury(message, str(full))
             return False
@@ -323,11 +332,20 @@ class Registry:
         listener = self._listeners.get(subscriber)
         return self._entries[subscriber].mailbox if listener is None else listener
 
-    def subscribe(self, pattern: str, *, sender: str) -> None:
+    def subscribe(
+        self, pattern: str, *, sender: str, overflow: Overflow | None = None
+    ) -> None:
         """Have messages of matching topics put into the sender's mailbox.
 
         The subscription outlives restarts of the actor. A message that matches several
-        of its patterns comes once.
+        of its patterns comes once, by the rule of the subscription that waits longest.
+
+        Args:
+            pattern: Which topics.
+            sender: Who subscribes.
+            overflow: What happens to a message that finds the mailbox full; None: the
+                oldest of a topic is dropped, unless the mailbox's own rule is to refuse
+                or to drop the oldest of all.
 
         Raises:
             NoSuchActor: The sender is gone.
@@ -335,7 +353,7 @@ class Registry:
             ValueError: The text is no topic pattern.
         """
         self.entry(sender)
-        self._subscriptions.subscribe(sender, pattern)
+        self._subscriptions.subscribe(sender, pattern, overflow)
 
     def unsubscribe(self, pattern: str, *, sender: str) -> bool:
         """Undo a subscription, and tell whether there was one."""
@@ -364,7 +382,8 @@ class Registry:
         self._listened += 1
         # No actor has such an id.
         name = f"listener {self._listened} ({pattern})"
-        self._subscriptions.subscribe(name, pattern)
+        rule = overflow if overflow is Overflow.WAIT else None
+        self._subscriptions.subscribe(name, pattern, rule)
         mailbox = Mailbox(name, capacity, overflow, office=self.office)
         self._listeners[name] = mailbox
         try:

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from ..core.grants.capabilities import Messaging
 from ..core.grants.grants import Grants
-from ..core.message import Publication, Routes
+from ..core.message import Overflow, Publication, Routes
 from ..hostcalls.call import Standing
 from .post_office import PostOffice
 
@@ -29,21 +29,45 @@ class Subscriptions:
     standing: Callable[[str], Standing | None]
     """Returns what a subscriber may do; None: it is trusted."""
     _routes: Routes = field(factory=Routes, init=False)
+    _rules: dict[str, dict[str, Overflow]] = field(factory=dict, init=False)
+    """By subscriber and pattern, where a subscription has a rule of its own."""
     _checked: dict[str, Grants] = field(factory=dict, init=False)
     """The grants by which all subscriptions of a component were found in order."""
 
-    def subscribe(self, subscriber: str, pattern: str) -> None:
-        """Add a subscription, as `Routes.subscribe` does."""
+    def subscribe(
+        self, subscriber: str, pattern: str, overflow: Overflow | None = None
+    ) -> None:
+        """Add a subscription, as `Routes.subscribe` does, with its overflow rule."""
         self._checked.pop(subscriber, None)
         self._routes.subscribe(subscriber, pattern)
+        rules = self._rules.setdefault(subscriber, {})
+        rules.pop(pattern, None)
+        if overflow is not None:
+            rules[pattern] = overflow
+
+    def overflow(self, subscriber: str, topic: str) -> Overflow | None:
+        """Return what its subscriptions say of a message that finds no room.
+
+        Where they do not agree, the one that loses least counts.
+        """
+        rules = self._rules.get(subscriber)
+        if not rules:
+            return None
+        said = {
+            rules.get(pattern.text)
+            for pattern in self._routes.matching(subscriber, topic)
+        }
+        return next((rule for rule in Overflow if rule in said), None)
 
     def unsubscribe(self, subscriber: str, pattern: str) -> bool:
         """Remove a subscription, and tell whether there was one."""
+        self._rules.get(subscriber, {}).pop(pattern, None)
         return self._routes.unsubscribe(subscriber, pattern)
 
     def forget(self, subscriber: str) -> None:
         """Remove all subscriptions of the subscriber."""
         self._checked.pop(subscriber, None)
+        self._rules.pop(subscriber, None)
         self._routes.forget(subscriber)
 
     def subscribers(self, topic: str) -> tuple[str, ...]:
@@ -84,7 +108,7 @@ class Subscriptions:
             denial = grants.check(Messaging("subscribe", pattern), now)
             if denial is not None:
                 gone += 1
-                self._routes.unsubscribe(subscriber, pattern)
+                self.unsubscribe(subscriber, pattern)
                 self.office.denied(subscriber, "subscribe", denial)
         self._checked[subscriber] = grants
         return gone > 0

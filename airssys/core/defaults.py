@@ -18,6 +18,7 @@ __all__ = (
     "LIFECYCLE",
     "LISTED",
     "MAILBOX",
+    "MAILBOX_BYTES",
     "MESSAGING",
     "PATIENCE",
     "PAYLOAD",
@@ -47,6 +48,8 @@ HEALTH_FAILURES: Final = 3
 
 MAILBOX: Final = 1000
 """Messages that a mailbox holds."""
+MAILBOX_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of payloads that a mailbox holds; one message it always does."""
 PAYLOAD: Final = 1024 * 1024
 """Bytes of the largest payload an actor may send."""
 LISTED: Final = 1000

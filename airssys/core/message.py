@@ -343,6 +343,11 @@ class Routes:
         """Return the patterns the subscriber subscribed to."""
         return tuple(self._patterns.get(subscriber, ()))
 
+    def matching(self, subscriber: str, topic: str) -> tuple[Pattern, ...]:
+        """Return the subscriber's patterns that match the topic."""
+        patterns = self._patterns.get(subscriber, {}).values()
+        return tuple(pattern for pattern in patterns if pattern.matches(topic))
+
     def subscribers(self, topic: str) -> tuple[str, ...]:
         """Return who gets a message of the topic, each once, oldest subscriber first.
 

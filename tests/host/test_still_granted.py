@@ -20,6 +20,7 @@ from airssys.actors.registry import Registry
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import NO_GRANTS, Grants
 from airssys.core.grants.sections import MessagingGrants, StorageGrants
+from airssys.core.message import Overflow
 from airssys.host.capabilities import CapabilitiesOperations
 from airssys.host.host_services import HostServices
 from airssys.host.messaging import MessagingOperations, messaging
@@ -281,7 +282,7 @@ def telling(function: str, *args: object, full: bool = True) -> Prepare:
         gate = Gate(recorder)
         registry.register("a", standing=standing)
         mailbox = registry.register("b", capacity=1).mailbox
-        registry.subscribe("t", sender="b")
+        registry.subscribe("t", sender="b", overflow=Overflow.WAIT)
         if full:
             await registry.send("b", b"first")
         guest = await stack.enter_async_context(

@@ -41,9 +41,12 @@ class MailboxFull(DeliveryError):
 
     target: str
     capacity: int
+    size: int | None = None
+    """Bytes that it may hold, where these are what it is full of."""
 
     def __str__(self) -> str:
-        return f"mailbox of actor {self.target!r} is full (capacity: {self.capacity})"
+        full = f"{self.capacity}" if self.size is None else f"{self.size:_} bytes"
+        return f"mailbox of actor {self.target!r} is full (capacity: {full})"
 
 
 @define(eq=False)
