@@ -29,6 +29,7 @@ from ..core.errors import (
 from ..core.event import CallCut, Logged
 from ..core.limits import Limits, Usage
 from ..core.message import Message, Publication
+from ..core.texts import cut
 from ..engine.meter import Metered
 from ..witmodel.records import component_id, timestamp
 from ..witmodel.types import Err, Ok, Variant
@@ -323,5 +324,7 @@ def _cut_by(error: Exception) -> str:
 def _in_words(value: object) -> str:
     """Put a guest's ``err`` value into words."""
     if isinstance(value, Variant):
-        return value.case if value.value is None else f"{value.case}: {value.value}"
-    return str(value)
+        return (
+            value.case if value.value is None else cut(f"{value.case}: {value.value}")
+        )
+    return cut(str(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
+from ..texts import cut
 from .root import AirssysError, listed
 
 __all__ = (
@@ -68,7 +69,7 @@ class ActorStopped(DeliveryError):
     reason: str = "stopped"
 
     def __str__(self) -> str:
-        return f"actor {self.target!r} cannot answer: {self.reason}"
+        return f"actor {self.target!r} cannot answer: {cut(self.reason)}"
 
 
 @define(eq=False)
@@ -89,7 +90,7 @@ class AskRefused(DeliveryError):
     reason: str
 
     def __str__(self) -> str:
-        return f"actor {self.target!r} refused: {self.reason}"
+        return f"actor {self.target!r} refused: {cut(self.reason)}"
 
 
 @define(eq=False)
