@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 import anyio
@@ -26,6 +27,8 @@ class ActorRef:
     """In whose name it sends."""
     payload: int = PAYLOAD
     """Bytes of the largest payload the sender may send."""
+    _again: Callable[[], object] | None = None
+    """Raises where the sender may not send any more: asked after a wait for room."""
 
     def __repr__(self) -> str:
         return f"<ActorRef to {self.id!r} for {self.sender!r}>"
@@ -64,7 +67,7 @@ class ActorRef:
         now = mailbox.office.clock()
         message = Message(payload, self.sender, topic, None, content_type, now)
         if not mailbox.offer(message):
-            await mailbox.put(message)
+            await mailbox.put(message, self._again)
 
     def send_nowait(
         self,
@@ -125,7 +128,7 @@ class ActorRef:
             else:
                 with anyio.move_on_after(timeout):
                     if not sent:
-                        await mailbox.put(message)
+                        await mailbox.put(message, self._again)
                     await reply.settled.wait()
         finally:
             reply.give_up()
@@ -168,7 +171,7 @@ class ActorRef:
         sent = False
         try:
             if not mailbox.offer(message):
-                await mailbox.put(message)
+                await mailbox.put(message, self._again)
             sent = True
         finally:
             if not sent:
@@ -269,8 +272,15 @@ class _Reply:
             self.outcome = outcome
             self.settled.set()
             if asker is not None:
-                asker.put_ahead(Callback(self.id, outcome))
+                self._call_back(asker, outcome)
         return waited_for
+
+    def _call_back(self, asker: Mailbox, outcome: bytes | Exception) -> None:
+        room = asker.call_back(Callback(self.id, outcome, self.receiver.id))
+        if not room and isinstance(outcome, bytes):
+            lost = Message(outcome, self.receiver.id)
+            why = "a reply for which there is no room"
+            self.receiver.office.bury(self.asker, lost, why)
 
     def _close(self, state: _State) -> None:
         self.state = state

@@ -16,7 +16,7 @@ from ..actors.component_actor import run_component
 from ..actors.registry import About, ActorEntry, Registry
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
-from ..core.defaults import MAILBOX, PAYLOAD
+from ..core.defaults import MAILBOX, MAILBOX_BYTES, PAYLOAD
 from ..core.event import QuotaNeared
 from ..core.grants.grants import NO_GRANTS, Grants
 from ..core.health import HealthCheck
@@ -41,6 +41,7 @@ class NoManifest:
     grants: Grants = NO_GRANTS
     config: Mapping[str, str] = field(factory=dict)
     mailbox: int = MAILBOX
+    mailbox_bytes: int = MAILBOX_BYTES
     overflow: Overflow = Overflow.WAIT
     quota: Quota | None = None
     """None: it may use as much as it likes over all its calls."""
@@ -59,6 +60,8 @@ class ComponentPlan:
     """Replaces the configuration of the terms, key by key."""
     mailbox: int | None = field(default=None, kw_only=True)
     """Messages that may wait; None: as the terms say."""
+    mailbox_bytes: int | None = field(default=None, kw_only=True)
+    """Bytes of messages that may wait; None: as the terms say."""
     overflow: Overflow | None = field(default=None, kw_only=True)
     """What a full mailbox does; None: as the terms say."""
 
@@ -148,6 +151,11 @@ class ActorSpecs:
             self.registry.register,
             id_,
             capacity=terms.mailbox if plan.mailbox is None else plan.mailbox,
+            size=(
+                terms.mailbox_bytes
+                if plan.mailbox_bytes is None
+                else plan.mailbox_bytes
+            ),
             overflow=plan.overflow or terms.overflow,
             payload=PAYLOAD if quota is None else quota.payload,
             standing=standing,
@@ -198,6 +206,7 @@ class ActorSpecs:
         rules: ChildRules,
         *,
         capacity: int = MAILBOX,
+        size: int = MAILBOX_BYTES,
         overflow: Overflow = Overflow.WAIT,
     ) -> ChildSpec:
         """Describe a Python actor.
@@ -206,7 +215,11 @@ class ActorSpecs:
             ValueError: The id is taken, or is no id.
         """
         register = partial(
-            self.registry.register, id_, capacity=capacity, overflow=overflow
+            self.registry.register,
+            id_,
+            capacity=capacity,
+            size=size,
+            overflow=overflow,
         )
         place = _Place(id_, self.registry, register)
         place.entry()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
+from ..texts import cut
 from .root import AirssysError
 
 __all__ = (
@@ -110,7 +111,7 @@ class OutOfMemory(LimitExceeded):
 
     def __str__(self) -> str:
         return (
-            f"component {self.component!r} is out of memory: {self.reason} "
+            f"component {self.component!r} is out of memory: {cut(self.reason)} "
             f"(limit: {self.limit:_} bytes)"
         )
 

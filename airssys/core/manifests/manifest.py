@@ -142,6 +142,11 @@ class Manifest:
         return self.resources.mailbox
 
     @property
+    def mailbox_bytes(self) -> int:
+        """Bytes of messages that may wait."""
+        return self.resources.mailbox_bytes
+
+    @property
     def overflow(self) -> Overflow:
         """What a full mailbox does."""
         return self.resources.overflow

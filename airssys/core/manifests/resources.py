@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ..defaults import MAILBOX
+from ..defaults import MAILBOX, MAILBOX_BYTES
 from ..limits import KIB, MIB, QUOTAS, Limits, Quota
 from ..message import Overflow
 from ..units import Bytes, BytesRate, Count, CountRate, Seconds, Share
@@ -44,6 +44,8 @@ class Resources:
     with an interpreter inside have more."""
     mailbox: Count = MAILBOX
     """Messages that may wait."""
+    mailbox_bytes: Bytes = MAILBOX_BYTES
+    """Bytes of their payloads; one message may always wait."""
     overflow: Overflow = Overflow.WAIT
     storage: Bytes = _QUOTA.storage
     network: BytesRate = _QUOTA.network
@@ -67,7 +69,7 @@ class Resources:
 
 LIMIT_KEYS: Final = ("memory", "fuel", "timeout", "memories")
 """The keys of `Resources` that are limits of the instance."""
-MAILBOX_KEYS: Final = ("mailbox", "overflow")
+MAILBOX_KEYS: Final = ("mailbox", "mailbox_bytes", "overflow")
 """The keys of `Resources` that say how messages wait for the actor."""
 
 
@@ -83,6 +85,7 @@ class ResourcesOverride:
     timeout: Seconds | None = None
     memories: Count | None = None
     mailbox: Count | None = None
+    mailbox_bytes: Bytes | None = None
     overflow: Overflow | None = None
     storage: Bytes | None = None
     network: BytesRate | None = None
