@@ -53,6 +53,7 @@ from .supervision import (
     HealthCheckFailed,
     NoSuchChild,
     RestartsExhausted,
+    StartTimeout,
     SupervisorError,
 )
 
@@ -86,6 +87,7 @@ __all__ = (
     "QuotaExceeded",
     "ReplyTimeout",
     "RestartsExhausted",
+    "StartTimeout",
     "StorageError",
     "SupervisorError",
     "TrustError",
