@@ -15,7 +15,14 @@ from typing import TypeVar, TypeVarTuple
 
 import anyio
 
-__all__ = ("keeping_cancels", "on_asyncio", "uncut", "was_cancelled_here")
+__all__ = (
+    "keep_cancels",
+    "keeping_cancels",
+    "native_cancels",
+    "on_asyncio",
+    "uncut",
+    "was_cancelled_here",
+)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -91,18 +98,24 @@ async def keeping_cancels() -> AsyncIterator[None]:
     What the block raises goes on, and the cancel is raised at what is awaited next, as
     ``asyncio.TaskGroup`` does it since Python 3.13.
     """
-    if not on_asyncio():
-        yield
-        return
-    task = asyncio.current_task()
-    assert task is not None
-    before = task.cancelling()
+    before = native_cancels()
     try:
         yield
-    except asyncio.CancelledError:
+    except anyio.get_cancelled_exc_class():
         raise
     except BaseException:
-        # Where a scope of anyio's around this was cancelled, it cancels again itself.
-        if task.cancelling() > before and not was_cancelled_here():
-            _cancel_again()
+        keep_cancels(before)
         raise
+
+
+def native_cancels() -> int:
+    """Return how many cancels of asyncio's the task has had."""
+    task = asyncio.current_task() if on_asyncio() else None
+    return 0 if task is None else task.cancelling()
+
+
+def keep_cancels(before: int) -> None:
+    """Have what was cancelled since raised at the next wait."""
+    # Where a scope of anyio's around this was cancelled, it cancels again itself.
+    if native_cancels() > before and not was_cancelled_here():
+        _cancel_again()

@@ -37,7 +37,7 @@ from ..core.restart import (
     SupervisorRules,
 )
 from ..isolated import Isolated
-from ..uncut import keeping_cancels, uncut
+from ..uncut import keep_cancels, keeping_cancels, native_cancels, uncut
 from .child import Child, ChildState, ChildStatus, Siblings
 from .turns import STOPPING, Turns
 
@@ -105,6 +105,7 @@ async def run_supervisor(
     random: Callable[[], float],
 ) -> AsyncIterator[Supervisor]:
     """Open a supervisor as `open_supervisor` does, with its rules as one value."""
+    before = native_cancels()
     async with anyio.create_task_group() as nursery:
         turns = Turns(name)
         supervisor = Supervisor(
@@ -123,6 +124,8 @@ async def run_supervisor(
             fatal = supervisor._siblings.fatal  # noqa: SLF001
             if fatal is not None:
                 raise fatal
+    # It ended as if by itself: older anyio takes a cancel of those cycles for its own.
+    keep_cancels(before if nursery.cancel_scope.cancel_called else native_cancels())
 
 
 @define(eq=False)
