@@ -75,6 +75,7 @@ from .core.restart import (
     AutoShutdown as AutoShutdown,
     Backoff as Backoff,
     Intensity as Intensity,
+    StopOrder as StopOrder,
     Strategy as Strategy,
 )
 from .engine.component import (

@@ -104,7 +104,7 @@ class Mailbox:
     _dropped: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.capacity < 1:
+        if not self.capacity >= 1:  # so that "not a number" is refused, too
             raise ValueError(
                 f"mailbox of actor {self.id!r}: capacity {self.capacity} is not "
                 "allowed: it must hold at least one message"

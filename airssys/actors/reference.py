@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from math import isnan
 
 import anyio
 from attrs import define, field
@@ -112,7 +113,9 @@ class ActorRef:
             MailboxFull: As for `send`, or the ask was dropped for a newer message.
             QuotaExceeded: The payload is over the sender's limit.
             ReplyTimeout: No reply came in time.
+            ValueError: The timeout is no number of seconds.
         """
+        timeout = _checked_timeout(timeout)
         payload = checked_payload(payload, self.sender, self.payload)
         mailbox, office = self._mailbox, self._mailbox.office
         reply = _Reply(office.ask_id(self.sender), self.sender, mailbox)
@@ -162,6 +165,7 @@ class ActorRef:
             QuotaExceeded: The payload is over the sender's limit, or too many of the
                 asker's requests are open.
         """
+        timeout = _checked_timeout(timeout) or 0.0
         payload = checked_payload(payload, self.sender, self.payload)
         mailbox = self._mailbox
         request = asker.requests.open(self.id, anyio.current_time() + timeout, timeout)
@@ -177,6 +181,20 @@ class ActorRef:
             if not sent:
                 asker.requests.close(request.id)
         return request.id
+
+
+def _checked_timeout(timeout: float | None) -> float | None:
+    """Return the seconds as a float: they go to a task that serves all actors.
+
+    Raises:
+        ValueError: They are not a number.
+    """
+    if timeout is None:
+        return None
+    seconds = float(timeout)
+    if isnan(seconds):
+        raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
+    return seconds
 
 
 def checked_payload(payload: bytes | str, sender: str, limit: int) -> bytes:

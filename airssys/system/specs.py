@@ -74,6 +74,8 @@ class ChildRules:
     shutdown: float
     """Seconds from asking it to stop to cutting it off; may be infinite."""
     significant: bool
+    start: float | None = None
+    """Seconds that a component's start may take; None: twice its time for a call."""
 
 
 @define(eq=False, kw_only=True)
@@ -196,7 +198,10 @@ class ActorSpecs:
                 timeout=rule.timeout,
                 failures=rule.failures,
             )
-        return _spec(place, run, rules, health)
+        start = rules.start
+        if start is None and limits.timeout is not None:
+            start = 2 * limits.timeout
+        return _spec(place, run, rules, health, start)
 
     def function(
         self,
@@ -238,12 +243,14 @@ def _spec(
     run: Callable[..., Awaitable[None]],
     rules: ChildRules,
     health: HealthCheck | None,
+    start: float | None = None,
 ) -> ChildSpec:
     return ChildSpec(
         place.id,
         run,
         restart=rules.restart,
         shutdown=rules.shutdown,
+        start_timeout=start,
         significant=rules.significant,
         health=health,
         stop=place.request_stop,

@@ -294,4 +294,5 @@ def _rules(
         restart or rule.restart,
         rule.shutdown if shutdown is None else shutdown,
         significant,
+        rule.start,
     )

@@ -171,6 +171,13 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         "child 'a' failed its health check 3 times in a row: no answer",
     ),
     (
+        errors.StartTimeout("root", "db", 2.5),
+        (
+            "supervisor 'root' stopped child 'db': it had not started after 2.5 s "
+            "(its start_timeout)"
+        ),
+    ),
+    (
         errors.RestartsExhausted("root", "db", 1, 5.0, ("first", "second")),
         (
             "supervisor 'root' gave up on child 'db': more than 1 restarts within 5 s"

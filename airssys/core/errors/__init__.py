@@ -56,6 +56,7 @@ from .supervision import (
     HealthCheckFailed,
     NoSuchChild,
     RestartsExhausted,
+    StartTimeout,
     SupervisorError,
 )
 
@@ -91,6 +92,7 @@ __all__ = (
     "QuotaExceeded",
     "ReplyTimeout",
     "RestartsExhausted",
+    "StartTimeout",
     "StorageError",
     "SupervisorError",
     "TrustError",

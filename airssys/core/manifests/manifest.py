@@ -90,6 +90,8 @@ class SupervisionRule:
     restart: Restart = Restart.PERMANENT
     shutdown: Shutdown = GRACE
     """From asking it to stop to cutting it off."""
+    start: Seconds | None = None
+    """For its start; None: twice the time that one call may take."""
     health: HealthRule | None = None
 
 

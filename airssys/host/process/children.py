@@ -20,6 +20,7 @@ from ...core.errors import WitError
 from ...core.grants.capabilities import Process
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import SHOWN, Gate
+from ...uncut import uncut
 from ..errors import permission_denied
 from ..filesystem.leads import PROGRAMS, leading
 from ..handles import hold_handle
@@ -274,15 +275,17 @@ class AllChildren:
 
     async def close(self) -> None:
         """End all children, and wait until nothing is left of them."""
-        with anyio.CancelScope(shield=True):
+        await uncut(self._close)
+
+    async def _close(self) -> None:
+        for child in tuple(self._running):
+            child.drop()
+        self._launcher.finish()
+        # What hangs inside the kernel ends when that lets it: nobody waits for it.
+        with anyio.move_on_after(PATIENCE):
             for child in tuple(self._running):
-                child.drop()
-            self._launcher.finish()
-            # What hangs inside the kernel ends when that lets it: nobody waits for it.
-            with anyio.move_on_after(PATIENCE):
-                for child in tuple(self._running):
-                    await child.done.wait()
-            await self._launcher.close()
+                await child.done.wait()
+        await self._launcher.close()
 
     # --- refuse and launch --------------------------------------------------------
 
@@ -319,8 +322,10 @@ class AllChildren:
         wanted = Wanted(
             options.command, options.arguments, options.working_directory, environment
         )
-        return await anyio.to_thread.run_sync(
-            prepare, wanted, self._asker(call), settings.interpreters, pins
+        # To its end: what the thread opens would be nobody's.
+        return await uncut(
+            anyio.to_thread.run_sync,
+            partial(prepare, wanted, self._asker(call), settings.interpreters, pins),
         )
 
     def _asker(self, call: Call) -> Asker:
