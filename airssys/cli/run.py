@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -27,6 +28,7 @@ from ..core.manifests.tree import SupervisorNode
 from ..core.restart import AutoShutdown, SupervisorRules
 from ..system.opening import open_root
 from ..system.system import System
+from .behind import Behind
 from .call import call_under
 from .failure import BadInput, Status
 from .live import view
@@ -89,22 +91,29 @@ def run(
 
     settings = _settings(config, audit)
     out = Console(highlight=False, markup=False)
-    screen = Screen(log_level or settings.log)
     watch = watch and out.is_terminal
-    if watch:
-        screen.console = out
-    show = _Show(settings, screen, Live(console=out, auto_refresh=False), watch=watch)
+    behind = Behind(sys.stdout if watch else sys.stderr)
+    shown = behind.console()
+    screen = Screen(shown, log_level or settings.log)
+    live = Live(console=shown if watch else out, auto_refresh=False)
+    show = _Show(settings, screen, live, watch=watch)
     bridge = LogBridge(screen)
     logging.getLogger().addHandler(bridge)
     try:
         anyio.run(show.perform, prepare, path, keep, backend=backend)
     finally:
         logging.getLogger().removeHandler(bridge)
+        behind.close()
         if show.summary:
             if out.is_terminal:
                 out.print()
-            out.print(show.summary, style="bold", soft_wrap=True)
+            summary = f"{show.summary}{_unshown(behind.lost)}"
+            out.print(summary, style="bold", soft_wrap=True)
     return show.status
+
+
+def _unshown(lost: int) -> str:
+    return f", {_count(lost, 'line')} not shown" if lost else ""
 
 
 def _settings(config: Path | None, audit: Path | None) -> HostConfig:

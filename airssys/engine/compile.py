@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
@@ -70,6 +72,8 @@ class Compiler:
         Raises:
             InvalidComponent: It is no component.
         """
+        if text:
+            source = source.removeprefix(codecs.BOM_UTF8)
         try:
             binary = bytes(wasmtime.wat2wasm(source)) if text else source
             if not binary.startswith(MAGIC):
@@ -143,8 +147,17 @@ class Compiler:
         return compiled
 
 
+_EXCERPT: Final = re.compile(r"\n *--> [^\n]*?:([0-9]+):([0-9]+)\n.*", re.DOTALL)
+"""Where text is wrong, and that line of it."""
+
+
 def _reason(message: str) -> str:
-    """Return the innermost cause of a compile error, on one line."""
+    """Return the innermost cause of a compile error, on one line.
+
+    Text that is no component is not quoted: who says which file to load may not be one
+    who may read it.
+    """
+    message = _EXCERPT.sub(r" (line \1, column \2)", message)
     cause = message.rsplit("Caused by:", 1)[-1].strip()
     reason = " ".join(line.strip() for line in cause.splitlines() if line.strip())
     return reason + hint(reason)

@@ -21,6 +21,7 @@ from ..core.limits import KIB, MIB, Limits
 from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import Guard, HostInterface
+from ..reading import read_bytes
 from ..witmodel.types import (
     Extern,
     FuncType,
@@ -159,7 +160,7 @@ class Engine:
         """
         file = anyio.Path(path)
         if source is None:
-            source = await file.read_bytes()
+            source = await anyio.to_thread.run_sync(read_bytes, path)
         text = not source.startswith(MAGIC) and file.suffix in (".wat", ".wast")
         return await self._compile(source, text=text, name=name or file.stem)
 
