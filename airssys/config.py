@@ -37,7 +37,8 @@ def load_config(
 
     Each key is a variable in capitals: ``AIRSSYS_MEMORY``, ``AIRSSYS_SLICES_INLINE``;
     a switch is ``true`` or ``false``; only the file has capabilities.
-    ``AIRSSYS_CONFIG`` names the file where no path is given. A relative path in the file, as ``cache``, is relative to the file.
+    ``AIRSSYS_CONFIG`` names the file where no path is given. A relative path in
+    the file, as ``cache``, is relative to the file.
 
     Args:
         path: The host file; None: the one in the environment, or none.
