@@ -28,6 +28,7 @@ from .lane import (
     skeleton,
 )
 from .proposals import hint
+from .shared import has_shared_memory
 from .values.read import TypeReader
 
 __all__ = ("FORM", "MAGIC", "Compiled", "Compiler")
@@ -83,6 +84,10 @@ class Compiler:
                     name,
                     "it is a core module, not a component "
                     "(make one with: wasm-tools component new)",
+                )
+            if _shares(binary):
+                raise InvalidComponent(
+                    name, "it has a shared memory, and there are no threads to share it"
                 )
             digest = hashlib.sha256(binary).digest()
             return self._rewritten(binary, digest) or self._bare(binary, digest)
@@ -145,6 +150,13 @@ class Compiler:
         compiled = Code(self.engine, binary())
         self.cache.keep(key, bytes(compiled.serialize()))
         return compiled
+
+
+def _shares(binary: bytes) -> bool:
+    try:
+        return has_shared_memory(binary)
+    except ValueError:
+        return False  # what is malformed is said by the compiler
 
 
 _EXCERPT: Final = re.compile(r"\n *--> [^\n]*?:([0-9]+):([0-9]+)\n.*", re.DOTALL)
