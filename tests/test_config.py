@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,7 @@ from airssys.core.manifests.host import (
     HostConfig,
     Profile,
     Slices,
+    host_schema,
 )
 
 MIB = 2**20
@@ -142,6 +145,62 @@ def test_the_environment_reaches_into_the_audit(file: Path) -> None:
     assert load_config(environ={"AIRSSYS_AUDIT_GRANTS": "true"}).audit.grants
     with pytest.raises(ManifestError, match="AIRSSYS_AUDIT_GRANTS"):
         load_config(environ={"AIRSSYS_AUDIT_GRANTS": "yes"})
+
+
+GIVEN: dict[str, tuple[tuple[str, object], ...]] = {
+    "name": (("7", "7"), ("true", "true")),
+    "profile": (("strict", Profile.STRICT),),
+    "memory": (("1048576", MIB), ("2MiB", 2 * MIB)),
+    "cache": (("7", "7"), ("0.5", "0.5"), ("true", "true")),
+    "threads": (("7", 7),),
+    "log": (("debug", LogLevel.DEBUG),),
+    "slices.inline": (("7", 7),),
+    "slices.inline_slices": (("7", 7),),
+    "slices.threaded": (("7", 7),),
+    "slices.quantum": (("0.02", 0.02), ("2", 2.0), ("20ms", 0.02)),
+    "audit.file": (("7", "7"), ("false", "false")),
+    "audit.grants": (("true", True), ("false", False)),
+    "audit.rotate": (("2097152", 2 * MIB), ("1MiB", MIB)),
+    "audit.keep": (("7", 7),),
+    "audit.key": (("0.5", "0.5"),),
+    "audit.sync": (("true", True), ("false", False)),
+    "audit.strict": (("true", True), ("false", False)),
+}
+"""What a variable for each key may say, and what that is."""
+
+
+def _keys_of_the_schema() -> list[str]:
+    schema: Any = host_schema()
+    keys = []
+    for key, written in schema["$defs"]["HostConfig"]["properties"].items():
+        table = written.get("$ref", "").removeprefix("#/$defs/")
+        if not table:
+            keys.append(key)
+        elif table != "Sections":
+            keys += [f"{key}.{each}" for each in schema["$defs"][table]["properties"]]
+    return keys
+
+
+@pytest.mark.parametrize("key", _keys_of_the_schema())
+def test_every_key_of_the_host_file_is_a_variable(key: str) -> None:
+    variable = f"AIRSSYS_{key.replace('.', '_').upper()}"
+    assert GIVEN[key], "each key needs an example"
+
+    for text, value in GIVEN[key]:
+        config = load_config(environ={variable: text})
+
+        assert attrgetter(key)(config) == value
+        assert type(attrgetter(key)(config)) is type(value)
+
+
+@pytest.mark.parametrize("text", ["yes", "1", "True", "", "0x10", "1_000", "-1", "1e3"])
+@pytest.mark.parametrize("key", ["AUDIT_SYNC", "THREADS", "SLICES_QUANTUM"])
+def test_a_variable_is_written_as_its_type_is(key: str, text: str) -> None:
+    if (key, text) in {("THREADS", "1"), ("SLICES_QUANTUM", "1")}:
+        return
+
+    with pytest.raises(ManifestError, match=f"AIRSSYS_{key}"):
+        load_config(environ={f"AIRSSYS_{key}": text})
 
 
 @pytest.mark.parametrize("variable", ["AIRSSYS_CAPABILITIES", "AIRSSYS_FORBIDDEN"])

@@ -16,6 +16,7 @@ import anyio.to_thread
 from ..core.defaults import AUDIT_KEEP, AUDIT_ROTATE
 from ..core.errors import AuditError
 from ..core.manifests.host import HostConfig
+from ..reading import read_bytes
 from ..uncut import uncut
 from .journal import Journal
 from .log import AuditLog
@@ -147,7 +148,7 @@ def read_key(path: Path) -> bytes:
         OSError: It cannot be read.
         AuditError: Its content is too short for a key.
     """
-    key = path.read_bytes().removesuffix(b"\n")
+    key = read_bytes(path).removesuffix(b"\n")
     try:
         return Seal(key).key or b""
     except ValueError as error:

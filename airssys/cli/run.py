@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -26,6 +26,7 @@ from ..core.manifests.tree import SupervisorNode
 from ..core.restart import AutoShutdown, SupervisorRules
 from ..system.opening import open_root
 from ..system.system import System
+from .behind import Behind
 from .call import call_under
 from .failure import BadInput, Status
 from .live import view
@@ -90,6 +91,10 @@ def run(
     with Signals() as signals:
         show = _show(_settings(config, audit), log_level, signals, watch=watch)
         return show.run(prepare, path, backend, keep=keep)
+
+
+def _unshown(lost: int) -> str:
+    return f", {_count(lost, 'line')} not shown" if lost else ""
 
 
 def _settings(config: Path | None, audit: Path | None) -> HostConfig:
@@ -167,13 +172,14 @@ def _show(
     settings: HostConfig, log_level: LogLevel | None, signals: Signals, *, watch: bool
 ) -> _Show:
     out = Console(highlight=False, markup=False)
-    screen = Screen(log_level or settings.log)
     watch = watch and out.is_terminal
+    behind = Behind(sys.stdout if watch else sys.stderr)
+    shown = behind.console()
     if watch:
-        screen.console = out
         signals.last_words = b"\x1b[?25h"  # the cursor, which the live view hides
-    live = Live(console=out, auto_refresh=False)
-    return _Show(settings, screen, live, signals, watch=watch)
+    live = Live(console=shown if watch else out, auto_refresh=False)
+    screen = Screen(shown, log_level or settings.log)
+    return _Show(settings, screen, live, signals, behind, out, watch=watch)
 
 
 @define(eq=False)
@@ -184,6 +190,10 @@ class _Show:
     screen: Screen
     live: Live
     signals: Signals
+    behind: Behind
+    """What the screen, and the live view, are written through."""
+    out: Console
+    """Where the summary goes, once nothing waits behind any more."""
     watch: bool = field(kw_only=True)
     summary: str = field(default="", init=False)
     """Empty if the job never started."""
@@ -225,11 +235,12 @@ class _Show:
             anyio.run(self._perform, prepare, path, keep, backend=backend)
         finally:
             logging.getLogger().removeHandler(bridge)
+            self.behind.close()
             if self.summary:
-                out = self.live.console
-                if out.is_terminal:
-                    out.print()
-                out.print(self.summary, style="bold", soft_wrap=True)
+                if self.out.is_terminal:
+                    self.out.print()
+                summary = f"{self.summary}{_unshown(self.behind.lost)}"
+                self.out.print(summary, style="bold", soft_wrap=True)
         return self.status
 
     async def _perform(self, prepare: _Prepare, path: Path, keep: bool) -> None:  # noqa: FBT001
@@ -272,9 +283,8 @@ class _Show:
         """Stop the job in order at the first signal; the second needs nobody."""
         await self.signals.wait_heard()
         scope.cancel()
-        with suppress(OSError, ValueError):  # it is closed, or nobody reads it
-            note = "stopping in order (again: cut off)"
-            self.screen.log(LogLevel.INFO, "airssys", note)
+        note = "stopping in order (again: cut off)"
+        self.screen.log(LogLevel.INFO, "airssys", note)
 
     async def _measure(self) -> None:
         """Note how late the event loop is."""

@@ -190,6 +190,12 @@ class Quota:
         metadata=_row(QuotaKind.RATE, "quota of host calls"),
     )
     """Calls of host functions a second. One more waits until it may go on."""
+    log: BytesRate = field(
+        default=MIB,
+        validator=_POSITIVE,
+        metadata=_row(QuotaKind.RATE, "quota of log lines"),
+    )
+    """Bytes of log lines a second. More are left out; how many is told."""
 
 
 QUOTAS: Final[Mapping[str, QuotaKey]] = {
@@ -197,7 +203,7 @@ QUOTAS: Final[Mapping[str, QuotaKey]] = {
 }
 """The quotas by the words that manifests have for them."""
 
-Rate: TypeAlias = Literal["messages", "network", "cpu", "host_calls"]
+Rate: TypeAlias = Literal["messages", "network", "cpu", "host_calls", "log"]
 """The quotas of the kind `QuotaKind.RATE`, for the type checker."""
 Holding: TypeAlias = Literal["storage", "handles"]
 """The quotas of the kind `QuotaKind.HOLDING`, for the type checker."""
@@ -224,5 +230,8 @@ class SharedQuota:
         default=None, validator=validators.optional(_POSITIVE)
     )
     host_calls: CountRate | None = field(
+        default=None, validator=validators.optional(_POSITIVE)
+    )
+    log: BytesRate | None = field(
         default=None, validator=validators.optional(_POSITIVE)
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
@@ -28,6 +30,7 @@ from .lane import (
     skeleton,
 )
 from .proposals import hint
+from .shared import has_shared_memory
 from .values.read import TypeReader
 
 __all__ = ("FORM", "MAGIC", "Compiled", "Compiler")
@@ -79,6 +82,8 @@ class Compiler:
             GivenUp: Nobody waits for it any more.
         """
         name = job.name
+        if text:
+            source = source.removeprefix(codecs.BOM_UTF8)
         try:
             binary = self.compilers.binary(source, job) if text else source
             if len(binary) > self.limits.size:
@@ -90,6 +95,10 @@ class Compiler:
                     name,
                     "it is a core module, not a component "
                     "(make one with: wasm-tools component new)",
+                )
+            if _shares(binary):
+                raise InvalidComponent(
+                    name, "it has a shared memory, and there are no threads to share it"
                 )
             digest = hashlib.sha256(binary).digest()
             return self._rewritten(binary, digest, job) or self._bare(
@@ -167,8 +176,24 @@ class Compiler:
         return Code.deserialize(self.engine, made)
 
 
+def _shares(binary: bytes) -> bool:
+    try:
+        return has_shared_memory(binary)
+    except ValueError:
+        return False  # what is malformed is said by the compiler
+
+
+_EXCERPT: Final = re.compile(r"\n *--> [^\n]*?:([0-9]+):([0-9]+)\n.*", re.DOTALL)
+"""Where text is wrong, and that line of it."""
+
+
 def _reason(message: str) -> str:
-    """Return the innermost cause of a compile error, on one line."""
+    """Return the innermost cause of a compile error, on one line.
+
+    Text that is no component is not quoted: who says which file to load may not be one
+    who may read it.
+    """
+    message = _EXCERPT.sub(r" (line \1, column \2)", message)
     cause = message.rsplit("Caused by:", 1)[-1].strip()
     reason = " ".join(line.strip() for line in cause.splitlines() if line.strip())
     return reason + hint(reason)

@@ -23,6 +23,7 @@ from ..core.limits import CACHE_SIZE, KIB, MIB, CompileLimits, Limits
 from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import Guard, HostInterface
+from ..reading import read_bytes
 from ..witmodel.types import (
     Extern,
     FuncType,
@@ -209,7 +210,7 @@ class Engine:
         if source is None:
             if (await file.stat()).st_size > self._limits.size:
                 raise size_limit(name or file.stem, self._limits)
-            source = await file.read_bytes()
+            source = await anyio.to_thread.run_sync(read_bytes, path)
         text = not source.startswith(MAGIC) and file.suffix in (".wat", ".wast")
         return await self._compile(source, text=text, name=name or file.stem)
 

@@ -401,7 +401,8 @@ class Instance:
             export=export,
             fuel_limit=self.limits.fuel,
             fuel_used=None if self.limits.fuel is None else used,
-            memory_limit=self.limits.memory,
+            limits=self.limits,
+            added=self.component.added,
             lane=bool(self.component.lane or self.component.added.instances),
         )
         self._end(f"{export!r} ended with {type(problem).__name__}", problem)

@@ -107,12 +107,17 @@ class OutOfMemory(LimitExceeded):
     component: str
     reason: str
     limit: int
-    """The memory limit in bytes."""
+    """The memory limit in bytes, or the other limit that ``key`` names."""
+    key: str = "memory"
+    """Which of `Limits` it is."""
 
     def __str__(self) -> str:
+        limit = f"{self.limit:_} bytes"
+        if self.key != "memory":
+            limit = f"{self.key} = {self.limit}"
         return (
             f"component {self.component!r} is out of memory: {cut(self.reason)} "
-            f"(limit: {self.limit:_} bytes)"
+            f"(limit: {limit})"
         )
 
 

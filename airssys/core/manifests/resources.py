@@ -55,6 +55,7 @@ class Resources:
     handles: Count = _QUOTA.handles
     """Files, sockets, pools and child processes open at one time."""
     host_calls: CountRate = _QUOTA.host_calls
+    log: BytesRate = _QUOTA.log
 
     @property
     def limits(self) -> Limits:
@@ -94,3 +95,4 @@ class ResourcesOverride:
     cpu: Share | None = None
     handles: Count | None = None
     host_calls: CountRate | None = None
+    log: BytesRate | None = None
