@@ -60,15 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, given)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except Unread:
-        return _UNREAD
     except Unwritable as error:
-        remark(str(error))
-        return _FAILED
+        return _stop_printing(error)
     except BaseExceptionGroup as group:
         interrupted, rest = group.split(KeyboardInterrupt)
         if rest is None and interrupted is not None:
             return _INTERRUPTED
+        from ..core.child import unwrap  # noqa: PLC0415 - not for --help
+
+        leaf = unwrap(group)  # what was printed within a nursery
+        if isinstance(leaf, Unwritable):
+            return _stop_printing(leaf)
         if traceback:
             raise
         return _report(rest or group)
@@ -77,6 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _report(error)
     return int(status or 0)
+
+
+def _stop_printing(error: Unwritable) -> int:
+    if isinstance(error, Unread):
+        return _UNREAD
+    remark(str(error))
+    return _FAILED
 
 
 def _app() -> App:

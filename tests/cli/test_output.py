@@ -36,6 +36,8 @@ COMMANDS = [
     ("audit", "show", "audit.jsonl"),
     ("audit", "show", "audit.jsonl", "--json"),
     ("audit", "verify", "audit.jsonl"),
+    ("cache", "show"),
+    ("cache", "clear", "--config", "own-cache.toml"),
 ]
 TREE = """
 [supervisor]
@@ -65,6 +67,7 @@ def folder(calculator: Path) -> Path:
     folder = calculator.parent
     (folder / "tree.toml").write_text(TREE)
     (folder / "short.py").write_text("async def run(actor):\n    pass\n")
+    (folder / "own-cache.toml").write_text('cache = "cache"\n')
     (folder / "host.toml").write_text('[audit]\nfile = "audit.jsonl"\n')
     ran = spawned(
         "call", "calculator.wat", "rest", "--config", "host.toml", folder=folder

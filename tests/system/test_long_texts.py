@@ -64,8 +64,9 @@ async def test_what_cannot_be_linked_or_compiled_is_cut(
     unlinked = await engine.compile(f"(component {imports})", name="unlinked")
     with pytest.raises(airssys.AirssysError) as unknown:
         await unlinked.instantiate()
+    twice = f'(import "{"l" * 50_000}" (func))' * 2
     with pytest.raises(airssys.InvalidComponent) as invalid:
-        await engine.compile(f"(component (oops {LONG}))", name="invalid")
+        await engine.compile(f"(component {twice})", name="invalid")
 
     for error in (unknown.value, invalid.value):
         assert NOTED in str(error)
