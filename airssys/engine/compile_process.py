@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from io import FileIO
 from math import ceil
+from pathlib import Path
 from queue import SimpleQueue
 from struct import Struct
 from threading import Thread
@@ -197,7 +198,12 @@ def _give_time(seconds: float) -> None:
 
 
 def _peak() -> int:
-    """Return the most memory that the process had at once, in bytes."""
+    """Return the most memory that this program had at once, in bytes."""
+    # Linux counts what the host had when it started this process into `ru_maxrss`.
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     try:
         import resource  # noqa: PLC0415 - not on every system
     except ImportError:

@@ -218,6 +218,19 @@ async def test_what_an_old_process_died_of_is_tried_in_a_new_one(
         assert await answer(engine, 2) == 2
 
 
+async def test_how_large_the_host_is_does_not_count_against_a_process(
+    started: Callable[[], set[int]],
+) -> None:
+    held = bytearray(b"x" * 400 * MIB)
+    engine = Engine(cache=False)
+    assert await answer(engine, 1) == 1
+
+    (first,) = started()
+    assert await answer(engine, 2) == 2
+    assert started() == {first}
+    assert len(held) == 400 * MIB
+
+
 async def test_a_process_that_grew_is_replaced(started: Callable[[], set[int]]) -> None:
     engine = Engine(cache=False, compile_limits=CompileLimits(memory=800 * MIB))
     assert await answer(engine, 1) == 1
