@@ -45,6 +45,7 @@ from .core.grants.sections import (
 from .core.health import HealthCheck as HealthCheck
 from .core.levels import LogLevel as LogLevel
 from .core.limits import (
+    CompileLimits as CompileLimits,
     Limits as Limits,
     Quota as Quota,
     SharedQuota as SharedQuota,
@@ -52,6 +53,7 @@ from .core.limits import (
 )
 from .core.manifests.host import (
     Audit as Audit,
+    CompilerPlace as CompilerPlace,
     HostConfig as HostConfig,
     Profile as Profile,
     Slices as Slices,
@@ -73,6 +75,7 @@ from .core.restart import (
     AutoShutdown as AutoShutdown,
     Backoff as Backoff,
     Intensity as Intensity,
+    StopOrder as StopOrder,
     Strategy as Strategy,
 )
 from .engine.component import (

@@ -9,20 +9,23 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Final
+from types import NoneType
+from typing import Annotated, Any, Final, get_args, get_origin
 
-from attrs import evolve, fields
+from attrs import evolve, fields, has, resolve_types
 
 from .core.errors import ManifestError
 from .core.grants.pattern import Pattern
 from .core.grants.sections import Sections
 from .core.grants.spelling import Kind
-from .core.manifests.host import Audit, HostConfig, Slices, check_host
+from .core.manifests.host import HostConfig, check_host
 from .core.toml.lines import KeyPath
-from .core.toml.schema import LONGEST_FILE, Problem, parse_toml, refuse, structured
+from .core.toml.schema import Problem, parse_toml, refuse, structured
+from .reading import read_text
 
-__all__ = ("load_config", "read_text")
+__all__ = ("load_config",)
 
 
 def load_config(
@@ -32,9 +35,10 @@ def load_config(
 ) -> HostConfig:
     """Read the host file, then ``AIRSSYS_*`` variables, which win.
 
-    A key is a variable in capitals: ``AIRSSYS_MEMORY``, ``AIRSSYS_SLICES_INLINE``;
-    only the file has capabilities. ``AIRSSYS_CONFIG`` names the file where no path is
-    given. A relative path in the file, as ``cache``, is relative to the file.
+    Each key is a variable in capitals: ``AIRSSYS_MEMORY``, ``AIRSSYS_SLICES_INLINE``;
+    a switch is ``true`` or ``false``; only the file has capabilities.
+    ``AIRSSYS_CONFIG`` names the file where no path is given. A relative path in
+    the file, as ``cache``, is relative to the file.
 
     Args:
         path: The host file; None: the one in the environment, or none.
@@ -71,32 +75,9 @@ def load_config(
         raise ManifestError(source, (f"{error} @ forbidden",)) from None
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a file that people write, no further than such a file can be long.
-
-    Raises:
-        ManifestError: It is no UTF-8 text.
-        OSError: It cannot be read.
-    """
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            # One more, so that whoever parses it sees that it is too long: what was
-            # handed over may be a link to something without an end.
-            return file.read(LONGEST_FILE + 1)
-    except UnicodeDecodeError:
-        raise ManifestError(os.fspath(path), ("it is not UTF-8 text",)) from None
-
-
 _PREFIX: Final = "AIRSSYS_"
-_WORDS: Final = (
-    *("AIRSSYS_NAME", "AIRSSYS_CACHE"),
-    *("AIRSSYS_AUDIT_FILE", "AIRSSYS_AUDIT_KEY"),
-)
-"""Variables whose digits are text."""
 _SWITCHES: Final = {"true": True, "false": False}
-_NESTED: Final = {"slices": Slices, "audit": Audit}
-"""The tables that variables reach into."""
-_FILE_ONLY: Final = ("capabilities", "forbidden")
+_NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def _resolve(table: object, key: str, folder: Path) -> None:
@@ -132,35 +113,61 @@ def _real(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
 
 def _variables(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     """Return the table the variables make, and what is wrong with their names."""
-    places: dict[str, KeyPath] = {
-        _variable((key.name,)): (key.name,)
-        for key in fields(HostConfig)
-        if key.name not in _NESTED and key.name not in _FILE_ONLY
-    }
-    places |= {
-        _variable((outer, key.name)): (outer, key.name)
-        for outer, table in _NESTED.items()
-        for key in fields(table)
-    }
+    places = {_variable(path): path for path in _keys()}
     table: dict[str, object] = {}
     problems = []
     for variable, text in sorted(environ.items()):
         if not variable.startswith(_PREFIX) or variable == "AIRSSYS_CONFIG":
             continue
-        number = text.isascii() and text.isdigit() and variable not in _WORDS
-        value: object = int(text) if number else text
-        if variable == "AIRSSYS_AUDIT_GRANTS":
-            value = _SWITCHES.get(text, text)
         match places.get(variable):
             case (str() as key,):
-                table[key] = value
+                table[key] = _value((key,), text)
             case (str() as outer, str() as key):
                 inner = table.setdefault(outer, {})
                 assert isinstance(inner, dict)
-                inner[key] = value
+                inner[key] = _value((outer, key), text)
             case _:
                 problems.append(_unknown(variable, places))
     return table, problems
+
+
+def _keys() -> Iterator[KeyPath]:
+    """Yield the keys that have a variable: all but those of the tables of grants."""
+    for key in fields(HostConfig):
+        if key.name in _nested():
+            yield from ((key.name, inner.name) for inner in fields(_nested()[key.name]))
+        elif _type_of(HostConfig, key.name) is not Sections:
+            yield (key.name,)
+
+
+@cache
+def _nested() -> Mapping[str, type[Any]]:
+    """Return the tables that variables reach into."""
+    types = {key.name: _type_of(HostConfig, key.name) for key in fields(HostConfig)}
+    return {
+        name: type_
+        for name, type_ in types.items()
+        if has(type_) and type_ is not Sections
+    }
+
+
+def _type_of(table: type[Any], key: str) -> Any:
+    """Return the type of a key; of ``X | None``, it is X."""
+    type_ = getattr(fields(resolve_types(table, include_extras=True)), key).type
+    inner = [each for each in get_args(type_) if each is not NoneType]
+    return inner[0] if NoneType in get_args(type_) else type_
+
+
+def _value(path: KeyPath, text: str) -> object:
+    """Read a variable as the file would have it: text, a number or a switch."""
+    table = HostConfig if len(path) == 1 else _nested()[str(path[0])]
+    type_ = _type_of(table, str(path[-1]))
+    if type_ is bool:
+        return _SWITCHES.get(text, text)
+    plain = get_args(type_)[0] if get_origin(type_) is Annotated else type_
+    if plain in {int, float} and _NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return text
 
 
 def _unknown(variable: str, known: Iterable[str]) -> str:
@@ -189,7 +196,7 @@ def _merged(
     table: Mapping[str, object], given: Mapping[str, object]
 ) -> dict[str, object]:
     merged = {**table, **given}
-    for key in _NESTED:
+    for key in _nested():
         mine, theirs = table.get(key), given.get(key)
         if isinstance(mine, dict) and isinstance(theirs, dict):
             merged[key] = {**mine, **theirs}

@@ -35,7 +35,8 @@ async def source(actor: airssys.Actor, lines: list[str]) -> None:
 
 async def check(actor: airssys.Actor) -> None:
     """Pass good orders on and bad ones out."""
-    await actor.subscribe("incoming")
+    # Publishers wait while it is busy; otherwise the oldest line would be lost.
+    await actor.subscribe("incoming", overflow=airssys.Overflow.WAIT)
     async for message in actor.inbox:
         count, _, fruit = message.text.partition(" ")
         if count.isdecimal() and fruit:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +17,14 @@ from airssys.core.grants.sections import (
     Sections,
 )
 from airssys.core.levels import LogLevel
+from airssys.core.limits import CompileLimits
 from airssys.core.manifests.host import (
     Audit,
+    CompilerPlace,
     HostConfig,
     Profile,
     Slices,
+    host_schema,
 )
 
 MIB = 2**20
@@ -29,6 +34,8 @@ name = "edge"
 profile = "strict"
 memory = "8MiB"
 cache = "compiled"
+cache_size = "2GiB"
+compiler = "thread"
 threads = 3
 log = "debug"
 [slices]
@@ -36,6 +43,10 @@ inline = 1000
 inline_slices = 4
 threaded = 2000
 quantum = "10ms"
+[compile]
+memory = "512MiB"
+time = "10s"
+size = "1MiB"
 [audit]
 file = "log/audit.jsonl"
 grants = true
@@ -70,6 +81,9 @@ def test_a_file_is_read_as_written(file: Path) -> None:
         profile=Profile.STRICT,
         memory=8 * MIB,
         cache=str(file.parent / "compiled"),
+        cache_size=2048 * MIB,
+        compiler=CompilerPlace.THREAD,
+        compile=CompileLimits(memory=512 * MIB, time=10.0, size=MIB),
         threads=3,
         log=LogLevel.DEBUG,
         slices=Slices(inline=1000, inline_slices=4, threaded=2000, quantum=0.01),
@@ -131,6 +145,67 @@ def test_the_environment_reaches_into_the_audit(file: Path) -> None:
     assert load_config(environ={"AIRSSYS_AUDIT_GRANTS": "true"}).audit.grants
     with pytest.raises(ManifestError, match="AIRSSYS_AUDIT_GRANTS"):
         load_config(environ={"AIRSSYS_AUDIT_GRANTS": "yes"})
+
+
+GIVEN: dict[str, tuple[tuple[str, object], ...]] = {
+    "name": (("7", "7"), ("true", "true")),
+    "profile": (("strict", Profile.STRICT),),
+    "memory": (("1048576", MIB), ("2MiB", 2 * MIB)),
+    "cache": (("7", "7"), ("0.5", "0.5"), ("true", "true")),
+    "threads": (("7", 7),),
+    "log": (("debug", LogLevel.DEBUG),),
+    "cache_size": (("1MiB", MIB),),
+    "compiler": (("thread", CompilerPlace.THREAD),),
+    "compile.memory": (("800MiB", 800 * MIB),),
+    "compile.time": (("7", 7.0), ("0.5", 0.5)),
+    "compile.size": (("2097152", 2 * MIB),),
+    "slices.inline": (("7", 7),),
+    "slices.inline_slices": (("7", 7),),
+    "slices.threaded": (("7", 7),),
+    "slices.quantum": (("0.02", 0.02), ("2", 2.0), ("20ms", 0.02)),
+    "audit.file": (("7", "7"), ("false", "false")),
+    "audit.grants": (("true", True), ("false", False)),
+    "audit.rotate": (("2097152", 2 * MIB), ("1MiB", MIB)),
+    "audit.keep": (("7", 7),),
+    "audit.key": (("0.5", "0.5"),),
+    "audit.sync": (("true", True), ("false", False)),
+    "audit.strict": (("true", True), ("false", False)),
+}
+"""What a variable for each key may say, and what that is."""
+
+
+def _keys_of_the_schema() -> list[str]:
+    schema: Any = host_schema()
+    keys = []
+    for key, written in schema["$defs"]["HostConfig"]["properties"].items():
+        table = written.get("$ref", "").removeprefix("#/$defs/")
+        if not table:
+            keys.append(key)
+        elif table != "Sections":
+            keys += [f"{key}.{each}" for each in schema["$defs"][table]["properties"]]
+    return keys
+
+
+@pytest.mark.parametrize("key", _keys_of_the_schema())
+def test_every_key_of_the_host_file_is_a_variable(key: str) -> None:
+    variable = f"AIRSSYS_{key.replace('.', '_').upper()}"
+    assert GIVEN[key], "each key needs an example"
+
+    for text, value in GIVEN[key]:
+        config = load_config(environ={variable: text})
+
+        assert attrgetter(key)(config) == value
+        assert type(attrgetter(key)(config)) is type(value)
+
+
+@pytest.mark.parametrize("text", ["yes", "1", "True", "", "0x10", "1_000", "-1", "1e3"])
+@pytest.mark.parametrize("key", ["AUDIT_SYNC", "THREADS", "SLICES_QUANTUM"])
+def test_a_variable_is_written_as_its_type_is(key: str, text: str) -> None:
+    if (key, text) in {("THREADS", "1"), ("SLICES_QUANTUM", "1")}:
+        return
+
+    with pytest.raises(ManifestError, match=f"AIRSSYS_{key}"):
+        load_config(environ={f"AIRSSYS_{key}": text})
 
 
 @pytest.mark.parametrize("variable", ["AIRSSYS_CAPABILITIES", "AIRSSYS_FORBIDDEN"])
@@ -233,9 +308,12 @@ def test_every_problem_of_file_and_environment_is_reported(tmp_path: Path) -> No
         "unknown variable 'AIRSSYS_MEMROY' (did you mean 'AIRSSYS_MEMORY'?)",
         (
             "unknown variable 'AIRSSYS_ODD' (known: AIRSSYS_NAME, AIRSSYS_PROFILE, "
-            "AIRSSYS_MEMORY, AIRSSYS_CACHE, AIRSSYS_THREADS, AIRSSYS_LOG, "
+            "AIRSSYS_MEMORY, AIRSSYS_CACHE, AIRSSYS_CACHE_SIZE, AIRSSYS_COMPILER, "
+            "AIRSSYS_THREADS, AIRSSYS_LOG, "
             "AIRSSYS_SLICES_INLINE, AIRSSYS_SLICES_INLINE_SLICES, "
-            "AIRSSYS_SLICES_THREADED, AIRSSYS_SLICES_QUANTUM, AIRSSYS_AUDIT_FILE, "
+            "AIRSSYS_SLICES_THREADED, AIRSSYS_SLICES_QUANTUM, "
+            "AIRSSYS_COMPILE_MEMORY, AIRSSYS_COMPILE_TIME, AIRSSYS_COMPILE_SIZE, "
+            "AIRSSYS_AUDIT_FILE, "
             "AIRSSYS_AUDIT_GRANTS, AIRSSYS_AUDIT_ROTATE, AIRSSYS_AUDIT_KEEP, "
             "AIRSSYS_AUDIT_KEY, AIRSSYS_AUDIT_SYNC, AIRSSYS_AUDIT_STRICT)"
         ),
@@ -258,3 +336,36 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> No
         load_config(path, environ={})
 
     assert caught.value.source == str(path)
+
+
+def test_what_it_takes_to_compile_is_set_by_the_environment_too() -> None:
+    config = load_config(
+        environ={
+            "AIRSSYS_COMPILE_MEMORY": "256MiB",
+            "AIRSSYS_COMPILE_TIME": "5s",
+            "AIRSSYS_COMPILE_SIZE": "1000",
+            "AIRSSYS_COMPILER": "thread",
+            "AIRSSYS_CACHE_SIZE": "1MiB",
+        }
+    )
+
+    assert config.compile == CompileLimits(memory=256 * MIB, time=5.0, size=1000)
+    assert config.compiler is CompilerPlace.THREAD
+    assert config.cache_size == MIB
+
+
+def test_less_memory_than_a_compiler_takes_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text('memory = "?"\n[compile]\nmemory = "127MiB"\n')
+
+    with pytest.raises(ManifestError) as caught:
+        load_config(path, environ={"AIRSSYS_COMPILE_MEMORY": "1MiB"})
+
+    assert [text for text in caught.value.problems if "less than" in text] == [
+        "memory of 127MiB is less than 128MiB @ compile.memory, line 3",
+        "memory of 1MiB is less than 128MiB @ AIRSSYS_COMPILE_MEMORY",
+    ]
+    for zero in ('memory = "0B"', 'size = "0B"', 'time = "0s"'):
+        path.write_text(f"[compile]\n{zero}\n")
+        with pytest.raises(ManifestError, match="0"):
+            load_config(path, environ={})

@@ -17,6 +17,7 @@ from attrs import define, field
 from ..core.child import Crashed
 from ..core.defaults import ASK_TIMEOUT
 from ..core.event import Logged
+from ..core.message import Overflow
 from .inbox import Inbox
 from .reference import ActorRef
 from .registry import ActorEntry, Registry
@@ -79,17 +80,25 @@ class Actor:
         """Send a message to all who subscribed; return how many mailboxes took it."""
         return await self._registry.publish(topic, payload, sender=self.id)
 
-    async def subscribe(self, pattern: str) -> None:
+    async def subscribe(
+        self, pattern: str, *, overflow: Overflow | None = None
+    ) -> None:
         """Have messages of matching topics put into the inbox, also after a restart.
 
         An actor that subscribes before it waits for anything else has subscribed when
         `System.spawn` returns.
 
+        Args:
+            pattern: Which topics.
+            overflow: What happens to a message that finds the mailbox full. By default
+                the oldest message of a topic is dropped: no publisher waits for this
+                actor. With ``Overflow.WAIT`` they do.
+
         Raises:
             ValueError: The text is no topic pattern.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
-        self._registry.subscribe(pattern, sender=self.id)
+        self._registry.subscribe(pattern, sender=self.id, overflow=overflow)
         await anyio.lowlevel.cancel_shielded_checkpoint()
 
     async def unsubscribe(self, pattern: str) -> bool:

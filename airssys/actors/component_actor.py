@@ -24,11 +24,13 @@ from ..core.errors import (
     QuotaExceeded,
     ReplyTimeout,
     Unhealthy,
+    ValuesTooLarge,
     WitError,
 )
 from ..core.event import CallCut, Logged
 from ..core.limits import Limits, Usage
-from ..core.message import Message
+from ..core.message import Message, Publication
+from ..core.texts import cut
 from ..engine.meter import Metered
 from ..witmodel.records import component_id, timestamp
 from ..witmodel.types import Err, Ok, Variant
@@ -164,8 +166,8 @@ class _Guest:
                     return
                 case HealthRequest():
                     await self.report_health(received)
-                case Callback(request_id, outcome):
-                    await self.call_back(request_id, outcome)
+                case Callback():
+                    await self.call_back(received)
 
     async def next(self) -> Message | Control:
         """Wait for what comes next, the end of a request's time included.
@@ -187,10 +189,14 @@ class _Guest:
         now = anyio.current_time()
         for request in mailbox.requests.expired(now):
             late = ReplyTimeout(request.target, request.timeout)
-            mailbox.put_ahead(Callback(request.id, late))
+            mailbox.put_ahead(Callback(request.id, late, request.target))
         return await mailbox.receive()
 
     async def handle(self, message: Message) -> None:
+        if isinstance(message, Publication) and not self.registry.may_hear(
+            self.entry, message
+        ):
+            return
         record = {
             "sender": component_id(message.sender),
             "payload": message.payload,
@@ -224,8 +230,14 @@ class _Guest:
             self.log("warn", str(error))
             asked.refuse(AskRefused(self.entry.id, str(error)))
 
-    async def call_back(self, request_id: str, outcome: bytes | Exception) -> None:
-        result = Ok(outcome) if isinstance(outcome, bytes) else Err(str(outcome))
+    async def call_back(self, callback: Callback) -> None:
+        request_id, outcome = callback.request_id, callback.outcome
+        result: Ok | Err
+        if isinstance(outcome, bytes):
+            problem = self.registry.may_learn(self.entry, callback.target, request_id)
+            result = Err(problem) if problem else Ok(outcome)
+        else:
+            result = Err(str(outcome))
         if self.entry.standing is not None:
             self.entry.standing.correlation = request_id
         try:
@@ -304,6 +316,8 @@ def _cut_by(error: Exception) -> str:
             return "time"
         case OutOfMemory():
             return "memory"
+        case ValuesTooLarge():
+            return "values"
         case GuestTrapped():
             return "trap"
         case _:
@@ -313,5 +327,7 @@ def _cut_by(error: Exception) -> str:
 def _in_words(value: object) -> str:
     """Put a guest's ``err`` value into words."""
     if isinstance(value, Variant):
-        return value.case if value.value is None else f"{value.case}: {value.value}"
-    return str(value)
+        return (
+            value.case if value.value is None else cut(f"{value.case}: {value.value}")
+        )
+    return cut(str(value))

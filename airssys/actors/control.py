@@ -40,6 +40,13 @@ class Callback:
 
     request_id: str
     outcome: bytes | Exception
+    target: str = field(default="", eq=False)
+    """Who was asked."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the answer; an error has none."""
+        return len(self.outcome) if isinstance(self.outcome, bytes) else 0
 
 
 Control: TypeAlias = Stop | HealthRequest | Callback

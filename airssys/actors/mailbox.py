@@ -15,14 +15,15 @@ Nothing here may be used from another thread than the event loop's.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import anyio
 from attrs import define, field, frozen
 
-from ..core.defaults import MAILBOX, PAYLOAD
+from ..core.defaults import MAILBOX, MAILBOX_BYTES, PAYLOAD
 from ..core.errors import ActorStopped, AskCycle, MailboxFull
-from ..core.message import HOST, Message, Overflow, PendingRequests
-from .control import STOP, Control, HealthRequest, Stop
+from ..core.message import HOST, Message, Overflow, PendingRequests, Publication
+from .control import STOP, Callback, Control, HealthRequest, Stop
 from .post_office import STRIDE, PostOffice
 
 __all__ = (
@@ -36,15 +37,19 @@ class MailboxStatistics:
     """A snapshot of a mailbox."""
 
     capacity: int
+    capacity_bytes: int
     overflow: Overflow
     queued: int
     """Messages that wait to be taken."""
+    queued_bytes: int
+    """Bytes of their payloads."""
     senders_waiting: int
     """Senders that wait for room."""
     taken: int
     """Messages taken so far, over all restarts."""
     dropped: int
-    """Messages that left the queue untaken: for newer ones, or at the close."""
+    """Messages that left the queue untaken: for newer ones, or at the close; and those
+    of topics that found no room."""
     closed: str | None
     """Why the mailbox is closed for good; None while it is open."""
 
@@ -54,8 +59,12 @@ class _Sender:
     """A sender that waits for room."""
 
     message: Message
+    again: Callable[[], object] | None = None
+    """Asked when there is room: raises where the sender may not send any more."""
     settled: anyio.Event = field(factory=anyio.Event, init=False)
     let_in: bool = field(default=False, init=False)
+    problem: Exception | None = field(default=None, init=False)
+    """What `again` raised."""
 
 
 @define(eq=False, repr=False)
@@ -71,6 +80,8 @@ class Mailbox:
     overflow: Overflow = Overflow.WAIT
     payload: int = PAYLOAD
     """Bytes of the largest payload the owner may send or reply."""
+    bytes: int = MAILBOX_BYTES
+    """Bytes of payloads that it holds; one message it always does."""
     office: PostOffice = field(factory=PostOffice)
     requests: PendingRequests = field(init=False)
     """The owner's own requests that it does not wait for in place."""
@@ -78,6 +89,10 @@ class Mailbox:
     """Why it is closed for good; None while it is open."""
     current: Message | None = field(default=None, init=False)
     """The message under work."""
+    _size: int = field(default=0, init=False)
+    """Bytes of the payloads in the queue."""
+    _called_back: int = field(default=0, init=False)
+    """Bytes of the answers that wait ahead of it."""
     _queue: deque[Message] = field(factory=deque, init=False)
     _control: deque[Control] = field(factory=deque, init=False)
     _senders: deque[_Sender] = field(factory=deque, init=False)
@@ -89,10 +104,15 @@ class Mailbox:
     _dropped: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.capacity < 1:
+        if not self.capacity >= 1:  # so that "not a number" is refused, too
             raise ValueError(
                 f"mailbox of actor {self.id!r}: capacity {self.capacity} is not "
                 "allowed: it must hold at least one message"
+            )
+        if self.bytes < 1:
+            raise ValueError(
+                f"mailbox of actor {self.id!r}: {self.bytes} bytes are not allowed: it "
+                "must hold at least one"
             )
         self.requests = PendingRequests(self.id)
 
@@ -112,6 +132,7 @@ class Mailbox:
         if (
             office.left <= 0
             or len(self._queue) >= self.capacity
+            or self._size + len(message.payload) > self.bytes
             or self._senders
             or self.closed is not None
         ):
@@ -120,8 +141,19 @@ class Mailbox:
         self._append(message)
         return True
 
-    async def put(self, message: Message) -> None:
+    async def put(
+        self,
+        message: Message,
+        again: Callable[[], object] | None = None,
+        overflow: Overflow | None = None,
+    ) -> None:
         """Queue the message; where the mailbox is full, follow its overflow rule.
+
+        Args:
+            message: What to queue.
+            overflow: The rule for this message; None: the mailbox's own.
+            again: Asked after a wait for room; what it raises, this raises, and the
+                message is not queued.
 
         Raises:
             ActorStopped: The mailbox is, or was while this waited, closed for good.
@@ -130,13 +162,19 @@ class Mailbox:
         """
         if self.office.left <= 0:
             await self.office.pause()
-        if self.holds_up_senders():
-            await self._wait_for_room(message)
+            if again is not None:
+                again()
+        if self.holds_up_senders(message, overflow):
+            await self._wait_for_room(message, again)
         else:
-            self.put_nowait(message)
+            self.put_nowait(message, overflow)
 
-    def put_nowait(self, message: Message) -> None:
+    def put_nowait(self, message: Message, overflow: Overflow | None = None) -> None:
         """Queue the message without waiting.
+
+        Args:
+            message: What to queue.
+            overflow: As for `put`.
 
         Raises:
             ActorStopped: The mailbox is closed for good.
@@ -144,33 +182,74 @@ class Mailbox:
         """
         if self.closed is not None:
             raise ActorStopped(self.id, self.closed)
-        if self.is_full():
-            full = MailboxFull(self.id, self.capacity)
-            match self.overflow:
+        if self.has_no_room(message):
+            full = self._full(message)
+            match overflow or self.overflow:
                 case Overflow.WAIT | Overflow.REFUSE:
                     raise full
                 case Overflow.DROP_OLDEST:
-                    self._dropped += 1
-                    oldest = self._queue.popleft()
-                    self.bury(oldest, "dropped for a newer message", full)
+                    while self._queue and not self._fits(message):
+                        self._drop(self._queue[0], full)
         self._append(message)
 
-    def is_full(self) -> bool:
-        """Tell whether there is no room for one more message."""
-        return len(self._queue) >= self.capacity or bool(self._senders)
+    def publish_nowait(self, message: Publication) -> bool:
+        """Queue a message of a topic, for which nobody waits, and tell whether it is.
 
-    def holds_up_senders(self) -> bool:
+        It takes the place of older ones of topics, where there is no room; never that
+        of a message that was sent to this actor alone.
+        """
+        if self.closed is None and self.has_no_room(message):
+            full = self._full(message)
+            while not self._fits(message):
+                oldest = next((m for m in self._queue if type(m) is Publication), None)
+                if oldest is None:
+                    break
+                self._drop(oldest, full)
+            if not self._fits(message):
+                self._dropped += 1
+                self.bury(message, str(full))
+                return False
+        self._append(message)
+        return True
+
+    def _drop(self, oldest: Message, full: MailboxFull) -> None:
+        self._dropped += 1
+        self._queue.remove(oldest)
+        self._size -= len(oldest.payload)
+        self.bury(oldest, "dropped for a newer message", full)
+
+    def _full(self, message: Message) -> MailboxFull:
+        counted = len(self._queue) < self.capacity and not self._fits(message)
+        return MailboxFull(self.id, self.capacity, self.bytes if counted else None)
+
+    def _fits(self, message: Message) -> bool:
+        """Tell whether there is room in the queue, whoever waits for it."""
+        queued = len(self._queue)
+        return not queued or (
+            queued < self.capacity and self._size + len(message.payload) <= self.bytes
+        )
+
+    def has_no_room(self, message: Message) -> bool:
+        """Tell whether one more message would have to wait, or cost another."""
+        return bool(self._senders) or not self._fits(message)
+
+    def holds_up_senders(
+        self, message: Message, overflow: Overflow | None = None
+    ) -> bool:
         """Tell whether the sender of one more message would wait for room."""
-        return self.is_full() and self.overflow.holds_up_senders
+        rule = overflow or self.overflow
+        return rule.holds_up_senders and self.has_no_room(message)
 
-    async def _wait_for_room(self, message: Message) -> None:
+    async def _wait_for_room(
+        self, message: Message, again: Callable[[], object] | None
+    ) -> None:
         asks = self.office.asks
         if message.sender != HOST:
             try:
                 asks.wait(message.sender, self.id)
             except AskCycle as cycle:
-                raise MailboxFull(self.id, self.capacity) from cycle
-        sender = _Sender(message)
+                raise self._full(message) from cycle
+        sender = _Sender(message, again)
         self._senders.append(sender)
         try:
             await sender.settled.wait()
@@ -179,11 +258,14 @@ class Mailbox:
                 asks.done(message.sender, self.id)
             if not sender.settled.is_set():
                 self._senders.remove(sender)
+        if sender.problem is not None:
+            raise sender.problem
         if not sender.let_in:
             raise ActorStopped(self.id, self.closed or "")
 
     def _append(self, message: Message) -> None:
         self._queue.append(message)
+        self._size += len(message.payload)
         if self._arrived is not None:
             self._wake()
 
@@ -205,6 +287,7 @@ class Mailbox:
             return None
         office.left -= 1
         message = self.current = self._queue.popleft()
+        self._size -= len(message.payload)
         self._taken += 1
         if message.answer is not None and message.answer.is_open:
             self._unanswered[message.answer.id] = message
@@ -226,7 +309,10 @@ class Mailbox:
         while True:
             if self._control:
                 if self._control[0] is not STOP:
-                    return self._control.popleft()
+                    control = self._control.popleft()
+                    if isinstance(control, Callback):
+                        self._called_back -= control.size
+                    return control
                 await self.office.pause()
                 return STOP
             if (message := self.take()) is not None:
@@ -253,10 +339,16 @@ class Mailbox:
             await self._arrived.wait()
 
     def _let_in(self) -> None:
-        while self._senders and len(self._queue) < self.capacity:
+        while self._senders and self._fits(self._senders[0].message):
             sender = self._senders.popleft()
-            self._append(sender.message)
-            sender.let_in = True
+            try:
+                if sender.again is not None:
+                    sender.again()
+            except Exception as problem:  # noqa: BLE001 - the sender's own to raise
+                sender.problem = problem
+            else:
+                self._append(sender.message)
+                sender.let_in = True
             sender.settled.set()
 
     # Control.
@@ -265,6 +357,20 @@ class Mailbox:
         """Put something ahead of the messages. The message under work comes first."""
         self._control.append(control)
         self._wake()
+
+    def call_back(self, callback: Callback) -> bool:
+        """Put an answer ahead of the messages; tell whether there was room for it.
+
+        Answers that wait take as much as messages do at the most: of one that finds no
+        room its asker gets the error only.
+        """
+        room = not self._called_back or self._called_back + callback.size <= self.bytes
+        if not room:
+            full = MailboxFull(self.id, self.capacity, self.bytes)
+            callback = Callback(callback.request_id, full, callback.target)
+        self._called_back += callback.size
+        self.put_ahead(callback)
+        return room
 
     def request_stop(self) -> None:
         """Ask the actor to end. What is queued stays, until the mailbox is closed."""
@@ -310,6 +416,7 @@ class Mailbox:
             if isinstance(control, HealthRequest):
                 control.settle(ActorStopped(self.id, reason or "ended"))
         self._control.clear()
+        self._called_back = 0
         self.requests.clear()
         if self.closed is not None:
             self.put_ahead(STOP)
@@ -320,6 +427,7 @@ class Mailbox:
             return
         self.closed = reason
         self._dropped += len(self._queue)
+        self._size = 0
         while self._queue:
             self.bury(self._queue.popleft(), reason)
         for message in tuple(self._unanswered.values()):
@@ -333,6 +441,7 @@ class Mailbox:
         """Close for good a mailbox whose owner wants nothing of what is left."""
         self._dropped += len(self._queue)
         self._queue.clear()
+        self._size = 0
         self.close("the listener left")
 
     def bury(
@@ -369,7 +478,9 @@ class Mailbox:
         return MailboxStatistics(
             capacity=self.capacity,
             overflow=self.overflow,
+            capacity_bytes=self.bytes,
             queued=len(self._queue),
+            queued_bytes=self._size,
             senders_waiting=len(self._senders),
             taken=self._taken,
             dropped=self._dropped,

@@ -13,8 +13,10 @@ from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
+from ..core.defaults import MESSAGING
 from ..core.emitter import Emitter
-from ..core.event import DeadLettered, Delivered, Instrument
+from ..core.event import DeadLettered, Delivered, Denied, Instrument
+from ..core.grants.capabilities import Denial
 from ..core.message import AskGraph, Message
 
 __all__ = ("STRIDE", "Expiring", "PostOffice")
@@ -103,6 +105,34 @@ class PostOffice:
                 size=len(message.payload),
                 topic=message.topic,
                 payload=message.payload,
+            )
+        )
+
+    def denied(
+        self,
+        id: str,  # noqa: A002 - the field's word
+        function: str,
+        denial: Denial,
+        correlation: str = "",
+    ) -> None:
+        """Tell the audit of what came to a component that it may not have any more.
+
+        Args:
+            id: The component actor's.
+            function: The one of ``messaging`` that brought it.
+            denial: Why not.
+            correlation: Names the request, where it was one.
+        """
+        self.emitter.emit(
+            lambda at: Denied(
+                at=at,
+                subject=id,
+                operation=f"{MESSAGING}#{function}",
+                section=denial.section,
+                action=denial.action,
+                target=denial.target,
+                reason=denial.reason,
+                correlation=correlation,
             )
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from math import isnan
 
 import anyio
 from attrs import define, field
@@ -26,6 +28,8 @@ class ActorRef:
     """In whose name it sends."""
     payload: int = PAYLOAD
     """Bytes of the largest payload the sender may send."""
+    _again: Callable[[], object] | None = None
+    """Raises where the sender may not send any more: asked after a wait for room."""
 
     def __repr__(self) -> str:
         return f"<ActorRef to {self.id!r} for {self.sender!r}>"
@@ -64,7 +68,7 @@ class ActorRef:
         now = mailbox.office.clock()
         message = Message(payload, self.sender, topic, None, content_type, now)
         if not mailbox.offer(message):
-            await mailbox.put(message)
+            await mailbox.put(message, self._again)
 
     def send_nowait(
         self,
@@ -109,7 +113,9 @@ class ActorRef:
             MailboxFull: As for `send`, or the ask was dropped for a newer message.
             QuotaExceeded: The payload is over the sender's limit.
             ReplyTimeout: No reply came in time.
+            ValueError: The timeout is no number of seconds.
         """
+        timeout = _checked_timeout(timeout)
         payload = checked_payload(payload, self.sender, self.payload)
         mailbox, office = self._mailbox, self._mailbox.office
         reply = _Reply(office.ask_id(self.sender), self.sender, mailbox)
@@ -125,7 +131,7 @@ class ActorRef:
             else:
                 with anyio.move_on_after(timeout):
                     if not sent:
-                        await mailbox.put(message)
+                        await mailbox.put(message, self._again)
                     await reply.settled.wait()
         finally:
             reply.give_up()
@@ -159,6 +165,7 @@ class ActorRef:
             QuotaExceeded: The payload is over the sender's limit, or too many of the
                 asker's requests are open.
         """
+        timeout = _checked_timeout(timeout) or 0.0
         payload = checked_payload(payload, self.sender, self.payload)
         mailbox = self._mailbox
         request = asker.requests.open(self.id, anyio.current_time() + timeout, timeout)
@@ -168,12 +175,26 @@ class ActorRef:
         sent = False
         try:
             if not mailbox.offer(message):
-                await mailbox.put(message)
+                await mailbox.put(message, self._again)
             sent = True
         finally:
             if not sent:
                 asker.requests.close(request.id)
         return request.id
+
+
+def _checked_timeout(timeout: float | None) -> float | None:
+    """Return the seconds as a float: they go to a task that serves all actors.
+
+    Raises:
+        ValueError: They are not a number.
+    """
+    if timeout is None:
+        return None
+    seconds = float(timeout)
+    if isnan(seconds):
+        raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
+    return seconds
 
 
 def checked_payload(payload: bytes | str, sender: str, limit: int) -> bytes:
@@ -269,8 +290,15 @@ class _Reply:
             self.outcome = outcome
             self.settled.set()
             if asker is not None:
-                asker.put_ahead(Callback(self.id, outcome))
+                self._call_back(asker, outcome)
         return waited_for
+
+    def _call_back(self, asker: Mailbox, outcome: bytes | Exception) -> None:
+        room = asker.call_back(Callback(self.id, outcome, self.receiver.id))
+        if not room and isinstance(outcome, bytes):
+            lost = Message(outcome, self.receiver.id)
+            why = "a reply for which there is no room"
+            self.receiver.office.bury(self.asker, lost, why)
 
     def _close(self, state: _State) -> None:
         self.state = state

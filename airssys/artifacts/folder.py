@@ -12,13 +12,13 @@ import anyio
 import anyio.to_thread
 from attrs import frozen
 
-from ..config import read_text
 from ..core.defaults import LIFECYCLE
 from ..core.errors import InvalidComponent, ManifestError, TrustError
 from ..core.manifests.manifest import Manifest, parse_manifest
 from ..core.manifests.resources import CEILING
 from ..core.names import Digest
 from ..engine.component import Component, Engine
+from ..reading import read_bytes, read_text
 from ..witmodel.functype import compared
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType
@@ -82,7 +82,7 @@ async def load(
     file, manifest = await load_manifest(path, ceiling=ceiling)
     code = file.parent / manifest.wasm
     try:
-        source = await anyio.to_thread.run_sync(_read_bytes, code)
+        source = await anyio.to_thread.run_sync(read_bytes, code)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ManifestError(
@@ -99,13 +99,6 @@ async def load(
     if world is not None:
         _check_world(component, str(world), manifest)
     return Artifact(manifest, component, file)
-
-
-def _read_bytes(path: Path) -> bytes:
-    """Read a file, but nothing that may have no end."""
-    if path.exists() and not path.is_file():
-        raise OSError(None, "it is no regular file")
-    return path.read_bytes()
 
 
 def check_actor(component: Component) -> None:

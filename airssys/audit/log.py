@@ -29,6 +29,7 @@ from ..core.event import (
     Revoked,
 )
 from ..core.grants.capabilities import words
+from ..uncut import uncut
 from .flood import MOST, PERIOD, Flood, Source, source_of
 from .journal import Journal
 from .statement import Result, Statement, is_audited, is_long, statement
@@ -155,8 +156,10 @@ class AuditLog:
         # From here on nothing more is put into the queue: the thread ends with it.
         self._closing.set()
         self._queue.put(None)
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._thread.join)
+        await uncut(self._join)
+
+    async def _join(self) -> None:
+        await anyio.to_thread.run_sync(self._thread.join)
 
     def _run(self) -> None:
         while not (self._closing.is_set() and self._queue.empty()):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import anyio
 import anyio.to_thread
@@ -15,6 +16,8 @@ import anyio.to_thread
 from ..core.defaults import AUDIT_KEEP, AUDIT_ROTATE
 from ..core.errors import AuditError
 from ..core.manifests.host import HostConfig
+from ..reading import read_bytes
+from ..uncut import uncut
 from .journal import Journal
 from .log import AuditLog
 from .seal import Seal
@@ -64,7 +67,7 @@ async def open_audit(
     if rotate < 1 or (keep is not None and keep < 0):
         raise ValueError("rotate must be at least 1, and keep at least 0")
     place = Path(os.path.abspath(path))  # noqa: ASYNC240, PTH100 - reads no file; resolve() follows links
-    journal = await anyio.to_thread.run_sync(
+    journal = await _opened(
         partial(
             Journal.open,
             place,
@@ -89,6 +92,27 @@ async def open_audit(
             yield log
     finally:
         await log.close()
+
+
+async def _opened(opening: Callable[[], Journal]) -> Journal:
+    """Open a journal in a thread; close it again if the caller is cancelled."""
+    journals: list[Journal] = []
+    one = Lock()
+
+    def work() -> None:
+        with one:
+            if not journals:
+                journals.append(opening())
+
+    taken = False
+    try:
+        await uncut(anyio.to_thread.run_sync, work)
+        taken = True
+    finally:
+        if not taken:
+            for journal in journals:
+                journal.close()
+    return journals[0]
 
 
 @asynccontextmanager
@@ -124,7 +148,7 @@ def read_key(path: Path) -> bytes:
         OSError: It cannot be read.
         AuditError: Its content is too short for a key.
     """
-    key = path.read_bytes().removesuffix(b"\n")
+    key = read_bytes(path).removesuffix(b"\n")
     try:
         return Seal(key).key or b""
     except ValueError as error:

@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 from attrs import define, field, frozen
 
 from ..core.errors import AuditError
+from ..reading import open_regular, read_bytes
 from .files import archives, head_of, last_of, read_head
 from .record import LONGEST, Head, Record
 from .seal import Seal
@@ -79,7 +80,7 @@ def verify_audit(path: Path, *, key: bytes | None = None, anchor: str = "") -> R
     seal = Seal(key)
     # The head first: a log that is being written goes on meanwhile.
     try:
-        content = head_of(path).read_bytes()
+        content = read_bytes(head_of(path))
     except FileNotFoundError:
         content = b""
     head, why = read_head(content, seal)
@@ -120,7 +121,7 @@ def _opened(path: Path, stack: ExitStack) -> list[tuple[Path, BinaryIO]]:
         names = _names(path)
         with ExitStack() as tried:
             try:
-                files = [tried.enter_context(name.open("rb")) for name in names]
+                files = [tried.enter_context(open_regular(name)) for name in names]
             except FileNotFoundError:
                 continue
             if names and _names(path) == names:

@@ -316,7 +316,13 @@ def _interfaces(externs: Mapping[str, Extern]) -> dict[str, Mapping[str, Extern]
         if isinstance(extern, InstanceType)
         and any(isinstance(e, FuncType | ResourceType) for e in extern.exports.values())
     }
-    own = [e for e in externs.values() if isinstance(e, FuncType | ResourceType)]
+    own = [
+        each
+        for each in externs.values()
+        if isinstance(each, FuncType)
+        # Those of an interface are offered there.
+        or (isinstance(each, ResourceType) and not each.home)
+    ]
     if own:
         found[""] = externs
     return found

@@ -13,6 +13,8 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
+from .output import Unread, Unwritable, checked_output, remark
+
 __all__ = ("main",)
 
 _HELP = """Run WebAssembly components under supervision.
@@ -27,12 +29,13 @@ _COMMANDS = {
     "check": (".check:check", "Check manifests, tree files and host files."),
     "tree": (".tree:tree", "Print the tree that a tree file describes."),
 }
-_GROUPS = ("manifest", "audit")
+_GROUPS = ("manifest", "audit", "cache")
 
 _INTERRUPTED: Final = 128 + 2
 """The status of a shell's command that SIGINT ended."""
 _UNREAD: Final = 128 + 13
 """Likewise SIGPIPE."""
+_FAILED: Final = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,25 +47,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     traceback = "--traceback" in given
     given = [each for each in given if each != "--traceback"]
+    _fill_descriptors()
     try:
-        status = _app()(
-            given,
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
+        with checked_output():
+            status = _app()(
+                given,
+                exit_on_error=False,
+                print_error=False,
+                result_action="return_value",
+            )
     except CycloptsError as error:
         return _refuse(error, given)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has gone; Python must not try once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _UNREAD
+    except Unwritable as error:
+        return _stop_printing(error)
     except BaseExceptionGroup as group:
         interrupted, rest = group.split(KeyboardInterrupt)
         if rest is None and interrupted is not None:
             return _INTERRUPTED
+        from ..core.child import unwrap  # noqa: PLC0415 - not for --help
+
+        leaf = unwrap(group)  # what was printed within a nursery
+        if isinstance(leaf, Unwritable):
+            return _stop_printing(leaf)
         if traceback:
             raise
         return _report(rest or group)
@@ -71,6 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _report(error)
     return int(status or 0)
+
+
+def _stop_printing(error: Unwritable) -> int:
+    if isinstance(error, Unread):
+        return _UNREAD
+    remark(str(error))
+    return _FAILED
 
 
 def _app() -> App:
@@ -100,6 +115,13 @@ def _app() -> App:
         f"{__name__}.audit:show", name="show", help="Show what an audit log holds."
     )
     app.command(audit)
+    cache = App(name="cache", help="Show and clear the cache of compiled components.")
+    for name, text in (
+        ("show", "Say where compiled components are kept, and how many."),
+        ("clear", "Remove all compiled components."),
+    ):
+        cache.command(f"{__name__}.cache:{name}", name=name, help=text)
+    app.command(cache)
     return app
 
 
@@ -108,19 +130,26 @@ def _refuse(error: CycloptsError, given: Sequence[str]) -> int:
 
     command = next((each for each in given if each in {*_COMMANDS, *_GROUPS}), "")
     usage = " ".join(("airssys", *filter(None, (command,)), "--help"))
-    _print(f"{str(error).rstrip()}\n  (see: {usage})")
+    remark(f"{str(error).rstrip()}\n  (see: {usage})")
     return Status.BAD_INPUT
 
 
 def _report(error: BaseException) -> int:
-    from ..observe.line import printable_lines  # noqa: PLC0415 - not for --help
     from .failure import explain  # noqa: PLC0415 - not for --help
 
     text, status = explain(error)
-    # A guest's names and words, and those of files, are in it.
-    _print(printable_lines(text))
+    remark(text)
     return status
 
 
-def _print(text: str) -> None:
-    sys.stderr.write(f"airssys: {text}\n")
+def _fill_descriptors() -> None:
+    """Open what was closed of standard input, output and error.
+
+    The next file that is opened would become one of them: an audit log, say, which
+    whatever a child process prints would then go to.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,6 +23,7 @@ from ..audit.verify import lines_of
 from ..core.units import parse_duration
 from ..observe.line import printable
 from .failure import BadInput, Status
+from .output import remark
 
 __all__ = ("check", "show")
 
@@ -192,7 +192,7 @@ class _Found:
 
     def remark(self, text: str) -> None:
         """Print what is no record to where it does not mix with the records."""
-        sys.stderr.write(printable(f"airssys: {self.file}: {text}") + "\n")
+        remark(f"{self.file}: {text}")
 
 
 def _moment(option: str, text: str | None) -> datetime | None:

@@ -15,10 +15,10 @@ from ..bindgen.module import write_module
 from ..bindgen.source import Embedded, embed
 from ..config import load_config
 from ..engine.component import Component
-from ..system.opening import engine_for
 from .call import open_component
 from .failure import BadInput
 from .source import Kind, kind_of
+from .waiting import engine_with_progress
 
 __all__ = ("bindgen",)
 
@@ -31,6 +31,7 @@ def bindgen(
     *,
     output: Annotated[str, Parameter(alias="-o", allow_leading_hyphen=True)] = "-",
     world: str | None = None,
+    features: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None,
     config: Path | None = None,
 ) -> None:
     """Write a Python module of typed bindings.
@@ -45,15 +46,20 @@ def bindgen(
             or a folder of .wit files.
         output: The file to write; - is the standard output.
         world: The world, where the WIT has several.
+        features: What of the WIT is @unstable and wanted too; it can be given several
+            times.
         config: The host file.
     """
     is_wit = _is_wit(source)
     if world is not None and not is_wit:
         raise BadInput(f"--world: {source} is no WIT, so it has one world")
+    if features and not is_wit:
+        raise BadInput(f"--features: {source} is no WIT, so it has no features")
     folder = source if source.is_dir() else source.parent
     file = folder if not is_wit and kind_of(source) is Kind.COMPONENT else source
     words = [_plain(file.resolve().name), *(["--world", world] if world else [])]
-    embedded = embed(source, world) if is_wit else None
+    words += [word for each in features or () for word in ("--features", each)]
+    embedded = embed(source, world, features or ()) if is_wit else None
     name, component = anyio.run(_open, source, embedded, config, backend="trio")
     text = write_module(
         name,
@@ -73,7 +79,7 @@ async def _open(
 ) -> tuple[str, Component]:
     settings = load_config(config)
     if embedded is not None:
-        engine = engine_for(settings)
+        engine = engine_with_progress(settings)
         return embedded.world, await engine.compile(embedded.binary, name=str(source))
     component, *_ = await open_component(source, settings)
     return _plain(component.name.rpartition("/")[2]), component

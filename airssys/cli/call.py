@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as _json
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -28,13 +30,15 @@ from ..host.offered import open_interfaces
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..observe.fan_out import FanOut
-from ..system.opening import engine_for
 from ..witmodel.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
 from ..witmodel.wave import parse_wave, render_wave
+from .behind import Behind
 from .failure import BadInput, Status
 from .json_values import from_json, to_json
+from .output import can_show
 from .screen import Screen
 from .source import Kind, kind_of
+from .waiting import engine_with_progress
 
 __all__ = ("call", "call_under", "open_component")
 
@@ -105,9 +109,19 @@ def call_under(
         limits: What holds instead of the component's own, by the name in `Limits`.
         json: Whether arguments and result are JSON.
     """
-    text, status = anyio.run(
-        _call, component, export, args, json, limits, settings, backend="trio"
-    )
+    with Behind(sys.stderr) as behind:
+        screen = Screen(behind.console())
+        text, status = anyio.run(
+            _call,
+            component,
+            export,
+            args,
+            json,
+            limits,
+            settings,
+            screen,
+            backend="trio",
+        )
     if text:
         print(text)
     return status
@@ -122,7 +136,7 @@ async def open_component(
         BadInput: The path holds no component.
         AirssysError: The component cannot be used.
     """
-    engine = engine_for(settings)
+    engine = engine_with_progress(settings)
     match kind_of(path):
         case Kind.CODE:
             return await engine.load(path), Limits(), Grants(), {}, Quota()
@@ -147,6 +161,7 @@ async def _call(
     json: bool,  # noqa: FBT001
     given: Mapping[str, Any],
     settings: HostConfig,
+    screen: Screen,
 ) -> tuple[str, Status]:
     component, limits, grants, values, quota = await open_component(path, settings)
     export = _full_name(component, name)
@@ -160,7 +175,7 @@ async def _call(
     registry.register(_ACTOR, standing=standing, config=values)
     fallible = isinstance(type_.result, Result)
     async with AsyncExitStack() as stack:
-        instruments: list[Instrument] = [Screen()]
+        instruments: list[Instrument] = [screen]
         audit = await stack.enter_async_context(audit_for(settings))
         if audit is not None:
             instruments.append(audit)
@@ -245,8 +260,25 @@ def _shown(value: Any, type_: WitType | None, *, json: bool) -> str:
     if type_ is None:
         return "null" if json else ""
     if json:
-        return _json.dumps(to_json(value, type_), ensure_ascii=False)
-    return render_wave(value, type_)
+        return _json_text(to_json(value, type_))
+    text = render_wave(value, type_)
+    if can_show(text):
+        return text
+    return _BEYOND.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)
+
+
+_BEYOND: Final = re.compile(r"[^\x00-\x7f]")
+
+
+def _json_text(value: Any) -> str:
+    """Return JSON in which nothing can steer a terminal, or cannot be shown by it."""
+    text = _json.dumps(value, ensure_ascii=False)
+    if text.isprintable() and can_show(text):
+        return text
+    return "".join(
+        one if one.isprintable() and can_show(one) else _json.dumps(one)[1:-1]
+        for one in text
+    )
 
 
 def _read(parse: Callable[[object], _T], text: str | None, option: str) -> _T | None:

@@ -6,9 +6,11 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Annotated
 
 import anyio
 from attrs import frozen
+from cyclopts import Parameter
 
 from ..artifacts.folder import Artifact, check_actor, load
 from ..config import load_config
@@ -21,31 +23,39 @@ from ..core.manifests.tree import ActorNode, ComponentNode, Node, SupervisorNode
 from ..core.units import show_moment
 from ..engine.component import Engine
 from ..observe.line import printable, printable_lines
-from ..system.opening import engine_for
 from ..system.trees import find_function
+from ..system.unimported import look_for_function
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType
 from .failure import BadInput, Status, explain
 from .source import Kind, kind_of, read_tree
+from .waiting import engine_with_progress
 
 __all__ = ("check",)
 
 
-def check(*manifests: Path, config: Path | None = None) -> int:
+def check(
+    *manifests: Path,
+    config: Path | None = None,
+    import_: Annotated[bool, Parameter(name="--import", negative="")] = False,
+) -> int:
     """Check manifests, tree files and host files, and print every problem.
 
     Components are loaded: digest, world and imports are checked too. So are the
-    components of a tree, and that its Python actors can be imported. Grants that have
-    expired, and those over paths that lead through a symlink, are warned of.
+    components of a tree, and that its Python actors are in the text of their modules:
+    nothing of them is run. Grants that have expired, and those over paths that lead
+    through a symlink, are warned of.
 
     Args:
         manifests: Component.toml files, or folders with one; tree files; host files.
         config: The host file, whose ceilings on memory and capabilities hold.
+        import_: Import the Python actors of trees, and so run their modules: for names
+            that only exist then, and for what the modules import themselves.
     """
     if not manifests:
         raise BadInput("give at least one file to check")
     settings = load_config(config)
-    checks = _Checks(settings, engine_for(settings))
+    checks = _Checks(settings, engine_with_progress(settings), import_)
     return anyio.run(_check, checks, manifests, backend="trio")
 
 
@@ -83,6 +93,8 @@ class _Checks:
 
     settings: HostConfig
     engine: Engine
+    imports: bool
+    """Whether Python actors are imported."""
 
     async def findings(self, path: Path) -> AsyncIterator[_Finding]:
         """Yield every problem, with its place, and every warning."""
@@ -146,7 +158,8 @@ class _Checks:
         for node in _leaves(tree.root):
             try:
                 if isinstance(node, ActorNode):
-                    find_function(node.actor, folder, source=tree.source)
+                    for found in self._actor(node.actor, tree.source, folder):
+                        yield found
                     continue
                 path = folder / node.component
                 artifact = await self._load(path)
@@ -156,6 +169,13 @@ class _Checks:
             except (AirssysError, OSError) as error:
                 for found in _findings(folder, error):
                     yield found
+
+    def _actor(self, name: str, source: str, folder: Path) -> Iterator[_Finding]:
+        if self.imports:
+            find_function(name, folder, source=source)
+        elif not look_for_function(name, folder, source=source):
+            text = f"actor {name!r}: its module does not tell before it runs (--import)"
+            yield _Finding(source, text, warning=True)
 
 
 def _symlinked(path: Path, grants: Grants) -> Iterator[_Finding]:

@@ -12,6 +12,7 @@ from ..bindgen.source import WitRefused
 from ..core.errors import (
     AirssysError,
     AuditError,
+    CannotCompile,
     CapabilityDenied,
     ComponentError,
     DeliveryError,
@@ -58,6 +59,7 @@ class BadInput(AirssysError, ValueError):
 _STATUSES: Final[Mapping[type[BaseException], Status]] = {
     AuditError: Status.BAD_INPUT,
     BadInput: Status.BAD_INPUT,
+    CannotCompile: Status.FAILED,
     CapabilityDenied: Status.FAILED,
     ComponentError: Status.BAD_INPUT,
     DeliveryError: Status.FAILED,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import anyio
 import anyio.abc
@@ -27,12 +26,15 @@ from ..core.manifests.tree import SupervisorNode
 from ..core.restart import AutoShutdown, SupervisorRules
 from ..system.opening import open_root
 from ..system.system import System
+from .behind import Behind
 from .call import call_under
 from .failure import BadInput, Status
 from .live import view
 from .screen import LogBridge, Screen
+from .signals import Signals
 from .source import Kind, kind_of, read_tree
 from .tree import names, picture
+from .waiting import engine_with_progress
 
 __all__ = ("run",)
 
@@ -40,7 +42,6 @@ _TICK: Final = 0.005
 """Seconds between two looks at how late the event loop is."""
 _FRAME: Final = 0.25
 """Seconds between two pictures of the live view."""
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(
@@ -58,7 +59,8 @@ def run(
     """Run a tree file, one component, or one function of a component.
 
     A tree runs until its significant children have ended, its restarts run out, or
-    Ctrl-C stops it in order; a second Ctrl-C cuts it off. The last line sums up.
+    Ctrl-C stops it in order; a second Ctrl-C cuts it off. SIGTERM and SIGHUP do as
+    Ctrl-C does. The last line sums up.
 
     Args:
         path: A tree file; a component's folder or Component.toml; or a .wasm or .wat
@@ -86,25 +88,13 @@ def run(
     if export is not None:
         raise BadInput(f"{path}: only a .wasm or .wat file takes a function to call")
     prepare = _preparation(kind, path)
+    with Signals() as signals:
+        show = _show(_settings(config, audit), log_level, signals, watch=watch)
+        return show.run(prepare, path, backend, keep=keep)
 
-    settings = _settings(config, audit)
-    out = Console(highlight=False, markup=False)
-    screen = Screen(log_level or settings.log)
-    watch = watch and out.is_terminal
-    if watch:
-        screen.console = out
-    show = _Show(settings, screen, Live(console=out, auto_refresh=False), watch=watch)
-    bridge = LogBridge(screen)
-    logging.getLogger().addHandler(bridge)
-    try:
-        anyio.run(show.perform, prepare, path, keep, backend=backend)
-    finally:
-        logging.getLogger().removeHandler(bridge)
-        if show.summary:
-            if out.is_terminal:
-                out.print()
-            out.print(show.summary, style="bold", soft_wrap=True)
-    return show.status
+
+def _unshown(lost: int) -> str:
+    return f", {_count(lost, 'line')} not shown" if lost else ""
 
 
 def _settings(config: Path | None, audit: Path | None) -> HostConfig:
@@ -178,6 +168,20 @@ async def _prepare_component(path: Path, keep: bool, settings: HostConfig) -> _J
     return _Job(root, start, [name], significant)
 
 
+def _show(
+    settings: HostConfig, log_level: LogLevel | None, signals: Signals, *, watch: bool
+) -> _Show:
+    out = Console(highlight=False, markup=False)
+    watch = watch and out.is_terminal
+    behind = Behind(sys.stdout if watch else sys.stderr)
+    shown = behind.console()
+    if watch:
+        signals.last_words = b"\x1b[?25h"  # the cursor, which the live view hides
+    live = Live(console=shown if watch else out, auto_refresh=False)
+    screen = Screen(shown, log_level or settings.log)
+    return _Show(settings, screen, live, signals, behind, out, watch=watch)
+
+
 @define(eq=False)
 class _Show:
     """Runs a job and shows it: events, the live view, the summary at the end."""
@@ -185,23 +189,25 @@ class _Show:
     settings: HostConfig
     screen: Screen
     live: Live
+    signals: Signals
+    behind: Behind
+    """What the screen, and the live view, are written through."""
+    out: Console
+    """Where the summary goes, once nothing waits behind any more."""
     watch: bool = field(kw_only=True)
     summary: str = field(default="", init=False)
     """Empty if the job never started."""
     _significant: frozenset[str] = field(default=frozenset(), init=False)
     _crashed: bool = field(default=False, init=False)
     """Whether the significant child that ended last crashed."""
-    _signal: int | None = field(default=None, init=False)
-    _before: dict[int, Any] = field(factory=dict, init=False)
-    """What signals did before they cut the job off."""
     _late: float = field(default=0.0, init=False)
     """Seconds the event loop was late at the worst."""
 
     @property
     def status(self) -> int:
         """What to exit with, where no error says it."""
-        if self._signal is not None:
-            return 128 + self._signal
+        if self.signals.number is not None:
+            return 128 + self.signals.number
         return Status.FAILED if self._crashed else Status.DONE
 
     def event(self, event: Event) -> None:
@@ -213,23 +219,42 @@ class _Show:
         ):
             self._crashed = event.how == "crash"
 
-    async def perform(self, prepare: _Prepare, path: Path, keep: bool) -> None:  # noqa: FBT001
-        """Run the job to its end."""
-        job = await prepare(path, keep, self.settings)
-        self._significant = job.significant
-        self.screen.make_room(job.names)
-        if job.picture and not self.watch:
-            self.live.console.print(job.picture)
-            self.live.console.print()
+    def run(
+        self,
+        prepare: _Prepare,
+        path: Path,
+        backend: Literal["trio", "asyncio"],
+        *,
+        keep: bool,
+    ) -> int:
+        """Run the job to its end, and say what there is to say."""
+        bridge = LogBridge(self.screen)
+        logging.getLogger().addHandler(bridge)
+        self.signals.looping = True
         try:
-            async with anyio.create_task_group() as nursery:
-                with anyio.CancelScope() as scope:
-                    await nursery.start(self._obey_signals, scope)
-                    await self._run(job, nursery)
-                nursery.cancel_scope.cancel()
+            anyio.run(self._perform, prepare, path, keep, backend=backend)
         finally:
-            for number, before in self._before.items():
-                signal.signal(number, before)
+            logging.getLogger().removeHandler(bridge)
+            self.behind.close()
+            if self.summary:
+                if self.out.is_terminal:
+                    self.out.print()
+                summary = f"{self.summary}{_unshown(self.behind.lost)}"
+                self.out.print(summary, style="bold", soft_wrap=True)
+        return self.status
+
+    async def _perform(self, prepare: _Prepare, path: Path, keep: bool) -> None:  # noqa: FBT001
+        async with anyio.create_task_group() as nursery:
+            with anyio.CancelScope() as scope:
+                nursery.start_soon(self._obey_signals, scope)
+                job = await prepare(path, keep, self.settings)
+                self._significant = job.significant
+                self.screen.make_room(job.names)
+                if job.picture and not self.watch:
+                    self.live.console.print(job.picture)
+                    self.live.console.print()
+                await self._run(job, nursery)
+            nursery.cancel_scope.cancel()
 
     async def _run(self, job: _Job, nursery: anyio.abc.TaskGroup) -> None:
         instruments = (self.screen, self)
@@ -237,7 +262,10 @@ class _Show:
         begun = anyio.current_time()
         try:
             async with open_root(
-                job.root, self.settings, instruments=instruments
+                job.root,
+                self.settings,
+                engine=engine_with_progress(self.settings),
+                instruments=instruments,
             ) as system:
                 await job.start(system)
                 self.summary = "started"
@@ -251,25 +279,12 @@ class _Show:
                 log = self.settings.audit.file
                 self.summary = _summary(system, self._late, seconds, log)
 
-    async def _obey_signals(
-        self, scope: anyio.CancelScope, *, task_status: anyio.abc.TaskStatus[None]
-    ) -> None:
-        """Stop the job in order at the first signal, cut it off at the second."""
-        with anyio.open_signal_receiver(*_SIGNALS) as signals:
-            task_status.started()
-            async for number in signals:
-                self._signal = number
-                break
-        self._before = {each: signal.signal(each, self._cut_off) for each in _SIGNALS}
+    async def _obey_signals(self, scope: anyio.CancelScope) -> None:
+        """Stop the job in order at the first signal; the second needs nobody."""
+        await self.signals.wait_heard()
+        scope.cancel()
         note = "stopping in order (again: cut off)"
         self.screen.log(LogLevel.INFO, "airssys", note)
-        scope.cancel()
-
-    def _cut_off(self, number: int, _: object) -> None:
-        cursor = b"\x1b[?25h" if self.watch else b""
-        os.write(2, cursor + b"airssys: cut off\n")
-        # Nothing less ends at once whatever the actors and their threads do.
-        os._exit(128 + number)
 
     async def _measure(self) -> None:
         """Note how late the event loop is."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from zlib import crc32
 
-from attrs import define, field
+from attrs import define
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,11 +27,9 @@ _WIDEST: Final = 28
 class Screen:
     """Where a running system shows itself: an instrument that prints events."""
 
+    console: Console
     least: LogLevel = LogLevel.INFO
     """The least important level that is shown."""
-    console: Console = field(
-        factory=lambda: Console(stderr=True, highlight=False, markup=False)
-    )
     widest: int = 8
     """Characters of the longest name so far; the columns are as wide."""
 

@@ -6,8 +6,8 @@ import tomllib
 from enum import Enum
 from pathlib import Path
 
-from ..config import read_text
 from ..core.manifests.tree import Tree, parse_tree
+from ..reading import read_text
 from .failure import BadInput
 
 __all__ = ("Kind", "kind_of", "read_tree")

@@ -80,6 +80,16 @@ class ChildSpec:
 
     0: cut off without asking (OTP's brutal kill); ``math.inf``: wait without end.
     """
+    start_timeout: float | None = field(
+        default=None,
+        kw_only=True,
+        validator=validators.optional(validators.gt(0.0)),
+    )
+    """Seconds that a start may take, if ``run`` has a parameter ``task_status``.
+
+    A child that has not started by then is cut off, and its start fails with
+    `StartTimeout`. None: as long as it likes; its siblings wait for it meanwhile.
+    """
     significant: bool = field(default=False, kw_only=True)
     """Whether its end counts for `AutoShutdown`; never for a permanent child."""
     health: HealthCheck | None = field(default=None, kw_only=True)

@@ -18,6 +18,8 @@ __all__ = (
     "LIFECYCLE",
     "LISTED",
     "MAILBOX",
+    "MAILBOX_BYTES",
+    "MESSAGING",
     "PATIENCE",
     "PAYLOAD",
     "ROOT",
@@ -25,6 +27,8 @@ __all__ = (
 
 LIFECYCLE: Final = "airssys:core/component-lifecycle@1.0.0"
 """The interface that a component exports to be an actor."""
+MESSAGING: Final = "airssys:core/messaging@1.0.0"
+"""The interface by which components send, ask, publish and subscribe."""
 ROOT: Final = "root"
 """The name of the supervisor at the top."""
 
@@ -44,6 +48,8 @@ HEALTH_FAILURES: Final = 3
 
 MAILBOX: Final = 1000
 """Messages that a mailbox holds."""
+MAILBOX_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of payloads that a mailbox holds; one message it always does."""
 PAYLOAD: Final = 1024 * 1024
 """Bytes of the largest payload an actor may send."""
 LISTED: Final = 1000

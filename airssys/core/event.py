@@ -223,8 +223,8 @@ class CallCut:
     subject: str
     export: str
     why: str
-    """``fuel``, ``time``, ``memory``, ``trap``, ``cancelled``, or ``host`` where a host
-    function failed."""
+    """``fuel``, ``time``, ``memory``, ``values``, ``trap``, ``cancelled``, or ``host``
+    where a host function failed."""
 
 
 @frozen(kw_only=True, slots=False)

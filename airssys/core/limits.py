@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from attrs import field, fields, frozen, validators
+from attrs import Factory, field, fields, frozen, validators
 
 from .defaults import PAYLOAD
-from .units import Bytes, BytesRate, Count, CountRate, Share
+from .units import Bytes, BytesRate, Count, CountRate, Seconds, Share
 
 __all__ = (
+    "CACHE_SIZE",
+    "GIB",
     "KIB",
+    "LEAST_TO_COMPILE",
     "MIB",
     "PAGE",
     "QUOTAS",
+    "CompileLimits",
     "Holding",
     "Limits",
     "Quota",
@@ -28,6 +32,11 @@ __all__ = (
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+CACHE_SIZE: Final = GIB
+"""Bytes of compiled code that are kept on disk."""
+LEAST_TO_COMPILE: Final = 128 * MIB
+"""Bytes of address space that a compiler takes before it has anything to compile."""
 PAGE: Final = 64 * KIB
 """A WebAssembly memory grows in pages of this many bytes."""
 
@@ -35,6 +44,24 @@ PAGE: Final = 64 * KIB
 _POSITIVE = validators.and_(
     validators.instance_of(int), validators.gt(0), validators.lt(2**63)
 )
+
+
+_LEAST_VALUES: Final = MIB
+
+
+@frozen(kw_only=True)
+class CompileLimits:
+    """What it may take to compile a component, which its bytes do not tell.
+
+    A CPython guest of 18 MB takes 0.4 GiB and 11 s; hostile ones take all there is.
+    """
+
+    memory: Bytes = field(default=GIB, validator=_POSITIVE)
+    """Bytes of address space of the process that compiles."""
+    time: Seconds = field(default=60.0, validator=validators.gt(0))
+    """Seconds of processor time. On the clock it may take five times as long."""
+    size: Bytes = field(default=128 * MIB, validator=_POSITIVE)
+    """Bytes of the component itself."""
 
 
 @frozen(kw_only=True)
@@ -60,6 +87,15 @@ class Limits:
     tables: int = field(default=8, validator=_POSITIVE)
     instances: int = field(default=128, validator=_POSITIVE)
     """Core instances inside the component."""
+    values: int = field(
+        default=Factory(
+            lambda limits: max(limits.memory // 2, _LEAST_VALUES), takes_self=True
+        ),
+        validator=_POSITIVE,
+    )
+    """Bytes, as they lie in Python, of the values that leave the guest in one call: its
+    result, or the arguments of one call of a host function. Half of ``memory``, and at
+    least 1 MiB, if nothing else is said."""
 
 
 @frozen(kw_only=True)
@@ -154,6 +190,12 @@ class Quota:
         metadata=_row(QuotaKind.RATE, "quota of host calls"),
     )
     """Calls of host functions a second. One more waits until it may go on."""
+    log: BytesRate = field(
+        default=MIB,
+        validator=_POSITIVE,
+        metadata=_row(QuotaKind.RATE, "quota of log lines"),
+    )
+    """Bytes of log lines a second. More are left out; how many is told."""
 
 
 QUOTAS: Final[Mapping[str, QuotaKey]] = {
@@ -161,7 +203,7 @@ QUOTAS: Final[Mapping[str, QuotaKey]] = {
 }
 """The quotas by the words that manifests have for them."""
 
-Rate: TypeAlias = Literal["messages", "network", "cpu", "host_calls"]
+Rate: TypeAlias = Literal["messages", "network", "cpu", "host_calls", "log"]
 """The quotas of the kind `QuotaKind.RATE`, for the type checker."""
 Holding: TypeAlias = Literal["storage", "handles"]
 """The quotas of the kind `QuotaKind.HOLDING`, for the type checker."""
@@ -188,5 +230,8 @@ class SharedQuota:
         default=None, validator=validators.optional(_POSITIVE)
     )
     host_calls: CountRate | None = field(
+        default=None, validator=validators.optional(_POSITIVE)
+    )
+    log: BytesRate | None = field(
         default=None, validator=validators.optional(_POSITIVE)
     )

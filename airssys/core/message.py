@@ -22,6 +22,7 @@ __all__ = (
     "Message",
     "Overflow",
     "PendingRequests",
+    "Publication",
     "Request",
     "Routes",
     "check_topic",
@@ -121,6 +122,11 @@ class Message:
                 still open.
         """
         return _Nothing() if self.answer is None else self.answer.reply(payload)
+
+
+@define(eq=False)
+class Publication(Message):
+    """A message that came over a topic, so that a subscription brought it."""
 
 
 class _Nothing:
@@ -336,6 +342,11 @@ class Routes:
     def patterns(self, subscriber: str) -> tuple[str, ...]:
         """Return the patterns the subscriber subscribed to."""
         return tuple(self._patterns.get(subscriber, ()))
+
+    def matching(self, subscriber: str, topic: str) -> tuple[Pattern, ...]:
+        """Return the subscriber's patterns that match the topic."""
+        patterns = self._patterns.get(subscriber, {}).values()
+        return tuple(pattern for pattern in patterns if pattern.matches(topic))
 
     def subscribers(self, topic: str) -> tuple[str, ...]:
         """Return who gets a message of the topic, each once, oldest subscriber first.

@@ -26,6 +26,7 @@ __all__ = (
     "Keep",
     "RestartChildren",
     "ShutDown",
+    "StopOrder",
     "Strategy",
     "Supervised",
     "Supervision",
@@ -98,6 +99,15 @@ class AutoShutdown(Enum):
                 return not others
 
 
+class StopOrder(Enum):
+    """How children are stopped when several are."""
+
+    ORDERED = "ordered"
+    """One after the other, the last started first; their graces add up."""
+    TOGETHER = "together"
+    """All at once; the longest grace is how long it takes."""
+
+
 @frozen
 class Intensity:
     """How many restarts within how many seconds are too many.
@@ -125,12 +135,17 @@ class Backoff:
     """Seconds from a restart after which the next one waits ``initial`` again."""
 
     def delay(self, earlier: int, random: float) -> float:
-        """Return the seconds to wait after so many earlier restarts in a row."""
+        """Return the seconds to wait after so many earlier restarts in a row.
+
+        A random number that is none from 0 to 1 counts as 0: whoever gives it must not
+        take the supervisor of all the others down.
+        """
+        chance = random if 0.0 <= random <= 1.0 else 0.0
         try:
             longest = self.initial * self.factor**earlier
         except OverflowError:
             longest = inf if self.initial else 0.0
-        return min(longest, self.maximum) * (1 - self.jitter * random)
+        return min(longest, self.maximum) * (1 - self.jitter * chance)
 
 
 @frozen(kw_only=True)
@@ -145,6 +160,8 @@ class SupervisorRules:
     """How long a child waits before it is started again."""
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
     """Whether the end of significant children ends the supervisor."""
+    stop: StopOrder = field(default=StopOrder.ORDERED, converter=StopOrder)
+    """How children are stopped when several are; given as a member or its value."""
 
     def check(self, spec: ChildSpec) -> None:
         """Raise ValueError for a spec that these rules have no meaning for."""

@@ -114,6 +114,7 @@ context_yield_interval = function(
 error_delete = function("wasmtime_error_delete", None, _P)
 val_clone = function("wasmtime_component_val_clone", None, _P, _P)
 val_delete = function("wasmtime_component_val_delete", None, _P)
+val_delete_slowly = function("wasmtime_component_val_delete", None, _P, brief=False)
 resource_type_new = function("wasmtime_component_resource_type_new_host", _P, c_uint32)
 resource_type_delete = function("wasmtime_component_resource_type_delete", None, _P)
 resource_any_clone = function("wasmtime_component_resource_any_clone", _P, _P)
@@ -150,14 +151,6 @@ instance_get_func = function(
 )
 future_poll = function("wasmtime_call_future_poll", c_bool, _P, brief=False)
 future_delete = function("wasmtime_call_future_delete", None, _P, brief=False)
-
-config_stack_size = function("wasmtime_config_async_stack_size_set", None, _P, c_size_t)
-CONFIG_ASYNC: Final = tuple(
-    function(f"wasmtime_config_wasm_component_model_{name}_set", None, _P, c_bool)
-    for name in ("async", "more_async_builtins", "async_stackful")
-)
-"""Switches for async functions. Some of what these use cannot be passed."""
-config_wasm_stack = function("wasmtime_config_max_wasm_stack_set", None, _P, c_size_t)
 
 give_way = getattr(ctypes.CDLL(None), "sched_yield", None) or (lambda: 0)
 """Lets another thread have the processor, without holding the interpreter lock."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
@@ -13,9 +15,11 @@ from attrs import define, frozen
 from wasmtime.component import Component as Code
 
 from ..core.errors import InvalidComponent
+from ..core.limits import CompileLimits
 from ..witmodel.types import Extern
 from . import _ffi
 from .cache import Cache
+from .compilers import Compilers, Job, size_limit
 from .lane import (
     NOTHING_ADDED,
     Added,
@@ -25,6 +29,8 @@ from .lane import (
     rewritten,
     skeleton,
 )
+from .proposals import hint
+from .shared import has_shared_memory
 from .values.read import TypeReader
 
 __all__ = ("FORM", "MAGIC", "Compiled", "Compiler")
@@ -62,15 +68,26 @@ class Compiler:
     cache: Cache | None
     lane: bool
     """Whether bytes are to cross as strings."""
+    compilers: Compilers
+    """Does what takes long."""
+    limits: CompileLimits
 
-    def compile(self, source: bytes, *, text: bool, name: str) -> Compiled:
+    def compile(self, source: bytes, job: Job, *, text: bool) -> Compiled:
         """Compile a component from binary or text.
 
         Raises:
             InvalidComponent: It is no component.
+            CompileLimit: It takes too much.
+            CannotCompile: There is nothing to compile with.
+            GivenUp: Nobody waits for it any more.
         """
+        name = job.name
+        if text:
+            source = source.removeprefix(codecs.BOM_UTF8)
         try:
-            binary = bytes(wasmtime.wat2wasm(source)) if text else source
+            binary = self.compilers.binary(source, job) if text else source
+            if len(binary) > self.limits.size:
+                raise size_limit(name, self.limits)
             if not binary.startswith(MAGIC):
                 raise InvalidComponent(name, "it does not start like WebAssembly")
             if binary[4:8] == _CORE_MODULE:
@@ -79,16 +96,22 @@ class Compiler:
                     "it is a core module, not a component "
                     "(make one with: wasm-tools component new)",
                 )
+            if _shares(binary):
+                raise InvalidComponent(
+                    name, "it has a shared memory, and there are no threads to share it"
+                )
             digest = hashlib.sha256(binary).digest()
-            return self._rewritten(binary, digest) or self._bare(binary, digest)
+            return self._rewritten(binary, digest, job) or self._bare(
+                binary, digest, job
+            )
         except wasmtime.WasmtimeError as error:
             raise InvalidComponent(name, _reason(str(error))) from None
 
-    def _bare(self, binary: bytes, digest: bytes) -> Compiled:
-        code = self._code("", digest, lambda: binary)
+    def _bare(self, binary: bytes, digest: bytes, job: Job) -> Compiled:
+        code = self._code("", digest, lambda: binary, job)
         return Compiled(len(binary), code, *self._types(code))
 
-    def _rewritten(self, binary: bytes, digest: bytes) -> Compiled | None:
+    def _rewritten(self, binary: bytes, digest: bytes, job: Job) -> Compiled | None:
         """Compile a component with the lane in it; None where it needs none.
 
         What is to be done must be known before its code is compiled, which takes long.
@@ -98,19 +121,21 @@ class Compiler:
         with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
             if not may_need_lane(binary):
                 return None
-            bones = self._code("skeleton", digest, lambda: skeleton(binary))
+            bones = self._code("skeleton", digest, lambda: skeleton(binary), job)
             imports, exports = self._types(bones)
             full = plan_lane(imports, exports)
             bare = full.without_lane()
             for each in (full, bare) if self.lane and full.lane else (bare,):
                 if not each:
                     return None
+                job.check()
                 with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
                     new = rewritten(binary, lane=each.lane, drops=each.drops)
                     code = self._code(
                         "",
                         hashlib.sha256(new.binary).digest(),
                         partial(bytes, new.binary),
+                        job,
                     )
                     return Compiled(
                         len(binary),
@@ -127,22 +152,48 @@ class Compiler:
             _ffi.address(self.engine.ptr()), _ffi.address(code.ptr())
         )
 
-    def _code(self, form: str, digest: bytes, binary: Callable[[], bytes]) -> Code:
+    def _code(
+        self, form: str, digest: bytes, binary: Callable[[], bytes], job: Job
+    ) -> Code:
         """Return the code of a component in some form, from the cache."""
         if self.cache is None:
-            return Code(self.engine, binary())
+            code, made = self.compilers.code(self.engine, binary(), job)
+            return code or Code.deserialize(self.engine, made)
         material = f"{self.settings}\0{form}\0".encode() + digest
         key = hashlib.sha256(material).hexdigest()
-        if (found := self.cache.find(key)) is not None:
-            # wasmtime refuses code made for another processor, in a shared home say.
-            with contextlib.suppress(wasmtime.WasmtimeError):
-                return Code.deserialize_file(self.engine, str(found))
-        compiled = Code(self.engine, binary())
-        self.cache.keep(key, bytes(compiled.serialize()))
-        return compiled
+        # wasmtime refuses code made for another processor, in a shared home say.
+        with contextlib.suppress(wasmtime.WasmtimeError), self.cache.find(key) as file:
+            if file is not None:
+                return Code.deserialize_file(self.engine, file)
+        code, made = self.compilers.code(self.engine, binary(), job)
+        self.cache.keep(key, made)
+        if code is not None:
+            return code
+        # What is in a file need not be in memory.
+        with contextlib.suppress(wasmtime.WasmtimeError), self.cache.find(key) as file:
+            if file is not None:
+                return Code.deserialize_file(self.engine, file)
+        return Code.deserialize(self.engine, made)
+
+
+def _shares(binary: bytes) -> bool:
+    try:
+        return has_shared_memory(binary)
+    except ValueError:
+        return False  # what is malformed is said by the compiler
+
+
+_EXCERPT: Final = re.compile(r"\n *--> [^\n]*?:([0-9]+):([0-9]+)\n.*", re.DOTALL)
+"""Where text is wrong, and that line of it."""
 
 
 def _reason(message: str) -> str:
-    """Return the innermost cause of a compile error, on one line."""
+    """Return the innermost cause of a compile error, on one line.
+
+    Text that is no component is not quoted: who says which file to load may not be one
+    who may read it.
+    """
+    message = _EXCERPT.sub(r" (line \1, column \2)", message)
     cause = message.rsplit("Caused by:", 1)[-1].strip()
-    return " ".join(line.strip() for line in cause.splitlines() if line.strip())
+    reason = " ".join(line.strip() for line in cause.splitlines() if line.strip())
+    return reason + hint(reason)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import wasmtime
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ..core.errors import InvalidComponent, MissingExport
 from ..core.grants.grants import Grants
-from ..core.limits import KIB, MIB, Limits
+from ..core.limits import CACHE_SIZE, KIB, MIB, CompileLimits, Limits
 from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import Guard, HostInterface
+from ..reading import read_bytes
 from ..witmodel.types import (
     Extern,
     FuncType,
@@ -34,10 +37,15 @@ from .bound import Bindable, Bound
 from .cache import Cache, default_folder
 from .ceiling import Ceiling
 from .compile import FORM, MAGIC, Compiled, Compiler
+from .compile_process import configured
+from .compilers import Processes, Thread, size_limit
 from .fiber import Pace, Slicing, Threads
+from .flights import Flights, Progress
 from .instance import Instance
 from .lane import Added
 from .link import Link, link
+from .proposals import proposals
+from .room import room
 from .signature import ExportSignature, ImportSignature
 from .values.layout import Unsupported
 
@@ -50,9 +58,20 @@ _FIBRE_SPARE: Final = MIB
 _GATE: Final = Gate()
 _NO_SHAPES: Final = Shapes()
 _LIMITS: Final = Limits()
+_COMPILE_LIMITS: Final = CompileLimits()
+_HASHED_INLINE: Final = 64 * KIB
+"""Bytes that are hashed on the event loop."""
 _NEAR: Final = 8
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
+
+
+@frozen
+class _Compiling:
+    """What compiles for an engine in one process."""
+
+    compiler: Compiler
+    flights: Flights[Compiled]
 
 
 class Engine:
@@ -61,44 +80,69 @@ class Engine:
     Args:
         cache: The folder of compiled components; None: the user's cache folder;
             False: none.
+        cache_size: Bytes of compiled components that are kept there; those that were
+            not used for the longest time make room for others.
+        compiler: Where components are compiled: in a ``"process"`` of its own, within
+            limits and cut off when nobody waits any more; or in a ``"thread"``, where
+            no process can be started: without limits, and to the end.
+        compile_limits: What it may take to compile a component.
+        progress: Called each second while somebody waits for a component to be
+            compiled, on the waiting task's event loop, with the component's name and
+            the seconds so far; and with None for them when it has ended.
         slicing: How long guests run at a stretch.
         stack: Bytes of stack a guest may use; more is a ``stack-overflow`` trap.
         threads: Guests that may compute in worker threads at once; None: one for each
             processor.
         memory_reservation: Bytes of address space set aside for each linear memory; a
-            memory that outgrows them is moved. Small reservations allow many instances.
+            memory that outgrows them is moved, which takes time in proportion to its
+            size. None: 4 GiB, or 4 MiB where the address space is limited (RLIMIT_AS,
+            ``vm.overcommit_memory = 2``, 32-bit systems).
         optimize: Compile for speed; False compiles about twice as fast.
         bytes_lane: Let ``list<u8>`` cross between host and guest in one piece, through
             core code put into the guest. Without it each byte is a value of its
             own, which takes 30 to 230 times as long for 64 KiB.
+        exceptions: Let guests throw exceptions of WebAssembly. Off, for they make
+            `Limits.fuel` leak: wasmtime gives back what a function burned before it
+            threw. Only a ``timeout`` bounds such guests.
     """
 
     def __init__(
         self,
         *,
         cache: Path | str | bool | None = None,
+        cache_size: int = CACHE_SIZE,
+        compiler: Literal["process", "thread"] = "process",
+        compile_limits: CompileLimits = _COMPILE_LIMITS,
+        progress: Progress | None = None,
         slicing: Slicing | None = None,
         stack: int = 512 * KIB,
         threads: int | None = None,
-        memory_reservation: int = 4 * MIB,
+        memory_reservation: int | None = None,
         optimize: bool = True,
         bytes_lane: bool = True,
+        exceptions: bool = False,
     ) -> None:
-        config = wasmtime.Config()
-        config.wasm_component_model = True
-        config.wasm_component_model_map = True
-        config.wasm_component_model_implements = True
-        config.consume_fuel = True
-        config.memory_reservation = memory_reservation
-        config.memory_guard_size = 64 * KIB
-        config.memory_reservation_for_growth = MIB
-        config.memory_may_move = True
-        config.cranelift_opt_level = "speed" if optimize else "none"
-        pointer = _ffi.address(config.ptr())
-        for switch in _ffi.CONFIG_ASYNC:
-            switch(pointer, True)  # noqa: FBT003
-        _ffi.config_wasm_stack(pointer, stack)
-        _ffi.config_stack_size(pointer, stack + _FIBRE_SPARE)
+        if compiler not in ("process", "thread"):
+            raise ValueError(
+                f"compiler {compiler!r} is unknown: it is 'process' or 'thread'"
+            )
+        given = room(memory_reservation)
+        attributes, switches = proposals(exceptions=exceptions)
+        settings: dict[str, Any] = {
+            **attributes,
+            "consume_fuel": True,
+            "memory_reservation": given.reservation,
+            "memory_guard_size": given.guard,
+            "memory_reservation_for_growth": given.growth,
+            "memory_may_move": True,
+            "cranelift_opt_level": "speed" if optimize else "none",
+            "switches": {
+                **switches,
+                "max_wasm_stack": stack,
+                "async_stack_size": stack + _FIBRE_SPARE,
+            },
+        }
+        config = configured(settings)
         self.wasmtime: wasmtime.Engine = wasmtime.Engine(config)
         self.pointer: int = _ffi.address(self.wasmtime.ptr())
         self.slicing: Slicing = slicing or Slicing()
@@ -108,22 +152,31 @@ class Engine:
             kept = None
         else:
             folder = default_folder() if cache in (None, True) else Path(str(cache))
-            kept = Cache(folder)
+            kept = Cache(folder, cache_size)
         self._threads = threads or os.cpu_count() or 1
         self._limiter: anyio.lowlevel.RunVar[Threads] = anyio.lowlevel.RunVar(
             f"airssys guests of engine {id(self)}"
         )
-        settings = repr(
-            (
-                FORM,
-                _ffi.VERSION,
-                platform.machine(),
-                stack,
-                memory_reservation,
-                optimize,
+        self._limits = compile_limits
+
+        def compiling() -> _Compiling:
+            return _Compiling(
+                Compiler(
+                    self.wasmtime,
+                    repr((FORM, _ffi.VERSION, platform.machine(), settings)),
+                    kept,
+                    bytes_lane,
+                    Processes(settings, compile_limits)
+                    if compiler == "process"
+                    else Thread(),
+                    compile_limits,
+                ),
+                Flights(progress),
             )
-        )
-        self._compiler = Compiler(self.wasmtime, settings, kept, bytes_lane)
+
+        self._make_compiling = compiling
+        self._compiling: dict[int, _Compiling] = {}
+        """By process: what is forked has neither the threads nor the pipes."""
 
     def threads(self) -> Threads:
         """Return what bounds the guests in worker threads, one for each event loop."""
@@ -150,10 +203,14 @@ class Engine:
         Raises:
             OSError: The file cannot be read.
             InvalidComponent: It holds no component.
+            CompileLimit: To compile it takes more than `CompileLimits` allow.
+            CannotCompile: There is nothing to compile with.
         """
         file = anyio.Path(path)
         if source is None:
-            source = await file.read_bytes()
+            if (await file.stat()).st_size > self._limits.size:
+                raise size_limit(name or file.stem, self._limits)
+            source = await anyio.to_thread.run_sync(read_bytes, path)
         text = not source.startswith(MAGIC) and file.suffix in (".wat", ".wast")
         return await self._compile(source, text=text, name=name or file.stem)
 
@@ -164,6 +221,8 @@ class Engine:
 
         Raises:
             InvalidComponent: It is no component.
+            CompileLimit: To compile it takes more than `CompileLimits` allow.
+            CannotCompile: There is nothing to compile with.
         """
         if not isinstance(source, str):
             return await self._compile(bytes(source), text=False, name=name)
@@ -172,10 +231,20 @@ class Engine:
         return await self._compile(binary, text=True, name=name)
 
     async def _compile(self, source: bytes, *, text: bool, name: str) -> Component:
-        return await anyio.to_thread.run_sync(self._compile_now, source, text, name)
-
-    def _compile_now(self, source: bytes, text: bool, name: str) -> Component:  # noqa: FBT001
-        compiled = self._compiler.compile(source, text=text, name=name)
+        if len(source) > self._limits.size:
+            raise size_limit(name, self._limits)
+        if len(source) > _HASHED_INLINE:
+            hashed = await anyio.to_thread.run_sync(
+                hashlib.sha256, source, abandon_on_cancel=True
+            )
+        else:
+            hashed = hashlib.sha256(source)
+        here = self._compiling.get(os.getpid())
+        if here is None:
+            made = self._make_compiling()
+            here = self._compiling.setdefault(os.getpid(), made)
+        work = partial(here.compiler.compile, source, text=text)
+        compiled = await here.flights.fly((hashed.digest(), text), work, name)
         return Component(self, compiled, name)
 
 

@@ -22,6 +22,7 @@ import anyio.to_thread
 from attrs import field, frozen, validators
 
 from . import _ffi
+from .values.pieces import Held
 
 __all__ = ("Fiber", "Host", "Pace", "Slicing", "Store", "Threads")
 
@@ -77,7 +78,7 @@ class Pace:
 class Host(Protocol):
     """What a store's guest reaches of its host, during a poll."""
 
-    def lift(self, index: int, arguments: int) -> list[object]:
+    def lift(self, index: int, arguments: int) -> list[object] | Held:
         """Read the parameters of a call of the host function of that index."""
 
     def drop(self, rep: int) -> None:
@@ -92,7 +93,7 @@ class Store:
 
     __slots__ = (
         *("__weakref__", "_answer", "_filled", "_fuel", "_fuel_at", "_pointer"),
-        *("context", "continuation", "host", "pending", "problem", "spent"),
+        *("context", "continuation", "host", "pending", "problem", "slow", "spent"),
     )
 
     def __init__(self, engine: int) -> None:
@@ -101,10 +102,13 @@ class Store:
         self._pointer: int | None = _ffi.store_new(engine, id(self), None)
         self.context: int = _ffi.store_context(self._pointer)
         self.host: Host | None = None
-        self.pending: tuple[int, list[object], int] | None = None
+        self.pending: tuple[int, list[object] | Held, int] | None = None
         """A host call to serve: the function's index, parameters, result address."""
         self.problem: BaseException | None = None
         """What went wrong inside a callback."""
+        self.slow: bool = False
+        """Whether a poll may take long that uses little fuel, and belongs in a thread:
+        wasmtime makes C values of all that crosses, which nothing can interrupt."""
         self._answer = (ctypes.c_ubyte * 2)()
         self.continuation: bytes = _ffi.continuation(ctypes.addressof(self._answer))
         self._fuel = ctypes.c_uint64()
@@ -135,6 +139,18 @@ class Store:
             return 0
         _ffi.context_get_fuel(self.context, self._fuel_at)
         return self.spent + self._filled - self._fuel.value
+
+    def charge(self, fuel: int) -> bool:
+        """Take fuel for what the host did for the guest; tell whether it was there.
+
+        Between two polls, or after the last one.
+        """
+        if self._filled == _UNMETERED:
+            return True
+        _ffi.context_get_fuel(self.context, self._fuel_at)
+        left = self._fuel.value - fuel
+        _ffi.context_set_fuel(self.context, max(left, 0))
+        return left >= 0
 
     @property
     def pointer(self) -> int:
@@ -227,7 +243,7 @@ class Fiber:
         threads: Threads,
         serve: Callable[[], Awaitable[None]],
     ) -> None:
-        """Poll to the end, after a first poll that did not get there.
+        """Poll to the end, after a first poll that did not get there, or none.
 
         Args:
             slicing: The lengths of slices.
@@ -242,8 +258,10 @@ class Fiber:
                 # there is no stack for it, and nothing could be awaited.
                 await serve()
                 slices = 0
+                if store.slow:
+                    continue
                 over = self.poll()
-            elif slices < slicing.inline_slices:
+            elif slices < slicing.inline_slices and not store.slow:
                 await anyio.lowlevel.checkpoint()
                 over = self.poll()
             else:

@@ -9,18 +9,20 @@ from typing import Any, Final, Self
 
 import anyio
 
-from ..core.errors import InstanceBusy, InstanceClosed, Overtime
+from ..core.errors import InstanceBusy, InstanceClosed, Overtime, WitError
 from ..core.limits import Limits, Usage
 from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
 from . import _ffi
 from .fiber import Fiber, Store
+from .large import LargeValues
 from .link import Link
 from .origin import Exports, Origin, SharedEngine
 from .resource import Resources
 from .serve import HostCalls
-from .signature import ExportSignature, Frame
+from .signature import LATER, ExportSignature, Frame
 from .trap import failure
+from .values.pieces import Held
 
 __all__ = ("Instance",)
 
@@ -41,6 +43,7 @@ class Instance:
         *(
             "_handles",
             "_host_calls",
+            "_large_values",
             "_link",
             "_mappings",
             "_raw",
@@ -68,7 +71,10 @@ class Instance:
         self._link = link
         engine = component.engine
         self._engine: SharedEngine = engine
-        self._host_calls = HostCalls(link.functions, guard, call, engine.pace)
+        self._large_values = LargeValues(component.name, limits)
+        self._host_calls = HostCalls(
+            link.functions, guard, call, engine.pace, self._large_values
+        )
         self._why = ""
         self._running: str | None = None
         self._calls = 0
@@ -209,7 +215,14 @@ class Instance:
         while handles.closing and self._store is not None:
             if self._running is not None:
                 raise InstanceBusy(self.component.name, "drop", self._running)
-            handle = handles.closing.pop(0)
+            # There may be many, so each is a step like a call; one that is not taken
+            # out yet stays for the next call where this is cancelled.
+            self._running = "drop"
+            try:
+                await self._engine.pace.step()
+            finally:
+                self._running = None
+            handle = handles.closing.popleft()
             export = self.component.drop(handle.type)
             if export is None:
                 handle.release()
@@ -236,7 +249,9 @@ class Instance:
             # Most calls are over at once, and need no Fiber. Nothing may come between
             # the making of a future and what deletes it but for a poll: whoever raises
             # here leaves a future behind, and `_abandon` can only leak the store.
-            if _ffi.future_poll(future):
+            if signature.slow or self._link.slow:
+                await self._run(future, export, slow=True)
+            elif _ffi.future_poll(future):
                 _ffi.future_delete(future)
             else:
                 await self._run(future, export)
@@ -248,10 +263,30 @@ class Instance:
             raise self._failed(error, export)
         self._running = None
         try:
-            return signature.result(frame, self._handles)
+            result = signature.result(frame, self._handles)
+            if result is LATER:
+                return await self._large(export, signature, signature.held(frame))
+            return result
         finally:
             if self._handles.dropped:
                 self._handles.destroy()
+
+    async def _large(self, export: str, signature: ExportSignature, held: Held) -> Any:
+        """Lift a large result in pieces; the call is under way until that is done."""
+        self._running = export
+        store, values = self._store, self._large_values
+        assert store is not None
+        try:
+            with values.lifting(store, held, export, "result") as meter:
+                result = await signature.result_in_pieces(held, self._handles, meter)
+        except WitError:
+            self._running = None
+            raise
+        except BaseException as error:
+            self._end(f"{export!r} was cut off by {type(error).__name__}", error)
+            raise
+        self._running = None
+        return result
 
     async def start(self) -> None:
         """Instantiate the component; its start functions run like a call."""
@@ -299,7 +334,7 @@ class Instance:
         self._running = export
         return store.context
 
-    async def _run(self, future: int, export: str) -> None:
+    async def _run(self, future: int, export: str, *, slow: bool = False) -> None:
         """Take a call from its first slice to its end; a cut ends the instance.
 
         The fibre of a call that is cut unwinds in the middle of the guest's work, and
@@ -307,12 +342,14 @@ class Instance:
         """
         store = self._store
         assert store is not None
+        store.slow = slow
         try:
             with Fiber(future, store) as fiber:
                 try:
                     await self._finish(fiber, export)
                 finally:
                     self._threaded += fiber.threaded
+                    self._link.slow |= store.slow and not slow
         except BaseException as error:
             self._end(f"{export!r} was cut off by {type(error).__name__}", error)
             raise
@@ -364,7 +401,8 @@ class Instance:
             export=export,
             fuel_limit=self.limits.fuel,
             fuel_used=None if self.limits.fuel is None else used,
-            memory_limit=self.limits.memory,
+            limits=self.limits,
+            added=self.component.added,
             lane=bool(self.component.lane or self.component.added.instances),
         )
         self._end(f"{export!r} ended with {type(problem).__name__}", problem)

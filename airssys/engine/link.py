@@ -51,7 +51,7 @@ class Linked:
 class Link:
     """One linker, which serves all instances of a component with the same imports."""
 
-    __slots__ = ("_linker", "functions", "lifts", "pointer", "resources")
+    __slots__ = ("_linker", "functions", "lifts", "pointer", "resources", "slow")
 
     def __init__(
         self,
@@ -65,6 +65,8 @@ class Link:
         self.lifts: list[LiftParameters] = [e.signature.lift for e in functions]
         """What reads the parameters of a call of each function."""
         self.resources: dict[ResourceType, Hosted] = resources
+        self.slow: bool = False
+        """Whether a guest has passed large arguments to these functions before."""
 
 
 def _offer(name: str, offered: Sequence[HostInterface]) -> HostInterface | None:

@@ -7,6 +7,7 @@ the guest it is a number, by which it is found again here.
 from __future__ import annotations
 
 import ctypes
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, Final, Protocol, Self, TypeAlias
 
@@ -19,13 +20,14 @@ from ..witmodel.types import Borrow, Own, ResourceType
 from . import _ffi
 from .values.kept import Handles, Kept
 from .values.layout import Mismatch
+from .values.pieces import Held
 
 __all__ = ("Handle", "Hosted", "LiftParameters", "Resources")
 
 _OPEN: Final = ""
 
-LiftParameters: TypeAlias = Callable[[int, Handles], list[Any]]
-"""Reads the parameters of a call from where the guest left them."""
+LiftParameters: TypeAlias = Callable[[int, Handles], list[Any] | Held]
+"""Reads the parameters of a call from where the guest left them, or takes them away."""
 
 
 @frozen
@@ -168,7 +170,7 @@ class Resources:
     ) -> None:
         self.component: str = component
         self._owner: Callable[[], _Owner | None] = owner
-        self.closing: list[Handle] = []
+        self.closing: deque[Handle] = deque()
         """Handles whose destructor is to be run."""
         self.dropping: Handle | None = None
         """The one whose destructor runs."""
@@ -193,7 +195,7 @@ class Resources:
 
     # The host of a `Store`, during a poll:
 
-    def lift(self, index: int, arguments: int) -> list[object]:
+    def lift(self, index: int, arguments: int) -> list[object] | Held:
         return self._lifts[index](arguments, self)
 
     def drop(self, rep: int) -> None:
@@ -214,9 +216,11 @@ class Resources:
         if handle._resources is not self:  # noqa: SLF001 - they are one thing
             raise Mismatch(f"a handle of {name} of this instance", handle)
         self.check_open(type_, handle)
-        for _, _, other, another in kept.pending:
-            if another is handle and Own in (type(type_), type(other)):
-                raise Mismatch(f"a handle of {name} that is not given away too", handle)
+        gives = isinstance(type_, Own)
+        gone = kept.seen.get(id(handle))
+        if gone or (gives and gone is not None):
+            raise Mismatch(f"a handle of {name} that is not given away too", handle)
+        kept.seen[id(handle)] = gives
         return handle
 
     def check_open(self, type_: Own | Borrow, value: object) -> None:

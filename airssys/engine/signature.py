@@ -9,16 +9,32 @@ from struct import Struct
 from typing import Any, Final
 
 from ..core.errors import ValueMismatch, WitError
-from ..witmodel.types import Err, FuncType, Ok, Result, Scalar, Shapes, WitType
+from ..witmodel.types import (
+    Borrow,
+    Err,
+    FuncType,
+    Ok,
+    Own,
+    Result,
+    Scalar,
+    Shapes,
+    WitType,
+)
 from . import _ffi
 from ._ffi import VAL
+from .lane.abi import parts
 from .values.inline import UNUSUAL, inline
 from .values.kept import Handles, Kept, Lowering
 from .values.layout import NUMBERS, Fixed, Mismatch, numbers, pin
 from .values.lift import Lift, lifting
 from .values.lower import lowering
+from .values.pieces import PIECE, Held, Meter, piecewise
+from .values.weigh import weighing
 
-__all__ = ("ExportSignature", "Frame", "ImportSignature")
+__all__ = ("LATER", "ExportSignature", "Frame", "ImportSignature")
+
+LATER: Final = object()
+"""A result that is to be lifted in pieces."""
 
 _read_pointer: Final = Struct("=Q").unpack_from
 _SLOTS: Final = VAL + 8
@@ -102,7 +118,7 @@ class _Lowered:
                 return self._inlined(block, base, keep, *values)
             except UNUSUAL:
                 # The writers know more types, and say what does not fit.
-                keep.pending.clear()
+                keep.forget()
         name = ""
         try:
             for (name, each, head, tail), value in zip(self._plan, values):  # noqa: B007 - for the error
@@ -123,8 +139,9 @@ class ExportSignature:
     """How to call one exported function."""
 
     __slots__ = (
-        *("_kinds", "_lift", "_lowered", "_numbers", "_read"),
-        *("name", "params", "result_at", "results", "type"),
+        *("_kinds", "_lift", "_lowered", "_numbers", "_pieces", "_read", "_shapes"),
+        "_weigh",
+        *("name", "params", "result_at", "results", "slow", "type"),
     )
 
     def __init__(self, name: str, type_: FuncType, shapes: Shapes = _NO_SHAPES) -> None:
@@ -135,6 +152,11 @@ class ExportSignature:
         self._lowered = _Lowered(type_.params, shapes)
         self.result_at: int = self._lowered.result_at
         self._lift = _lift_result(type_, shapes)
+        self._shapes = shapes
+        self._pieces: Any = None
+        self.slow: bool = False
+        """Whether it has returned a large result before: the next may be one too."""
+        self._weigh = None if type_.result is None else weighing(type_.result).walk
         # Numbers in and a number out are common and can be quicker: one pack, which
         # also clears both slots, and one unpack.
         fmt = numbers(param for _, param in type_.params)
@@ -176,12 +198,21 @@ class ExportSignature:
     def result(self, frame: Frame, handles: Handles) -> Any:
         """Lift the result of a call that ended without an error; take the frame back.
 
+        Returns:
+            The result, or `LATER` where it is too large to be lifted at a stretch: then
+            `held` takes it.
+
         Raises:
             WitError: The function's result is an ``err``.
         """
+        if self._read is not None:
+            number = self._read(frame.block, self.result_at + 8)[0]
+            self._lowered.recycle(frame)
+            return number
+        weigh = self._weigh
+        if weigh is not None and weigh(frame.block, self.result_at, PIECE) > PIECE:
+            return LATER
         try:
-            if self._read is not None:
-                return self._read(frame.block, self.result_at + 8)[0]
             if self._lift is None:
                 return None
             try:
@@ -190,6 +221,25 @@ class ExportSignature:
                 _ffi.val_delete(frame.result_address)
         finally:
             self._lowered.recycle(frame)
+
+    def held(self, frame: Frame) -> Held:
+        """Take a large result out of its frame, and the frame back."""
+        self.slow = True
+        held = Held(frame.result_address, 1)
+        self._lowered.recycle(frame)
+        return held
+
+    async def result_in_pieces(self, held: Held, handles: Handles, meter: Meter) -> Any:
+        """Lift a large result. Raises `TooHeavy`, and as `result`."""
+        assert self.type.result is not None
+        if self._pieces is None:
+            self._pieces = piecewise(self.type.result, self._shapes)
+        value = await self._pieces(held.block, 0, handles, meter)
+        if not isinstance(self.type.result, Result):
+            return value
+        if isinstance(value, Err):
+            raise WitError(value.value)
+        return value.value
 
 
 def _number_reader(type_: FuncType) -> Any:
@@ -221,7 +271,10 @@ def _lift_result(type_: FuncType, shapes: Shapes) -> Lift | None:
 class ImportSignature:
     """How a host function's parameters and result cross."""
 
-    __slots__ = ("_lifts", "_lowered", "fallible", "name", "params", "type")
+    __slots__ = (
+        *("_lifts", "_lowered", "_pieces", "_shapes", "_weighs"),
+        *("fallible", "has_handles", "name", "params", "says_text", "type"),
+    )
 
     def __init__(self, name: str, type_: FuncType, shapes: Shapes = _NO_SHAPES) -> None:
         self.name: str = name
@@ -231,19 +284,55 @@ class ImportSignature:
             (index * VAL, lifting(param, shapes))
             for index, (_, param) in enumerate(type_.params)
         ]
+        walks = [weighing(param).walk for _, param in type_.params]
+        self._weighs = [
+            (index * VAL, walk) for index, walk in enumerate(walks) if walk is not None
+        ]
+        self._shapes = shapes
+        self._pieces: list[Any] = []
         self.fallible: bool = isinstance(type_.result, Result)
+        self.says_text: bool = isinstance(
+            type_.result, Result
+        ) and type_.result.err == Scalar("string")
+        """Whether its ``err`` is a text."""
+        self.has_handles: bool = any(
+            isinstance(part, Own | Borrow)
+            for _, param in type_.params
+            for part in parts(param)
+        )
         self._lowered = (
             None
             if type_.result is None
             else _Lowered((("result", type_.result),), shapes)
         )
 
-    def lift(self, arguments: int, handles: Handles) -> list[Any]:
-        """Lift the parameters from where the guest's call left them."""
+    def lift(self, arguments: int, handles: Handles) -> list[Any] | Held:
+        """Lift the parameters from where the guest's call left them.
+
+        Those that are too large to be lifted at a stretch are only taken from there.
+        """
         if not self._lifts:
             return []
         block = ctypes.string_at(arguments, self.params * VAL)
+        weight = 0
+        for at, weigh in self._weighs:
+            weight += weigh(block, at, PIECE)
+            if weight > PIECE:
+                return Held(arguments, self.params)
         return [lift(block, at, handles) for at, lift in self._lifts]
+
+    async def lift_in_pieces(
+        self, held: Held, handles: Handles, meter: Meter
+    ) -> list[Any]:
+        """Lift large parameters. Raises `TooHeavy`."""
+        if not self._pieces:
+            self._pieces = [
+                piecewise(param, self._shapes) for _, param in self.type.params
+            ]
+        return [
+            await pieces(held.block, index * VAL, handles, meter)
+            for index, pieces in enumerate(self._pieces)
+        ]
 
     def lower(self, value: Any, results: int, handles: Handles) -> None:
         """Lower what the host function returned to where the guest's call expects it.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Final
 
 from ..core.errors import AirssysError, GuestTrapped, OutOfFuel, OutOfMemory
+from ..core.limits import Limits
 from ._ffi import Frames
-from .lane import LANE_OUT_OF_MEMORY, NAME
+from .lane import LANE_OUT_OF_MEMORY, NAME, NOTHING_ADDED, Added
 
 __all__ = ("failure",)
 
@@ -88,13 +90,14 @@ def failure(
     export: str,
     fuel_limit: int | None,
     fuel_used: int | None,
-    memory_limit: int,
+    limits: Limits,
     lane: bool,
+    added: Added = NOTHING_ADDED,
 ) -> AirssysError:
     """Return the error that a failed call raises."""
     own = [_function(f) for f in takewhile(_is_lane, frames)] if lane else []
     if own[:1] == [LANE_OUT_OF_MEMORY]:
-        return OutOfMemory(component, _NO_ROOM, memory_limit)
+        return OutOfMemory(component, _NO_ROOM, limits.memory)
     if lane:
         frames = Frames(frame for frame in frames if not _is_lane(frame))
     # The causes come last, the innermost at the end; the head repeats the backtrace.
@@ -107,9 +110,29 @@ def failure(
     if _OUT_OF_FUEL in last and fuel_limit is not None:
         return OutOfFuel(component, export, fuel_limit)
     if any(words in last for words in _OUT_OF_MEMORY):
-        return OutOfMemory(component, last, memory_limit)
+        return _out_of_memory(component, last, limits, added)
     kind = next((kind for words, kind in _KINDS if words in last), "error")
     return GuestTrapped(component, export, kind, reason, tuple(frames), fuel_used)
+
+
+_TOO_MANY: Final = re.compile(r"(memory|table|instance) count too high at ([0-9]+)")
+_COUNTED: Final = {"memory": "memories", "table": "tables", "instance": "instances"}
+
+
+def _out_of_memory(
+    component: str, reason: str, limits: Limits, added: Added
+) -> OutOfMemory:
+    """Name the limit that was reached, and what it should be."""
+    if found := _TOO_MANY.search(reason):
+        key = _COUNTED[found[1]]
+        # What the lane has in an instance is in wasmtime's count, but not in ours.
+        count = int(found[2]) - getattr(added, key, 0)
+        reason = f"{found[1]} count too high at {count}: say {key} = {count}, or more"
+        return OutOfMemory(component, reason, getattr(limits, key), key)
+    if "table" in reason:
+        key = "table_elements"
+        return OutOfMemory(component, reason, limits.table_elements, key)
+    return OutOfMemory(component, reason, limits.memory)
 
 
 def _found(own: Sequence[str]) -> str | None:

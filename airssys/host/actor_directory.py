@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ..hostcalls.call import Standing
@@ -33,7 +33,11 @@ class ActorDirectory(Protocol):
         """Return what is known about an actor. Raises `NoSuchActor`."""
         ...
 
-    async def send(self, target: str, payload: bytes, *, sender: str) -> None: ...
+    # After each wait for room ``again`` is asked, and what it raises is raised.
+
+    async def send(
+        self, target: str, payload: bytes, *, sender: str, again: Callable[[], object]
+    ) -> None: ...
 
     async def ask(
         self,
@@ -42,6 +46,7 @@ class ActorDirectory(Protocol):
         *,
         sender: str,
         timeout: float,  # noqa: ASYNC109 - has its own error
+        again: Callable[[], object],
     ) -> bytes: ...
 
     async def request(
@@ -51,11 +56,14 @@ class ActorDirectory(Protocol):
         *,
         sender: str,
         timeout: float,  # noqa: ASYNC109 - of the answer
+        again: Callable[[], object],
     ) -> str: ...
 
     def cancel_request(self, request_id: str, *, sender: str) -> bool: ...
 
-    async def publish(self, topic: str, payload: bytes, *, sender: str) -> int: ...
+    async def publish(
+        self, topic: str, payload: bytes, *, sender: str, again: Callable[[], object]
+    ) -> int: ...
 
     def subscribe(self, pattern: str, *, sender: str) -> None: ...
 

@@ -10,14 +10,17 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
+from weakref import WeakKeyDictionary
 
 import anyio
-from attrs import define
+from attrs import define, field
 
+from ..core.budget import Budget
 from ..core.emitter import SILENT, Emitter
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.event import Logged
 from ..core.grants.capabilities import Messaging
+from ..core.units import show_size_rate
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.interface import HostInterface
@@ -41,6 +44,8 @@ _LONGEST_MESSAGE: Final = 16_384
 """Characters of a log line, and of a key or a value beside it."""
 _LONGEST_FIELD: Final = 1024
 _MOST_FIELDS: Final = 64
+_LINE: Final = 40
+"""Bytes that a line costs beside its text: the time, the level and a name."""
 
 
 def host_services(
@@ -70,23 +75,57 @@ class HostServices:
     emitter: Emitter
     wall_clock: Callable[[], int]
     random_source: Callable[[int], bytes]
+    _left_out: WeakKeyDictionary[Budget, int] = field(
+        factory=WeakKeyDictionary, init=False
+    )
+    """Lines by the quota that had no room for them."""
 
     @operation(needs=Free("a log line carries the caller's name"))
     def log(
         self, call: Call, level: str, message: str, context: list[tuple[str, str]]
+    ) -> None:
+        message = _cut(message, _LONGEST_MESSAGE)
+        fields = tuple(
+            (_cut(key, _LONGEST_FIELD), _cut(value, _LONGEST_FIELD))
+            for key, value in context[:_MOST_FIELDS]
+        )
+        if self._has_room(call, len(message) + sum(len(k) + len(v) for k, v in fields)):
+            self._emit(call, level, message, fields)
+
+    def _emit(
+        self, call: Call, level: str, message: str, fields: tuple[tuple[str, str], ...]
     ) -> None:
         self.emitter.emit(
             lambda at: Logged(
                 at=at,
                 subject=call.actor or call.component,
                 level=level,
-                message=_cut(message, _LONGEST_MESSAGE),
-                fields=tuple(
-                    (_cut(key, _LONGEST_FIELD), _cut(value, _LONGEST_FIELD))
-                    for key, value in context[:_MOST_FIELDS]
-                ),
+                message=message,
+                fields=fields,
             )
         )
+
+    def _has_room(self, call: Call, size: int) -> bool:
+        """Take a line from the quota, or count it as left out.
+
+        The guest is not held up: it could be told nothing, and a log is no place to
+        wait in. The next line that is let through comes after the number of those that
+        were not.
+        """
+        budget = call.standing.budget
+        if budget is None:
+            return True
+        now = anyio.current_time()
+        if budget.debt("log", now):
+            self._left_out[budget] = self._left_out.get(budget, 0) + 1
+            return False
+        # On credit, as a line that is longer than the quota must come through too.
+        budget.charge("log", size + _LINE, now)
+        if lost := self._left_out.pop(budget, 0):
+            lines = "line was" if lost == 1 else "lines were"
+            most = show_size_rate(int(budget.most("log")))
+            self._emit(call, "warn", f"{lost} {lines} left out: more than {most}", ())
+        return True
 
     @operation(needs=Free("the wall clock is no secret"))
     def current_time(self, _: Call) -> dict[str, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, TypeAlias, get_args
+from functools import partial
+from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 import anyio
 import anyio.lowlevel
 from attrs import define, evolve
 
+from ..core.defaults import MESSAGING
 from ..core.errors import (
     ActorStopped,
     AskCycle,
@@ -42,7 +44,6 @@ __all__ = (
     "messaging",
 )
 
-MESSAGING: Final = "airssys:core/messaging@1.0.0"
 MOST_TARGETS: Final = 1000
 """Of one broadcast; the others get nothing."""
 
@@ -132,7 +133,10 @@ class MessagingOperations:
         with _AS_WIT_ERRORS:
             self._count(call)
             self._check_receiver(call, actor_id(target))
-            await self.actors.send(actor_id(target), payload, sender=call.who)
+            again = partial(self._again, call, "send", actor_id(target))
+            await self.actors.send(
+                actor_id(target), payload, sender=call.who, again=again
+            )
 
     @operation(needs=_REQUEST)
     async def request(
@@ -146,6 +150,7 @@ class MessagingOperations:
                 payload,
                 sender=call.who,
                 timeout=timeout_ms / 1000,
+                again=partial(self._again, call, "request", actor_id(target)),
             )
 
     @operation(needs=_REQUEST)
@@ -160,6 +165,7 @@ class MessagingOperations:
                 payload,
                 sender=call.who,
                 timeout=timeout_ms / 1000,
+                again=partial(self._again, call, "request", actor_id(target)),
             )
 
     @operation(needs=Free("gives up a request of the caller's own"))
@@ -180,7 +186,10 @@ class MessagingOperations:
                 with _AS_WIT_ERRORS:
                     self._count(call)
                     self._check_receiver(call, target)
-                    await self.actors.send(target, payload, sender=call.who)
+                    again = partial(self._again, call, "send", target)
+                    await self.actors.send(
+                        target, payload, sender=call.who, again=again
+                    )
             except WitError as error:
                 outcomes.append(Err(error.value))
             else:
@@ -196,7 +205,8 @@ class MessagingOperations:
     async def publish(self, call: Call, topic: str, payload: bytes) -> None:
         with _AS_WIT_ERRORS:
             self._count(call)
-            await self.actors.publish(topic, payload, sender=call.who)
+            again = partial(self._still, call, Messaging("publish", topic))
+            await self.actors.publish(topic, payload, sender=call.who, again=again)
 
     @operation(needs=Requires("messaging.subscribe", _pattern))
     def subscribe(self, call: Call, pattern: str) -> None:
@@ -219,6 +229,18 @@ class MessagingOperations:
             refusal = str(budget.refusal("messages", wait))
             self.gate.refused(call, "send another message", refusal)
             raise WitError(denied(refusal))
+
+    def _again(
+        self, call: Call, action: Literal["send", "request"], target: str
+    ) -> None:
+        """Check, after a wait for room, that both sides still agree."""
+        self._still(call, Messaging(action, target))
+        with _AS_WIT_ERRORS:
+            self._check_receiver(call, target)
+
+    def _still(self, call: Call, need: Messaging) -> None:
+        if self.gate.judge(call, need) is not None:
+            raise WitError(denied(self.gate.allowed(call, need)))
 
     def _check_receiver(self, call: Call, target: str) -> None:
         """Check that the other side agrees to hear of the caller."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 from ..hostcalls.declare import Needed, Operations, needs_of
 from ..hostcalls.gate import Gate
@@ -75,7 +75,7 @@ class Facilities:
     """Looks names of the network up; None: the system's resolver."""
     tls: Tls = field(factory=Tls)
     """How guests may speak TLS."""
-    longest_wait: float = LONGEST_WAIT
+    longest_wait: float = field(default=LONGEST_WAIT, validator=validators.gt(0.0))
     """Seconds that anything on the network may wait, whatever a guest asks for."""
     processes: ProcessSettings = field(factory=ProcessSettings)
     """What holds for all programs that guests start."""

@@ -65,6 +65,7 @@ class StorageOperations:
     @operation(needs=Requires("storage.write", lambda key, _: keys.target(key)))
     async def set_(self, call: Call, key: str, value: bytes) -> None:
         async def write() -> bool:
+            self._still(call, Needed("write", keys.target(key)))
             await self.store.set(call.component, key, value)
             return True
 
@@ -79,6 +80,7 @@ class StorageOperations:
             shelf = self._shelf(call)
             async with shelf.lock:
                 before = await self.store.get(call.component, key)
+                self._still(call, Needed("delete", keys.target(key)))
                 if before is None or not await self.store.delete(call.component, key):
                     raise WitError(Variant("not-found", f"there is no key {key!r}"))
                 shelf.release(call.budget, keys.cost(key, len(before)))
@@ -103,6 +105,11 @@ class StorageOperations:
         except ValueError as error:
             self.gate.refused(call, "list keys with that prefix", str(error))
             raise WitError(Variant("invalid-key", str(error))) from error
+        self._may_list(call, start)
+        with _AS_WIT_ERRORS:
+            return await self._listed(call, start)
+
+    def _may_list(self, call: Call, start: str) -> None:
         granted = call.grants.at(self.gate.clock()).patterns("storage", "read")
         if not overlaps(granted, keys.under(start)):
             # The denial must not show whether there are such keys.
@@ -110,8 +117,12 @@ class StorageOperations:
             assert denial is not None, "no pattern meets it, so none covers it"
             self.gate.report(call, denial)
             raise WitError(denied(self.gate.words(denial)))
-        with _AS_WIT_ERRORS:
-            return await self._listed(call, start)
+
+    def _still(self, call: Call, *needs: Needed) -> None:
+        """Let a call go on, after a wait, that was granted something before it."""
+        for need in needs:
+            if self.gate.judge(call, need) is not None:
+                raise WitError(denied(self.gate.allowed(call, need)))
 
     @operation(needs=Free("tells only how much the caller itself stores"))
     async def usage(self, call: Call) -> dict[str, int | None]:
@@ -127,40 +138,46 @@ class StorageOperations:
     async def compare_and_set(
         self, call: Call, key: str, expected: bytes | None, value: bytes
     ) -> bool:
+        needs = Needed("read", keys.target(key)), Needed("write", keys.target(key))
+
         async def write() -> bool:
+            self._still(call, *needs)
             return await self.store.compare_and_set(
                 call.component, key, expected, value
             )
 
-        for need in (
-            Needed("read", keys.target(key)),
-            Needed("write", keys.target(key)),
-        ):
+        for need in needs:
             if problem := self.gate.allowed(call, need):
                 raise WitError(denied(problem))
         self._check_key(call, key)
         with _AS_WIT_ERRORS:
-            if await self.store.get(call.component, key) != expected:
-                return False
-            return await self._put(call, key, value, write)
+            found = await self.store.get(call.component, key)
+            done = found == expected and await self._put(call, key, value, write)
+        self._still(call, *needs)
+        return done
 
     async def _listed(self, call: Call, prefix: str) -> list[str]:
         """Return the keys that begin so and that the caller may read."""
         listed: list[str] = []
-        last = ""
-        while page := await self.store.keys(
-            call.component, prefix, after=last, most=LISTED
-        ):
-            last = page[-1]
-            listed += (
-                key
-                for key in page
-                if self.gate.judge(call, Needed("read", keys.target(key))) is None
+        last, before = "", call.grants
+        while True:
+            page = await self.store.keys(
+                call.component, prefix, after=last, most=LISTED
             )
+            if call.grants is not before or before.expires:
+                before = call.grants
+                self._may_list(call, prefix)
+                listed = [key for key in listed if self._may_read(call, key)]
+            if not page:
+                return listed
+            last = page[-1]
+            listed += (key for key in page if self._may_read(call, key))
             if len(listed) > MOST_LISTED:
                 reason = f"there are more than {MOST_LISTED:_} keys: ask by prefix"
                 raise WitError(Variant("quota-exceeded", reason))
-        return listed
+
+    def _may_read(self, call: Call, key: str) -> bool:
+        return self.gate.judge(call, Needed("read", keys.target(key))) is None
 
     def _check_key(self, call: Call, key: str) -> None:
         """Refuse what cannot be a key, and tell of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from ..core.budget import Budget
 from ..core.emitter import Emitter
 from ..core.errors import CapabilityDenied, WitError
 from ..core.event import Denied, Granted, Instrument
-from ..core.grants.capabilities import Capability, Denial, uncovered
+from ..core.grants.capabilities import Capability, Denial, uncovered, words
 from .call import Call
 from .interface import HostFunction
 
@@ -87,19 +87,51 @@ class Gate:
             if wait:
                 return self._later(wait, budget, function, call, args)
         if denial is not None:
-            self.report(call, denial, now=now)
-            if function.denied is not None:
-                raise WitError(function.denied(self.words(denial)))
-            raise CapabilityDenied(
-                call.who, denial.needed, denial.granted, denial.reason
-            )
+            raise self._refusal(function, call, denial, now)
         if problem is not None:
             # The arguments are malformed, so no grant could cover them.
             self.refused(call, f"call {function.name!r} so", str(problem)[:SHOWN])
             raise problem
         if need is not None and self.grants:
             self.granted(call, need, now=now)
-        return function.body(call, *args)
+        outcome = function.body(call, *args)
+        checked = need is not None or (self.handed and not function.needed)
+        if checked and hasattr(outcome, "__await__"):
+            return self._after(outcome, function, call, need)
+        return outcome
+
+    async def _after(
+        self,
+        outcome: Awaitable[object],
+        function: HostFunction,
+        call: Call,
+        need: Capability | None,
+    ) -> object:
+        """Wait for a function, and check again: meanwhile a grant may be gone.
+
+        What the function has done is done, but what comes of it is not handed over.
+        """
+        before = call.grants
+        result = await outcome
+        if call.grants is before and not before.expires:
+            return result
+        denial = self._taken_back(call) if need is None else self.judge(call, need)
+        if denial is not None:
+            raise self._refusal(function, call, denial)
+        return result
+
+    def _refusal(
+        self,
+        function: HostFunction,
+        call: Call,
+        denial: Denial,
+        now: float | None = None,
+    ) -> Exception:
+        """Tell of a denial, and return what to raise for it."""
+        self.report(call, denial, now=now)
+        if function.denied is not None:
+            return WitError(function.denied(self.words(denial)))
+        return CapabilityDenied(call.who, denial.needed, denial.granted, denial.reason)
 
     def _taken_back(self, call: Call) -> Denial | None:
         """Return why a caller may not use an extension at all any more."""
@@ -156,8 +188,9 @@ class Gate:
 
     def words(self, denial: Denial, shown: str = "") -> str:
         """Return what a guest is told of a denial."""
-        if shown:
-            return f"may not do that with {shown!r}: {denial.reason}"
+        if shown and denial.action:
+            needed = words(denial.section, denial.action, shown)
+            return f"may not {needed}: {denial.reason}"
         return f"may not {denial.needed}: {denial.reason}"
 
     def report(

@@ -25,13 +25,14 @@ from ..core.event import (
     SupervisorGaveUp,
 )
 from ..core.levels import LogLevel
+from ..isolated import Isolated
 from .line import line, printable
 
 __all__ = ("FanOut", "LogSink", "Tally")
 
 
-def _listed(instruments: Iterable[Instrument]) -> tuple[Instrument, ...]:
-    return tuple(instruments)
+def _isolated(instruments: Iterable[Instrument]) -> tuple[Isolated, ...]:
+    return tuple(map(Isolated, instruments))
 
 
 @define(eq=False)
@@ -41,22 +42,12 @@ class FanOut:
     The first error of each is logged; it still gets all further events.
     """
 
-    instruments: tuple[Instrument, ...] = field(converter=_listed)
-    _failed: set[int] = field(factory=set, init=False)
+    instruments: tuple[Isolated, ...] = field(converter=_isolated)
 
     def event(self, event: Event) -> None:
         """Pass the event on."""
-        for number, instrument in enumerate(self.instruments):
-            try:
-                instrument.event(event)
-            except Exception:
-                if number not in self._failed:
-                    self._failed.add(number)
-                    logging.getLogger("airssys").exception(
-                        "instrument %r failed on %s; its further errors are not logged",
-                        instrument,
-                        type(event).__name__,
-                    )
+        for instrument in self.instruments:
+            instrument.event(event)
 
 
 @define(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -23,9 +24,10 @@ from ..core.child import (
     unwrap,
 )
 from ..core.emitter import Emitter
-from ..core.errors import ChildRefused, NoSuchChild
+from ..core.errors import ChildRefused, NoSuchChild, StartTimeout
 from ..core.event import ChildExited, ChildStarted
 from ..core.health import HealthCheck
+from ..uncut import uncut
 from .health import watch
 from .turns import Turns
 
@@ -94,6 +96,18 @@ class Siblings:
     """Those that ended by themselves, for the rules to decide about."""
     outer: Child | None = field(factory=_within.get, init=False)
     """The child of another supervisor that this one was opened in."""
+    fatal: BaseException | None = field(default=None, init=False)
+    """What ends the program, to be raised when all children have ended."""
+
+    def take_down(self, error: BaseException) -> None:
+        """End all children in order, and raise the error after them.
+
+        asyncio leaves its loop at once for these errors, without a regard to who still
+        runs. So none may leave a task.
+        """
+        self.fatal = self.fatal or error
+        self.turns.closing = True
+        self.nursery.cancel_scope.cancel()
 
     def caller(self) -> Child | None:
         """Return the child among these that the current task belongs to."""
@@ -181,11 +195,27 @@ class Child:
                 self.ended = anyio.Event()
             await self.ended.wait()
 
+    def cut_start(self) -> bool:
+        """Stop the child if it is starting; the start fails when it has ended."""
+        if self.state is not ChildState.STARTING:
+            return False
+        self.state = ChildState.STOPPING
+        self.scope.cancel()
+        return True
+
     def give_up(self) -> None:
         """Call ``spec.gone``: the child will not start again."""
         if not self.given_up and self.spec.gone is not None:
             self.given_up = True
-            self.spec.gone()
+            try:
+                self.spec.gone()
+            except Exception:
+                # The supervisor, which serves all children, must not fall by it.
+                logging.getLogger("airssys").exception(
+                    "child %r of supervisor %r: its gone() failed",
+                    self.spec.id,
+                    self.siblings.name,
+                )
 
     async def begin(self) -> object:
         """Start the task, wait until the child has started, and return its value.
@@ -202,27 +232,26 @@ class Child:
         self.cut_off = self.for_good = self.given_up = False
         self.kept = True
         self.state = ChildState.STARTING
-        if not self.tells_start:
+        if self.tells_start:
+            self.start = Start(self)
+        else:
             self.note_started()
-            self.siblings.nursery.start_soon(self._live, name=spec.id)
-            await anyio.lowlevel.cancel_shielded_checkpoint()
-            return None
-
-        self.start = start = Start(self)
         self.siblings.nursery.start_soon(self._live, name=spec.id)
         settled = False
         try:
-            await start.settled.wait()
+            if self.start is None:
+                await anyio.lowlevel.cancel_shielded_checkpoint()
+            else:
+                await self._settle(self.start)
             settled = True
         finally:
-            if not settled and self.has_task:
-                self.state = ChildState.STOPPING
-                self.scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await self.wait_ended()
-        match start.failed:
+            if not settled:
+                await uncut(self.stop)
+        if self.start is None:
+            return None
+        match self.start.failed:
             case None:
-                return start.value
+                return self.start.value
             case Crashed(error):
                 raise error
             case Normal():
@@ -231,6 +260,20 @@ class Child:
             case Stopped():
                 why = "it was stopped before it had started"
                 raise ChildRefused(self.siblings.name, spec.id, "start", why)
+
+    async def _settle(self, start: Start) -> None:
+        """Wait until the child has started, or has ended before that.
+
+        Raises:
+            StartTimeout: It did neither in its time.
+        """
+        seconds = self.spec.start_timeout
+        with anyio.move_on_after(seconds):
+            await start.settled.wait()
+        if not start.settled.is_set():
+            assert seconds is not None
+            self.blame = StartTimeout(self.siblings.name, self.spec.id, seconds)
+            raise self.blame
 
     def note_started(self) -> None:
         """Note that it runs from now on, and begin with its health checks."""
@@ -266,6 +309,8 @@ class Child:
             how = Normal()
         except Exception as error:  # noqa: BLE001 - a crash ends the child, no more
             how = Crashed(unwrap(error))
+        except (KeyboardInterrupt, SystemExit) as error:
+            self.siblings.take_down(error)
         except anyio.get_cancelled_exc_class() as error:
             # Not ours, which stops at the scope: on asyncio, someone cancelled what the
             # child awaited, and that must not pass for a cancelled nursery.
@@ -361,12 +406,15 @@ class Child:
     async def _watch(self, check: HealthCheck, scope: anyio.CancelScope) -> None:
         """Cut the child off when its health checks say so."""
         _within.set(self)  # The check ends with the child.
-        with scope:
-            siblings = self.siblings
-            self.blame = await watch(
-                self.spec.id, check, siblings.emitter, supervisor=siblings.name
-            )
-            self.scope.cancel()
+        siblings = self.siblings
+        try:
+            with scope:
+                self.blame = await watch(
+                    self.spec.id, check, siblings.emitter, supervisor=siblings.name
+                )
+                self.scope.cancel()
+        except (KeyboardInterrupt, SystemExit) as error:
+            siblings.take_down(error)
 
 
 @define(eq=False)

@@ -9,6 +9,7 @@ from ..core.emitter import Emitter
 from ..core.errors import HealthCheckFailed
 from ..core.event import HealthChecked
 from ..core.health import CountFailure, CutOff, Health, HealthCheck, Recover, Unchanged
+from ..uncut import was_cancelled_here
 
 __all__ = ("watch",)
 
@@ -64,5 +65,10 @@ async def _problem(check: HealthCheck) -> str | None:
         try:
             return "it said so" if await check.check() is False else None
         except Exception as error:  # noqa: BLE001 - a failed check, nothing worse
+            return Crashed(error).reason
+        except anyio.get_cancelled_exc_class() as error:
+            # On asyncio somebody cancelled what the check waits for: it failed, too.
+            if was_cancelled_here():
+                raise
             return Crashed(error).reason
     return f"no answer within {check.timeout:g} s"

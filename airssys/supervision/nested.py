@@ -5,6 +5,7 @@ from __future__ import annotations
 import random as _random
 from collections.abc import Callable, Iterable
 from math import inf
+from typing import Literal
 
 import anyio
 import anyio.abc
@@ -15,9 +16,11 @@ from ..core.restart import (
     AutoShutdown,
     Backoff,
     Intensity,
+    StopOrder,
     Strategy,
     SupervisorRules,
 )
+from ..isolated import Isolated
 from .child import Start
 from .supervisor import Supervisor, run_supervisor
 
@@ -34,6 +37,7 @@ def supervise(
     intensity: Intensity = Intensity(),  # noqa: B008 - a frozen value
     backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+    stop: StopOrder | Literal["ordered", "together"] = StopOrder.ORDERED,
     instrument: Instrument | None = None,
     random: Callable[[], float] = _random.random,
 ) -> ChildSpec:
@@ -48,6 +52,7 @@ def supervise(
         intensity=intensity,
         backoff=backoff,
         auto_shutdown=auto_shutdown,
+        stop=StopOrder(stop),
     )
     return nested(
         id,
@@ -55,7 +60,7 @@ def supervise(
         rules,
         restart=restart,
         significant=significant,
-        instrument=instrument,
+        instrument=None if instrument is None else Isolated(instrument),
         random=random,
     )
 

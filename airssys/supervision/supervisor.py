@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from heapq import heapify, heappop, heappush
 from math import inf
+from typing import Literal
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
 from attrs import define, field
 
-from ..core.child import ChildSpec, Crashed
+from ..core.child import ChildSpec, Crashed, Stopped
 from ..core.emitter import Emitter
 from ..core.errors import ChildRefused, DuplicateChild, RestartsExhausted
 from ..core.event import ChildRestarting, Instrument, SupervisorGaveUp
@@ -30,10 +31,13 @@ from ..core.restart import (
     Keep,
     RestartChildren,
     ShutDown,
+    StopOrder,
     Strategy,
     Supervision,
     SupervisorRules,
 )
+from ..isolated import Isolated
+from ..uncut import keep_cancels, keeping_cancels, native_cancels, uncut
 from .child import Child, ChildState, ChildStatus, Siblings
 from .turns import STOPPING, Turns
 
@@ -52,6 +56,7 @@ async def open_supervisor(
     intensity: Intensity = Intensity(),  # noqa: B008 - a frozen value
     backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+    stop: StopOrder | Literal["ordered", "together"] = StopOrder.ORDERED,
     instrument: Instrument | None = None,
     random: Callable[[], float] = _random.random,
 ) -> AsyncIterator[Supervisor]:
@@ -71,7 +76,9 @@ async def open_supervisor(
         intensity: How many restarts within how many seconds are too many.
         backoff: How long a child waits before it is started again.
         auto_shutdown: Whether the end of significant children ends the supervisor.
-        instrument: Gets every event.
+        stop: Whether children are stopped one after the other, the last first, so that
+            their graces add up, or all together.
+        instrument: Gets every event. Its first error is logged, and no other.
         random: Gives numbers from 0 up to 1, for the jitter of ``backoff``.
     """
     rules = SupervisorRules(
@@ -79,10 +86,13 @@ async def open_supervisor(
         intensity=intensity,
         backoff=backoff,
         auto_shutdown=auto_shutdown,
+        stop=StopOrder(stop),
     )
-    async with run_supervisor(
-        rules, name=name, instrument=instrument, random=random
-    ) as supervisor:
+    told = None if instrument is None else Isolated(instrument)
+    async with (
+        keeping_cancels(),
+        run_supervisor(rules, name=name, instrument=told, random=random) as supervisor,
+    ):
         yield supervisor
 
 
@@ -95,6 +105,7 @@ async def run_supervisor(
     random: Callable[[], float],
 ) -> AsyncIterator[Supervisor]:
     """Open a supervisor as `open_supervisor` does, with its rules as one value."""
+    before = native_cancels()
     async with anyio.create_task_group() as nursery:
         turns = Turns(name)
         supervisor = Supervisor(
@@ -109,8 +120,24 @@ async def run_supervisor(
         try:
             yield supervisor
         finally:
-            with anyio.CancelScope(shield=True):
-                await supervisor._leave()  # noqa: SLF001
+            await uncut(supervisor._leave)  # noqa: SLF001
+            fatal = supervisor._siblings.fatal  # noqa: SLF001
+            if fatal is not None:
+                raise fatal
+    # It ended as if by itself: older anyio takes a cancel of those cycles for its own.
+    keep_cancels(before if nursery.cancel_scope.cancel_called else native_cancels())
+
+
+@define(eq=False)
+class _Anew:
+    """A restart by hand, which goes on when its caller has been cancelled."""
+
+    child: Child
+    done: anyio.Event = field(factory=anyio.Event, init=False)
+    awaited: bool = field(default=True, init=False)
+    """Whether the caller is still there to be told how it ended."""
+    value: object = field(default=None, init=False)
+    failed: Exception | None = field(default=None, init=False)
 
 
 @define(eq=False, kw_only=True)
@@ -189,7 +216,8 @@ class Supervisor:
         `remove` it to prevent that). A temporary child's spec is not kept.
 
         A child that stops itself is cut off at once, and the call does not return. If
-        the caller is cancelled, the child is cut off at once.
+        the caller is cancelled, the child is cut off at once. A child that has not
+        started yet is cut off at once too, and its `start` fails with `ChildRefused`.
 
         Raises:
             NoSuchChild: The supervisor has no child of that id.
@@ -205,7 +233,9 @@ class Supervisor:
         """Stop a child if it runs, start it anew from its spec, and return its value.
 
         This does not count against the intensity and waits for no backoff. If the start
-        fails, the child's exception is raised here and the child stays as it is.
+        fails, the child's exception is raised here and the child stays as it is. If the
+        caller is cancelled once the child is being stopped, the restart goes on without
+        it; the rules decide what follows if it fails then.
 
         Raises:
             NoSuchChild: The supervisor has no child of that id.
@@ -219,20 +249,70 @@ class Supervisor:
             raise ChildRefused(self.name, id, "restart", why)
         await anyio.lowlevel.checkpoint_if_cancelled()
         await self._turns.take(id, "restart", caller)
+        anew = None
         try:
-            child = self._siblings.known(id)
-            # Even if a removal is still under way.
-            child.kept, child.for_good = True, False
-            await child.stop()
-            child.restarts += 1
-            return await child.begin()
+            self._turns.check(id, "restart")
+            anew = _Anew(self._siblings.known(id))
+            # Not by the caller, who may be cancelled half-way.
+            self._siblings.nursery.start_soon(
+                self._restart_by_hand, anew, name=f"{self.name}: restart {id}"
+            )
+        finally:
+            if anew is None:
+                self._turns.pass_on()
+        heard = False
+        try:
+            await anew.done.wait()
+            heard = True
+        finally:
+            anew.awaited = heard
+            if anew.done.is_set() and not heard:
+                self._leave_to_rules(anew)
+        if anew.failed is not None:
+            raise anew.failed
+        return anew.value
+
+    async def _restart_by_hand(self, anew: _Anew) -> None:
+        """Carry out a `restart`, whether or not its caller still waits for it."""
+        child = anew.child
+        try:
+            # Leaving the supervisor stops the child, and so ends this.
+            with anyio.CancelScope(shield=True):
+                # Even if a removal is still under way.
+                child.kept, child.for_good = True, False
+                await child.stop()
+                child.restarts += 1
+                anew.value = await child.begin()
+        except Exception as error:  # noqa: BLE001 - the caller's, or the rules decide
+            anew.failed = error
         finally:
             self._turns.pass_on()
+            anew.done.set()
+            if not anew.awaited:
+                self._leave_to_rules(anew)
+
+    def _leave_to_rules(self, anew: _Anew) -> None:
+        """Let the rules decide about a restart that failed, as its caller cannot."""
+        child = anew.child
+        if anew.failed is None or self._turns.closing or child.active:
+            return
+        if _was_stopped(child):
+            return
+        child.state, child.fallen = ChildState.EXITED, Crashed(anew.failed)
+        self._siblings.fallen.append(child)
+        self._turns.want_own()
 
     async def _stop_one(self, id: str, tried: str, *, forget: bool) -> None:  # noqa: A002
         await anyio.lowlevel.checkpoint()
+        starting = self._siblings.by_id.get(id)
+        cut = False
+        if starting is not None and starting is not self._siblings.caller():
+            # Its start has the turn; should it hang, it would hold up this for ever.
+            cut = starting.cut_start()
         await self._turns.take(id, tried, self._siblings.caller())
         try:
+            if cut and id not in self._siblings.by_id:
+                return  # It was the first start, so that nothing is left of it.
             child = self._siblings.known(id)
             child.kept = not forget and child.spec.restart.keeps_spec
             child.for_good = True
@@ -320,12 +400,7 @@ class Supervisor:
         ]
         heapify(self._due)
         with anyio.CancelScope(shield=True):
-            for other in decision.stop:
-                # A child whose removal is under way may be gone by now.
-                if (sibling := self._siblings.by_id.get(other)) is not None:
-                    sibling.kept = sibling.kept and other in along
-                    sibling.for_good = False
-                    await sibling.stop()
+            await self._stop_all(decision.stop, along)
         for other in along:
             if (sibling := self._siblings.by_id.get(other)) is not None:
                 sibling.state, sibling.fallen = ChildState.RESTARTING, None
@@ -341,6 +416,8 @@ class Supervisor:
             try:
                 await child.begin()
             except Exception as error:  # noqa: BLE001 - the rules decide about it
+                if _was_stopped(child):
+                    continue
                 child.state, child.fallen = ChildState.EXITED, Crashed(error)
                 self._siblings.fallen.appendleft(child)
                 heappush(self._due, (anyio.current_time(), ids[index + 1 :]))
@@ -352,9 +429,39 @@ class Supervisor:
         self._turns.closing = True
         self._attending.cancel()
         self._turns.refuse(STOPPING)
-        for child in reversed(tuple(self._siblings.by_id.values())):
-            child.for_good = True
-            await child.stop()
+        await self._stop_all(tuple(reversed(self._siblings.by_id)), None)
+
+    async def _stop_all(
+        self, ids: tuple[str, ...], along: tuple[str, ...] | None
+    ) -> None:
+        """Stop children in this order, or together.
+
+        Args:
+            ids: Which.
+            along: Those whose specs are kept for a restart; None: they end for good.
+        """
+        match self._state.rules.stop:
+            case StopOrder.ORDERED:
+                for each in ids:
+                    await self._stop_along(each, along)
+            case StopOrder.TOGETHER:
+                async with anyio.create_task_group() as nursery:
+                    for each in ids:
+                        nursery.start_soon(self._stop_along, each, along)
+
+    async def _stop_along(self, id: str, along: tuple[str, ...] | None) -> None:  # noqa: A002
+        child = self._siblings.by_id.get(id)
+        if child is None:
+            return  # Its removal was under way.
+        if along is not None:
+            child.kept = child.kept and id in along
+        child.for_good = along is None
+        await child.stop()
+
+
+def _was_stopped(child: Child) -> bool:
+    """Tell whether a start failed because somebody stopped the child."""
+    return isinstance(child.last_exit, Stopped)
 
 
 def _status(child: Child) -> ChildStatus:

@@ -6,9 +6,9 @@ import os
 import random as _random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal
 
 import anyio
-import anyio.lowlevel
 from attrs import asdict
 
 from ..actors.post_office import PostOffice
@@ -20,14 +20,23 @@ from ..core.event import Instrument
 from ..core.limits import SharedQuota
 from ..core.manifests.host import HostConfig
 from ..core.manifests.tree import SupervisorNode
-from ..core.restart import AutoShutdown, Backoff, Intensity, Strategy, SupervisorRules
+from ..core.restart import (
+    AutoShutdown,
+    Backoff,
+    Intensity,
+    StopOrder,
+    Strategy,
+    SupervisorRules,
+)
 from ..engine.component import Engine
 from ..engine.fiber import Slicing
+from ..engine.flights import Progress
 from ..host.offered import Facilities, open_interfaces
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 from ..observe.fan_out import FanOut, Tally
 from ..supervision.supervisor import run_supervisor
+from ..uncut import keeping_cancels
 from .specs import ActorSpecs
 from .system import System
 
@@ -46,6 +55,7 @@ def open_system(
     intensity: Intensity = Intensity(),  # noqa: B008 - a frozen value
     backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+    stop: StopOrder | Literal["ordered", "together"] = StopOrder.ORDERED,
     quota: SharedQuota = SharedQuota(),  # noqa: B008 - a frozen value
     facilities: Facilities | None = None,
     random: Callable[[], float] = _random.random,
@@ -64,6 +74,7 @@ def open_system(
         intensity: Of the root supervisor.
         backoff: Of the root supervisor.
         auto_shutdown: Of the root supervisor.
+        stop: Of the root supervisor.
         quota: What all components of the system may use together.
         facilities: What host calls of guests work with: storage, a resolver, TLS and
             limits; None: the usual.
@@ -79,6 +90,7 @@ def open_system(
         intensity=intensity,
         backoff=backoff,
         auto_shutdown=auto_shutdown,
+        stop=StopOrder(stop),
     )
     return open_root(
         SupervisorNode(id=name, children=(), rules=rules, quota=quota),
@@ -112,15 +124,21 @@ async def open_root(
         config = load_config(config)
     tally = Tally()
     # Outermost: what actors are refused while they stop is written, too.
-    async with audit_for(config) as audit, anyio.create_task_group() as nursery:
+    async with (
+        keeping_cancels(),
+        audit_for(config) as audit,
+        anyio.create_task_group() as nursery,
+    ):
         if audit is not None:
             instruments = (audit, *instruments)
         fan_out = FanOut((tally, *instruments))
         grants = any(isinstance(each, AuditLog) and each.grants for each in instruments)
         gate = Gate(fan_out, handed=True, grants=grants)
         registry = Registry(PostOffice(instrument=fan_out, deliveries=deliveries))
+        # Nobody waits until it has begun: there is nothing here that a cancel could
+        # come between. An ask before that keeps its own time.
         timing = anyio.CancelScope(shield=True)
-        await nursery.start(_keep_time, registry.office, timing)
+        nursery.start_soon(_keep_time, registry.office, timing)
         try:
             async with (
                 open_interfaces(registry, gate, facilities) as offered,
@@ -150,22 +168,30 @@ async def open_root(
         nursery.cancel_scope.cancel()
 
 
-async def _keep_time(
-    office: PostOffice,
-    scope: anyio.CancelScope,
-    *,
-    task_status: anyio.abc.TaskStatus[None],
-) -> None:
+async def _keep_time(office: PostOffice, scope: anyio.CancelScope) -> None:
     """Keep the time of asks until the scope is cancelled, and by nothing else.
 
     When the system is cancelled from outside, its actors are still asked to stop, and
     may have to wait for each other's replies.
     """
     with scope:
-        await office.keep_time(task_status=task_status)
+        await office.keep_time()
 
 
-def engine_for(config: HostConfig) -> Engine:
-    """Make the engine that a host's settings describe."""
+def engine_for(config: HostConfig, *, progress: Progress | None = None) -> Engine:
+    """Make the engine that a host's settings describe.
+
+    Args:
+        config: The settings.
+        progress: As for `Engine`.
+    """
     given = asdict(config.slices, filter=lambda _, value: value is not None)
-    return Engine(cache=config.cache, threads=config.threads, slicing=Slicing(**given))
+    return Engine(
+        cache=config.cache,
+        cache_size=config.cache_size,
+        compiler=config.compiler.value,
+        compile_limits=config.compile,
+        progress=progress,
+        threads=config.threads,
+        slicing=Slicing(**given),
+    )

@@ -16,7 +16,7 @@ from ..actors.component_actor import run_component
 from ..actors.registry import About, ActorEntry, Registry
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
-from ..core.defaults import MAILBOX, PAYLOAD
+from ..core.defaults import MAILBOX, MAILBOX_BYTES, PAYLOAD
 from ..core.event import QuotaNeared
 from ..core.grants.grants import NO_GRANTS, Grants
 from ..core.health import HealthCheck
@@ -41,6 +41,7 @@ class NoManifest:
     grants: Grants = NO_GRANTS
     config: Mapping[str, str] = field(factory=dict)
     mailbox: int = MAILBOX
+    mailbox_bytes: int = MAILBOX_BYTES
     overflow: Overflow = Overflow.WAIT
     quota: Quota | None = None
     """None: it may use as much as it likes over all its calls."""
@@ -59,6 +60,8 @@ class ComponentPlan:
     """Replaces the configuration of the terms, key by key."""
     mailbox: int | None = field(default=None, kw_only=True)
     """Messages that may wait; None: as the terms say."""
+    mailbox_bytes: int | None = field(default=None, kw_only=True)
+    """Bytes of messages that may wait; None: as the terms say."""
     overflow: Overflow | None = field(default=None, kw_only=True)
     """What a full mailbox does; None: as the terms say."""
 
@@ -71,6 +74,8 @@ class ChildRules:
     shutdown: float
     """Seconds from asking it to stop to cutting it off; may be infinite."""
     significant: bool
+    start: float | None = None
+    """Seconds that a component's start may take; None: twice its time for a call."""
 
 
 @define(eq=False, kw_only=True)
@@ -148,6 +153,11 @@ class ActorSpecs:
             self.registry.register,
             id_,
             capacity=terms.mailbox if plan.mailbox is None else plan.mailbox,
+            size=(
+                terms.mailbox_bytes
+                if plan.mailbox_bytes is None
+                else plan.mailbox_bytes
+            ),
             overflow=plan.overflow or terms.overflow,
             payload=PAYLOAD if quota is None else quota.payload,
             standing=standing,
@@ -188,7 +198,10 @@ class ActorSpecs:
                 timeout=rule.timeout,
                 failures=rule.failures,
             )
-        return _spec(place, run, rules, health)
+        start = rules.start
+        if start is None and limits.timeout is not None:
+            start = 2 * limits.timeout
+        return _spec(place, run, rules, health, start)
 
     def function(
         self,
@@ -198,6 +211,7 @@ class ActorSpecs:
         rules: ChildRules,
         *,
         capacity: int = MAILBOX,
+        size: int = MAILBOX_BYTES,
         overflow: Overflow = Overflow.WAIT,
     ) -> ChildSpec:
         """Describe a Python actor.
@@ -206,7 +220,11 @@ class ActorSpecs:
             ValueError: The id is taken, or is no id.
         """
         register = partial(
-            self.registry.register, id_, capacity=capacity, overflow=overflow
+            self.registry.register,
+            id_,
+            capacity=capacity,
+            size=size,
+            overflow=overflow,
         )
         place = _Place(id_, self.registry, register)
         place.entry()
@@ -225,12 +243,14 @@ def _spec(
     run: Callable[..., Awaitable[None]],
     rules: ChildRules,
     health: HealthCheck | None,
+    start: float | None = None,
 ) -> ChildSpec:
     return ChildSpec(
         place.id,
         run,
         restart=rules.restart,
         shutdown=rules.shutdown,
+        start_timeout=start,
         significant=rules.significant,
         health=health,
         stop=place.request_stop,

@@ -17,7 +17,7 @@ from ..actors.registry import Registry
 from ..artifacts.folder import Artifact, check_actor, load
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
-from ..core.defaults import MAILBOX
+from ..core.defaults import MAILBOX, MAILBOX_BYTES
 from ..core.event import Revoked
 from ..core.grants.capabilities import Excess
 from ..core.grants.grants import NO_GRANTS, Grants
@@ -73,6 +73,7 @@ class System:
         grants: Grants | None = None,
         config: dict[str, str] | None = None,
         mailbox: int | None = None,
+        mailbox_bytes: int | None = None,
         overflow: Overflow | None = None,
         restart: Restart | None = None,
         shutdown: float | None = None,
@@ -90,6 +91,8 @@ class System:
             grants: For a `Component`; a manifest has its own.
             config: For a component's ``init`` and ``get-config``; over its manifest's.
             mailbox: Messages that may wait; by default 1000, or as the manifest says.
+            mailbox_bytes: Bytes of their payloads; by default 16 MiB, or as the
+                manifest says. One message may always wait.
             overflow: What a full mailbox does; by default senders wait, or as the
                 manifest says.
             restart: By default permanent, or as the manifest says.
@@ -117,6 +120,7 @@ class System:
                     terms,
                     config=config or {},
                     mailbox=mailbox,
+                    mailbox_bytes=mailbox_bytes,
                     overflow=overflow,
                 ),
                 _rules(terms.supervision, restart, shutdown, significant=significant),
@@ -131,6 +135,7 @@ class System:
                 args,
                 _rules(SupervisionRule(), restart, shutdown, significant=significant),
                 capacity=MAILBOX if mailbox is None else mailbox,
+                size=MAILBOX_BYTES if mailbox_bytes is None else mailbox_bytes,
                 overflow=overflow or Overflow.WAIT,
             )
         else:
@@ -148,6 +153,7 @@ class System:
                     str(artifact.path),
                     config=config or {},
                     mailbox=mailbox,
+                    mailbox_bytes=mailbox_bytes,
                     overflow=overflow,
                 ),
                 _rules(rule, restart, shutdown, significant=significant),
@@ -178,8 +184,9 @@ class System:
     def attenuate(self, id: str, grants: Grants) -> None:  # noqa: A002
         """Leave a component only some of its grants, from its next check on.
 
-        It holds for host calls that are under way too where they check again, and after
-        restarts. What it has opened already stays open.
+        It holds for host calls that are under way too, which check again after each
+        wait, for subscriptions, and after restarts. What it has opened already stays
+        open, and is of no use.
 
         Args:
             id: The actor's id.
@@ -287,4 +294,5 @@ def _rules(
         restart or rule.restart,
         rule.shutdown if shutdown is None else shutdown,
         significant,
+        rule.start,
     )

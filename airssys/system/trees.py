@@ -63,7 +63,12 @@ class TreeBuilder:
                 return self.specs.component(
                     node.id,
                     ComponentPlan(artifact.component, manifest, str(artifact.path)),
-                    ChildRules(rule.restart, rule.shutdown, node.significant),
+                    ChildRules(
+                        rule.restart,
+                        rule.shutdown,
+                        node.significant,
+                        rule.start,
+                    ),
                     self.shared,
                 )
             case ActorNode():

@@ -257,8 +257,10 @@ class _Reader:
             self.take("<")
             own = self.type()
             self.take(">")
-            assert isinstance(own, Own)
-            return Borrow(own.resource)
+            if isinstance(own, Own):
+                return Borrow(own.resource)
+            assert self.looking, own  # its resource comes later
+            return Opaque(word)
         return self.built(word)
 
     def built(self, word: str) -> WitType:

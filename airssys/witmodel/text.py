@@ -91,7 +91,11 @@ class _Page:
                     self.world.setdefault(type_, name)
             case ResourceType():
                 self.world.setdefault(extern, name)
-                yield f"{word} resource {name};"
+                if extern.home:  # else it would be another one of that name
+                    renamed = f"{extern.name} as " if name != extern.name else ""
+                    yield f"use {extern.home}.{{{renamed}{name}}};"
+                else:
+                    yield f"{word} resource {name};"
             case Opaque():
                 yield f"{word} {name}: {extern};"
 

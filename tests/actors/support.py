@@ -23,6 +23,7 @@ from airssys.core.errors import (
 )
 from airssys.core.event import DeadLettered
 from airssys.core.grants.grants import Grants
+from airssys.core.grants.sections import MessagingGrants
 from airssys.core.limits import Quota
 from airssys.hostcalls.call import Standing
 from airssys.testing import Recorder, ScriptedInstance
@@ -38,6 +39,9 @@ async def drain(mailbox: Mailbox, count: int) -> list[bytes]:
 
 
 TRAP = GuestTrapped("acme/a", HANDLE_MESSAGE, "unreachable", "wasm trap")
+
+
+TALKS = Grants(messaging=MessagingGrants(request=["**"], subscribe=["#"]))
 
 
 QUIET: dict[str, Any] = {
@@ -77,7 +81,7 @@ class Running:
         budget = None if cpu is None else Budget("acme/a#1", Quota(cpu=cpu))
         self.entry: ActorEntry = registry.register(
             "acme/a#1",
-            standing=Standing(Grants(), budget),
+            standing=Standing(TALKS, budget),
             config={"step": "2"},
         )
         self.error: Exception | None = None

@@ -9,6 +9,7 @@ from airssys.actors.inbox import Inbox
 from airssys.actors.mailbox import Mailbox
 from airssys.actors.post_office import PostOffice
 from airssys.actors.reference import ActorRef
+from airssys.actors.registry import Registry
 from airssys.core.errors import (
     ActorStopped,
     AskCycle,
@@ -299,3 +300,28 @@ async def test_a_request_that_cannot_be_sent_is_forgotten(office: PostOffice) ->
         await ActorRef(b, "a").request(b"2", asker=a)
 
     assert len(a.requests) == 1
+
+
+async def test_answers_that_wait_take_no_more_room_than_messages(
+    registry: Registry, recorder: Recorder
+) -> None:
+    asker = registry.register("acme/a", size=100).mailbox
+    b = Inbox(registry.register("b").mailbox)
+    for _ in range(3):
+        await registry.request("b", b"?", sender="acme/a")
+        await (await b.__anext__()).reply(b"x" * 60)
+
+    got = [await asker.receive() for _ in range(3)]
+
+    first, *others = (one.outcome for one in got if isinstance(one, Callback))
+    assert first == b"x" * 60
+    assert [str(one) for one in others] == [
+        "mailbox of actor 'acme/a' is full (capacity: 100 bytes)"
+    ] * 2
+    lost = recorder.of(DeadLettered)
+    assert [one.size for one in lost] == [60, 60]
+    await registry.request("b", b"?", sender="acme/a")
+    await (await b.__anext__()).reply(b"y" * 200)
+    last = await asker.receive()
+    assert isinstance(last, Callback)
+    assert last.outcome == b"y" * 200

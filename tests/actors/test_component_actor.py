@@ -27,6 +27,7 @@ from airssys.core.errors import (
     OutOfMemory,
     Overtime,
     Unhealthy,
+    ValuesTooLarge,
     WitError,
 )
 from airssys.core.event import CallCut, Logged
@@ -212,6 +213,7 @@ async def test_a_reply_over_the_limit_fails_the_ask_and_the_guest_lives_on(
         (TRAP, "trap"),
         (OutOfFuel("acme/a", HANDLE_MESSAGE, 1), "fuel"),
         (OutOfMemory("acme/a", "grew", 1), "memory"),
+        (ValuesTooLarge("acme/a", "f", "result", 1), "values"),
         (RuntimeError("in a host function"), "host"),
     ],
 )

@@ -200,7 +200,7 @@ async def test_a_slow_subscriber_holds_up_the_publisher_and_nobody_else(
     slow = registry.register("slow", capacity=1).mailbox
     quick = registry.register("quick").mailbox
     for name in ("slow", "quick"):
-        registry.subscribe("t", sender=name)
+        registry.subscribe("t", sender=name, overflow=Overflow.WAIT)
     await registry.publish("t", b"1")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(registry.publish, "t", b"2")
@@ -232,7 +232,7 @@ async def test_a_publisher_never_waits_for_room_in_its_own_mailbox(
     registry: Registry, recorder: Recorder
 ) -> None:
     registry.register("a", capacity=1)
-    registry.subscribe("t", sender="a")
+    registry.subscribe("t", sender="a", overflow=Overflow.WAIT)
     await registry.publish("t", b"1", sender="a")
 
     assert await registry.publish("t", b"2", sender="a") == 0
@@ -244,7 +244,7 @@ async def test_a_subscriber_that_ends_lets_the_publisher_go_on(
     registry: Registry, recorder: Recorder
 ) -> None:
     registry.register("a", capacity=1)
-    registry.subscribe("t", sender="a")
+    registry.subscribe("t", sender="a", overflow=Overflow.WAIT)
     await registry.publish("t", b"1")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(registry.publish, "t", b"2")

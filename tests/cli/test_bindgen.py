@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import sysconfig
 from typing import TYPE_CHECKING
@@ -135,3 +136,74 @@ def test_a_source_that_is_none_is_refused(
     toml.write_text("")
     assert "it is no component" in airssys("bindgen", toml).err
     assert airssys("bindgen", calculator, "-o", tmp_path / "no" / "x.py").status == 2
+
+
+@pytest.mark.usefixtures("wasm_tools")
+def test_a_folder_s_own_package_is_meant_not_one_that_nobody_uses(
+    airssys: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "deps/zz").mkdir(parents=True)
+    (tmp_path / "deps/zz/z.wit").write_text("package zz:z;\nworld lonely {}\n")
+    text = f"/* package no:no; */ // package no:no;\n{WIT}"
+    (tmp_path / "own.wit").write_text(text)
+
+    ran = airssys("bindgen", tmp_path)
+
+    assert (ran.status, ran.err) == (0, "")
+    assert "components of the world ``calc``" in ran.out
+
+
+@pytest.mark.usefixtures("wasm_tools")
+@pytest.mark.parametrize("name", ["type", "list", "world", "calc"])
+def test_a_world_may_have_the_name_of_a_keyword(
+    airssys: Command, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "a.wit"
+    file.write_text(f"package t:a@1.0.0;\nworld %{name} {{ export f: func(); }}\n")
+
+    alone = airssys("bindgen", file)
+    file.write_text(f"{file.read_text()}world another {{}}\n")
+    chosen = [
+        airssys("bindgen", file, "--world", each)
+        for each in (name, f"%{name}", f"t:a/{name}@1.0.0")
+    ]
+
+    assert (alone.status, alone.err) == (0, "")
+    for each in chosen:
+        assert each.err == ""
+        assert each.out.partition("# ruff")[2] == alone.out.partition("# ruff")[2]
+    ast.parse(alone.out)
+
+
+@pytest.mark.usefixtures("wasm_tools")
+def test_what_is_unstable_is_there_where_its_feature_is_wanted(
+    airssys: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.wit"
+    lines = [f"@unstable(feature = {name}) export {name}: func();" for name in "abc"]
+    file.write_text(f"package t:a;\nworld w {{ {' '.join(lines)} }}\n")
+
+    plain = airssys("bindgen", file)
+    some = airssys("bindgen", file, "--features", "a", "--features", "c")
+
+    assert (some.status, some.err) == (0, "")
+    assert "``airssys bindgen a.wit --features a --features c``" in some.out
+    assert [f"async def {name}(" in some.out for name in "abc"] == [True, False, True]
+    assert "async def" not in plain.out
+    refused = airssys("bindgen", tmp_path / "none.wasm", "--features", "a")
+    assert "is no WIT, so it has no features" in refused.err
+
+
+@pytest.mark.usefixtures("wasm_tools")
+def test_wasm_tools_that_do_not_end_are_not_waited_for(
+    airssys: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airssys.bindgen.source._LONGEST", 1.0)
+    (tmp_path / "own.wit").write_text(WIT)
+    (tmp_path / "deps").mkdir()
+    os.mkfifo(tmp_path / "deps/fifo.wit")
+
+    ran = airssys("bindgen", tmp_path)
+
+    assert ran.status == 2
+    assert ran.err.endswith("wasm-tools did not end within 1 s\n")

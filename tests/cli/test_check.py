@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,6 +155,105 @@ actor = "no_such_module:run"
     assert "it cannot be read: No such file or directory" in gone
     assert "does not export" in stranger
     assert "No module named 'no_such_module'" in nobody
+
+
+MODULE = """
+import pathlib
+pathlib.Path(__file__).with_name("ran").touch()
+from os import getpid as imported, missing_at_run_time
+async def defined(actor): ...
+class Made: ...
+if True:
+    try:
+        nested = lambda actor: None
+    finally:
+        one, (two, *three) = defined, (defined, defined)
+    def inner(actor):
+        hidden = 1
+number = 3
+"""
+
+
+def actor_tree(folder: Path, *names: str) -> Path:
+    tree = folder / "tree.toml"
+    tree.write_text(
+        "".join(
+            f'[[child]]\nid = "c{number}"\nactor = "{name}"\n'
+            for number, name in enumerate(names)
+        )
+    )
+    return tree
+
+
+def test_nothing_of_a_python_actor_is_run_by_a_check(
+    airssys: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "acts.py").write_text(MODULE)
+    good = ("defined", "Made", "imported", "nested", "one", "two", "three", "inner")
+    tree = actor_tree(tmp_path, *(f"acts:{name}" for name in good), "email.mime.text:x")
+
+    ran = airssys("check", tree)
+
+    assert ran.out.splitlines() == [
+        f"{tree}: actor 'email.mime.text:x': 'email.mime.text' has no such function"
+    ]
+    assert not (tmp_path / "ran").exists()
+    for name in ("number", "hidden", "gone", "actor"):
+        ran = airssys("check", actor_tree(tmp_path, f"acts:{name}"))
+        assert ran.out.endswith("'acts' has no such function\n"), name
+        assert ran.status == 1
+
+
+def test_a_check_imports_python_actors_where_it_is_asked_to(
+    airssys: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "acts.py").write_text(MODULE)
+
+    ran = airssys("check", actor_tree(tmp_path, "acts:defined"), "--import")
+
+    assert "cannot import name 'missing_at_run_time'" in ran.out
+    assert ran.status == 1
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [("open", "from os import *"), ("open", "def __getattr__(name): ..."), ("sys", "")],
+)
+def test_what_a_text_does_not_tell_is_a_warning(
+    airssys: Command, tmp_path: Path, module: str, text: str
+) -> None:
+    if text:
+        (tmp_path / "open.py").write_text(text)
+
+    ran = airssys("check", actor_tree(tmp_path, f"{module}:getpid"))
+
+    assert "warning: " in ran.out
+    assert "its module does not tell before it runs (--import)" in ran.out
+    assert ran.status == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("broken", "invalid syntax"),
+        ("nulls", "null bytes"),
+        ("fifo", "no regular file"),
+        ("os.path.nothing", "No module named"),
+        ("email.nothing", "No module named"),
+    ],
+)
+def test_a_module_that_is_no_python_is_a_problem(
+    airssys: Command, tmp_path: Path, module: str, words: str
+) -> None:
+    (tmp_path / "broken.py").write_text("def (")
+    (tmp_path / "nulls.py").write_text("a = '\0'")
+    os.mkfifo(tmp_path / "fifo.py")
+
+    ran = airssys("check", actor_tree(tmp_path, f"{module}:run"))
+
+    assert words in ran.out
+    assert ran.status == 1
 
 
 @pytest.mark.parametrize(
@@ -340,4 +440,4 @@ def test_a_file_without_an_end_is_refused(airssys: Command, tmp_path: Path) -> N
 
     assert ran.status
     assert "'x.wat' cannot be read: it is no regular file" in ran.out
-    assert ran.out.count("it has more than 262144 characters") == 2
+    assert ran.out.count("it is no regular file") == 3

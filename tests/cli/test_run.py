@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+
+from ..components import write_component
 
 if TYPE_CHECKING:
     from .conftest import Command
@@ -28,6 +31,7 @@ import logging
 import os
 import signal
 import anyio
+import anyio.lowlevel
 
 async def returns(actor):
     actor.log("info", "hello")
@@ -50,6 +54,16 @@ async def backend(actor):
 async def interrupts(actor):
     os.kill(os.getpid(), signal.SIGINT)
     await anyio.sleep_forever()
+
+async def raises_interrupt(actor):
+    await anyio.sleep(0.05)
+    raise KeyboardInterrupt
+
+async def floods(actor):
+    print("flooding", flush=True)
+    while True:
+        actor.log("info", "x" * 1000)
+        await anyio.lowlevel.checkpoint()
 
 async def waits(actor):
     await anyio.sleep(0.4)
@@ -262,6 +276,15 @@ class Process:
                 return
         raise AssertionError(f"{words!r} never came: {self.lines}")
 
+    def wait_caught(self, number: int) -> None:
+        """Wait until the command sees to a signal itself."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        while True:
+            found = re.search(r"SigCgt:\s*(\w+)", status.read_text())
+            if found is not None and int(found[1], 16) >> (number - 1) & 1:
+                return
+            time.sleep(0.005)
+
     def finish(self) -> tuple[int, str]:
         """Wait for the end and return the status and the rest of the output."""
         out, err = self.process.communicate(timeout=30)
@@ -288,7 +311,8 @@ def started(*tokens: object, cwd: Path) -> Iterator[Process]:
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
 )
 def test_a_signal_stops_the_children_in_reverse_order(
     tmp_path: Path,
@@ -335,6 +359,88 @@ def test_a_second_signal_cuts_off(tmp_path: Path, actors: str) -> None:
 
     assert ended == 130
     assert running.lines[-1] == "airssys: cut off"
+
+
+def test_a_second_signal_cuts_off_though_nobody_reads_stderr(
+    tmp_path: Path, actors: str
+) -> None:
+    tree = written(tmp_path, child(actors, "floods"))
+
+    with started("run", tree, cwd=tmp_path) as running:
+        assert running.process.stdout is not None
+        while "flooding" not in running.process.stdout.readline():
+            pass
+        time.sleep(0.5)  # until the pipe is full
+        for _ in range(2):
+            running.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        # Nothing is read before it has ended.
+        assert running.process.wait(10) == 143
+
+
+def test_a_second_signal_cuts_off_what_is_being_compiled(tmp_path: Path) -> None:
+    targets = " ".join(f"{number % 8}" for number in range(2000))
+    blocks = "(block " * 8 + f"(br_table {targets} (local.get 0))" + ")" * 8
+    functions = f"(func (param i32) {blocks})" * 500
+    code = f"(component (core module {functions}))"
+    folder = write_component(tmp_path, "acme/slow", code=code)
+
+    with started("run", folder, cwd=tmp_path) as running:
+        running.wait_caught(signal.SIGTERM)
+        time.sleep(0.5)
+        begun = time.monotonic()
+        for _ in range(2):
+            running.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        ended, _ = running.finish()
+        took = time.monotonic() - begun
+
+    assert ended == 143
+    assert took < 3
+    assert running.lines[-1] == "airssys: cut off"
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("delay", [0.3, 0.6, 0.9, 1.2])
+def test_a_signal_in_the_first_second_ends_in_order_what_has_begun(
+    tmp_path: Path, actors: str, backend: str, number: int, delay: float
+) -> None:
+    tree = written(
+        tmp_path,
+        child(actors, "listens", id_="first"),
+        child(actors, "listens", id_="second"),
+    )
+
+    with started("run", tree, "--backend", backend, cwd=tmp_path) as running:
+        time.sleep(delay)
+        running.process.send_signal(number)
+        ended, _ = running.finish()
+
+    began = [line.split()[2] for line in running.lines if line.endswith(" started")]
+    stops = [line.split()[2] for line in running.lines if "ended: stopped" in line]
+    assert stops == began[::-1]
+    # Python itself, still at its imports, ends by the signal.
+    assert ended in ({128 + number} if began else {128 + number, -number, 1})
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_an_interrupt_inside_a_child_stops_its_siblings_in_order(
+    tmp_path: Path, actors: str, backend: str
+) -> None:
+    tree = written(
+        tmp_path,
+        child(actors, "listens", id_="first"),
+        child(actors, "listens", id_="second"),
+        child(actors, "raises_interrupt", id_="raises"),
+    )
+
+    with started("run", tree, "--backend", backend, cwd=tmp_path) as running:
+        ended, _ = running.finish()
+
+    assert ended == 130
+    stops = [line.split()[2] for line in running.lines if "ended: stopped" in line]
+    assert stops == ["second", "first"]
 
 
 def test_keep_runs_on_after_the_significant_child(tmp_path: Path, actors: str) -> None:

@@ -26,7 +26,7 @@ LIFECYCLE = "airssys:core/component-lifecycle@1.0.0#handle-message"
 
 
 def plain_screen(least: LogLevel = LogLevel.INFO) -> Screen:
-    return Screen(least, Console(file=io.StringIO(), width=40, highlight=False))
+    return Screen(Console(file=io.StringIO(), width=40, highlight=False), least)
 
 
 def shown(screen: Screen) -> list[str]:
@@ -130,7 +130,7 @@ def test_a_guest_cannot_steer_the_terminal() -> None:
 def test_a_terminal_gets_colours_and_columns() -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=40, color_system="standard")
-    screen = Screen(LogLevel.INFO, console)
+    screen = Screen(console)
 
     screen.log(LogLevel.ERROR, "a", "word " * 10)
 

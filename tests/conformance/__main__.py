@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("there are no .wast files", file=sys.stderr)
         return 2
     try:
-        engine = Engine(cache=False, bytes_lane=not options.no_bytes_lane)
+        engine = Engine(
+            cache=False, bytes_lane=not options.no_bytes_lane, exceptions=True
+        )
         run = partial(_run, scripts, engine, verbose=options.verbose)
         return anyio.run(run, backend=options.backend)
     except NoWasmTools as missing:

@@ -45,7 +45,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine(cache=False)
+    return Engine(cache=False, exceptions=True)
 
 
 async def run_text(text: str, folder: Path, engine: Engine) -> Report:
@@ -60,7 +60,7 @@ def reasons(report: Report, outcome: Outcome) -> list[str]:
 
 @pytest.fixture(scope="module", params=[True, False], ids=["lane", "no-lane"])
 def either_engine(request: pytest.FixtureRequest) -> Engine:
-    return Engine(cache=False, bytes_lane=request.param)
+    return Engine(cache=False, bytes_lane=request.param, exceptions=True)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

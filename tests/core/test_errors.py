@@ -25,6 +25,20 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         ),
     ),
     (
+        errors.CompileLimit("acme/big", "time", "1m of processor time"),
+        (
+            "component 'acme/big' cannot be compiled within its time "
+            "(limit: 1m of processor time; compile.time in the host file)"
+        ),
+    ),
+    (
+        errors.CannotCompile("acme/calc", "no process can be started for it"),
+        (
+            "component 'acme/calc' cannot be compiled here: no process can be started "
+            "for it"
+        ),
+    ),
+    (
         errors.OutOfFuel("acme/calc", "mul", 1_000_000),
         "component 'acme/calc' ran out of fuel in 'mul' (limit: 1_000_000 a call)",
     ),
@@ -82,6 +96,13 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
     (
         errors.CapabilityDenied("a", "read '/x'", (), "the host forbids it"),
         "component 'a' may not read '/x': the host forbids it",
+    ),
+    (
+        errors.ValuesTooLarge("a", "f", "result", 65536),
+        (
+            "component 'a' passes too much as result of 'f' "
+            "(limit of values: 65_536 bytes in Python)"
+        ),
     ),
     (
         errors.OutOfMemory("a", "it grew", 65536),
@@ -148,6 +169,13 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
     (
         errors.HealthCheckFailed("a", 3, "no answer"),
         "child 'a' failed its health check 3 times in a row: no answer",
+    ),
+    (
+        errors.StartTimeout("root", "db", 2.5),
+        (
+            "supervisor 'root' stopped child 'db': it had not started after 2.5 s "
+            "(its start_timeout)"
+        ),
     ),
     (
         errors.RestartsExhausted("root", "db", 1, 5.0, ("first", "second")),

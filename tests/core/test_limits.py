@@ -168,3 +168,11 @@ def test_every_quota_is_used_up_by_something() -> None:
     ]
 
     assert not idle, f"no module takes of the quotas {idle} (see USES in this test)"
+
+
+def test_values_may_be_half_as_large_as_the_memory_and_at_least_a_mebibyte() -> None:
+    assert Limits().values == Limits().memory // 2
+    assert Limits(memory=2**16).values == 2**20
+    assert Limits(memory=2**30, values=5).values == 5
+    with pytest.raises(ValueError, match="values"):
+        Limits(values=0)

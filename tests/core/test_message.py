@@ -352,3 +352,15 @@ def test_routes_agree_with_matching_segment_by_segment(
         if any(map(fits, patterns))
     )
     assert routes.subscribers(topic) == expected
+
+
+def test_the_patterns_of_a_subscriber_that_match_are_found() -> None:
+    routes = Routes()
+    for pattern in ("orders.#", "orders.new", "news"):
+        routes.subscribe("a", pattern)
+
+    assert [one.text for one in routes.matching("a", "orders.new")] == [
+        "orders.#",
+        "orders.new",
+    ]
+    assert routes.matching("b", "orders.new") == ()

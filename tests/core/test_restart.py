@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from itertools import pairwise
 
 import pytest
@@ -521,3 +522,11 @@ def test_the_rules_are_pure() -> None:
 
     assert once == again
     assert rules == Supervision()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, 7.0])
+def test_a_random_number_out_of_range_takes_nothing_off_a_delay(bad: float) -> None:
+    backoff = Backoff(initial=2.0, jitter=0.5)
+
+    assert backoff.delay(0, bad) == 2.0
+    assert backoff.delay(0, 1.0) == 1.0

@@ -227,10 +227,11 @@ async def test_a_file_with_a_syntax_error_is_refused_with_its_place(
     engine: Engine, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.wat").write_text("(component\n  (fanc))")
-    with pytest.raises(InvalidComponent, match="2:4") as raised:
+    with pytest.raises(InvalidComponent, match="line 2, column 4") as raised:
         await engine.load(tmp_path / "bad.wat")
 
     assert raised.value.component == "bad"
+    assert "fanc" not in str(raised.value), "a file may be another's"
 
 
 # --- records ----------------------------------------------------------------------

@@ -576,6 +576,68 @@ async def test_a_forgotten_handle_is_closed(counters: Counters) -> None:
     assert counters.dropped == [9]
 
 
+_QUIET = COUNTERS.replace("(call $tell (local.get 0))", "")
+
+
+async def test_many_forgotten_handles_are_dropped_step_by_step(make: Any) -> None:
+    log = HostInterface("test:host/log")
+    log.function(lambda _call, _n: None, name="tell")
+    instance = await make(_QUIET, [log])
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    handles = [
+        await instance.call(f"{_API}[constructor]counter", 1) for _ in range(4000)
+    ]
+    handles.clear()
+    async with anyio.create_task_group() as group:
+        group.start_soon(count)
+        await anyio.lowlevel.checkpoint()
+        turns = 0
+        assert await instance.call(f"{_API}drops") == 4000
+        assert turns > 10  # 4,000 drops take 40 ms and more, and a turn comes each 0.5
+        group.cancel_scope.cancel()
+
+
+async def test_dropping_forgotten_handles_can_be_cancelled_and_loses_none(
+    make: Any,
+) -> None:
+    log = HostInterface("test:host/log")
+    log.function(lambda _call, _n: None, name="tell")
+    instance = await make(_QUIET, [log])
+    handles = [
+        await instance.call(f"{_API}[constructor]counter", 1) for _ in range(2000)
+    ]
+    handles.clear()
+    busy = None
+    with anyio.CancelScope() as scope:
+
+        async def cancel() -> None:
+            nonlocal busy
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+            try:
+                await instance.call(f"{_API}drops")
+            except InstanceBusy as error:
+                busy = error.running
+            scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(cancel)
+            await instance.call(f"{_API}drops")
+
+    assert scope.cancelled_caught
+    assert busy == "drop"
+    assert instance.alive
+    assert 0 < instance.usage.calls <= 2001
+    assert await instance.call(f"{_API}drops") == 2000
+
+
 async def test_a_handle_that_was_given_away_is_gone(counters: Counters) -> None:
     one, two = await counters.new(1), await counters.new(2)
     three = await counters.instance.call(f"{_API}[static]counter.merge", one, two)

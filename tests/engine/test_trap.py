@@ -7,6 +7,7 @@ import pytest
 from airssys.core.errors import (
     GuestTrapped,
     InstanceClosed,
+    InvalidComponent,
     OutOfFuel,
     OutOfMemory,
 )
@@ -93,7 +94,6 @@ TRAPS = {
         "(array.len (array.new_default $a (i32.const -1)))", "(type $a (array i64))"
     ),
     "unaligned-atomic": running("(i32.atomic.load (i32.const 1))", "(memory 1)"),
-    "uncaught-exception": running("(throw $e)", "(tag $e)"),
     "invalid-char": returning("char", "0xd800"),
     "invalid-discriminant": returning("$e", "2"),
     "invalid-string": returning(
@@ -103,6 +103,17 @@ TRAPS = {
     "list-out-of-bounds": returning("(list u32)", "64", memory=data(64, 128, 16_500)),
     "unaligned-pointer": returning("(tuple u32 u32)", "65"),
 }
+
+
+async def test_an_exception_that_nobody_catches_is_a_trap() -> None:
+    engine = Engine(cache=False, exceptions=True)
+    component = await engine.compile(running("(throw $e)", "(tag $e)"))
+    instance = await component.instantiate()
+    with pytest.raises(GuestTrapped) as raised:
+        await instance.call("run")
+
+    assert raised.value.kind == "uncaught-exception"
+    assert not instance.alive
 
 
 @pytest.mark.parametrize(("kind", "text"), TRAPS.items())
@@ -347,6 +358,20 @@ async def test_a_table_larger_than_its_limit_is_refused(make: Any) -> None:
     (await make(text, limits=Limits(table_elements=101))).close()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(component (core module (memory 1 2 shared)))",
+        "(component (core module (memory 1) (memory i64 1 900) (memory 1 2 shared)))",
+        "(component (component (core module (memory i64 1 2 shared))))",
+    ],
+)
+async def test_a_shared_memory_is_refused_at_load(text: str) -> None:
+    with pytest.raises(InvalidComponent, match="it has a shared memory, and there are"):
+        await Engine(cache=False).compile(text)
+    await Engine(cache=False).compile(text.replace(" shared", ""))
+
+
 async def test_more_tables_memories_or_instances_than_allowed_are_refused(
     make: Any,
 ) -> None:
@@ -354,8 +379,11 @@ async def test_more_tables_memories_or_instances_than_allowed_are_refused(
     with pytest.raises(OutOfMemory, match="table count too high"):
         await make(tables, limits=Limits(tables=1))
     memories = guests.code("(memory 1) (memory 1)")
-    with pytest.raises(OutOfMemory, match="memory count too high"):
+    with pytest.raises(OutOfMemory) as refused:
         await make(memories, limits=Limits(memories=1))
+    assert str(refused.value).endswith(
+        "memory count too high at 2: say memories = 2, or more (limit: memories = 1)"
+    )
     instances = "(component (core module $m)" + "(core instance (instantiate $m))" * 3
     with pytest.raises(OutOfMemory, match="instance count too high"):
         await make(instances + ")", limits=Limits(instances=2))

@@ -7,10 +7,12 @@ import anyio
 import pytest
 
 from airssys.actors.registry import Registry
+from airssys.core.budget import Budget
 from airssys.core.errors import QuotaExceeded, WitError
 from airssys.core.event import Logged
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import MessagingGrants
+from airssys.core.limits import Quota, SharedQuota
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.hostcalls.call import Call, Standing
 from airssys.hostcalls.gate import Gate
@@ -73,6 +75,57 @@ async def test_what_a_guest_logs_is_cut_where_it_is_too_long() -> None:
     assert len(event.fields) == 64
     assert event.fields[0][0] == f"{'k' * 1024}... (and 976 characters)"
     assert len(event.fields[0][1]) == len(event.fields[0][0])
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
+async def test_lines_beyond_the_quota_are_left_out_and_counted() -> None:
+    guest = Guest()
+    budget = Budget("a", Quota(log=1000))
+    guest.who = Call("acme/a", "a", "", Standing(budget=budget))
+    for number in range(200):
+        await guest.call("log", "info", "x" * 60, [("n", f"{number:03}")])
+    let_through = [each.fields[0][1] for each in guest.recorder.of(Logged)]
+    await anyio.sleep(1.0)
+    await guest.call("log", "info", "after", [])
+    await guest.call("log", "info", "m" * 5000, [])
+    await anyio.sleep(1.0)
+    await guest.call("log", "info", "lost", [])
+    await anyio.sleep(5.0)
+    await guest.call("log", "info", "last", [])
+
+    # A second's worth, of 104 bytes each, and the one that was begun within it.
+    assert let_through == [f"{number:03}" for number in range(10)]
+    assert [
+        (each.level, each.message[:30]) for each in guest.recorder.of(Logged)[10:]
+    ] == [
+        ("warn", "190 lines were left out: more "),
+        ("info", "after"),
+        ("info", "m" * 30),
+        ("warn", "1 line was left out: more than"),
+        ("info", "last"),
+    ]
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
+async def test_lines_that_several_share_a_quota_for_are_counted_for_each() -> None:
+    shared = Budget("root", SharedQuota(log=100))
+    guests = [Guest(), Guest()]
+    for guest in guests:
+        budget = Budget("a", Quota(), shared)
+        guest.who = Call("acme/a", "a", "", Standing(budget=budget))
+    await guests[0].call("log", "info", "x" * 100, [])
+    for guest in guests:
+        await guest.call("log", "info", "lost", [])
+    await anyio.sleep(3.0)
+    for guest in guests:
+        await guest.call("log", "info", "y", [])
+
+    assert [
+        [each.message for each in guest.recorder.of(Logged)] for guest in guests
+    ] == [
+        ["x" * 100, "1 line was left out: more than 100B/s", "y"],
+        ["1 line was left out: more than 100B/s", "y"],
+    ]
 
 
 async def test_a_log_line_that_nobody_wants_is_dropped() -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
+from attrs import evolve
 
 from airssys.core.budget import Budget
 from airssys.core.errors import CapabilityDenied, WitError
@@ -172,7 +174,7 @@ async def test_a_guest_is_not_told_more_than_it_asked(recorder: Recorder) -> Non
     words = Gate(recorder).allowed(asked, Messaging("send", "secret"), "link")
 
     assert "secret" not in words
-    assert words.startswith("may not do that with 'link': no grant covers it")
+    assert words.startswith("may not send to 'link': no grant covers it")
     (event,) = recorder.of(Denied)
     assert (event.needed, event.resource) == ("send to 'secret'", "link")
 
@@ -281,6 +283,55 @@ async def test_who_is_cut_off_while_it_waits_leaves_no_debt_to_the_others(
 
 
 @pytest.mark.parametrize("anyio_backend", [virtual_time()], ids=["virtual"])
+@pytest.mark.parametrize("needs", [NEEDS, None], ids=["needs", "handed"])
+async def test_what_comes_of_a_wait_is_not_handed_over_once_the_grant_is_gone(
+    kv: HostInterface, recorder: Recorder, needs: Any
+) -> None:
+    standing = Standing(BUCKETS)
+    ended: list[str] = []
+
+    @kv.function(needs=needs)
+    async def drop(_: Call, key: str) -> str:
+        if key == "bucket-b":
+            standing.grants = Grants()
+        await anyio.lowlevel.checkpoint()
+        ended.append(key)
+        return key
+
+    gate = Gate(recorder, handed=True)
+    first: Any = gate(kv.functions["drop"], call(standing), ["bucket-a"])
+    assert await first == "bucket-a"
+
+    second: Any = gate(kv.functions["drop"], call(standing), ["bucket-b"])
+    with pytest.raises(CapabilityDenied, match="acme:kv/store"):
+        await second
+
+    assert ended == ["bucket-a", "bucket-b"]
+    assert len(recorder.of(Denied)) == 1
+
+
+async def test_what_comes_of_a_wait_is_not_handed_over_once_the_grant_has_expired(
+    kv: HostInterface,
+) -> None:
+    now = 10.0
+
+    @kv.function(needs=NEEDS, denied=str)
+    async def drop(_: Call, key: str) -> str:
+        nonlocal now
+        await anyio.lowlevel.checkpoint()
+        now += 1
+        return key
+
+    ending = evolve(BUCKETS, expires={"custom": 12.0})
+    gate = Gate(clock=lambda: now)
+    first: Any = gate(kv.functions["drop"], call(ending), ["bucket-a"])
+    assert await first == "bucket-a"
+
+    second: Any = gate(kv.functions["drop"], call(ending), ["bucket-a"])
+    with pytest.raises(WitError, match="expired"):
+        await second
+
+
 async def test_what_is_revoked_while_a_caller_waits_is_denied(
     kv: HostInterface,
 ) -> None:

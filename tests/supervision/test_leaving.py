@@ -140,7 +140,7 @@ async def test_a_child_may_still_call_started_when_it_is_stopped() -> None:
 
 async def test_leaving_during_a_restart_by_hand_refuses_the_start() -> None:
     refused: list[str] = []
-    spec = asked(None, shutdown=0.02)
+    spec = asked(None, shutdown=0.2)
 
     async def restart(supervisor: Supervisor) -> None:
         try:

@@ -81,7 +81,10 @@ async def test_a_shutdown_that_goes_wrong_still_ends_the_actor(
     open_: Open, tmp_path: Path, recorder: Recorder, bad: str, words: str
 ) -> None:
     folder = write_component(
-        tmp_path, config={"bad-shutdown": bad}, resources='timeout = "100ms"'
+        tmp_path,
+        config={"bad-shutdown": bad},
+        resources='timeout = "100ms"',
+        supervision='start = "10s"',
     )
     async with open_() as system:
         await system.spawn(folder)

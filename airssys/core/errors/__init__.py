@@ -36,13 +36,16 @@ from .delivery import (
     StorageError,
 )
 from .refusal import (
+    CannotCompile,
     CapabilityDenied,
+    CompileLimit,
     LimitExceeded,
     OutOfFuel,
     OutOfMemory,
     Overtime,
     QuotaExceeded,
     TrustError,
+    ValuesTooLarge,
 )
 from .root import (
     AirssysError,
@@ -53,6 +56,7 @@ from .supervision import (
     HealthCheckFailed,
     NoSuchChild,
     RestartsExhausted,
+    StartTimeout,
     SupervisorError,
 )
 
@@ -62,9 +66,11 @@ __all__ = (
     "AskCycle",
     "AskRefused",
     "AuditError",
+    "CannotCompile",
     "CannotReply",
     "CapabilityDenied",
     "ChildRefused",
+    "CompileLimit",
     "ComponentError",
     "DeliveryError",
     "DuplicateChild",
@@ -86,12 +92,14 @@ __all__ = (
     "QuotaExceeded",
     "ReplyTimeout",
     "RestartsExhausted",
+    "StartTimeout",
     "StorageError",
     "SupervisorError",
     "TrustError",
     "Unhealthy",
     "UnknownImport",
     "ValueMismatch",
+    "ValuesTooLarge",
     "WaveError",
     "WitError",
 )

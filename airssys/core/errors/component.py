@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
+from ..texts import cut
 from .root import AirssysError, listed
 
 __all__ = (
@@ -46,7 +47,7 @@ class InvalidComponent(ComponentError):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.component!r} is no usable component: {self.reason}"
+        return f"{self.component!r} is no usable component: {cut(self.reason)}"
 
 
 @define(eq=False)
@@ -60,7 +61,7 @@ class MissingExport(ComponentError):
 
     def __str__(self) -> str:
         return (
-            f"component {self.component!r} exports no function {self.export!r} "
+            f"component {self.component!r} exports no function {cut(self.export)!r} "
             f"(it exports: {listed(self.near)})"
         )
 
@@ -73,7 +74,7 @@ class InitFailed(ComponentError):
     reason: str
 
     def __str__(self) -> str:
-        return f"component {self.component!r} did not start: {self.reason}"
+        return f"component {self.component!r} did not start: {cut(self.reason)}"
 
 
 @define(eq=False)
@@ -89,7 +90,7 @@ class UnknownImport(ComponentError):
     def __str__(self) -> str:
         return (
             f"component {self.component!r} cannot be linked: "
-            f"{'; '.join(self.problems)} (offered: {listed(self.offered)})"
+            f"{cut('; '.join(self.problems))} (offered: {listed(self.offered)})"
         )
 
 
@@ -109,10 +110,10 @@ class GuestTrapped(AirssysError):
     """Fuel used by the call; None when it was not metered."""
 
     def __str__(self) -> str:
-        trace = f" (in {' < '.join(self.backtrace)})" if self.backtrace else ""
+        trace = f" (in {cut(' < '.join(self.backtrace))})" if self.backtrace else ""
         return (
-            f"component {self.component!r} trapped in {self.export!r}: "
-            f"{self.kind}: {self.reason}{trace}"
+            f"component {self.component!r} trapped in {cut(self.export)!r}: "
+            f"{self.kind}: {cut(self.reason)}{trace}"
         )
 
 
@@ -124,7 +125,7 @@ class Unhealthy(AirssysError):
     reason: str
 
     def __str__(self) -> str:
-        return f"component {self.component!r} says it is unhealthy: {self.reason}"
+        return f"component {self.component!r} says it is unhealthy: {cut(self.reason)}"
 
 
 @define(eq=False)
@@ -134,4 +135,4 @@ class WitError(AirssysError):
     value: object = None
 
     def __str__(self) -> str:
-        return f"err({self.value!r})"
+        return f"err({cut(repr(self.value))})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
+from ..texts import cut
 from .root import AirssysError, listed
 
 __all__ = (
@@ -41,9 +42,12 @@ class MailboxFull(DeliveryError):
 
     target: str
     capacity: int
+    size: int | None = None
+    """Bytes that it may hold, where these are what it is full of."""
 
     def __str__(self) -> str:
-        return f"mailbox of actor {self.target!r} is full (capacity: {self.capacity})"
+        full = f"{self.capacity}" if self.size is None else f"{self.size:_} bytes"
+        return f"mailbox of actor {self.target!r} is full (capacity: {full})"
 
 
 @define(eq=False)
@@ -65,7 +69,7 @@ class ActorStopped(DeliveryError):
     reason: str = "stopped"
 
     def __str__(self) -> str:
-        return f"actor {self.target!r} cannot answer: {self.reason}"
+        return f"actor {self.target!r} cannot answer: {cut(self.reason)}"
 
 
 @define(eq=False)
@@ -86,7 +90,7 @@ class AskRefused(DeliveryError):
     reason: str
 
     def __str__(self) -> str:
-        return f"actor {self.target!r} refused: {self.reason}"
+        return f"actor {self.target!r} refused: {cut(self.reason)}"
 
 
 @define(eq=False)

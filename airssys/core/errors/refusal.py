@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from attrs import define
 
+from ..texts import cut
 from .root import AirssysError
 
 __all__ = (
+    "CannotCompile",
     "CapabilityDenied",
+    "CompileLimit",
     "LimitExceeded",
     "OutOfFuel",
     "OutOfMemory",
     "Overtime",
     "QuotaExceeded",
     "TrustError",
+    "ValuesTooLarge",
 )
 
 
@@ -54,6 +58,34 @@ class LimitExceeded(AirssysError):
 
 
 @define(eq=False)
+class CompileLimit(LimitExceeded):
+    """To compile the component takes more than the host gives for that."""
+
+    component: str
+    limit: str
+    """Which one: ``memory``, ``time`` or ``size``."""
+    allowed: str
+    """How much there is."""
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} cannot be compiled within its {self.limit} "
+            f"(limit: {self.allowed}; compile.{self.limit} in the host file)"
+        )
+
+
+@define(eq=False)
+class CannotCompile(AirssysError):
+    """The host has no way to compile just now, whatever the component is."""
+
+    component: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"component {self.component!r} cannot be compiled here: {self.reason}"
+
+
+@define(eq=False)
 class OutOfFuel(LimitExceeded):
     """The call used up its fuel."""
 
@@ -75,12 +107,17 @@ class OutOfMemory(LimitExceeded):
     component: str
     reason: str
     limit: int
-    """The memory limit in bytes."""
+    """The memory limit in bytes, or the other limit that ``key`` names."""
+    key: str = "memory"
+    """Which of `Limits` it is."""
 
     def __str__(self) -> str:
+        limit = f"{self.limit:_} bytes"
+        if self.key != "memory":
+            limit = f"{self.key} = {self.limit}"
         return (
-            f"component {self.component!r} is out of memory: {self.reason} "
-            f"(limit: {self.limit:_} bytes)"
+            f"component {self.component!r} is out of memory: {cut(self.reason)} "
+            f"(limit: {limit})"
         )
 
 
@@ -112,3 +149,22 @@ class QuotaExceeded(LimitExceeded):
     def __str__(self) -> str:
         advice = f"; {self.advice}" if self.advice else ""
         return f"{self.subject} is over its {self.quota} (limit: {self.limit}{advice})"
+
+
+@define(eq=False)
+class ValuesTooLarge(LimitExceeded):
+    """What a guest passes in one call is larger than its limit of values."""
+
+    component: str
+    function: str
+    """The exported function whose result it is, or the host's whose arguments."""
+    what: str
+    """``result`` or ``arguments``."""
+    limit: int
+    """Bytes, as values lie in Python."""
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} passes too much as {self.what} of "
+            f"{self.function!r} (limit of values: {self.limit:_} bytes in Python)"
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..texts import cut
+
 __all__ = (
     "AirssysError",
     "listed",
@@ -14,4 +16,4 @@ class AirssysError(Exception):
 
 def listed(names: tuple[str, ...]) -> str:
     """Put names into a message, quoted; the word nothing where there are none."""
-    return ", ".join(repr(name) for name in names) or "nothing"
+    return cut(", ".join(repr(name) for name in names)) or "nothing"

@@ -12,6 +12,7 @@ __all__ = (
     "HealthCheckFailed",
     "NoSuchChild",
     "RestartsExhausted",
+    "StartTimeout",
     "SupervisorError",
 )
 
@@ -80,6 +81,21 @@ class HealthCheckFailed(SupervisorError):
     def __str__(self) -> str:
         times = "once" if self.failures == 1 else f"{self.failures} times in a row"
         return f"child {self.child!r} failed its health check {times}: {self.reason}"
+
+
+@define(eq=False)
+class StartTimeout(SupervisorError, TimeoutError):
+    """A child had not started when its time for that was up."""
+
+    supervisor: str
+    child: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"supervisor {self.supervisor!r} stopped child {self.child!r}: "
+            f"it had not started after {self.seconds:g} s (its start_timeout)"
+        )
 
 
 @define(eq=False)

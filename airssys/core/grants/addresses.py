@@ -18,10 +18,12 @@ from typing import Final, TypeAlias
 __all__ = (
     "Address",
     "Network",
+    "also",
     "carried",
     "carries",
     "is_special",
     "lies_in_special",
+    "reached",
     "within",
 )
 
@@ -96,6 +98,11 @@ _CARRIERS: Final = (
     (IPv6Network("2002::/16"), 80),  # 6to4
 )
 """IPv6 networks whose addresses carry an IPv4 one, and the bits behind it."""
+_LOOPBACK: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+_UNSPECIFIED: Final[Mapping[Address, Address]] = {
+    IPv4Address(0): _LOOPBACK[0],
+    IPv6Address(0): _LOOPBACK[1],
+}
 _NOT_CARRIERS: Final = IPv6Network("::/127")
 """The unspecified address and loopback."""
 
@@ -112,6 +119,23 @@ def carried(address: Address) -> Address:
             if address in network:
                 return IPv4Address(int(address) >> behind & 0xFFFFFFFF)
     return address
+
+
+def reached(address: Address) -> Address:
+    """Return the address at which what is sent to an address arrives.
+
+    The unspecified address, of either kind, is this machine's loopback: whoever
+    connects to ``0.0.0.0`` is connected to ``127.0.0.1``.
+    """
+    return _UNSPECIFIED.get(found := carried(address), found)
+
+
+def also(address: Address) -> tuple[Address, ...]:
+    """Return the other addresses under which a forbidden one may stand.
+
+    All of loopback is this machine, to whatever service of its listens on any address.
+    """
+    return _LOOPBACK if address.is_loopback else ()
 
 
 def is_special(address: Address | str) -> bool:

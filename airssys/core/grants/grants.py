@@ -16,6 +16,7 @@ from .capabilities import (
     Capability,
     Denial,
     Excess,
+    Messaging,
     uncovered,
     without_version,
     words,
@@ -119,6 +120,25 @@ class Grants:
         ):
             return None
         return self._denial(capability, now)
+
+    def hears(self, topic: str, now: float | None = None) -> Denial | None:
+        """Return why a message of a topic may not be taken; None where it may.
+
+        A subscription is checked by its pattern; this is for what it brought. Not
+        every topic is a pattern as well.
+        """
+        allows = self._checks.get(_HEAR)
+        if allows is None:
+            granted = matcher(self.messaging.subscribe)
+            banned = matcher(
+                () if self.forbidden is None else self.forbidden.messaging.subscribe
+            )
+            allows = self._checks[_HEAR] = lambda topic: (
+                granted(topic) and not banned(topic)
+            )
+        if allows(topic) and not self._ended("messaging", now):
+            return None
+        return self._denial(Messaging("subscribe", topic), now)
 
     def forbids(self, capability: Capability) -> Denial | None:
         """Return a denial where the host forbids the capability, granted or not.
@@ -376,6 +396,7 @@ def _both(one: Grants | None, other: Grants | None) -> Grants | None:
 _WITH_ACTIONS: Final = tuple(name for name in SECTIONS if name != "custom")
 _FORBIDDEN: Final = "the host forbids it"
 _SUBSCRIBE: Final = ("messaging", "subscribe")
+_HEAR: Final = ("messaging", "hear")
 _REMEMBERED: Final = 256
 """Topic patterns whose answer is kept: comparing two takes some 20 µs."""
 

@@ -16,10 +16,11 @@ from attrs import frozen
 
 from .addresses import (
     Network,
-    carried,
+    also,
     carries,
     is_special,
     lies_in_special,
+    reached,
     within,
 )
 
@@ -229,6 +230,8 @@ def _network(host: str) -> Network | None:
             f"network {host!r} is not allowed: its addresses are taken as the IPv4 "
             "addresses they carry, so name these"
         )
+    if network.prefixlen == network.max_prefixlen:
+        return ip_network(reached(network.network_address))
     return network
 
 
@@ -267,23 +270,28 @@ def host_matcher(
 
     def address_matches(host: str, port: int) -> bool:
         try:
-            found = carried(
+            found = reached(
                 IPv6Address(host.partition("%")[0])
                 if ":" in host
                 else IPv4Address(host)
             )
         except ValueError:
             return False
-        number, version = int(found), found.version
-        for first, last, of, network, mask, pattern in networks:
-            if (
-                number & mask == network
-                and version == of
-                and first <= port <= last
-                # A pattern of a special block grants the special addresses in it.
-                and (forbidding or pattern.special or not is_special(found))
-            ):
-                return True
+        for one in (found, *also(found)) if forbidding else (found,):
+            number, version = int(one), one.version
+            for first, last, of, network, mask, pattern in networks:
+                if (
+                    number & mask == network
+                    and version == of
+                    and first <= port <= last
+                    # A pattern of a special block grants the special ones in it.
+                    and (
+                        pattern.special
+                        or not is_special(one)
+                        or (forbidding and one is found)
+                    )
+                ):
+                    return True
         return False
 
     @lru_cache(_REMEMBERED)

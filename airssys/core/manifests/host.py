@@ -13,7 +13,7 @@ from ..grants.admission import admit
 from ..grants.grants import Grants
 from ..grants.sections import Sections
 from ..levels import LogLevel
-from ..limits import MIB
+from ..limits import CACHE_SIZE, LEAST_TO_COMPILE, MIB, CompileLimits
 from ..toml.rules import Folder, Id
 from ..toml.schema import Problem, json_schema
 from ..units import Bytes, Count, Seconds, parse_size, show_size
@@ -21,6 +21,7 @@ from .resources import CEILING, LEAST_MEMORY
 
 __all__ = (
     "Audit",
+    "CompilerPlace",
     "HostConfig",
     "Profile",
     "Slices",
@@ -38,6 +39,15 @@ class Profile(Enum):
     """Up to 64 MiB of memory: a CPython guest needs 16."""
     STRICT = "strict"
     """Up to 4 MiB of memory."""
+
+
+class CompilerPlace(Enum):
+    """Where components are compiled."""
+
+    PROCESS = "process"
+    """In a process of its own, within limits."""
+    THREAD = "thread"
+    """In the host's process, without limits: where no process can be started."""
 
 
 @frozen(kw_only=True)
@@ -84,11 +94,17 @@ class HostConfig:
     """What a component may have at the most; None: as the profile says."""
     cache: Folder | None = None
     """The folder of compiled components; None: the user's cache folder."""
+    cache_size: Bytes = CACHE_SIZE
+    """Bytes of compiled components that are kept there."""
+    compiler: CompilerPlace = CompilerPlace.PROCESS
+    """Where components are compiled."""
     threads: Count | None = None
     """Guests that may compute in worker threads; None: one for each processor."""
     log: LogLevel = LogLevel.INFO
     """The least important log lines that are shown."""
     slices: Slices = field(factory=Slices)
+    compile: CompileLimits = field(factory=CompileLimits)
+    """What it may take to compile a component."""
     audit: Audit = field(factory=Audit)
     capabilities: Sections = field(factory=Sections)
     """The most that any component may be granted."""
@@ -122,12 +138,20 @@ def host_schema() -> dict[str, object]:
 
 def check_host(table: Mapping[str, object]) -> Iterator[Problem]:
     """Check the parsed table, in which anything may still be of a wrong type."""
-    try:
-        memory = parse_size(table.get("memory"))
-    except ValueError:
-        return
-    if 0 < memory < LEAST_MEMORY:
-        yield Problem(
-            ("memory",),
-            f"memory of {show_size(memory)} is less than {show_size(LEAST_MEMORY)}",
-        )
+    places: tuple[tuple[tuple[str, ...], object, int], ...] = (
+        (("memory",), table.get("memory"), LEAST_MEMORY),
+    )
+    compiling = table.get("compile")
+    if isinstance(compiling, Mapping):
+        given = compiling.get("memory")
+        places += ((("compile", "memory"), given, LEAST_TO_COMPILE),)
+    for path, value, least in places:
+        try:
+            memory = parse_size(value)
+        except ValueError:
+            continue
+        if 0 < memory < least:
+            yield Problem(
+                path,
+                f"memory of {show_size(memory)} is less than {show_size(least)}",
+            )

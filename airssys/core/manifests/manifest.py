@@ -90,6 +90,8 @@ class SupervisionRule:
     restart: Restart = Restart.PERMANENT
     shutdown: Shutdown = GRACE
     """From asking it to stop to cutting it off."""
+    start: Seconds | None = None
+    """For its start; None: twice the time that one call may take."""
     health: HealthRule | None = None
 
 
@@ -140,6 +142,11 @@ class Manifest:
     def mailbox(self) -> int:
         """How many messages may wait for the actor."""
         return self.resources.mailbox
+
+    @property
+    def mailbox_bytes(self) -> int:
+        """Bytes of messages that may wait."""
+        return self.resources.mailbox_bytes
 
     @property
     def overflow(self) -> Overflow:

@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ..defaults import MAILBOX
+from ..defaults import MAILBOX, MAILBOX_BYTES
 from ..limits import KIB, MIB, QUOTAS, Limits, Quota
 from ..message import Overflow
 from ..units import Bytes, BytesRate, Count, CountRate, Seconds, Share
@@ -44,6 +44,8 @@ class Resources:
     with an interpreter inside have more."""
     mailbox: Count = MAILBOX
     """Messages that may wait."""
+    mailbox_bytes: Bytes = MAILBOX_BYTES
+    """Bytes of their payloads; one message may always wait."""
     overflow: Overflow = Overflow.WAIT
     storage: Bytes = _QUOTA.storage
     network: BytesRate = _QUOTA.network
@@ -53,6 +55,7 @@ class Resources:
     handles: Count = _QUOTA.handles
     """Files, sockets, pools and child processes open at one time."""
     host_calls: CountRate = _QUOTA.host_calls
+    log: BytesRate = _QUOTA.log
 
     @property
     def limits(self) -> Limits:
@@ -67,7 +70,7 @@ class Resources:
 
 LIMIT_KEYS: Final = ("memory", "fuel", "timeout", "memories")
 """The keys of `Resources` that are limits of the instance."""
-MAILBOX_KEYS: Final = ("mailbox", "overflow")
+MAILBOX_KEYS: Final = ("mailbox", "mailbox_bytes", "overflow")
 """The keys of `Resources` that say how messages wait for the actor."""
 
 
@@ -83,6 +86,7 @@ class ResourcesOverride:
     timeout: Seconds | None = None
     memories: Count | None = None
     mailbox: Count | None = None
+    mailbox_bytes: Bytes | None = None
     overflow: Overflow | None = None
     storage: Bytes | None = None
     network: BytesRate | None = None
@@ -91,3 +95,4 @@ class ResourcesOverride:
     cpu: Share | None = None
     handles: Count | None = None
     host_calls: CountRate | None = None
+    log: BytesRate | None = None

@@ -14,7 +14,14 @@ from attrs import evolve, field, frozen
 from ..child import Restart
 from ..defaults import GRACE, ROOT
 from ..limits import SharedQuota
-from ..restart import AutoShutdown, Backoff, Intensity, Strategy, SupervisorRules
+from ..restart import (
+    AutoShutdown,
+    Backoff,
+    Intensity,
+    StopOrder,
+    Strategy,
+    SupervisorRules,
+)
 from ..toml.lines import KeyPath
 from ..toml.rules import (
     Anything,
@@ -68,8 +75,9 @@ class ComponentNode:
     """The folder with its Component.toml, or that file, relative to the tree file."""
     significant: bool = False
     restart: Restart | None = None
-    """None: as the manifest says; so for `shutdown`."""
+    """None: as the manifest says; so for `shutdown` and `start`."""
     shutdown: float | None = None
+    start: float | None = None
     resources: ResourcesOverride = field(factory=ResourcesOverride)
     capabilities: CapabilitiesOverride = field(factory=CapabilitiesOverride)
     config: Mapping[str, str] = field(factory=dict)
@@ -146,7 +154,7 @@ class Tree:
             raise refuse(self.source, problems, self.text)
         supervision = evolve(
             manifest.supervision,
-            **given(node, ("restart", "shutdown")),
+            **given(node, ("restart", "shutdown", "start")),
         )
         return evolve(
             manifest,
@@ -189,6 +197,7 @@ class SupervisorTable:
     intensity: IntensityTable = IntensityTable()
     backoff: BackoffTable = BackoffTable()
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    stop: StopOrder = StopOrder.ORDERED
     quota: SharedQuota = field(factory=SharedQuota)
 
 
@@ -199,6 +208,7 @@ class ChildTable:
     id: Id
     restart: Restart | None = None
     shutdown: Shutdown | None = None
+    start: Seconds | None = None
     significant: bool = False
     component: Folder | None = None
     resources: ResourcesOverride = field(factory=ResourcesOverride)
@@ -259,6 +269,7 @@ def _node(child: ChildTable, path: KeyPath) -> Node:
             significant=child.significant,
             restart=child.restart,
             shutdown=child.shutdown,
+            start=child.start,
             resources=child.resources,
             capabilities=child.capabilities,
             config=child.config,
@@ -283,6 +294,7 @@ def _supervisor(
             wait.initial, wait.factor, wait.maximum, wait.jitter, wait.healthy
         ),
         auto_shutdown=table.auto_shutdown,
+        stop=table.stop,
     )
     return SupervisorNode(
         id=id_,

@@ -22,6 +22,7 @@ _BELONGS: Final[Mapping[str, str]] = {
     "resources": "component",
     "capabilities": "component",
     "config": "component",
+    "start": "component",
     "args": "actor",
     "child": "supervisor",
 }

@@ -44,6 +44,8 @@ __all__ = (
 _T = TypeVar("_T")
 LONGEST_FILE: Final = 256 * 1024
 """Characters of a file."""
+_MARK: Final = "\ufeff"
+"""What some editors put before UTF-8 text; it is no part of it."""
 _MOST_DOTS: Final = 1000
 _DEEPEST: Final = 64
 _TOO_DEEP: Final = "it is nested too deeply"
@@ -63,6 +65,7 @@ def parse_toml(text: str, *, source: str) -> dict[str, object]:
     Raises:
         ManifestError: The text breaks TOML's syntax; says the line and column.
     """
+    text = text.removeprefix(_MARK)
     if len(text) > LONGEST_FILE:
         raise ManifestError(source, (f"it has more than {LONGEST_FILE} characters",))
     # tomllib takes quadratic time for a dotted key: 7 s for one of 20,000 parts.
@@ -104,7 +107,7 @@ def structured(
 
 def refuse(source: str, problems: Iterable[Problem], text: str = "") -> ManifestError:
     """Make the error that reports the problems with their places in the text."""
-    lines = find_lines(text)
+    lines = find_lines(text.removeprefix(_MARK))
     placed = [(_line(problem.path, lines), problem) for problem in problems]
     placed.sort(key=itemgetter(0))
     return ManifestError(

@@ -41,13 +41,15 @@ class Kept(list[object]):
     values were found to fit: `give`.
     """
 
-    __slots__ = ("given", "handles", "pending")
+    __slots__ = ("given", "handles", "pending", "seen")
 
     def __init__(self) -> None:
         super().__init__()
         self.handles: Handles | None = None
         self.pending: list[tuple[bytearray, int, Own | Borrow, object]] = []
         """Blocks, offsets of heads, types and values of resources."""
+        self.seen: dict[int, bool] = {}
+        """Whether the guest's handles among them are given away, by their ids."""
         self.given: list[tuple[Own | Borrow, object, int]] = []
         """The C resources that were made of them."""
 
@@ -61,7 +63,12 @@ class Kept(list[object]):
             resource = self.handles.lowered(type_, value)
             self.given.append((type_, value, resource))
             write_head(block, head, _RESOURCE, resource, 0)
+        self.forget()
+
+    def forget(self) -> None:
+        """Start over with the resources that were written so far."""
         self.pending.clear()
+        self.seen.clear()
 
     def take_back(self) -> None:
         """End what was lent, and free the C resources."""

@@ -41,7 +41,7 @@ from .kept import Handles
 from .layout import ENTRY, NAME, NUMBERS, PAIR, Unsupported, numbers
 from .octets import decode_octets
 
-__all__ = ("Lift", "lifting")
+__all__ = ("Lift", "lifting", "record_maker", "variant_maker")
 
 _read_size: Final = Struct("=QQ").unpack_from
 _read_pointer: Final = Struct("=Q").unpack_from
@@ -177,6 +177,21 @@ def _map(type_: Map, shapes: Shapes) -> Lift:
     return lift
 
 
+def record_maker(type_: RecordType, shapes: Shapes) -> Callable[[list[Any]], Any]:
+    """Return what makes a record of the values of its fields."""
+    keys = tuple(snake(name) for name, _ in type_.fields)
+    shape = shapes.records.get(type_)
+    if shape is not None:
+        return lambda values: shape(*values)
+
+    def make(values: list[Any]) -> Record:
+        record = Record()
+        record.__dict__ = dict(zip(keys, values))
+        return record
+
+    return make
+
+
 def _record(type_: RecordType, shapes: Shapes) -> Lift:
     keys = tuple(snake(name) for name, _ in type_.fields)
     plan = tuple(
@@ -213,6 +228,21 @@ def _tuple(type_: Tuple, shapes: Shapes) -> Lift:
 
 def _boxed(inner: Lift, pointer: int, handles: Handles) -> Any:
     return inner(_string_at(pointer, VAL), 0, handles)
+
+
+def variant_maker(
+    type_: VariantType, shapes: Shapes
+) -> Callable[[str, Any], Variant | Any]:
+    """Return what makes a variant of the name of its case, and the value or None."""
+    shape = shapes.variants.get(type_)
+    empty = {name for name, case in type_.cases if case is None}
+
+    def make(case: str, value: Any) -> Any:
+        if case in empty:
+            return Variant(case) if shape is None else shape[case]()
+        return Variant(case, value) if shape is None else shape[case](value)
+
+    return make
 
 
 def _variant(type_: VariantType, shapes: Shapes) -> Lift:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from binascii import unhexlify
 from typing import Final
 
-__all__ = ("decode_octets", "encode_octets")
+__all__ = ("DIGITS", "decode_octets", "encode_octets")
 
 _PLANES: Final = 0x7F
-_DIGITS: Final = 0x7E
+DIGITS: Final = 0x7E
 """The first bytes of text that is not the bytes themselves."""
 _LOW: Final = bytes(byte & 0x7F for byte in range(256))
 _HIGH: Final = bytes(byte >> 7 for byte in range(256))
@@ -23,6 +23,6 @@ def encode_octets(octets: bytes) -> bytes:
 
 def decode_octets(text: bytes) -> bytes:
     """Return the bytes that a guest's text stands for."""
-    if text and text[0] == _DIGITS:
+    if text and text[0] == DIGITS:
         return unhexlify(text[1:])
     return text

@@ -22,14 +22,14 @@ from attrs import define, field
 from ...core.errors import WitError
 from ...core.grants.capabilities import Denial, Filesystem
 from ...core.grants.grants import Grants
-from ...core.grants.pattern import Pattern
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import Gate
 from ..errors import permission_denied
 from .errors import failure, from_os
+from .leads import Leads, first_left, leading
 from .limits import FileLimits
 from .pin import SUPPORTED, Pin, best_pin, look, open_folder, pinned
-from .resolve import InvalidPath, Moved, Place, resolve
+from .resolve import InvalidPath, Moved, Place, check_path, resolve
 from .workers import Workers
 
 __all__ = ("Access", "Action", "Disk")
@@ -38,12 +38,10 @@ _T = TypeVar("_T")
 
 Action: TypeAlias = Literal["read", "write", "delete", "list"]
 
-_ACTIONS: Final[tuple[Action, ...]] = ("read", "write", "delete", "list")
 _TRIES: Final = 5
 """How often a path is followed again that changed between its check and its use."""
 _SHOWN: Final = 256
 """Characters of a text that can be no path, for the audit: it can be of any length."""
-_WILD: Final = frozenset("*?[{")
 
 
 @define(eq=False)
@@ -111,7 +109,8 @@ class Disk:
             OSError: The system could not.
         """
         while True:
-            begin = partial(_unless_changed, call, call.grants, work)
+            now = self.gate.clock()
+            begin = partial(_unless_changed, self.gate, call, call.grants, now, work)
             try:
                 return await self.workers.run(begin, owner=call.standing)
             except Moved:
@@ -128,11 +127,13 @@ class Access:
     """Whether the caller was cancelled: then nothing more is begun."""
     _grants: Grants = field(init=False)
     """What the caller was granted when the work began."""
+    _since: float = field(init=False)
+    """When that was, by the wall clock."""
     _asked: list[str] = field(factory=list, init=False)
     _news: list[Callable[[], None]] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._grants = self.call.grants
+        self._grants, self._since = self.call.grants, self.disk.gate.clock()
 
     @property
     def limits(self) -> FileLimits:
@@ -147,7 +148,7 @@ class Access:
         # Who can change a path as fast as it is followed could keep a thread for ever.
         for _ in range(_TRIES):
             self._asked, self._news = [], []
-            self._grants = self.call.grants
+            self._grants, self._since = self.call.grants, self.disk.gate.clock()
             try:
                 return work(self)
             except Moved:
@@ -175,7 +176,7 @@ class Access:
         """
         if self.gone:
             raise failure("io-error", "the call was cancelled")
-        if self.call.grants is not self._grants:
+        if _changed(self.disk.gate, self.call, self._grants, self._since):
             raise Moved
 
     def each(self, paths: Sequence[str]) -> Iterator[str]:
@@ -218,13 +219,18 @@ class Access:
         """
         self.go_on()
         self._asked.append(path)
+        start, leads = self.disk.start(self.call), self._leads
         try:
-            place = resolve(path, start=self.disk.start(self.call), follow=follow)
+            check_path(path)
+            left = first_left(path, leads, start)
+            if left is not None:
+                self.demand("list", left, path)
+            place = resolve(path, start=start, follow=follow, leads=leads)
         except InvalidPath as error:
             raise self.invalid(actions[0], path, str(error)) from error
         # First whether the caller may know of the path, then what is wrong with it.
         for directory in place.left:
-            if not self._leads_through(directory):
+            if not leads(directory):
                 self.demand("list", directory, path)
         if either:
             self._demand_one(actions, place.path, path)
@@ -263,20 +269,10 @@ class Access:
         first = next((one for one in actions if self.may(one, path)), actions[0])
         self.demand(first, path, shown)
 
-    def _leads_through(self, directory: str) -> bool:
-        """Tell whether the grants themselves name, or lead through, a directory.
-
-        To leave another one by ``..`` would tell whether it exists.
-        """
-        return any(
-            self.may(action, directory)
-            or any(
-                f"{_fixed(pattern)}/".startswith(f"{directory}/")
-                for pattern in self.call.grants.patterns("filesystem", action)
-                if isinstance(pattern, Pattern)
-            )
-            for action in _ACTIONS
-        )
+    @property
+    def _leads(self) -> Leads:
+        judge = partial(self.disk.gate.judge, self.call)
+        return leading(self.call.grants, judge)
 
     # --- refuse -------------------------------------------------------------------
 
@@ -342,14 +338,17 @@ class Access:
             os.close(opened)
 
 
-def _unless_changed(call: Call, grants: Grants, work: Callable[[], _T]) -> _T:
-    if call.grants is not grants:
+def _unless_changed(
+    gate: Gate, call: Call, grants: Grants, since: float, work: Callable[[], _T]
+) -> _T:
+    if _changed(gate, call, grants, since):
         raise Moved
     return work()
 
 
-def _fixed(pattern: Pattern) -> str:
-    """Return the directory that all matches of a pattern are below, or in."""
-    text = pattern.text
-    end = next((at for at, char in enumerate(text) if char in _WILD), len(text))
-    return text[: text.rfind("/", 0, end)]
+def _changed(gate: Gate, call: Call, grants: Grants, since: float) -> bool:
+    """Tell whether the caller may do other things than it might at a moment."""
+    if call.grants is not grants:
+        return True
+    end = grants.expires.get("filesystem")
+    return end is not None and since < end <= gate.clock()

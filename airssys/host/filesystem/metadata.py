@@ -154,7 +154,7 @@ def _list_directory(access: Access, path: str) -> dict[str, object]:
     return {
         "directory_path": path,
         "entries": listed,
-        "entry_count": len(listed),
+        "entry_count": len(found),
     }
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import Final
 
 from attrs import define, field, frozen
@@ -86,7 +87,13 @@ def check_path(path: str) -> None:
         raise InvalidPath(f"it has {size} bytes (at most {LONGEST})")
 
 
-def resolve(path: str, *, start: str = "/", follow: bool = True) -> Place:
+def resolve(
+    path: str,
+    *,
+    start: str = "/",
+    follow: bool = True,
+    leads: Callable[[str], bool] | None = None,
+) -> Place:
     """Follow a path on the disk. It blocks, so it belongs into a thread.
 
     Args:
@@ -94,13 +101,16 @@ def resolve(path: str, *, start: str = "/", follow: bool = True) -> Place:
         start: An absolute path.
         follow: Whether a link in the last place is followed too. It is anyway where a
             slash comes after it.
+        leads: Tells whether grants lead through a directory. The first that is left
+            again and that none does is where this ends: the path is not allowed, and
+            how long the rest took would tell of it.
 
     Raises:
         InvalidPath: The text cannot be a path.
         Moved: Something on the way changes at this moment.
     """
     check_path(path)
-    walk = _Walk()
+    walk = _Walk(leads)
     if not path.startswith("/"):
         walk.go(start, follow=True, ends=False)
         walk.begin(start)
@@ -110,6 +120,7 @@ def resolve(path: str, *, start: str = "/", follow: bool = True) -> Place:
 
 @define
 class _Walk:
+    leads: Callable[[str], bool] | None = None
     at: list[str] = field(factory=list)
     proved: int = 0
     """How many of the names in `at` the guest knows to exist already, so that leaving
@@ -144,7 +155,9 @@ class _Walk:
                 # So directories that are left again are kept for a check of their own,
                 # but for those that the start, or a link on the way, has shown already.
                 if len(self.at) > self.proved:
-                    self.left.append("/" + "/".join(self.at))
+                    self.left.append(left := "/" + "/".join(self.at))
+                    if self.leads is not None and not self.leads(left):
+                        return
                 del self.at[-1:]
                 self.proved = min(self.proved, len(self.at))
             elif self.problem:

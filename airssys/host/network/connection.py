@@ -6,6 +6,7 @@ This is ``airssys:ext-network/connection``.
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import ClassVar, Final
 
 import anyio
@@ -104,7 +105,9 @@ class ConnectionOperations:
         asked = self.permits.name(call, name)
         self.permits.require(call, Network("resolve", asked))
         with as_network_errors(f"looking up {asked}"):
-            return asked, await self.permits.lookup(call, asked)
+            answer = await self.permits.lookup(call, asked)
+        self.permits.still(call, Network("resolve", asked))
+        return asked, answer
 
     @operation(
         needs=Requires("network.resolve", lambda address: str(address_of(address)))
@@ -204,11 +207,22 @@ class ConnectionOperations:
             raise failure("invalid-argument", f"the socket is {how}")
         limit = self.permits.seconds(socket.options.connect_timeout)
         with as_network_errors(f"agreeing on TLS with {name}"), anyio.fail_after(limit):
-            share = Share(self.permits.gate, call)
+            again = partial(self._tls_again, call, socket, name)
+            share = Share(self.permits.gate, call, again)
             await share.pay()
             share.charge(HANDSHAKE_BYTES)
             client = await self.tls.client(verify=verify_certificate)
-            await socket.begin_tls(client, name, verified=verify_certificate)
+            again()
+            await socket.begin_tls(client, name, again, verified=verify_certificate)
+            again()
+
+    def _tls_again(self, call: Call, socket: TcpSocket, name: str) -> None:
+        """Let a handshake go on that may still be made."""
+        self.permits.again(call, socket)()
+        remote = socket.remote
+        if name != socket.name and remote is not None:
+            target = self.permits.target(call, Variant("name", (name, remote.port)))
+            self.permits.still(call, target.outbound)
 
     def _tls_name(
         self, call: Call, socket: TcpSocket, hostname: str, *, verify: bool

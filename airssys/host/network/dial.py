@@ -16,6 +16,7 @@ from ...witmodel.types import Variant
 from ..errors import permission_denied
 from .addresses import Target
 from .errors import PASSING, as_network_errors, failure
+from .owned import Way
 from .permits import Permits
 from .tcp import TcpSocket
 
@@ -55,11 +56,7 @@ async def connect(
         for index, way in enumerate(ways):
             last = index == len(ways) - 1
             # The wait for the one before may have seen the grant go.
-            if problem := permits.stands(call, way):
-                permits.gate.report(call, problem, str(target))
-                raise WitError(
-                    permission_denied(permits.gate.words(problem, str(target)))
-                )
+            _still(permits, call, way, target)
             # The system's socket is of one family; the guest's handle can change it
             # only where the guest has not chosen one (a connection of a pool).
             if way.peer.family != socket.family:
@@ -74,7 +71,19 @@ async def connect(
             else:
                 socket.name = way.by
                 socket.lead(way)
+                try:
+                    _still(permits, call, way, target)
+                except WitError:
+                    socket.close()  # nothing was sent yet
+                    raise
                 return
+
+
+def _still(permits: Permits, call: Call, way: Way, target: Target) -> None:
+    """Let a call go on that may still connect this way."""
+    if problem := permits.stands(call, way):
+        permits.gate.report(call, problem, str(target))
+        raise WitError(permission_denied(permits.gate.words(problem, str(target))))
 
 
 async def connect_again(

@@ -109,17 +109,23 @@ class OwnedSocket:
         self.raw = raw
 
     async def ready(
-        self, attempt: Callable[[], _T], wait: Waiting, *, patient: bool = False
+        self,
+        attempt: Callable[[], _T],
+        wait: Waiting,
+        again: Callable[[], object],
+        *,
+        patient: bool = False,
     ) -> _T:
         """Try until the socket does not ask to wait, and return what comes of it.
 
         Args:
             attempt: What to try; it never blocks.
             wait: What to wait for where TLS does not say what.
+            again: Called after each wait; raises where the caller may not go on.
             patient: Whether to wait even where the guest has told the socket not to.
 
         Raises:
-            WitError: It would have to wait, and may not.
+            WitError: It would have to wait, and may not; or its grant is gone.
             OSError: The attempt failed.
         """
         while True:
@@ -134,6 +140,7 @@ class OwnedSocket:
             if self.options.non_blocking and not patient:
                 raise failure("would-block", "the socket is set not to wait")
             await waiting(self.raw)
+            again()
 
     @property
     def local(self) -> Peer | None:

@@ -7,7 +7,7 @@ answered otherwise (DNS rebinding), so there is none. How that goes on is in `di
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, cast
 
 import anyio
@@ -103,6 +103,32 @@ class Permits:
             self.gate.report(call, problem, socket.way.by)
             raise WitError(permission_denied(self.gate.words(problem, socket.way.by)))
 
+    def again(self, call: Call, socket: OwnedSocket) -> Callable[[], None]:
+        """Return what lets a call go on with a socket, after a wait or a piece.
+
+        A grant that still holds is no event again.
+        """
+
+        def check() -> None:
+            need, way = socket.need, socket.way
+            if (
+                need is None
+                or self.gate.judge(call, need) is not None
+                or (way is not None and self.stands(call, way) is not None)
+            ):
+                self.hold_to(call, socket)
+
+        return check
+
+    def still(self, call: Call, need: Capability, shown: str = "") -> None:
+        """Let a call go on, after a wait, that was granted something before it.
+
+        Raises:
+            WitError: It is not any more; there is an event of it.
+        """
+        if self.gate.judge(call, need) is not None:
+            self.require(call, need, shown)
+
     def stands(self, call: Call, way: Way) -> Denial | None:
         """Return why an address may not be used any more, without an event.
 
@@ -181,6 +207,9 @@ class Permits:
         answer = await self.lookup(call, target.name)
         # Again, as the grant of the name can be gone since.
         by_name = self._named(call, target)
+        if answer.canonical:
+            need = Network("outbound", f"{answer.canonical}:{target.port}")
+            self._refuse_banned(call, need, str(target))
         found: list[Way] = []
         refused: list[Denial] = []
         for address in answer.addresses:
@@ -239,6 +268,12 @@ class Permits:
             raise WitError(permission_denied(self.gate.words(problem)))
         return False
 
+    def _refuse_banned(self, call: Call, need: Network, shown: str) -> None:
+        """Refuse what the host forbids under another name than the guest has used."""
+        if problem := call.grants.forbids(need):
+            self.gate.report(call, problem, shown)
+            raise WitError(permission_denied(self.gate.words(problem, shown)))
+
     # Look up.
 
     async def lookup(self, call: Call, name: str) -> Answer:
@@ -250,6 +285,8 @@ class Permits:
         """
         with anyio.fail_after(self.longest):
             answer = await self.resolver.lookup(name, asker=call.who)
+        if answer.canonical:
+            self._refuse_banned(call, Network("resolve", answer.canonical), name)
         if not answer.addresses:
             raise failure("dns-resolution-failed", f"{name!r} has no address")
         return answer

@@ -46,6 +46,9 @@ class Answer:
     addresses: tuple[Address, ...] = field(converter=_addresses)
     ttl: int | None = None
     """Seconds for which it holds, where that is known."""
+    canonical: str = ""
+    """What the name stands for, where that is another: an alias in DNS or in the hosts
+    file, a short name with the system's search list. What is forbidden is so by it."""
 
 
 class Resolver(Protocol):
@@ -87,9 +90,14 @@ class SystemResolver:
 
     async def lookup(self, name: str, *, asker: str = "") -> Answer:
         found = await self._run(
-            asker, lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+            asker,
+            lambda: socket.getaddrinfo(
+                name, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME
+            ),
         )
-        return Answer(tuple(str(sockaddr[0]) for *_, sockaddr in found))
+        canonical = next((each[3] for each in found if each[3]), "")
+        addresses = tuple(str(sockaddr[0]) for *_, sockaddr in found)
+        return Answer(addresses, None, canonical.lower().removesuffix("."))
 
     async def reverse(self, address: Address, *, asker: str = "") -> str:
         host, _ = await self._run(

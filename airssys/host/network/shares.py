@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import anyio
@@ -28,6 +29,9 @@ class Share:
 
     gate: Gate
     call: Call
+    again: Callable[[], object]
+    """Raises where the caller may not go on; asked before each piece and after each
+    wait."""
     waits: bool = True
     """Whether to wait for a share; if not, the guest gets ``would-block``."""
 
@@ -51,11 +55,12 @@ class Share:
                 await self._wait(wait, f"send {amount:_} bytes")
 
     async def pay(self) -> None:
-        """Wait until what was received is paid for, up to the deadline in force.
+        """Begin a piece: wait until what was received is paid for.
 
         Raises:
-            WitError: It is not before that.
+            WitError: It is not before the deadline in force; or its grant is gone.
         """
+        self.again()
         budget = self.call.budget
         if budget is not None:
             while wait := budget.debt("network", anyio.current_time()):
@@ -71,6 +76,7 @@ class Share:
         left = anyio.current_effective_deadline() - anyio.current_time()
         if self.waits and wait <= left:
             await anyio.sleep(wait)
+            self.again()
             return
         budget = self.call.budget
         assert budget is not None

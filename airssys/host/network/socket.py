@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import anyio
@@ -174,7 +175,8 @@ class SocketOperations:
                 as_network_errors("accepting"),
                 anyio.fail_after(self._reading(socket)),
             ):
-                return await socket.accept(give_back)
+                again = self.permits.again(call, socket)
+                return await socket.accept(give_back, again)
         except BaseException:
             give_back()
             raise
@@ -253,6 +255,7 @@ class SocketOperations:
             ways = await self.permits.ways(call, target, socket.family)
             if socket.closed:
                 raise failure("invalid-argument", "the socket is closed")
+            self.permits.still(call, ways[0].need, str(target))
             socket.choose(ways[0])
 
     @operation("[method]udp-socket.send", needs=_USED)
@@ -280,13 +283,13 @@ class SocketOperations:
             raise failure("invalid-argument", "the socket is closed")
         if not peer.port:
             raise failure("invalid-port", "0 is no port to send to")
+        again = partial(self.permits.still, call, peer.outbound)
+        share = Share(self.permits.gate, call, again, not socket.options.non_blocking)
         with (
             as_network_errors(f"sending to {peer}"),
             anyio.fail_after(self._writing(socket)),
         ):
-            return {
-                "bytes-sent": await socket.send(self._share(call, socket), data, peer)
-            }
+            return {"bytes-sent": await socket.send(share, data, peer)}
 
     @operation("[method]udp-socket.receive", needs=_USED)
     async def receive_udp(
@@ -331,8 +334,9 @@ class SocketOperations:
     # How long, and how much.
 
     def _share(self, call: Call, socket: OwnedSocket) -> Share:
+        again = self.permits.again(call, socket)
         waits = not socket.options.non_blocking
-        return Share(self.permits.gate, call, waits=waits)
+        return Share(self.permits.gate, call, again, waits)
 
     def _reading(self, socket: OwnedSocket) -> float:
         return self.permits.seconds(socket.options.read_timeout)

@@ -120,7 +120,12 @@ class TcpSocket(OwnedSocket):
         self.become(fresh)
 
     async def begin_tls(
-        self, context: ssl.SSLContext, hostname: str, *, verified: bool
+        self,
+        context: ssl.SSLContext,
+        hostname: str,
+        again: Callable[[], object],
+        *,
+        verified: bool,
     ) -> None:
         """Shake hands as a client. The socket is closed where that fails.
 
@@ -136,7 +141,7 @@ class TcpSocket(OwnedSocket):
                 suppress_ragged_eofs=False,
             )
             self.become(secured)
-            await self.ready(secured.do_handshake, readable, patient=True)
+            await self.ready(secured.do_handshake, readable, again, patient=True)
         except BaseException:
             self.close()
             raise
@@ -149,16 +154,19 @@ class TcpSocket(OwnedSocket):
         self.raw.listen(backlog)
         self.state = "listening"
 
-    async def accept(self, give_back: Callable[[], object]) -> TcpSocket:
+    async def accept(
+        self, give_back: Callable[[], object], again: Callable[[], object]
+    ) -> TcpSocket:
         """Return the next connection.
 
         Args:
             give_back: Of the handle that the connection is.
+            again: Raises where the caller may not go on.
 
         Raises:
             OSError: There is none.
         """
-        raw, name = await self.ready(self.raw.accept, readable)
+        raw, name = await self.ready(self.raw.accept, readable, again)
         try:
             raw.settimeout(0)
             self.options.apply(raw)
@@ -195,7 +203,7 @@ class TcpSocket(OwnedSocket):
         await share.pay()
         piece = piece[: share.piece]
         await share.take(len(piece))
-        count = await self.ready(lambda: self.raw.send(piece), writable)
+        count = await self.ready(lambda: self.raw.send(piece), writable, share.again)
         self.used = anyio.current_time()
         self.sent += count
         self.sends += 1
@@ -215,7 +223,7 @@ class TcpSocket(OwnedSocket):
             return b""
         count = min(most, share.piece)
         try:
-            got = await self.ready(lambda: self.raw.recv(count), readable)
+            got = await self.ready(lambda: self.raw.recv(count), readable, share.again)
         except ssl.SSLZeroReturnError:  # both sides have said goodbye
             got, self.ended = b"", True
         share.charge(len(got))

@@ -46,7 +46,7 @@ class UdpSocket(OwnedSocket):
                 return self.raw.send(piece)
             return self.raw.sendto(piece, system_name(to))
 
-        count = await self.ready(attempt, writable)
+        count = await self.ready(attempt, writable, share.again)
         self.used = True
         return count
 
@@ -65,7 +65,9 @@ class UdpSocket(OwnedSocket):
             raise failure("invalid-argument", words)
         while True:
             await share.pay()
-            got, name = await self.ready(lambda: self.raw.recvfrom(most), readable)
+            got, name = await self.ready(
+                lambda: self.raw.recvfrom(most), readable, share.again
+            )
             share.charge(len(got) + HEADER_BYTES)
             sender = socket_name(name)
             if wanted(sender):

@@ -20,11 +20,13 @@ from ...core.errors import WitError
 from ...core.grants.capabilities import Process
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import SHOWN, Gate
+from ...uncut import uncut
 from ..errors import permission_denied
+from ..filesystem.leads import PROGRAMS, leading
 from ..handles import hold_handle
 from .environment import variables
 from .errors import failure
-from .launch import Launch, Refused, Wanted, prepare
+from .launch import Asker, Launch, Refused, Wanted, prepare
 from .launcher import Launcher
 from .numbers import NUMBERS
 from .program import Program, Watch
@@ -76,11 +78,14 @@ class Children:
                 await self._ended.wait()
         raise failure("too-many-processes", f"there are {most} children already")
 
-    async def any_ended(self, may: Callable[[str], bool]) -> Program:
+    async def any_ended(
+        self, may: Callable[[str], bool], again: Callable[[], object]
+    ) -> Program:
         """Wait until a child has ended that no wait has told of.
 
         Args:
             may: Tells whether the caller may hear of a program.
+            again: Asked after each wait; raises where the caller may hear of none.
 
         Raises:
             WitError: There is none to wait for.
@@ -97,6 +102,7 @@ class Children:
             if not waited:
                 raise failure("not-found", "there is no child to wait for")
             await self._ended.wait()
+            again()
 
     def group(self, number: int) -> list[Program] | None:
         """Return the children of a group that run; None where it is not of these."""
@@ -180,6 +186,16 @@ class AllChildren:
             words = self.gate.allowed(call, Process("spawn", program))
             raise failure("permission-denied", words)
 
+    def still(self, call: Call, need: Process) -> None:
+        """Let a call go on, after a wait, that was granted something before it.
+
+        Raises:
+            WitError: It is not any more; there is an event of it.
+        """
+        if self.gate.judge(call, need) is not None:
+            words = self.gate.allowed(call, need)
+            raise failure("permission-denied", words)
+
     def may(self, call: Call, program: str) -> bool:
         """Tell whether the caller may start a program, without an event."""
         return self.gate.judge(call, Process("spawn", program)) is None
@@ -190,7 +206,9 @@ class AllChildren:
         Raises:
             WitError: There is none to wait for.
         """
-        return await self.of(call).any_ended(partial(self.may, call))
+        return await self.of(call).any_ended(
+            partial(self.may, call), partial(self.any_program, call)
+        )
 
     async def send(self, call: Call, child: Program, signal: str) -> None:
         """Send a signal to a child of the caller's own.
@@ -248,6 +266,8 @@ class AllChildren:
                 # A grant can be gone meanwhile.
                 Refused.check(found.needs, partial(self.gate.judge, call))
             await child.start(message, shown)
+            with self._refusing(call, shown):
+                Refused.check(found.needs, partial(self.gate.judge, call))
         except BaseException:
             child.drop()
             raise
@@ -255,15 +275,17 @@ class AllChildren:
 
     async def close(self) -> None:
         """End all children, and wait until nothing is left of them."""
-        with anyio.CancelScope(shield=True):
+        await uncut(self._close)
+
+    async def _close(self) -> None:
+        for child in tuple(self._running):
+            child.drop()
+        self._launcher.finish()
+        # What hangs inside the kernel ends when that lets it: nobody waits for it.
+        with anyio.move_on_after(PATIENCE):
             for child in tuple(self._running):
-                child.drop()
-            self._launcher.finish()
-            # What hangs inside the kernel ends when that lets it: nobody waits for it.
-            with anyio.move_on_after(PATIENCE):
-                for child in tuple(self._running):
-                    await child.done.wait()
-            await self._launcher.close()
+                await child.done.wait()
+        await self._launcher.close()
 
     # --- refuse and launch --------------------------------------------------------
 
@@ -300,10 +322,15 @@ class AllChildren:
         wanted = Wanted(
             options.command, options.arguments, options.working_directory, environment
         )
-        return await anyio.to_thread.run_sync(
-            prepare, wanted, partial(self.gate.judge, call),
-            settings.interpreters, pins,
-        )  # fmt: skip
+        # To its end: what the thread opens would be nobody's.
+        return await uncut(
+            anyio.to_thread.run_sync,
+            partial(prepare, wanted, self._asker(call), settings.interpreters, pins),
+        )
+
+    def _asker(self, call: Call) -> Asker:
+        judge = partial(self.gate.judge, call)
+        return Asker(judge, leading(call.grants, judge, PROGRAMS))
 
     async def _launch(
         self,

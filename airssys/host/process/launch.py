@@ -1,7 +1,8 @@
 """Find the program that a guest means, hold on to it, and check the grant for it.
 
-A path is opened first, as it is, and then the system is asked what was opened. So what
-is checked is what runs: names and links can change meanwhile as they like.
+A path is followed as those of files are, and what it leads to is checked before it is
+opened. Then the system is asked what was opened: so what is checked is what runs, and
+names and links can change meanwhile as they like.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from attrs import frozen
 
 from ...core.grants.capabilities import Capability, Denial, Filesystem, Process
 from ...hostcalls.gate import SHOWN
+from ..filesystem.leads import Leads, first_left
+from ..filesystem.resolve import InvalidPath, Moved, check_path, resolve
 from .errors import failure
 
-__all__ = ("Judge", "Launch", "Refused", "Wanted", "prepare")
+__all__ = ("Asker", "Judge", "Launch", "Refused", "Wanted", "prepare")
 
 Judge = Callable[[Capability], Denial | None]
 """Tells why a capability is refused; in any thread."""
 
-_LONGEST: Final = 4095
+_TRIES: Final = 5
+"""How often a path is followed again that changes meanwhile."""
 _MOST_ARGUMENTS: Final = 1024
 _MOST_BYTES: Final = 128 * 1024
 _SCRIPT: Final = "/proc/self/fd/3"
@@ -84,9 +88,24 @@ class _Pinned:
     needs: Sequence[tuple[Capability, str]]
 
 
+@frozen
+class Asker:
+    """What the one who wants a program may do."""
+
+    judge: Judge
+    """Knows the guest's grants."""
+    leads: Leads
+    """Tells which directories they lead through."""
+
+    def leave(self, directory: str | None, shown: str) -> None:
+        """Refuse to leave a directory by ``..`` that no grant leads through."""
+        if directory is not None:
+            Refused.check([(_listing(directory), shown)], self.judge)
+
+
 def prepare(
     wanted: Wanted,
-    judge: Judge,
+    ask: Asker,
     interpreters: Collection[str],
     pins: ExitStack,
 ) -> Launch:
@@ -94,7 +113,7 @@ def prepare(
 
     Args:
         wanted: What the guest wants.
-        judge: Knows the guest's grants.
+        ask: Knows the guest's grants.
         interpreters: Canonical paths of the programs that may run a script which is
             granted, without a grant of their own.
         pins: Closes what is held.
@@ -104,13 +123,13 @@ def prepare(
         WitError: It cannot be started.
     """
     _check_text(wanted)
-    found = _pin(wanted.command, os.O_PATH, judge, _spawning, pins)
+    found = _pin(wanted.command, os.O_PATH, ask, _spawning, pins)
     _check_program(wanted.command, found.fd)
     directory = wanted.directory
     # The root needs no grant: every process can be there.
     need = _nothing if directory is None else _listing
     flags = os.O_PATH | os.O_DIRECTORY
-    at = _pin(directory or "/", flags, judge, need, pins)
+    at = _pin(directory or "/", flags, ask, need, pins)
     head = _head(found.fd)
     environment = wanted.environment
     if not head.startswith(b"#!"):
@@ -124,7 +143,7 @@ def prepare(
     runs = _pin(
         interpreter,
         os.O_PATH,
-        judge,
+        ask,
         lambda path: None if path in interpreters else Process("spawn", path),
         pins,
     )
@@ -174,36 +193,57 @@ def _nothing(_: str) -> None:
 def _pin(
     shown: str,
     flags: int,
-    judge: Judge,
+    ask: Asker,
     need: Callable[[str], Capability | None],
     pins: ExitStack,
 ) -> _Pinned:
-    """Open what a path means at this moment, and check what was opened."""
+    """Find where a path leads, check that, and open it."""
     if not shown.startswith("/"):
         words = f"{shown[:SHOWN]!r} is not an absolute path"
         raise failure("invalid-argument", words)
-    if "\0" in shown or len(os.fsencode(shown)) > _LONGEST:
-        words = f"{shown[:SHOWN]!r} has a NUL, or is too long for a path"
-        raise failure("invalid-argument", words)
-    path, fd, problem = os.path.normpath(shown), -1, ""
     try:
-        fd = os.open(shown, flags | os.O_CLOEXEC)
-        pins.callback(os.close, fd)
-        path = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - text in, text out
+        check_path(shown)
+    except InvalidPath as error:
+        words = f"{shown[:SHOWN]!r} has a NUL, or is too long for a path"
+        raise failure("invalid-argument", words) from error
+    for _ in range(_TRIES):
+        with suppress(Moved):
+            return _pin_once(shown, flags, ask, need, pins)
+    raise failure("not-found", f"{shown!r}: what it leads to keeps changing")
+
+
+def _pin_once(
+    shown: str,
+    flags: int,
+    ask: Asker,
+    need: Callable[[str], Capability | None],
+    pins: ExitStack,
+) -> _Pinned:
+    # As with files: nothing is said, nor opened, before it is known to be granted.
+    ask.leave(first_left(shown, ask.leads), shown)
+    place = resolve(shown, leads=ask.leads)
+    for directory in place.left:
+        ask.leave(None if ask.leads(directory) else directory, shown)
+    path = place.path
+    needed = need(path)
+    needs = () if needed is None else ((needed, "" if shown == path else shown),)
+    Refused.check(needs, ask.judge)
+    problem = os.strerror(place.problem) if place.problem else ""
+    if place.folder and not flags & os.O_DIRECTORY:
+        problem = problem or os.strerror(errno.ENOTDIR)
+    if problem:
+        raise failure("not-found", f"{shown!r}: {problem}")
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         problem = os.strerror(error.errno or 0)
         if error.errno in _EXHAUSTED:
             raise failure("resource-exhausted", f"the host: {problem}") from error
-    else:
-        if not _is_at(path, fd):
-            problem = "it has no name any more"
-    # Two slashes at the start are kept by normpath, and mean the same as one.
-    path = f"/{path.lstrip('/')}"
-    needed = need(path)
-    needs = () if needed is None else ((needed, "" if shown == path else shown),)
-    Refused.check(needs, judge)
-    if problem:
-        raise failure("not-found", f"{shown!r}: {problem}")
+        raise failure("not-found", f"{shown!r}: {problem}") from error
+    pins.callback(os.close, fd)
+    opened = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - text in, text out
+    if opened != path or not _is_at(path, fd):
+        raise Moved(path)
     return _Pinned(path, fd, needs)
 
 

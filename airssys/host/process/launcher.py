@@ -22,6 +22,7 @@ import anyio.to_thread
 from attrs import define, field
 
 from ...core.defaults import PATIENCE
+from ...uncut import uncut
 from .errors import failure
 
 __all__ = ("Launcher",)
@@ -102,10 +103,13 @@ class Launcher:
                 self._warden.send_signal(signal.SIGCONT)
                 return self._requests
             self._requests.close()
-        with anyio.CancelScope(shield=True):
-            started = await anyio.to_thread.run_sync(_start)
-        self._warden, self._requests = started
-        return self._requests
+        await uncut(self._begin)
+        requests: socket.socket | None = self._requests
+        assert requests is not None
+        return requests
+
+    async def _begin(self) -> None:
+        self._warden, self._requests = await anyio.to_thread.run_sync(_start)
 
 
 def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:

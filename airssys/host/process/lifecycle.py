@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 import anyio
 from attrs import define, evolve, frozen
 
+from ...core.grants.capabilities import Process
 from ...hostcalls.call import Call
 from ...hostcalls.declare import Inside, Requires, interface_of, operation
 from ...hostcalls.interface import HostInterface, HostResource
@@ -272,7 +274,9 @@ class LifecycleOperations:
 
     @operation("[method]child.write-stdin", needs=_OWN)
     async def write_stdin(self, call: Call, child: Program, payload: bytes) -> None:
-        await _fed(self.children.own(call, child)).write(payload)
+        feed = _fed(self.children.own(call, child))
+        again = partial(self.children.still, call, Process("spawn", child.path))
+        await feed.write(payload, again)
 
     @operation("[method]child.close-stdin", needs=_OWN)
     def close_stdin(self, call: Call, child: Program) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import ClassVar, Final
 
 import anyio
@@ -124,6 +125,7 @@ class SignalsOperations:
         await _each(
             self.children.members(call, group),
             lambda child: child.ask("group", NUMBERS[_named(signal)]),
+            self._again(call),
         )
 
     @operation(needs=_SIGNAL)
@@ -145,7 +147,7 @@ class SignalsOperations:
         self, call: Call, child: Program, timeout_seconds: float
     ) -> Mapping[str, object]:
         self.children.own(call, child)
-        await _shut_down([child], seconds(timeout_seconds))
+        await _shut_down([child], seconds(timeout_seconds), self._again(call))
         ending = child.ending
         if ending is None or ending.lost:
             raise failure("io-error", "its keeper was ended from outside")
@@ -156,7 +158,8 @@ class SignalsOperations:
         self, call: Call, group: int, timeout_seconds: float
     ) -> int:
         patience = seconds(timeout_seconds)
-        return await _shut_down(self.children.members(call, group), patience)
+        members = self.children.members(call, group)
+        return await _shut_down(members, patience, self._again(call))
 
     @operation(needs=_SIGNAL)
     async def emergency_kill(self, call: Call, child: Program) -> None:
@@ -170,6 +173,10 @@ class SignalsOperations:
             child.end_soon()
         for child in members:
             await child.done.wait()
+
+    def _again(self, call: Call) -> Callable[[], None]:
+        """Return what lets a call go on that may still send signals."""
+        return partial(self.children.still, call, Process("signal", "own"))
 
     # Names and numbers.
 
@@ -195,14 +202,18 @@ def _named(signal: str) -> str:
     return f"SIG{signal.upper()}"
 
 
-async def _shut_down(children: list[Program], patience: float) -> int:
+async def _shut_down(
+    children: list[Program], patience: float, again: Callable[[], object]
+) -> int:
     """Ask programs to end, then end those that have not; returns how many."""
     with anyio.move_on_after(patience):
         # A stopped program would hear of it only when it goes on.
-        await _each(children, lambda child: child.ask("signal", NUMBERS["SIGTERM"]))
-        await _each(children, lambda child: child.ask("signal", NUMBERS["SIGCONT"]))
+        for signal in ("SIGTERM", "SIGCONT"):
+            number = NUMBERS[signal]
+            await _each(children, lambda child: child.ask("signal", number), again)  # noqa: B023 - asked at once
         for child in children:
             await child.done.wait()
+    again()
     left = [child for child in children if not child.done.is_set()]
     for child in left:
         child.end_soon()
@@ -212,10 +223,13 @@ async def _shut_down(children: list[Program], patience: float) -> int:
 
 
 async def _each(
-    children: list[Program], ask: Callable[[Program], Awaitable[object]]
+    children: list[Program],
+    ask: Callable[[Program], Awaitable[object]],
+    again: Callable[[], object],
 ) -> None:
     """Ask something of all that run; one that has ended meanwhile is no error."""
     for child in children:
         if child.ending is None:
+            again()
             with suppress(WitError):
                 await ask(child)

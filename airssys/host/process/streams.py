@@ -6,6 +6,7 @@ The host's ends of the pipes are used on the event loop, and never block it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -109,11 +110,17 @@ class Feed:
     _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
     _closed: bool = field(default=False, init=False)
 
-    async def write(self, payload: bytes) -> None:
-        """Write all of it, as fast as the program reads."""
+    async def write(self, payload: bytes, again: Callable[[], object]) -> None:
+        """Write all of it, as fast as the program reads.
+
+        Args:
+            payload: What to write.
+            again: Asked before each piece; raises where the caller may not go on.
+        """
         rest = memoryview(payload)
         async with self._lock:
             while rest:
+                again()
                 if self._closed:
                     raise failure("io-error", "the standard input is closed")
                 try:

@@ -561,3 +561,19 @@ def test_patterns_that_are_too_large_together_are_refused() -> None:
 
 def read_sections(paths: list[str]) -> None:
     read(f"filesystem = {{ read = {paths!r} }}", Sections, source="host.toml")
+
+
+def test_a_topic_may_be_heard_where_a_grant_matches_it() -> None:
+    held = Grants(
+        messaging=MessagingGrants(subscribe=["orders.#"]),
+        expires={"messaging": 10.0},
+        forbidden=Grants(messaging=MessagingGrants(subscribe=["orders.secret"])),
+    )
+
+    assert held.hears("orders.new", 9.0) is None
+    assert held.hears("orders.with a blank", 9.0) is None
+    for topic, now in (("news", 9.0), ("orders.secret", 9.0), ("orders.new", 10.0)):
+        denial = held.hears(topic, now)
+        assert denial is not None
+        assert denial.needed == f"subscribe to {topic!r}"
+    assert Grants(messaging=held.messaging).hears("orders.secret") is None

@@ -194,7 +194,7 @@ def test_a_port_pattern_reads_what_it_prints(one: int, other: int) -> None:
             ),
         ),
         ("127.0.0.1:8080", "127.0.0.1:8080 [::ffff:7f00:1]:8080", "127.0.0.2:8080"),
-        ("[::1]:8080", "[::1]:8080 [0:0::1]:8080", "[::]:8080 [::2]:8080 0.0.0.1:8080"),
+        ("[::1]:8080", "[::1]:8080 [0:0::1]:8080 [::]:8080", "[::2]:8080 0.0.0.1:8080"),
         ("[fe80::/10]:1", "[fe80::1]:1 [fe80::1%eth0]:1", "[fec0::1]:1 [fe80::%]x:1"),
         ("localhost:1", "localhost:1 LOCALHOST.:1", "127.0.0.1:1 [::1]:1"),
         ("*.com:1", "a.com:1", "com:1 .com:1"),
@@ -403,3 +403,48 @@ def test_covering_and_overlapping_ports_agree_with_matching(
 
     assert one.overlaps(two) is bool(common)
     assert one.covers(two) is (len(common) == longer + 1)
+
+
+UNSPECIFIED = ("0.0.0.0:80", "[::ffff:0.0.0.0]:80", "[64:ff9b::]:80")
+
+
+@pytest.mark.parametrize("text", UNSPECIFIED)
+def test_the_unspecified_address_is_loopback(text: str) -> None:
+    assert HostPattern.parse("127.0.0.1:80").matches(text)
+    assert HostPattern.parse("0.0.0.0:80").matches("127.0.0.1:80")
+    assert str(HostPattern.parse("0.0.0.0:80")) == "127.0.0.1:80"
+    assert not HostPattern.parse("127.0.0.2:80").matches(text)
+    assert not HostPattern.parse("0.0.0.0/8:*").matches(text)
+    assert not HostPattern.parse("[::1]:80").matches(text)
+    assert HostPattern.parse("[::1]:80").matches("[::]:80")
+    assert str(HostPattern.parse("[::]:80")) == "[::1]:80"
+
+
+@pytest.mark.parametrize(
+    "banned", ["127.0.0.1:80", "[::1]:80", "0.0.0.0:80", "[::]:*", "127.0.0.0/8:80"]
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *UNSPECIFIED,
+        "[::]:80",
+        "127.0.0.1:80",
+        "127.1.2.3:80",
+        "[::1]:80",
+        "[::ffff:127.0.0.1]:80",
+    ],
+)
+def test_loopback_is_forbidden_by_all_its_addresses(banned: str, text: str) -> None:
+    forbids = host_matcher([HostPattern.parse(banned)], forbidding=True)
+
+    assert forbids(text)
+    assert not forbids("10.0.0.1:80")
+    assert not forbids("[2600::1]:80")
+
+
+def test_one_address_of_loopback_that_is_forbidden_is_that_one() -> None:
+    forbids = host_matcher([HostPattern.parse("127.0.0.53:53")], forbidding=True)
+
+    assert forbids("127.0.0.53:53")
+    assert not forbids("127.0.0.1:53")
+    assert not forbids("0.0.0.0:53")

@@ -66,6 +66,7 @@ payload = "64KiB"
 cpu = "500ms/s"
 handles = 8
 host_calls = "50/s"
+log = "3KiB/s"
 
 [capabilities]
 expires = { network = 2027-01-01T00:00:00Z, custom = 2026-12-31T18:00:00.5-06:00 }
@@ -123,6 +124,7 @@ def test_a_small_manifest_gets_the_defaults() -> None:
         cpu=1.0,
         handles=256,
         host_calls=100_000,
+        log=MIB,
     )
     assert manifest.mailbox == 1000
     assert manifest.overflow is Overflow.WAIT
@@ -150,6 +152,7 @@ def test_a_full_manifest_is_read_as_written() -> None:
         cpu=0.5,
         handles=8,
         host_calls=50,
+        log=3 * KIB,
     )
     assert manifest.mailbox == 10
     assert manifest.overflow is Overflow.DROP_OLDEST

@@ -420,7 +420,7 @@ def test_five_mistakes_make_five_reports_with_their_places() -> None:
         ),
         (
             "id = 'x'\nsupervisor.quota.payload = '1MiB'",
-            "unknown key 'payload' (known: cpu, handles, host_calls, messages, ",
+            "unknown key 'payload' (known: cpu, handles, host_calls, log, messages, ",
         ),
         (
             "id = 'x'\nsupervisor.quota.handles = 0",

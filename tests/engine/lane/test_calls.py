@@ -357,6 +357,8 @@ async def test_a_component_inside_a_component_is_wrapped_too(
       (export "test:guest/api" (instance $k)))"""
     component = await compile_(text)
 
+    with pytest.raises(OutOfMemory, match=r"at 2: say memories = 2, or more \(limit"):
+        await component.instantiate(limits=Limits(memories=1))
     with await component.instantiate(limits=Limits(memories=2)) as instance:
         for octets in (b"", b"abc", RANDOM):
             assert await instance.call("one", octets) == octets

@@ -421,3 +421,29 @@ async def test_what_is_not_granted_is_denied_whether_it_exists_or_not(
         for missing in (folder / "none", folder / "a.txt" / "none", folder):
             args = PATHS[operation](str(missing))
             assert await failing(guest(operation, *args)) == "permission-denied"
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # decided in a thread
+@pytest.mark.parametrize("name", ["etc", "none", "etc/passwd", "none/none"])
+async def test_a_path_is_followed_to_the_first_part_that_no_grant_leads_through(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up = "/".join([".."] * (name.count("/") + 1))
+    long = f"/{name}/{up}" * (4000 // len(f"/{name}/{up}"))
+    looked_at: list[str] = []
+    lstat = os.lstat
+
+    def counting(path: Any, **more: Any) -> os.stat_result:
+        looked_at.append(path)
+        return lstat(path, **more)
+
+    monkeypatch.setattr(os, "lstat", counting)
+    async with running(everything(folder)) as guest:
+        path = f"{long}{folder}/a.txt"
+        case = await failing(guest("filesystem#exists", path))
+        assert await guest("filesystem#exists", f"{folder}/sub/../a.txt") is True
+
+    assert case == "permission-denied"
+    assert sum(f"/{name}".startswith(each) for each in looked_at) <= 2
+    (event,) = guest.denied
+    assert event.needed == f"list '/{name}'"

@@ -90,6 +90,18 @@ async def test_types_are_told_apart(folder: Path) -> None:
         assert await guest("metadata#find-by-type", str(folder), "unknown") == []
 
 
+async def test_a_listing_says_how_many_names_it_leaves_out(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        before = await guest("metadata#list-directory", str(folder))
+        for name in (b"a\xff", b"\xffb"):
+            (folder / os.fsdecode(name)).touch()
+        after = await guest("metadata#list-directory", str(folder))
+
+    assert before.entry_count == len(before.entries)
+    assert after.entries == before.entries
+    assert after.entry_count == len(after.entries) + 2
+
+
 async def test_a_listing_has_a_limit_and_tells_nothing_beyond_it(folder: Path) -> None:
     async with running(everything(folder), limits=FileLimits(entries=3)) as guest:
         listing = await guest("metadata#list-directory", str(folder))

@@ -266,6 +266,60 @@ async def test_a_forbidden_name_is_not_reached_by_a_granted_address() -> None:
     assert (case, len(guest.denied)) == ("permission-denied", 1)
 
 
+@pytest.mark.parametrize(
+    ("family", "host"),
+    [("ipv4", "0.0.0.0"), ("ipv6", "::")],  # noqa: S104
+)
+@pytest.mark.parametrize("banned", ["127.0.0.1", "[::1]"])
+async def test_forbidden_loopback_is_not_reached_by_the_unspecified_address(
+    family: str, host: str, banned: str
+) -> None:
+    number = socket.AF_INET if family == "ipv4" else socket.AF_INET6
+    with listening(number) as (server, port):
+        given = grants(outbound=["127.0.0.0/8:*", "[::1]:*", f"{_at(host)}:*"])
+        async with on_network(given) as guest:
+            await guest(CONNECT, await guest.tcp(family), to(port, host))
+            server.accept()[0].close()
+            guest.standing.grants = forbidding(given, f"{banned}:{port}")
+            end = await guest.tcp(family)
+            case = await guest.case(CONNECT, end, to(port, host))
+
+        assert nobody(server)
+    assert (case, len(guest.denied)) == ("permission-denied", 1)
+    assert guest.denied[0].endswith("the host forbids it")
+
+
+def _at(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+async def test_a_forbidden_name_is_not_reached_by_a_name_that_stands_for_it() -> None:
+    names = {
+        "db": Answer([LOOPBACK], None, "db.example.com"),
+        "cdn.example.com": Answer([LOOPBACK], None, "db.example.com"),
+    }
+    with listening() as (server, port):
+        given = grants(
+            resolve=["db", "*.example.com"],
+            outbound=["127.0.0.1:*", "db:*", "cdn.example.com:*"],
+        )
+        async with on_network(given, names=names) as guest:
+            await guest(CONNECT, await guest.tcp(), named("db", port))
+            server.accept()[0].close()
+            guest.standing.grants = forbidding(given, "db.example.com:*")
+            for name in names:
+                end = await guest.tcp()
+                case = await guest.case(CONNECT, end, named(name, port))
+                assert case == "permission-denied"
+            banned = grants(resolve=["db.example.com"])
+            guest.standing.grants = evolve(given, forbidden=banned)
+            case = await guest.case("connection#resolve-hostname", "db")
+            assert case == "permission-denied"
+
+        assert nobody(server)
+    assert len(guest.denied) == 3
+
+
 async def test_what_becomes_forbidden_ends_a_connection() -> None:
     with listening() as (server, port):
         given = grants(outbound=[f"127.0.0.1:{port}", f"peer.example.com:{port}"])

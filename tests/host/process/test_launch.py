@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -22,7 +23,7 @@ from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import ProcessGrants
 from airssys.host.process import ProcessSettings
 from airssys.host.process.environment import is_loading
-from airssys.host.process.launch import Wanted, _head, prepare
+from airssys.host.process.launch import Asker, Wanted, _head, prepare
 from airssys.host.process.launcher import Launcher
 from airssys.host.process.proc import newest_pid, peak_memory, stat
 
@@ -170,7 +171,7 @@ async def test_the_audit_is_not_told_more_than_it_has_room_for() -> None:
 def test_what_the_system_has_no_character_for_is_no_argument() -> None:
     wanted = Wanted(TRUE, ["\ud800"], None, {})
     with ExitStack() as pins, pytest.raises(WitError, match="no character"):
-        prepare(wanted, lambda _: None, (), pins)
+        prepare(wanted, Asker(lambda _: None, lambda _: True), (), pins)
 
 
 async def test_a_variable_that_changes_what_is_loaded_is_for_the_host_to_allow() -> (
@@ -207,6 +208,52 @@ async def test_what_is_granted_is_told_where_that_is_wanted() -> None:
         assert [(each.needed, each.resource) for each in granted] == [
             (f"spawn {TRUE!r}", "/bin/../bin/true")
         ]
+
+
+def told_of(guest: Guest) -> tuple[str, str, str]:
+    """Return what the audit was told of the last refusal, but for the path."""
+    event = guest.denied[-1]
+    return event.needed.partition(" ")[0], event.action, event.reason
+
+
+ODD = ("/{}/../usr/bin/true", "/{0}/../{0}/..", "/{}/../../../../usr/bin/true", "/{}")
+
+
+@pytest.mark.parametrize("path", ODD)
+async def test_a_refusal_does_not_tell_what_the_host_has(
+    path: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "pipe").mkdir()
+    (tmp_path / "link").symlink_to("/nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    here = str(tmp_path.resolve())
+    names = [
+        *(f"{here}/{name}" for name in ("file", "pipe", "link", "loop", "none")),
+        *("/proc/1", "/proc/self/fd/0", "/proc/self/fd/99", "/proc/999999999"),
+        *("/proc/self/root", "/root", "/none", "/none/none", "/etc/passwd/x"),
+    ]
+    heard = set()
+    async with open_guest() as guest:
+        for name in names:
+            text = path.format(name[1:])
+            attempts: list[tuple[Any, ...]] = [
+                (SPAWN, text, [], []),
+                ("lifecycle#spawn-in-directory", TRUE, [], text),
+            ]
+            for arguments in attempts:
+                words = await guest.fails("permission-denied", *arguments)
+                told = words.replace(repr(text), "PATH").partition(": ")[0]
+                heard.add((arguments[0], told, *told_of(guest)))
+
+    assert len(heard) == 2, heard
+
+
+async def test_a_path_is_left_again_where_grants_lead(tmp_path: Path) -> None:
+    async with open_guest() as guest:
+        for path in ("/usr/bin/../bin/true", "/bin/true", "/bin/../bin/true"):
+            await output(guest, path)
+        await guest.fails("not-found", SPAWN, "/usr/lib/../bin/none/../true", [], [])
 
 
 async def test_many_are_started_at_once() -> None:
