@@ -4,8 +4,9 @@
                            └─────rejected──────▶ this program     tally asks counter
 
 ``source`` and ``check`` are Python functions, ``tally`` (in C) and ``counter`` (in
-component text) are the guests of the quickstart. Mailboxes are small, so whoever is
-faster waits for the slower. Run it: ``python examples/pipeline.py``
+component text) are the guests of the quickstart. A topic waits for nobody unless a
+subscription says so: the source waits for ``check``, whose mailbox is small, and what
+waits for the tally has room in its own. Run it: ``python examples/pipeline.py``
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ async def main() -> None:
         system.subscribe("rejected") as rejected,
     ):
         await system.spawn(QUICKSTART / "counter")
-        tally = await system.spawn(QUICKSTART / "tally", mailbox=8)
+        tally = await system.spawn(QUICKSTART / "tally")
         await system.spawn(check, mailbox=4)
         # It returns when it is done, and that is no reason to start it again.
         await system.spawn(source, INCOMING, restart=airssys.Restart.TRANSIENT)

@@ -119,13 +119,22 @@ def check_actor(component: Component) -> None:
         raise InvalidComponent(
             component.name, f"{LIFECYCLE!r} lacks {', '.join(map(repr, missing))}"
         )
-    problems: list[str] = []
-    for name, type_ in expected.items():
-        if differing := compared(str(there[name]), type_):
-            found, right = differing
-            problems.append(f"{name!r} has type {found}, an actor's is {right}")
+    problems = {
+        name: differing
+        for name, type_ in expected.items()
+        if (differing := compared(str(there[name]), type_))
+    }
     if problems:
-        raise InvalidComponent(component.name, f"{LIFECYCLE!r}: {'; '.join(problems)}")
+        # All names first: two long types fill a line that people still read.
+        types = "; ".join(
+            f"{name!r} has type {found}, an actor's is {right}"
+            for name, (found, right) in problems.items()
+        )
+        raise InvalidComponent(
+            component.name,
+            f"{LIFECYCLE!r} has other types than an actor's of "
+            f"{', '.join(map(repr, problems))}: {types}",
+        )
 
 
 def _check_world(component: Component, world: str, manifest: Manifest) -> None:

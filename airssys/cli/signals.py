@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import signal
@@ -56,8 +57,14 @@ class Signals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
+        if self.number is None:
+            for number, before in self._before.items():
+                signal.signal(number, before)
+        else:
+            # The process is about to end, with the status of that signal. Until its
+            # threads have ended, another one still cuts it off; then Python takes
+            # itself down, which cannot hang, and would let a signal decide the status.
+            atexit.register(self._go_deaf)
         self._ear.close()
         self._mouth.close()
 
@@ -73,6 +80,10 @@ class Signals:
             # Nothing has been started that must end in order.
             raise SystemExit(128 + number)
         self._mouth.send(b"!")
+
+    def _go_deaf(self) -> None:
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
 
     def _cut_off(self, number: int) -> None:
         # Nobody may read what is written there, or it may be closed.
