@@ -146,10 +146,16 @@ def _fill_descriptors() -> None:
     """Open what was closed of standard input, output and error.
 
     The next file that is opened would become one of them: an audit log, say, which
-    whatever a child process prints would then go to.
+    whatever a child process prints would then go to. Python has None for a stream that
+    was closed before it started: what is written to it goes nowhere.
     """
-    for descriptor in range(3):
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            stream = os.fdopen(
+                descriptor, "w" if descriptor else "r", closefd=False, encoding="utf-8"
+            )
+            setattr(sys, name, stream)

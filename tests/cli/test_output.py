@@ -134,6 +134,37 @@ def test_streams_that_were_closed_from_the_start_are_no_error(
         json.loads(record)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tree tree.toml",
+        "check tree.toml",
+        "inspect calculator.wat",
+        "call calculator.wat add 1 2",
+        "bindgen calculator.wat",
+        "manifest schema",
+        "cache show",
+        "--help",
+    ],
+)
+def test_no_command_minds_that_its_output_was_closed_from_the_start(
+    folder: Path, command: str
+) -> None:
+    line = f"{sys.executable} -m airssys {command} >&-"
+
+    ran = subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_an_error_that_nobody_reads_has_its_status(folder: Path) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
