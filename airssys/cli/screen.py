@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from zlib import crc32
 
-from attrs import define
+from attrs import define, field
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -32,6 +32,10 @@ class Screen:
     """The least important level that is shown."""
     widest: int = 8
     """Characters of the longest name so far; the columns are as wide."""
+    _coloured: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._coloured = self.console.is_terminal
 
     def make_room(self, names: Iterable[str]) -> None:
         """Make the column of names wide enough for these."""
@@ -50,9 +54,10 @@ class Screen:
         self.make_room((subject,))
         time = f"{datetime.now():%H:%M:%S.%f}"[:-3]  # noqa: DTZ005 - the reader's own
         subject, text = printable(subject), printable(text)
-        if not self.console.is_terminal:
-            plain = f"{time} {level.value:5} {subject:{self.widest}}  {text}"
-            self.console.print(plain, soft_wrap=True, markup=False, highlight=False)
+        if not self._coloured:
+            # As it is: laying it out took most of a line's time on the event loop.
+            plain = f"{time} {level.value:5} {subject:{self.widest}}  {text}\n"
+            self.console.file.write(plain)
             return
         row = Table.grid(padding=(0, 1))
         row.add_column(no_wrap=True)

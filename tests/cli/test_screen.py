@@ -36,6 +36,15 @@ def shown(screen: Screen) -> list[str]:
     return [line.partition(" ")[2] for line in lines]
 
 
+def test_a_line_is_written_as_it_was_said_however_long() -> None:
+    said = ":smile: [bold]" + "x" * 100
+    screen = plain_screen()
+
+    screen.log(LogLevel.INFO, "a", said)
+
+    assert shown(screen) == [f"info  a         {said}"]
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [
