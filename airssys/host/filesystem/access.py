@@ -11,7 +11,7 @@ all before it changes anything, and looks (`go_on`) between the steps of long wo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, Literal, TypeAlias, TypeVar
@@ -235,8 +235,7 @@ class Access:
         if either:
             self._demand_one(actions, place.path, path)
         else:
-            for action in actions:
-                self.demand(action, place.path, path)
+            self.demand_all([(action, place.path, path) for action in actions])
         if place.magic:
             reason = "it goes through a link of a process"
             raise self.refused(actions[0], place.path, path, reason)
@@ -260,6 +259,41 @@ class Access:
             raise self._denied(denial, shown)
         if self.disk.gate.grants:
             self._news.append(partial(self.disk.gate.granted, self.call, need, shown))
+
+    def demand_all(self, needs: Iterable[tuple[Action, str, str]]) -> None:
+        """Check several things; the error says each that is missing.
+
+        Args:
+            needs: Of each what `demand` takes.
+
+        Raises:
+            WitError: No grant covers some of it.
+        """
+        needs = tuple(needs)
+        missing = [need for need in needs if not self.may(need[0], need[1])]
+        if missing:
+            (action, path, shown), *more = missing
+            denial = self.disk.gate.judge(self.call, Filesystem(action, path))
+            if denial is None:
+                raise Moved(path)  # it was granted meanwhile
+            also = ", ".join(f"{each} {name!r}" for each, _, name in more)
+            raise self._denied(denial, shown, f"; nor {also}" if more else "")
+        for need in needs:
+            self.demand(*need)
+
+    def named(self, place: Place, shown: str, below: str) -> str:
+        """Return what to call something below a directory, to the guest.
+
+        Args:
+            place: The directory.
+            shown: What the guest calls it.
+            below: The path below it, such as ``/a/b``; its names are the guest's to
+                know only where it may list what they are in.
+        """
+        folder = (place.path + below).rpartition("/")[0]
+        if not below or not self.may("list", folder or "/"):
+            return shown
+        return shown.rstrip("/") + below
 
     def may(self, action: Action, path: str) -> bool:
         """Tell whether the caller might do it; it has not tried, so nobody is told."""
@@ -297,10 +331,10 @@ class Access:
         self._report(action, shown[:_SHOWN], reason)
         return failure("invalid-path", reason)
 
-    def _denied(self, denial: Denial, shown: str) -> WitError:
+    def _denied(self, denial: Denial, shown: str, more: str = "") -> WitError:
         gate = self.disk.gate
         self._news.append(partial(gate.report, self.call, denial, shown))
-        return WitError(permission_denied(gate.words(denial, shown)))
+        return WitError(permission_denied(gate.words(denial, shown) + more))
 
     def _report(self, action: str, shown: str, reason: str) -> None:
         words = f"{action} {shown!r}"
