@@ -67,10 +67,12 @@ class Launch:
 class Refused(Exception):
     """No grant covers what a guest wants."""
 
-    def __init__(self, denial: Denial, shown: str) -> None:
-        super().__init__(denial, shown)
+    def __init__(self, denial: Denial, shown: str, more: str = "") -> None:
+        super().__init__(denial, shown, more)
         self.denial = denial
         self.shown = shown
+        self.more = more
+        """What else is missing, for the guest."""
 
     @classmethod
     def check(cls, needs: Iterable[tuple[Capability, str]], judge: Judge) -> None:
