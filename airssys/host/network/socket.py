@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Final
 
 import anyio
-from attrs import asdict, define
+from attrs import asdict, define, field
 
 from ...core.errors import WitError
 from ...hostcalls.call import Call
@@ -22,6 +22,7 @@ from .opening import open_tcp, open_udp
 from .options import SocketOptions
 from .owned import Kind, OwnedSocket
 from .permits import Permits
+from .ports import Ports
 from .shares import LARGEST_PIECE, Share
 from .tcp import How, TcpSocket
 from .udp import UdpSocket
@@ -58,6 +59,7 @@ class SocketOperations:
 
     interface: ClassVar[str] = SOCKET
     permits: Permits
+    ports: Ports = field(factory=Ports, init=False)
 
     @operation(needs=Inside(_BOTH, "any grant of one of them"))
     def create_socket(
@@ -140,7 +142,7 @@ class SocketOperations:
         if socket.state != "created" or socket.bound_to is not None:
             raise failure("invalid-argument", "the socket has an address already")
         with as_network_errors(f"binding to {peer}"):
-            socket.bind(peer, need)
+            self.ports.bind(call, socket, peer, need)
         socket.bound_to = peer
 
     @operation(
@@ -159,7 +161,7 @@ class SocketOperations:
             words = f"the socket is {'not bound' if bound is None else socket.state}"
             raise failure("invalid-argument", words)
         with as_network_errors(f"listening on {local}"):
-            socket.listen(min(max(backlog, 1), _LONGEST_QUEUE))
+            self.ports.listen(call, socket, min(max(backlog, 1), _LONGEST_QUEUE))
         socket.need = need
 
     @operation(
@@ -236,7 +238,7 @@ class SocketOperations:
         if socket.bound or socket.used or socket.peer:
             raise failure("invalid-argument", "the socket has an address already")
         with as_network_errors(f"binding to {peer}"):
-            socket.bind(peer, need)
+            self.ports.bind(call, socket, peer, need)
         socket.bound = True
 
     @operation(
