@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+import anyio.lowlevel
+from anyio.lowlevel import EventLoopToken
 from attrs import define, field
 
 from ...core.errors import WitError
@@ -24,13 +26,14 @@ from ...core.grants.capabilities import Denial, Filesystem
 from ...core.grants.grants import Grants
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import Gate
-from ..errors import permission_denied
+from ...witmodel.types import Variant
+from ..errors import DENIED, as_wit_errors, by_the_system, permission_denied
 from .errors import failure, from_os
 from .leads import Leads, first_left, leading
 from .limits import FileLimits
 from .pin import SUPPORTED, Pin, best_pin, look, open_folder, pinned
 from .resolve import InvalidPath, Moved, Place, check_path, resolve
-from .workers import Workers
+from .workers import Workers, hand_back
 
 __all__ = ("Access", "Action", "Disk")
 
@@ -90,8 +93,25 @@ class Disk:
                 partial(access.settle, work), undo, owner=call.standing
             )
         finally:
-            access.gone = True
-            access.emit_news()
+            access.leave()
+
+    def errors(self, call: Call, shown: str) -> AbstractContextManager[None]:
+        """Raise the system's errors as the guest's; a denial of it is audited.
+
+        Args:
+            call: Who asks.
+            shown: The path that the guest gave.
+        """
+
+        def value_of(error: OSError) -> Variant:
+            value = cast("Variant", from_os(error, repr(shown)).value)
+            if value.case != DENIED:
+                return value
+            reason = by_the_system(os.strerror(error.errno or 0))
+            self.gate.refused(call, f"use {shown!r}", reason, shown)
+            return permission_denied(f"{shown!r}: {reason}")
+
+        return as_wit_errors(value_of, OSError)
 
     async def use(
         self, call: Call, check: Callable[[], object], work: Callable[[], _T]
@@ -131,6 +151,8 @@ class Access:
     """When that was, by the wall clock."""
     _asked: list[str] = field(factory=list, init=False)
     _news: list[Callable[[], None]] = field(factory=list, init=False)
+    _token: EventLoopToken | None = field(default=None, init=False)
+    """The event loop of the call, once that has ended."""
 
     def __attrs_post_init__(self) -> None:
         self._grants, self._since = self.call.grants, self.disk.gate.clock()
@@ -154,7 +176,10 @@ class Access:
             except Moved:
                 continue
             except OSError as error:
-                raise from_os(error, self._shown) from error
+                raise self._by_the_system(error) from error
+            finally:
+                if self.gone:
+                    self._hand_over()
         shown = " and ".join(self._asked)
         reason, attempt = "what it leads to keeps changing", f"use {shown!r}"
         denial = Denial("filesystem", "", "", reason, attempt=attempt)
@@ -166,6 +191,20 @@ class Access:
         news, self._news = self._news, []
         for emit in news:
             emit()
+
+    def leave(self) -> None:
+        """Emit what was found; what a thread still finds is handed over when it ends.
+
+        On the event loop's thread, when the call ends, cancelled or not.
+        """
+        self._token = anyio.lowlevel.current_token()
+        self.gone = True
+        self.emit_news()
+
+    def _hand_over(self) -> None:
+        """Have news emitted of a call that was cancelled, in its thread."""
+        if self._news and self._token is not None:
+            hand_back(self._token, self.emit_news)
 
     def go_on(self) -> None:
         """Stop the work where its caller is gone, or has other grants by now.
@@ -336,8 +375,24 @@ class Access:
         self._news.append(partial(gate.report, self.call, denial, shown))
         return WitError(permission_denied(gate.words(denial, shown) + more))
 
+    def _by_the_system(self, error: OSError) -> WitError:
+        """Return what to raise for an error of the system's; a denial is audited."""
+        failed = from_os(error, self._shown)
+        if cast("Variant", failed.value).case != DENIED:
+            return failed
+        reason = by_the_system(os.strerror(error.errno or 0))
+        self._told(f"use {self._shown}", reason)
+        return WitError(permission_denied(f"{self._shown}: {reason}"))
+
+    def malformed(self, action: str, shown: str, reason: str) -> WitError:
+        """Return what to raise for an argument that nobody may give; audited."""
+        self._report(action, shown, reason)
+        return failure("invalid-argument", reason)
+
     def _report(self, action: str, shown: str, reason: str) -> None:
-        words = f"{action} {shown!r}"
+        self._told(f"{action} {shown!r}", reason, shown)
+
+    def _told(self, words: str, reason: str, shown: str = "") -> None:
         self._news.append(
             partial(self.disk.gate.refused, self.call, words, reason, shown)
         )

@@ -18,9 +18,9 @@ from ...hostcalls.declare import Free, Inside, interface_of, operation
 from ...hostcalls.interface import HostInterface, HostResource
 from ..errors import permission_denied
 from ..handles import hold_handle
-from .about import NINE, about, is_there, permissions_of, touchable
+from .about import NINE, about, check_mode, is_there, touchable
 from .access import Access, Action, Disk
-from .errors import as_file_errors, failure
+from .errors import failure
 from .open_file import (
     OpenFile,
     drop,
@@ -89,7 +89,7 @@ class FilesystemOperations:
         if not file.mode.reads:
             raise failure("invalid-argument", f"{file.shown!r} is open for writing")
         size = min(max_bytes, self.disk.limits.transfer)
-        with as_file_errors(file.shown):
+        with self.disk.errors(call, file.shown):
             data = file.read_at_once(size)
             if data is None:
                 again = partial(self._check, call, file, "read")
@@ -103,7 +103,7 @@ class FilesystemOperations:
             raise failure("invalid-argument", f"{file.shown!r} is open for reading")
         taken = data[: self.disk.limits.transfer]
         again = partial(self._check, call, file, "write")
-        with as_file_errors(file.shown):
+        with self.disk.errors(call, file.shown):
             written = await self.disk.use(call, again, partial(file.write, taken))
         return {"bytes_written": written}
 
@@ -124,7 +124,7 @@ class FilesystemOperations:
     async def close(self, call: Call, file: OpenFile) -> None:
         file.give_back()
         try:
-            with as_file_errors(file.shown):
+            with self.disk.errors(call, file.shown):
                 await self.disk.workers.run(file.close, owner=call.standing)
         finally:
             # Cancelled before the thread began: nobody else has it any more.
@@ -218,7 +218,7 @@ def _delete_file(access: Access, path: str) -> None:
 
 def _create_directory(access: Access, path: str, mode: int) -> None:
     place = access.ask(path, "write", follow=False)
-    permissions_of(mode)
+    check_mode(access, mode, path)
     with access.held(place) as (directory, name):
         os.mkdir(name, mode, dir_fd=directory)
 
@@ -371,7 +371,7 @@ def _pour(access: Access, source: int, destination: int) -> None:
 
 def _set_permissions(access: Access, path: str, mode: int) -> None:
     place = access.ask(path, "write")
-    permissions_of(mode)
+    check_mode(access, mode, path)
     with touchable(access, place, path) as (target, found):
         # The sticky bit of a directory keeps others from its names: it stays.
         more = stat.S_IMODE(found.st_mode) & ~NINE
