@@ -28,6 +28,7 @@ from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import Gate
 from ...witmodel.types import Variant
 from ..errors import DENIED, as_wit_errors, by_the_system, permission_denied
+from .aliases import other_names
 from .errors import failure, from_os
 from .leads import Leads, first_left, leading
 from .limits import FileLimits
@@ -150,6 +151,8 @@ class Access:
     _since: float = field(init=False)
     """When that was, by the wall clock."""
     _asked: list[str] = field(factory=list, init=False)
+    _judged: dict[str, tuple[str, tuple[Action, ...]]] = field(factory=dict, init=False)
+    """Of each path that was asked for: what the guest calls it, and what for."""
     _news: list[Callable[[], None]] = field(factory=list, init=False)
     _token: EventLoopToken | None = field(default=None, init=False)
     """The event loop of the call, once that has ended."""
@@ -272,13 +275,14 @@ class Access:
             if not leads(directory):
                 self.demand("list", directory, path)
         if either:
-            self._demand_one(actions, place.path, path)
+            actions = (self._demand_one(actions, place.path, path),)
         else:
             self.demand_all([(action, place.path, path) for action in actions])
         if place.magic:
             reason = "it goes through a link of a process"
             raise self.refused(actions[0], place.path, path, reason)
         place.check()
+        self._judged[place.path] = (path, actions)
         return place
 
     def demand(self, action: Action, path: str, shown: str) -> None:
@@ -338,9 +342,10 @@ class Access:
         """Tell whether the caller might do it; it has not tried, so nobody is told."""
         return self.disk.gate.judge(self.call, Filesystem(action, path)) is None
 
-    def _demand_one(self, actions: tuple[Action, ...], path: str, shown: str) -> None:
+    def _demand_one(self, actions: tuple[Action, ...], path: str, shown: str) -> Action:
         first = next((one for one in actions if self.may(one, path)), actions[0])
         self.demand(first, path, shown)
+        return first
 
     @property
     def _leads(self) -> Leads:
@@ -408,7 +413,27 @@ class Access:
         """
         with pinned(self.disk.pin, place.path) as (directory, name):
             self.go_on()
+            self._check_names(place.path, directory, name)
             yield directory, name
+
+    def _check_names(self, path: str, directory: int, name: str) -> None:
+        """Refuse what the host forbids by another name than the one that was judged.
+
+        Raises:
+            WitError: It does.
+        """
+        grants = self.call.grants
+        if grants.forbidden is None or path not in self._judged:
+            return
+        shown, actions = self._judged[path]
+        try:
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OSError:
+            found = None
+        for action in actions:
+            for other in other_names(grants, "filesystem", action, path, found):
+                if denial := grants.forbids(Filesystem(action, other)):
+                    raise self._denied(denial, shown)
 
     @contextmanager
     def inside(self, place: Place) -> Iterator[int]:
