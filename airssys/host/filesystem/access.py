@@ -28,7 +28,7 @@ from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import Gate
 from ...witmodel.types import Variant
 from ..errors import DENIED, as_wit_errors, by_the_system, permission_denied
-from .aliases import other_names
+from .aliases import banned
 from .errors import failure, from_os
 from .leads import Leads, first_left, leading
 from .limits import FileLimits
@@ -431,9 +431,18 @@ class Access:
         except OSError:
             found = None
         for action in actions:
-            for other in other_names(grants, "filesystem", action, path, found):
-                if denial := grants.forbids(Filesystem(action, other)):
-                    raise self._denied(denial, shown)
+            if denial := banned(grants, Filesystem(action, path), found):
+                raise self._denied(denial, shown)
+
+    def may_enter(self, path: str, directory: int) -> bool:
+        """Tell whether the host lets a directory be listed that was just opened.
+
+        Its path was judged; this is for what the host forbids by another name.
+        """
+        grants = self.call.grants
+        if grants.forbidden is None:
+            return True
+        return banned(grants, Filesystem("list", path), os.fstat(directory)) is None
 
     @contextmanager
     def inside(self, place: Place) -> Iterator[int]:

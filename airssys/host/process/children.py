@@ -21,7 +21,7 @@ from ...core.grants.capabilities import Denial, Process, uncovered
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import SHOWN, Gate
 from ...uncut import uncut
-from ..filesystem.aliases import other_names
+from ..filesystem.aliases import banned
 from ..filesystem.leads import PROGRAMS, leading
 from ..handles import hold_handle
 from .environment import is_loading, variables
@@ -362,7 +362,7 @@ class AllChildren:
     def _asker(self, call: Call) -> Asker:
         judge = partial(self.gate.judge, call)
         return Asker(
-            judge, leading(call.grants, judge, PROGRAMS), partial(_banned, call)
+            judge, leading(call.grants, judge, PROGRAMS), partial(banned, call.grants)
         )
 
     async def _launch(
@@ -420,13 +420,6 @@ class AllChildren:
     def _exceeded(self, call: Call, program: str, limit: str) -> None:
         words = f"it went beyond the limit of {limit}, and was ended"
         self.gate.refused(call, f"use more {limit} for {program!r}", words)
-
-
-def _banned(call: Call, path: str, found: os.stat_result) -> Denial | None:
-    """Return a denial where the host forbids a program by another of its names."""
-    names = other_names(call.grants, "process", "spawn", path, found)
-    denials = (call.grants.forbids(Process("spawn", name)) for name in names)
-    return next((denial for denial in denials if denial is not None), None)
 
 
 def seconds(given: float) -> float:

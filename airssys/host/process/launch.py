@@ -99,7 +99,7 @@ class Asker:
     leads: Leads
     """Tells which directories they lead through."""
 
-    banned: Callable[[str, os.stat_result], Denial | None] = lambda *_: None
+    banned: Callable[[Capability, os.stat_result], Denial | None] = lambda *_: None
     """Tells whether the host forbids what was opened by another of its names."""
 
     def leave(self, directory: str | None, shown: str) -> None:
@@ -246,7 +246,7 @@ def _pin_once(
             raise failure("resource-exhausted", f"the host: {problem}") from error
         raise failure("not-found", f"{shown!r}: {problem}") from error
     pins.callback(os.close, fd)
-    if isinstance(needed, Process) and (denial := ask.banned(path, os.fstat(fd))):
+    if needed is not None and (denial := ask.banned(needed, os.fstat(fd))):
         raise Refused(denial, shown)
     opened = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - text in, text out
     if opened != path or not _is_at(path, fd):

@@ -18,10 +18,14 @@ from airssys.core.grants.sections import (
     NetworkGrants,
     ProcessGrants,
 )
+from airssys.host.permissions import permissions_interface
+from airssys.hostcalls.gate import Gate
+from airssys.testing import Recorder
 from airssys.witmodel.types import Variant
 
+from ...relay import relay
 from ..network import guest as net
-from ..process.guest import ENV, FULL, MARK, open_guest
+from ..process.guest import ENV, FULL, MARK, TRUE, open_guest
 from .guest import everything, failing, options, running
 
 pytestmark = pytest.mark.guest
@@ -99,6 +103,43 @@ async def test_a_forbidden_directory_is_so_by_its_bind_mounts(
                 continue
             assert await failing(opening) == "permission-denied"
             assert guest.denied[-1].target == f"{mounted}/sub/{name}"
+
+
+async def test_a_forbidden_directory_is_not_listed_by_its_bind_mounts(
+    mounted: Path,
+) -> None:
+    granted = forbidding(
+        everything(mounted),
+        filesystem=FilesystemGrants(list=[f"{mounted}/sub", f"{mounted}/sub/**"]),
+    )
+    again = f"{mounted}/again"
+    async with running(granted) as guest:
+        call = guest("metadata#list-directory", again)
+        assert await failing(call) == "permission-denied"
+        assert guest.denied[-1].target == f"{mounted}/sub"
+        found = await guest("metadata#list-recursive", str(mounted), 9)
+        assert not any("b.txt" in str(each) for each in found)
+        assert any("again" in str(each) for each in found)
+    directory = evolve(granted, process=FULL.process)
+    async with open_guest(directory) as started:
+        spawn = "lifecycle#spawn-in-directory"
+        await started.fails("permission-denied", spawn, TRUE, [], again)
+        assert started.denied[-1].target == f"{mounted}/sub"
+
+
+async def test_a_guest_that_asks_hears_of_bans_by_other_names(folder: Path) -> None:
+    (folder / "c.txt").hardlink_to(folder / "a.txt")
+    gate = Gate(recorder := Recorder())
+    granted = no_files(folder, "a.txt")
+    async with relay(
+        [permissions_interface(gate)], grants=granted, recorder=recorder, guard=gate
+    ) as guest:
+        asked = "permissions#check-file-read"
+        assert await guest(asked, f"{folder}/sub/b.txt") == Variant("granted")
+        told = await guest(asked, f"{folder}/c.txt")
+
+    words = f"may not read '{folder}/c.txt': the host forbids it"
+    assert told == Variant("denied", words)
 
 
 async def test_a_forbidden_program_is_so_by_its_hard_links(tmp_path: Path) -> None:
