@@ -20,6 +20,7 @@ from attrs import evolve, frozen
 from ..core.errors import InvalidComponent, MissingExport
 from ..core.grants.grants import Grants
 from ..core.limits import CACHE_SIZE, KIB, MIB, CompileLimits, Limits
+from ..core.names import Digest
 from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import Guard, HostInterface
@@ -245,7 +246,7 @@ class Engine:
             here = self._compiling.setdefault(os.getpid(), made)
         work = partial(here.compiler.compile, source, text=text)
         compiled = await here.flights.fly((hashed.digest(), text), work, name)
-        return Component(self, compiled, name)
+        return Component(self, compiled, name, Digest(hashed.hexdigest()))
 
 
 class Component:
@@ -253,14 +254,18 @@ class Component:
 
     Attributes:
         name: What errors and events call it.
+        digest: Of what it was compiled from, binary or text.
         size: Bytes of its binary.
         imports: What it needs, by name.
         exports: What it offers, by name. Values print as WIT.
     """
 
-    def __init__(self, engine: Engine, compiled: Compiled, name: str) -> None:
+    def __init__(
+        self, engine: Engine, compiled: Compiled, name: str, digest: Digest
+    ) -> None:
         self.engine: Engine = engine
         self.name: str = name
+        self.digest: Digest = digest
         self.size: int = compiled.size
         self._code = compiled.code
         self.pointer: int = _ffi.address(compiled.code.ptr())

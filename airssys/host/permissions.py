@@ -106,4 +106,6 @@ def _look(access: Access, *, path: str, action: Action, follow: bool) -> None:
     with suppress(
         OSError
     ):  # the path is granted; whether the system could open it is not asked
-        access.ask(path, action, follow=follow)
+        place = access.ask(path, action, follow=follow)
+        with access.held(place):
+            pass  # what the host forbids by another name shows here

@@ -36,9 +36,10 @@ _AS_WIT_ERRORS: Final = as_wit_errors(
 def storage_interface(store: Storage, gate: Gate) -> HostInterface:
     """Return the interface for all components of a system.
 
-    Each component has a namespace of its own, by its name: its actors share it, and
-    find it again after a restart. What is in it counts towards the quota of who wrote
-    it, and no component stores more than its quota, however many its actors are.
+    Each component has a namespace of its own, by its name or as the host says: its
+    actors share it, and find it again after a restart. What is in it counts towards the
+    quota of who wrote it, and no component stores more than its quota, however many its
+    actors are.
 
     Args:
         store: Where it is kept.
@@ -60,13 +61,13 @@ class StorageOperations:
     async def get(self, call: Call, key: str) -> bytes | None:
         self._check_key(call, key)
         with _AS_WIT_ERRORS:
-            return await self.store.get(call.component, key)
+            return await self.store.get(call.namespace, key)
 
     @operation(needs=Requires("storage.write", lambda key, _: keys.target(key)))
     async def set_(self, call: Call, key: str, value: bytes) -> None:
         async def write() -> bool:
             self._still(call, Needed("write", keys.target(key)))
-            await self.store.set(call.component, key, value)
+            await self.store.set(call.namespace, key, value)
             return True
 
         self._check_key(call, key)
@@ -79,9 +80,9 @@ class StorageOperations:
         with _AS_WIT_ERRORS:
             shelf = self._shelf(call)
             async with shelf.lock:
-                before = await self.store.get(call.component, key)
+                before = await self.store.get(call.namespace, key)
                 self._still(call, Needed("delete", keys.target(key)))
-                if before is None or not await self.store.delete(call.component, key):
+                if before is None or not await self.store.delete(call.namespace, key):
                     raise WitError(Variant("not-found", f"there is no key {key!r}"))
                 shelf.release(call.budget, keys.cost(key, len(before)))
 
@@ -89,7 +90,7 @@ class StorageOperations:
     async def exists(self, call: Call, key: str) -> bool:
         self._check_key(call, key)
         with _AS_WIT_ERRORS:
-            return await self.store.exists(call.component, key)
+            return await self.store.exists(call.namespace, key)
 
     @operation(
         needs=Inside(
@@ -127,7 +128,7 @@ class StorageOperations:
     @operation(needs=Free("tells only how much the caller itself stores"))
     async def usage(self, call: Call) -> dict[str, int | None]:
         with _AS_WIT_ERRORS:
-            stored = await self.store.usage(call.component)
+            stored = await self.store.usage(call.namespace)
         return {
             "used_bytes": stored.bytes,
             "quota_bytes": call.budget.limit("storage") if call.budget else None,
@@ -143,7 +144,7 @@ class StorageOperations:
         async def write() -> bool:
             self._still(call, *needs)
             return await self.store.compare_and_set(
-                call.component, key, expected, value
+                call.namespace, key, expected, value
             )
 
         for need in needs:
@@ -151,7 +152,7 @@ class StorageOperations:
                 raise WitError(denied(problem))
         self._check_key(call, key)
         with _AS_WIT_ERRORS:
-            found = await self.store.get(call.component, key)
+            found = await self.store.get(call.namespace, key)
             done = found == expected and await self._put(call, key, value, write)
         self._still(call, *needs)
         return done
@@ -162,7 +163,7 @@ class StorageOperations:
         last, before = "", call.grants
         while True:
             page = await self.store.keys(
-                call.component, prefix, after=last, most=LISTED
+                call.namespace, prefix, after=last, most=LISTED
             )
             if call.grants is not before or before.expires:
                 before = call.grants
@@ -194,11 +195,11 @@ class StorageOperations:
         shelf = self._shelf(call)
         budget = call.budget
         async with shelf.lock:
-            before = await self.store.get(call.component, key)
+            before = await self.store.get(call.namespace, key)
             growth = keys.cost(key, len(value))
             if before is not None:
                 growth -= keys.cost(key, len(before))
-            used = (await self.store.usage(call.component)).bytes
+            used = (await self.store.usage(call.namespace)).bytes
             try:
                 shelf.settle(budget, used, growth)
             except QuotaExceeded as error:
@@ -214,7 +215,7 @@ class StorageOperations:
         return done
 
     def _shelf(self, call: Call) -> _Shelf:
-        return self._shelves.setdefault(call.component, _Shelf())
+        return self._shelves.setdefault(call.namespace, _Shelf())
 
 
 @define(eq=False)

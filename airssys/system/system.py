@@ -72,6 +72,7 @@ class System:
         limits: Limits | None = None,
         grants: Grants | None = None,
         config: dict[str, str] | None = None,
+        namespace: str | None = None,
         mailbox: int | None = None,
         mailbox_bytes: int | None = None,
         overflow: Overflow | None = None,
@@ -90,6 +91,9 @@ class System:
             limits: For a `Component`; a manifest has its own.
             grants: For a `Component`; a manifest has its own.
             config: For a component's ``init`` and ``get-config``; over its manifest's.
+            namespace: Where a component keeps what it stores; by default under its own
+                name. Components with the same namespace share their keys: two
+                versions of one, say.
             mailbox: Messages that may wait; by default 1000, or as the manifest says.
             mailbox_bytes: Bytes of their payloads; by default 16 MiB, or as the
                 manifest says. One message may always wait.
@@ -105,7 +109,9 @@ class System:
             ComponentError: The component cannot be an actor.
             InitFailed: Its ``init`` returned an error; likewise whatever else its
                 ``init`` ended with.
-            ValueError: The id is taken, or is no id.
+            NamespaceTaken: Another component, of other content, has the storage of its
+                name.
+            ValueError: The id is taken, or is no id; or the namespace is none.
             TypeError: An option means nothing for what is to be started.
         """
         if isinstance(what, Component):
@@ -119,6 +125,7 @@ class System:
                     what,
                     terms,
                     config=config or {},
+                    namespace=namespace,
                     mailbox=mailbox,
                     mailbox_bytes=mailbox_bytes,
                     overflow=overflow,
@@ -127,7 +134,13 @@ class System:
                 self._shared,
             )
         elif callable(what):
-            _refuse_options("a function", limits=limits, grants=grants, config=config)
+            _refuse_options(
+                "a function",
+                limits=limits,
+                grants=grants,
+                config=config,
+                namespace=namespace,
+            )
             name = str(getattr(what, "__name__", "actor"))
             spec = self._specs.function(
                 id or dashed(name),
@@ -151,7 +164,9 @@ class System:
                     artifact.component,
                     manifest,
                     str(artifact.path),
+                    written=manifest,
                     config=config or {},
+                    namespace=namespace,
                     mailbox=mailbox,
                     mailbox_bytes=mailbox_bytes,
                     overflow=overflow,

@@ -60,9 +60,16 @@ class TreeBuilder:
                 artifact = await self.load(self.folder / node.component)
                 manifest = self.tree.narrow(node, artifact.manifest)
                 rule = manifest.supervision
+                namespace = None if node.namespace is None else str(node.namespace)
                 return self.specs.component(
                     node.id,
-                    ComponentPlan(artifact.component, manifest, str(artifact.path)),
+                    ComponentPlan(
+                        artifact.component,
+                        manifest,
+                        str(artifact.path),
+                        written=artifact.manifest,
+                        namespace=namespace,
+                    ),
                     ChildRules(
                         rule.restart,
                         rule.shutdown,

@@ -157,6 +157,31 @@ actor = "no_such_module:run"
     assert "No module named 'no_such_module'" in nobody
 
 
+def test_two_components_of_a_tree_that_would_share_their_keys_are_a_problem(
+    airssys: Command, tmp_path: Path
+) -> None:
+    for name, quota in (("one", "1KiB"), ("two", "2KiB")):
+        write(tmp_path / name, "a.wasm", more=f'storage = "{quota}"')
+        (tmp_path / name / "a.wasm").write_bytes(LIFECYCLE_WASM.read_bytes())
+        manifest = tmp_path / name / "Component.toml"
+        manifest.write_text(manifest.read_text().replace(f"acme/{name}", "acme/a"))
+    tree = tmp_path / "tree.toml"
+    text = "".join(
+        f'[[child]]\nid = "{id_}"\ncomponent = "{folder}"\n'
+        for id_, folder in (("a", "one"), ("b", "one"), ("c", "two"))
+    )
+    tree.write_text(text)
+    ran = airssys("check", tree)
+    tree.write_text(text + 'namespace = "acme/a"\n')
+    said = airssys("check", tree)
+
+    assert ran.status == 1
+    (line,) = ran.out.splitlines()
+    assert "may not have the storage namespace 'acme/a'" in line
+    assert str(tmp_path / "one" / "Component.toml") in line
+    assert said.status == 0, said.out
+
+
 MODULE = """
 import pathlib
 pathlib.Path(__file__).with_name("ran").touch()

@@ -12,6 +12,7 @@ __all__ = (
     "CapabilityDenied",
     "CompileLimit",
     "LimitExceeded",
+    "NamespaceTaken",
     "OutOfFuel",
     "OutOfMemory",
     "Overtime",
@@ -51,6 +52,27 @@ class CapabilityDenied(AirssysError, PermissionError):
         granted = ", ".join(self.granted) or "nothing"
         reason = self.reason or f"no grant covers it (granted: {granted})"
         return f"component {self.component!r} may not {self.needed}: {reason}"
+
+
+@define(eq=False)
+class NamespaceTaken(AirssysError, ValueError):
+    """The component has the name of another one, whose storage it would get."""
+
+    component: str
+    source: str
+    """The path of its manifest; empty where it has none."""
+    namespace: str
+    holder: str
+    """The manifest of the one that has the namespace; empty where it has none."""
+
+    def __str__(self) -> str:
+        where = f" ({self.source})" if self.source else ""
+        holder = repr(self.holder) if self.holder else "one made in Python"
+        return (
+            f"component {self.component!r}{where} may not have the storage namespace "
+            f"{self.namespace!r}: another component of that name has it, {holder} "
+            "(give each a name of its own, or a namespace by the tree file or spawn())"
+        )
 
 
 class LimitExceeded(AirssysError):

@@ -79,12 +79,13 @@ class Storage:
 
 @frozen
 class Process:
-    """To start a program, or to send signals to what was started."""
+    """To start a program, to set a variable for it, or to send it signals."""
 
     section: ClassVar[Literal["process"]] = "process"
-    action: Literal["spawn", "signal"]
+    action: Literal["spawn", "environment", "signal"]
     target: str
-    """The program's absolute path in normal form; ``own`` for signals."""
+    """The program's absolute path in normal form; a variable's name; ``own`` for
+    signals."""
 
     def __str__(self) -> str:
         return words(self.section, self.action, self.target)
@@ -175,6 +176,7 @@ PHRASES: Final[Mapping[tuple[str, str], str]] = {
     ("messaging", "subscribe"): "subscribe to",
     ("messaging", "receive"): "receive from",
     ("process", "spawn"): "spawn",
+    ("process", "environment"): "set variable",
     ("process", "signal"): "signal",
 }
 """The verbs for actions, by section and action."""

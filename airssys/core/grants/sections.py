@@ -165,9 +165,11 @@ class MessagingGrants:
 
 @frozen(kw_only=True)
 class ProcessGrants:
-    """Which programs may be started, and whose processes be sent signals."""
+    """Which programs may be started, with which variables, and whose be signalled."""
 
     spawn: tuple[PathPattern, ...] = field(default=(), converter=_paths)
+    environment: tuple[KeyPattern, ...] = field(default=(), converter=_keys)
+    """Names of variables that the component may set for its programs."""
     signal: tuple[Whose, ...] = field(default=(), converter=_whoses)
 
 
