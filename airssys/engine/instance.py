@@ -10,11 +10,12 @@ from typing import Any, Final, Self
 import anyio
 
 from ..core.errors import InstanceBusy, InstanceClosed, Overtime, WitError
-from ..core.limits import Limits, Usage
+from ..core.limits import HANDLES, Limits, Usage
 from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
 from . import _ffi
 from .fiber import Fiber, Store
+from .lane import LIMIT_HANDLES
 from .large import LargeValues
 from .link import Link
 from .origin import Exports, Origin, SharedEngine
@@ -310,6 +311,10 @@ class Instance:
         self._running = None
         if self._handles.dropped:
             self._handles.destroy()
+        if self.component.counts and self.limits.handles != HANDLES:
+            signature, _, func = self._find(LIMIT_HANDLES)
+            frame = signature.frame((self.limits.handles,), self._handles)
+            await self._invoke(LIMIT_HANDLES, signature, func, frame)
 
     def _find(self, export: str) -> tuple[ExportSignature, Any, int]:
         """Look a function up in the instance, once."""

@@ -51,6 +51,10 @@ class Origin(Exports, Protocol):
         """What errors and events call it."""
 
     @property
+    def counts(self) -> bool:
+        """Whether instances take a limit of their handles."""
+
+    @property
     def imports(self) -> Mapping[str, Extern]: ...
     @property
     def exports(self) -> Mapping[str, Extern]: ...

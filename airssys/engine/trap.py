@@ -7,10 +7,22 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Final
 
-from ..core.errors import AirssysError, GuestTrapped, OutOfFuel, OutOfMemory
+from ..core.errors import (
+    AirssysError,
+    GuestTrapped,
+    OutOfFuel,
+    OutOfMemory,
+    TooManyHandles,
+)
 from ..core.limits import Limits
 from ._ffi import Frames
-from .lane import LANE_OUT_OF_MEMORY, NAME, NOTHING_ADDED, Added
+from .lane import (
+    LANE_OUT_OF_MEMORY,
+    NAME,
+    NOTHING_ADDED,
+    TOO_MANY_HANDLES,
+    Added,
+)
 
 __all__ = ("failure",)
 
@@ -71,6 +83,7 @@ _BY_LANE: Final = {
     "out-string": "string pointer/length out of bounds of memory",
     "out-list": "list pointer/length out of bounds of memory",
     "encode": "list pointer/length out of bounds of memory",
+    "count-handles": "list pointer/length out of bounds of memory",
     "lane-out-of-bounds": "list pointer/length out of bounds of memory",
 }
 _OUT_OF_FUEL: Final = "all fuel consumed"
@@ -98,6 +111,8 @@ def failure(
     own = [_function(f) for f in takewhile(_is_lane, frames)] if lane else []
     if own[:1] == [LANE_OUT_OF_MEMORY]:
         return OutOfMemory(component, _NO_ROOM, limits.memory)
+    if own[:1] == [TOO_MANY_HANDLES]:
+        return TooManyHandles(component, export, limits.handles)
     if lane:
         frames = Frames(frame for frame in frames if not _is_lane(frame))
     # The causes come last, the innermost at the end; the head repeats the backtrace.

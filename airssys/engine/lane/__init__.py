@@ -5,12 +5,14 @@ string is one block. So a guest is rewritten: it imports and exports a string fo
 ``list<u8>``, and core code that is put into it turns one into the other.
 
 It also gets functions that drop its resources, which the C API cannot do in stores that
-run guests step by step.
+run guests step by step, and core code that looks at the handles that come to it, as
+their table is under no limit of wasmtime's.
 """
 
 from __future__ import annotations
 
 from .binary import may_need_lane, skeleton
+from .guard import LIMIT_HANDLES, TOO_MANY_HANDLES
 from .machine import LANE_OUT_OF_MEMORY, NAME
 from .plan import Drop, LanePlan, plan_lane
 from .rewrite import Rewritten, rewritten
@@ -18,8 +20,10 @@ from .scope import NOTHING_ADDED, Added, Unreadable
 
 __all__ = (
     "LANE_OUT_OF_MEMORY",
+    "LIMIT_HANDLES",
     "NAME",
     "NOTHING_ADDED",
+    "TOO_MANY_HANDLES",
     "Added",
     "Drop",
     "LanePlan",

@@ -37,6 +37,10 @@ class Options:
     plain: bool = True
     """Whether strings are UTF-8, and values lie in memory."""
     is_async: bool = False
+    callback: bool = False
+    """Whether it is called again and again until it is done."""
+    typed: bool = False
+    """Whether its core type is not the usual one."""
 
 
 @frozen
@@ -51,6 +55,10 @@ class CanonFunction:
     type: int = 0
     """The type's index, of what is lifted."""
     options: Options = Options()
+    code: int = 0
+    """Of a builtin."""
+    rest: int = 0
+    """For a lift, where in its entry is what follows the function's index."""
 
 
 def read_canon(reader: Reader) -> CanonFunction:
@@ -58,12 +66,18 @@ def read_canon(reader: Reader) -> CanonFunction:
     match reader.cursor.byte():
         case 0:
             reader.cursor.byte()
-            function, options = reader.core(CORE_FUNC), _options(reader)
+            function, rest = reader.core(CORE_FUNC), reader.cursor.written
+            options = _options(reader)
             type_ = reader.cursor.number()
             known = reader.scope.find(TYPE, type_)
             known = _not_foreign(reader, known)
             return CanonFunction(
-                function, lifts=True, known=known, type=type_, options=options
+                function,
+                lifts=True,
+                known=known,
+                type=type_,
+                options=options,
+                rest=rest,
             )
         case 1:
             reader.cursor.byte()
@@ -73,7 +87,8 @@ def read_canon(reader: Reader) -> CanonFunction:
             return CanonFunction(function, known=known, options=_options(reader))
         case code if code in _BUILTINS:
             _read_builtin(reader, _BUILTINS[code])
-            return CanonFunction(options=Options(is_async=code not in _OF_RESOURCES))
+            is_async = code not in _OF_RESOURCES
+            return CanonFunction(options=Options(is_async=is_async), code=code)
         case code:
             raise unknown("a canonical function", code)
 
@@ -127,10 +142,13 @@ def _options(reader: Reader) -> Options:
                 options = evolve(options, is_async=True)
             case 7:
                 reader.core(CORE_FUNC)
+                options = evolve(options, callback=True)
             case 8:
                 reader.cursor.number()
-                options = evolve(options, plain=False)
-            case 1 | 2 | 9:
+                options = evolve(options, plain=False, typed=True)
+            case 9:
+                options = evolve(options, plain=False, typed=True)
+            case 1 | 2:
                 options = evolve(options, plain=False)
             case code:
                 raise unknown("an option", code)

@@ -13,6 +13,7 @@ from typing import Final
 from attrs import define
 
 from ...witmodel.types import (
+    Borrow,
     Enum,
     Flags,
     FuncType,
@@ -31,6 +32,7 @@ from ...witmodel.types import (
 )
 from .abi import BYTES
 from .binary import Section, leb
+from .coretypes import past_core_type
 from .cursor import Cursor, unknown
 from .scope import (
     COMPONENT,
@@ -66,7 +68,9 @@ _SCALARS: Final = {
 }
 _ERROR_CONTEXT: Final = 0x64
 _STRING: Final = b"\x73"
-_HANDLE: Final = Known(Own(ResourceType("resource")))
+_RESOURCE: Final = ResourceType("resource")
+_OWN: Final = Known(Own(_RESOURCE), handles=True)
+_BORROW: Final = Known(Borrow(_RESOURCE), handles=True)
 
 
 @define
@@ -184,10 +188,11 @@ class Reader:
                 )
             case 0x69 | 0x68:
                 self.cursor.number()
-                return _HANDLE
+                return _OWN if code == 0x69 else _BORROW
             case 0x66 | 0x65:
                 streamed = self.optional()
-                return Known(Opaque("stream"), streamed is not None and streamed.bytes)
+                has_bytes = streamed is not None and streamed.bytes
+                return Known(Opaque("stream"), has_bytes, handles=True)
             case 0x63:
                 key, value = self.value(), self.value()
                 return Known.of(lambda: Map(key.value, value.value), key, value)
@@ -231,7 +236,7 @@ class Reader:
     def part(self, *, imports: bool) -> None:
         match self.cursor.byte():
             case 0:
-                raise Unreadable("a core type")
+                past_core_type(self.cursor)
             case 1:
                 self.type()
             case 2:
@@ -331,6 +336,8 @@ class Reader:
                     self.pointed()
                 if component is not None:
                     self.scope.grow(component.added)
+                    if component.counts:
+                        self.scope.counting.append(self.scope.count(INSTANCE))
                 self.scope.add(INSTANCE, component)
             case 1:
                 exports = {}

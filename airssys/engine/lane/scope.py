@@ -17,6 +17,7 @@ __all__ = (
     "CORE_MODULE",
     "FUNC",
     "INSTANCE",
+    "LARGE",
     "NOTHING_ADDED",
     "PLAIN",
     "TYPE",
@@ -39,6 +40,8 @@ CORE_FUNC, CORE_MEMORY, CORE_MODULE, CORE_INSTANCE = (
 _PARTS: Final = 2000
 """Types that a type may have within it, so that it can be forwarded."""
 _DEPTH: Final = 50
+LARGE: Final = Opaque("a large type")
+"""What stands for a type that has more."""
 
 
 class Added(NamedTuple):
@@ -70,7 +73,11 @@ class Known:
     """How many types it consists of, itself included."""
     depth: int = 1
     added: Added = NOTHING_ADDED
-    """What the lane adds to an instance of a component."""
+    """What the rewriting adds to an instance of a component."""
+    handles: bool = False
+    """Whether there are handles in it."""
+    counts: bool = False
+    """Whether an instance of a component has a function that limits its handles."""
 
     @classmethod
     def of(
@@ -81,11 +88,12 @@ class Known:
     ) -> Known:
         """Return what is known of a type, given what is known of the types in it."""
         has_bytes = has_bytes or any(each.bytes for each in inner)
+        handles = any(each.handles for each in inner)
         parts = 1 + sum(each.parts for each in inner)
         depth = 1 + max((each.depth for each in inner), default=0)
         if parts > _PARTS or depth > _DEPTH:
-            return cls(Opaque("a large type"), has_bytes)
-        return cls(make(), has_bytes, parts=parts, depth=depth)
+            return cls(LARGE, has_bytes, handles=handles)
+        return cls(make(), has_bytes, parts=parts, depth=depth, handles=handles)
 
     @property
     def is_u8(self) -> bool:
@@ -125,6 +133,8 @@ class Scope:
     await_core: Callable[[], None] = _nothing
     """Called where a core function is needed that is still to be defined."""
     added: Added = NOTHING_ADDED
+    counting: list[int] = Factory(list)
+    """The instances with a function that limits their handles."""
     _spaces: Mapping[int, list[Maybe]] = field(
         factory=lambda: {FUNC: [], TYPE: [], INSTANCE: [], COMPONENT: []}
     )
