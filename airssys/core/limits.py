@@ -106,7 +106,8 @@ class Limits:
     )
     """Bytes, as they lie in Python, of the values that leave the guest in one call: its
     result, or the arguments of one call of a host function. Half of ``memory``, and at
-    least 1 MiB, if nothing else is said."""
+    least 1 MiB, if nothing else is said. What wasmtime makes of them meanwhile may be
+    twice as much, and 12 MiB."""
 
 
 @frozen(kw_only=True)

@@ -57,7 +57,7 @@ class Compiled:
     added: Added = NOTHING_ADDED
     """What the rewriting adds to each instance."""
     counts: bool = False
-    """Whether it takes a limit of its handles."""
+    """Whether code was put into it that takes limits."""
 
 
 @define
@@ -111,7 +111,7 @@ class Compiler:
             raise InvalidComponent(name, _reason(str(error))) from None
         if why:
             # Without that a guest could take all memory there is.
-            raise InvalidComponent(name, f"its handles cannot be counted: {why[-1]}")
+            raise InvalidComponent(name, f"it cannot be held to its limits: {why[-1]}")
         return bare
 
     def _bare(self, binary: bytes, digest: bytes, job: Job) -> Compiled:

@@ -44,7 +44,7 @@ from .compilers import Processes, Thread, size_limit
 from .fiber import Pace, Slicing, Threads
 from .flights import Flights, Progress
 from .instance import Instance
-from .lane import LIMIT_HANDLES, Added
+from .lane import SET_LIMITS, Added
 from .link import Link, link
 from .proposals import proposals
 from .room import room
@@ -63,8 +63,10 @@ _LIMITS: Final = Limits()
 _COMPILE_LIMITS: Final = CompileLimits()
 _HASHED_INLINE: Final = 64 * KIB
 """Bytes that are hashed on the event loop."""
-_LIMITING: Final = FuncType((("handles", Scalar("u32")),))
-"""The type of the function that takes the limit of handles."""
+_LIMITING: Final = FuncType(
+    (("handles", Scalar("u32")), ("weight", Scalar("u64")), ("burn", Scalar("u64")))
+)
+"""The type of the function that takes limits."""
 _NEAR: Final = 8
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
@@ -277,7 +279,7 @@ class Component:
         self.added: Added = compiled.added
         """What the rewriting has put into an instance."""
         self.counts: bool = compiled.counts
-        """Whether instances take a limit of their handles."""
+        """Whether code was put into it that takes limits."""
         self.lane: frozenset[str] = compiled.plan.exports
         """Exported functions whose bytes cross in one piece."""
         self._lane_imports = compiled.plan.imports
@@ -360,7 +362,7 @@ class Component:
 
     def _added(self, export: str) -> tuple[str, FuncType] | None:
         """Return the name and type of a function that was put into the component."""
-        if export == LIMIT_HANDLES and self.counts:
+        if export == SET_LIMITS and self.counts:
             return export, _LIMITING
         drop = next((d for d in self._drops.values() if d.label == export), None)
         return None if drop is None else (drop.export, drop.type)

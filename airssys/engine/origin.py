@@ -52,7 +52,7 @@ class Origin(Exports, Protocol):
 
     @property
     def counts(self) -> bool:
-        """Whether instances take a limit of their handles."""
+        """Whether code was put into it that takes limits."""
 
     @property
     def imports(self) -> Mapping[str, Extern]: ...

@@ -13,6 +13,7 @@ from ..core.errors import (
     OutOfFuel,
     OutOfMemory,
     TooManyHandles,
+    ValuesTooLarge,
 )
 from ..core.limits import Limits
 from ._ffi import Frames
@@ -20,6 +21,8 @@ from .lane import (
     LANE_OUT_OF_MEMORY,
     NAME,
     NOTHING_ADDED,
+    TO_HOST,
+    TOO_HEAVY,
     TOO_MANY_HANDLES,
     Added,
 )
@@ -83,6 +86,7 @@ _BY_LANE: Final = {
     "out-string": "string pointer/length out of bounds of memory",
     "out-list": "list pointer/length out of bounds of memory",
     "encode": "list pointer/length out of bounds of memory",
+    "weigh": "list pointer/length out of bounds of memory",
     "count-handles": "list pointer/length out of bounds of memory",
     "lane-out-of-bounds": "list pointer/length out of bounds of memory",
 }
@@ -113,6 +117,12 @@ def failure(
         return OutOfMemory(component, _NO_ROOM, limits.memory)
     if own[:1] == [TOO_MANY_HANDLES]:
         return TooManyHandles(component, export, limits.handles)
+    if own[:1] == [TOO_HEAVY]:
+        to = next((name for name in own if name.startswith(TO_HOST)), "")
+        function, what = to.removeprefix(TO_HOST) or export, "arguments"
+        return ValuesTooLarge(
+            component, function, what if to else "result", limits.values
+        )
     if lane:
         frames = Frames(frame for frame in frames if not _is_lane(frame))
     # The causes come last, the innermost at the end; the head repeats the backtrace.

@@ -128,7 +128,7 @@ def test_the_engine_holds_every_limit() -> None:
 def test_a_limit_is_the_same_where_a_manifest_says_nothing() -> None:
     limits = {key.name: key.default for key in fields(Limits)}
     given = {key.name: key.default for key in fields(Resources)}
-    free = [key for key in LIMIT_KEYS if given[key] is not NOTHING]
+    free = [key for key in LIMIT_KEYS if given[key] not in {NOTHING, None}]
 
     assert {key: given[key] for key in free} == {
         key: limits[LIMIT_KEYS[key]] for key in free
@@ -179,3 +179,11 @@ def test_values_may_be_half_as_large_as_the_memory_and_at_least_a_mebibyte() -> 
     assert Limits(memory=2**30, values=5).values == 5
     with pytest.raises(ValueError, match="values"):
         Limits(values=0)
+
+
+def test_what_follows_from_the_memory_is_left_to_the_limits() -> None:
+    keys = {"memory": 2**24, "fuel": 1, "timeout": 1.0}
+
+    assert Resources(**keys).limits.values == 2**23
+    assert Resources(**keys, values=5).limits.values == 5
+    assert Resources(**keys, resource_handles=7).limits.handles == 7

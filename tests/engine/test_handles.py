@@ -512,8 +512,8 @@ async def test_a_component_that_implements_an_interface_has_the_limit(
 async def test_a_component_whose_handles_cannot_be_counted_is_refused(
     engine: Engine,
 ) -> None:
-    taken = OWN[:-1] + '(export "airssys-limit-handles" (func 0)))'
-    with pytest.raises(airssys.InvalidComponent, match="its handles cannot be counted"):
+    taken = OWN[:-1] + '(export "airssys-set-limits" (func 0)))'
+    with pytest.raises(airssys.InvalidComponent, match="cannot be held to its limits"):
         await engine.compile(taken)
 
 

@@ -46,6 +46,9 @@ class Resources:
     resource_handles: Count = HANDLES
     """Handles of resources in the guest's own tables, whatever they stand for; unlike
     ``handles``, which counts what the host holds open."""
+    values: Bytes | None = None
+    """Of what the guest passes in one call, as it lies in Python. None: half of
+    ``memory``, and at least 1 MiB."""
     mailbox: Count = MAILBOX
     """Messages that may wait."""
     mailbox_bytes: Bytes = MAILBOX_BYTES
@@ -64,9 +67,8 @@ class Resources:
     @property
     def limits(self) -> Limits:
         """What an instance may use."""
-        return Limits(
-            **{limit: getattr(self, key) for key, limit in LIMIT_KEYS.items()}
-        )
+        given = {limit: getattr(self, key) for key, limit in LIMIT_KEYS.items()}
+        return Limits(**{key: one for key, one in given.items() if one is not None})
 
     @property
     def quota(self) -> Quota:
@@ -80,6 +82,7 @@ LIMIT_KEYS: Final[Mapping[str, str]] = {
     "timeout": "timeout",
     "memories": "memories",
     "resource_handles": "handles",
+    "values": "values",
 }
 """The keys of `Resources` that are limits of the instance, with their names there."""
 MAILBOX_KEYS: Final = ("mailbox", "mailbox_bytes", "overflow")
@@ -98,6 +101,7 @@ class ResourcesOverride:
     timeout: Seconds | None = None
     memories: Count | None = None
     resource_handles: Count | None = None
+    values: Bytes | None = None
     mailbox: Count | None = None
     mailbox_bytes: Bytes | None = None
     overflow: Overflow | None = None

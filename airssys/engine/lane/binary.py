@@ -42,8 +42,8 @@ class Section(IntEnum):
     EXPORT = 11
 
 
-_TYPES: Final = (b"\x70", b"\x3f", b"\x69", b"\x66", b"\x65")
-"""How definitions begin of lists, resources, handles, streams and futures."""
+_TYPES: Final = (b"\x70", b"\x73", b"\x63", b"\x3f", b"\x69", b"\x66", b"\x65")
+"""How lists, strings, maps, resources, handles, streams and futures are written."""
 _CANONS: Final = (b"\x1f", b"\6")
 """The canonical function that makes a set of tasks, and the option of those that make
 tasks."""
@@ -65,7 +65,7 @@ _BODY: Final = b"\3\0\0\x0b"
 
 
 def may_need_lane(guest: bytes) -> bool:
-    """Tell whether there may be lists, resources or handles in a component.
+    """Tell whether there may be lists, texts, resources or handles in a component.
 
     A quick look at the binary: no if there are none.
     """

@@ -39,8 +39,15 @@ class Options:
     is_async: bool = False
     callback: bool = False
     """Whether it is called again and again until it is done."""
+    wide: bool = False
+    """Whether strings may be in UTF-16."""
     typed: bool = False
     """Whether its core type is not the usual one."""
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether values may lie in memory."""
+        return self.memory is not None
 
 
 @frozen
@@ -86,9 +93,9 @@ def read_canon(reader: Reader) -> CanonFunction:
             known = _not_foreign(reader, known)
             return CanonFunction(function, known=known, options=_options(reader))
         case code if code in _BUILTINS:
-            _read_builtin(reader, _BUILTINS[code])
-            is_async = code not in _OF_RESOURCES
-            return CanonFunction(options=Options(is_async=is_async), code=code)
+            known, options = _read_builtin(reader, _BUILTINS[code])
+            options = evolve(options, is_async=code not in _OF_RESOURCES)
+            return CanonFunction(known=known, options=options, code=code)
         case code:
             raise unknown("a canonical function", code)
 
@@ -99,15 +106,21 @@ def _not_foreign(reader: Reader, known: Maybe) -> Maybe:
     return known
 
 
-def _read_builtin(reader: Reader, shape: str) -> None:
-    """Read the operands of a builtin function; no type among them may have bytes."""
+def _read_builtin(reader: Reader, shape: str) -> tuple[Maybe, Options]:
+    """Read the operands of a builtin function; no type among them may have bytes.
+
+    Returns:
+        The result that it takes, and its options.
+    """
+    known, options = None, Options()
     for part in shape:
         match part:
             case "t":
                 _refuse_bytes(reader, reader.scope.find(TYPE, reader.cursor.number()))
             case "r":
                 if reader.cursor.byte() == 0:
-                    _refuse_bytes(reader, reader.value())
+                    known = reader.value()
+                    _refuse_bytes(reader, known)
                 else:
                     reader.cursor.byte()
             case "n":
@@ -117,7 +130,8 @@ def _read_builtin(reader: Reader, shape: str) -> None:
             case "m":
                 reader.core(CORE_MEMORY)
             case _:
-                _options(reader)
+                options = _options(reader)
+    return known, options
 
 
 def _refuse_bytes(reader: Reader, known: Maybe) -> None:
@@ -149,7 +163,7 @@ def _options(reader: Reader) -> Options:
             case 9:
                 options = evolve(options, plain=False, typed=True)
             case 1 | 2:
-                options = evolve(options, plain=False)
+                options = evolve(options, plain=False, wide=True)
             case code:
                 raise unknown("an option", code)
     return options

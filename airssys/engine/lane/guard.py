@@ -1,4 +1,4 @@
-"""Write the core code that counts the handles in a guest's table.
+"""Write the core code that counts a guest's handles, and weighs what it passes.
 
 Each handle takes memory of the host's, in a table that no limit of wasmtime's holds. A
 table's numbers are dense: what is dropped is used again before it grows. So nothing
@@ -10,6 +10,8 @@ See the canonical ABI for what puts handles into a table: `resource.new`, what a
 function returns, what a caller gives away; and tasks, streams, futures, sets of them.
 Borrowed handles are gone when the call is, so they are counted in lists only, before
 these are passed on to a component within the guest.
+
+What values weigh is the matter of `weights`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Final, Literal
 
 from attrs import Factory, define, evolve, frozen
 
-from ...core.limits import HANDLES
+from ...core.limits import HANDLES, MIB, Limits
 from ...witmodel.types import (
     Borrow,
     FuncType,
@@ -33,33 +35,81 @@ from ...witmodel.types import (
 from .abi import cases, discriminant, elements, flat, offsets, parts, payload, size
 from .forward import as_i32, core_shape, is_indirect, listed, passed, returned, taken
 from .machine import NAME
+from .weights import Weights, points
 
 __all__ = (
     "COUNTING",
-    "LIMIT_HANDLES",
+    "SET_LIMITS",
+    "TOO_HEAVY",
     "TOO_MANY_HANDLES",
+    "TO_HOST",
+    "Bounds",
     "Guards",
     "Watch",
     "counting",
     "watch_builtin",
     "watch_lift",
     "watch_lower",
+    "watch_return",
 )
 
 TOO_MANY_HANDLES: Final = "lane-too-many-handles"
 """The function that is called when there are too many handles."""
-LIMIT_HANDLES: Final = "airssys-limit-handles"
-"""The function of a guarded component that takes the limit."""
+TOO_HEAVY: Final = "lane-too-heavy"
+"""The function that is called when values weigh too much."""
+TO_HOST: Final = "lane-to "
+"""What the name of a function begins with that passes a host function arguments; the
+host function's name follows."""
+SET_LIMITS: Final = "airssys-set-limits"
+"""The function of a guarded component that takes the limits."""
 _FLAT_ASYNC: Final = 4
 """Core values as which parameters of an asynchronous lower are passed."""
 
+_SPARE: Final = 12 * MIB
+"""Bytes that values may take in wasmtime, whatever the limit of values is."""
+_BURN: Final = 500_000
+
+
+@frozen
+class Bounds:
+    """What the code that is put into a guest holds it to."""
+
+    handles: int = HANDLES
+    weight: int = 2 * Limits().values + _SPARE
+    """Bytes of values that wasmtime makes of what the guest passes."""
+    burn: int = _BURN
+    """Fuel that is used up before much is made: then it is made in a worker thread."""
+
+    @classmethod
+    def of(cls, limits: Limits, inline: int) -> Bounds:
+        """Return what follows from the limits, and the fuel used on the event loop."""
+        weight = min(2 * limits.values + _SPARE, 2**63 - 1)
+        return cls(limits.handles, weight, inline + inline // 4)
+
+    def numbers(self) -> tuple[int, int, int]:
+        """Return the arguments of `SET_LIMITS`."""
+        return self.handles, self.weight, min(self.burn, 2**63 - 1)
+
+
+_USUAL: Final = Bounds()
 COUNTING: Final = f"""(module ${NAME}
   (import "sets" "new" (func $new (result i32)))
   (import "sets" "drop" (func $drop (param i32)))
-  (global $most (export "most") (mut i32) (i32.const {HANDLES}))
+  (global $most (export "most") (mut i32) (i32.const {_USUAL.handles}))
+  (global $heaviest (export "heaviest") (mut i64) (i64.const {_USUAL.weight}))
+  (global $burn (mut i64) (i64.const {_USUAL.burn}))
   (func ${TOO_MANY_HANDLES} unreachable)
-  (func (export "limit") (param i32) (global.set $most (local.get 0)))
+  (func ${TOO_HEAVY} unreachable)
+  (func (export "limit") (param i32 i64 i64)
+    (global.set $most (local.get 0))
+    (global.set $heaviest (local.get 1))
+    (global.set $burn (local.get 2)))
   (func (export "too-many") (call ${TOO_MANY_HANDLES}))
+  (func (export "too-heavy") (call ${TOO_HEAVY}))
+  (func (export "burn") (local i64)
+    (local.set 0 (i64.div_u (global.get $burn) (i64.const 5)))
+    (loop (br_if 0 (i64.ne (i64.const 0)
+      (local.tee 0 (i64.sub (local.get 0) (i64.const 1)))))))
   (func (export "seen") (param i32)
     (if (i32.gt_u (local.get 0) (global.get $most))
       (then (call ${TOO_MANY_HANDLES}))))
@@ -68,25 +118,27 @@ COUNTING: Final = f"""(module ${NAME}
     (call $drop (local.get 0))
     (if (i32.gt_u (i32.sub (local.get 0) (i32.const 1)) (global.get $most))
       (then (call ${TOO_MANY_HANDLES})))))"""
-"""The module of the limit. Its ``seen`` takes a new handle, and ``table`` looks at the
+"""The module of the limits. Its ``seen`` takes a new handle, and ``table`` looks at the
 number that the next one would have: if the table has just grown, no other is free."""
 
 
 def counting(limited: int) -> str:
-    """Return a module that passes the limit on to so many others."""
+    """Return a module that passes the limits on to so many others."""
     imports = "\n  ".join(
-        f'(import "limits" "f{index}" (func $f{index} (param i32)))'
+        f'(import "limits" "f{index}" (func $f{index} (param i32 i64 i64)))'
         for index in range(limited)
     )
-    calls = " ".join(f"(call $f{index} (local.get 0))" for index in range(limited))
+    calls = " ".join(
+        f"(call $f{index} {passed(('i32', 'i64', 'i64'))})" for index in range(limited)
+    )
     return f"""(module ${NAME}
   {imports}
-  (func (export "limit") (param i32) {calls}))"""
+  (func (export "limit") (param i32 i64 i64) {calls}))"""
 
 
 @frozen
 class Watch:
-    """Where handles come in when a core function is called, and what it takes."""
+    """What to look at when a core function is called, and what it takes."""
 
     params: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
@@ -100,10 +152,19 @@ class Watch:
     """What its result is: a handle, two, or the number of a task with its state in four
     bits. Or the table may have grown."""
 
+    given: Tuple | None = None
+    """The parameters, where they are to be weighed."""
+    back: WitType | None = None
+    """The result, where it is to be weighed: it lies in memory."""
+    wide: bool = False
+    """Whether texts may be in UTF-16."""
+    label: str = ""
+    """The host's function that gets the parameters; empty: it is not known."""
+
     @property
     def has_memory(self) -> bool:
-        """Whether what it counts lies in the guest's memory."""
-        return self.lists is not None
+        """Whether what it looks at lies in the guest's memory."""
+        return any(part is not None for part in (self.lists, self.given, self.back))
 
 
 def watch_builtin(code: int) -> Watch | None:
@@ -129,10 +190,11 @@ def watch_lift(type_: FuncType, *, is_async: bool, callback: bool) -> Watch | No
         results = ["i32"] if callback else []
     elif is_indirect(type_):
         results = ["i32"]
-    watch = Watch(tuple(given), tuple(results))
+    weighed = type_.result is not None and not is_async and points(type_.result)
+    watch = Watch(tuple(given), tuple(results), back=type_.result if weighed else None)
     own = [param for _, param in type_.params if _comes(param)]
     if not own:
-        return None
+        return watch if weighed else None
     if any(not isinstance(param, Own) for param in own) or given == ["i32"] != [
         core for _, param in type_.params for core in flat(param)
     ]:
@@ -158,12 +220,19 @@ def watch_lower(type_: FuncType, *, is_async: bool) -> Watch | None:
         return Watch(params, ("i32",), before=True, lists=lists, after="subtask")
     if is_indirect(type_):
         given, results = [*given, "i32"], []
-    watch = Watch(tuple(given), tuple(results), lists=lists)
+    weighed = types if points(types) else None
+    watch = Watch(tuple(given), tuple(results), lists=lists, given=weighed)
     if isinstance(result, Own):
         return evolve(watch, after="handle")
     if result is not None and _comes(result):
         return evolve(watch, after="table")
-    return watch if lists is not None else None
+    return watch if watch.has_memory else None
+
+
+def watch_return(type_: WitType) -> Watch | None:
+    """Return what to watch where an asynchronous function returns its result."""
+    types, given, _ = core_shape(FuncType((("result", type_),)))
+    return Watch(tuple(given), given=types) if points(type_) else None
 
 
 def _comes(type_: WitType) -> bool:
@@ -188,6 +257,7 @@ class Guards:
 
     memory: bool
     """Whether the guest's memory is there to be read."""
+    weights: Weights
     _imports: list[str] = Factory(list)
     _functions: list[str] = Factory(list)
     _lists: dict[WitType, str] = Factory(dict)
@@ -195,12 +265,16 @@ class Guards:
     def text(self) -> str:
         """Return the module."""
         memory = '(import "guest" "memory" (memory $guest 0))' if self.memory else ""
-        body = "\n  ".join((memory, *self._imports, *self._functions))
+        weights = (self.weights.text(),) if self.memory else ()
+        body = "\n  ".join((memory, *self._imports, *self._functions, *weights))
         return f"""(module ${NAME}
   (import "handles" "most" (global $most (mut i32)))
   (import "handles" "seen" (func $seen (param i32)))
   (import "handles" "table" (func $table))
   (import "handles" "too-many" (func $too-many))
+  (import "handles" "heaviest" (global $heaviest (mut i64)))
+  (import "handles" "too-heavy" (func $too-heavy))
+  (import "handles" "burn" (func $burn))
   {body}
   (global $count (mut i64) (i64.const 0)))"""
 
@@ -214,8 +288,16 @@ class Guards:
         code += [f"(call $seen (local.get {index}))" for index in watch.seen]
         if watch.lists is not None:
             code += ["(global.set $count (i64.const 0))", *self._counted(watch)]
-        local = f"(local {' '.join(watch.results)})" if watch.after else ""
+        if watch.given is not None:
+            code += ["(call $begin)", *self._weighed(watch), "(call $end)"]
+        has_local = watch.after not in {"", "table"} or watch.back is not None
+        local = f"(local {' '.join(watch.results)})" if has_local else ""
         match watch.after:
+            case "" if watch.back is not None:
+                at = f"(local.get {back})"
+                inner = self.weights.in_memory(watch.back, at, 0, wide=watch.wide)
+                code += [f"(local.set {back} {call})", "(call $begin)"]
+                code += [*inner, "(call $end)", at]
             case "":
                 code.append(call)
             case "table":
@@ -234,7 +316,20 @@ class Guards:
                     f"(i32.wrap_i64 (i64.shr_u (local.get {back}) (i64.const 32)))",
                 )
         body = "\n    ".join(code)
-        self._functions.append(f'(func (export "{name}") {shape} {local}\n    {body})')
+        known = f'(@name "{TO_HOST}{watch.label}")' if watch.label else ""
+        self._functions.append(
+            f'(func {known} (export "{name}") {shape} {local}\n    {body})'
+        )
+
+    def _weighed(self, watch: Watch) -> list[str]:
+        """Return code that weighs a function's parameters."""
+        assert watch.given is not None
+        cores = flat(watch.given)
+        if list(watch.params[: len(cores)]) != cores:
+            return self.weights.in_memory(
+                watch.given, "(local.get 0)", 0, wide=watch.wide
+            )
+        return self.weights.in_locals(watch.given, 0, cores, wide=watch.wide)
 
     def _counted(self, watch: Watch) -> list[str]:
         """Return code that counts the handles in a function's parameters."""

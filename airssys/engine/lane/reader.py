@@ -7,6 +7,7 @@ would.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -40,6 +41,7 @@ from .scope import (
     CORE_INSTANCE,
     CORE_MEMORY,
     CORE_MODULE,
+    FUNC,
     INSTANCE,
     PLAIN,
     TYPE,
@@ -66,6 +68,8 @@ _SCALARS: Final = {
     0x74: Known(Scalar("char")),
     0x73: Known(Scalar("string")),
 }
+_NAME: Final = re.compile(r"[\w.:/@+\[\]<>=-]+")
+"""Names as they are, of functions and interfaces."""
 _ERROR_CONTEXT: Final = 0x64
 _STRING: Final = b"\x73"
 _RESOURCE: Final = ResourceType("resource")
@@ -258,6 +262,9 @@ class Reader:
         sort, known = self.described()
         if sort == COMPONENT and self.retype:
             raise Unreadable("a component that is given another one")
+        if sort in {FUNC, INSTANCE} and _NAME.fullmatch(name):
+            labels = self.scope.labels if sort == FUNC else self.scope.places
+            labels[self.scope.count(sort)] = name
         self.scope.add(sort, known)
         return name, known
 
@@ -305,9 +312,14 @@ class Reader:
         sort = self.sort()
         match self.cursor.byte():
             case 0:
-                instance = self.scope.find(INSTANCE, self.cursor.number())
+                at = self.cursor.number()
+                instance = self.scope.find(INSTANCE, at)
                 exports = instance.exports if instance is not None else None
                 name = self.cursor.name()
+                place = self.scope.places.get(at)
+                if place and sort in {FUNC, INSTANCE} and _NAME.fullmatch(name):
+                    labels = self.scope.labels if sort == FUNC else self.scope.places
+                    labels[self.scope.count(sort)] = f"{place}#{name}"
                 self.scope.add(sort, None if exports is None else exports.get(name))
             case 1:
                 self.core(CORE_INSTANCE)

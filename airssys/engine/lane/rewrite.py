@@ -21,6 +21,7 @@ from typing import Final
 from attrs import Factory, define, evolve, field, frozen
 
 from ...witmodel.types import FuncType
+from .abi import values
 from .binary import HEAD, PREAMBLE, Section, leb, sections
 from .canon import CanonFunction, Options, read_canon
 from .counted import Counted, watched
@@ -40,6 +41,7 @@ from .scope import (
     Known,
     Scope,
     Unreadable,
+    has_large,
 )
 from .writer import Writer, assembled
 
@@ -57,7 +59,7 @@ class Rewritten:
     binary: bytes
     added: Added
     counts: bool
-    """Whether it has a function that takes the limit of its handles."""
+    """Whether it has a function that takes its limits."""
 
 
 def rewritten(
@@ -135,10 +137,10 @@ class _Component:
     _counted: Counted = field(init=False)
     _is_async: bool = False
     counts: bool = False
-    """Whether there is a function that takes that limit."""
+    """Whether there is a function that takes its limits."""
 
     def __attrs_post_init__(self) -> None:
-        self._counted = Counted(self.writer)
+        self._counted = Counted(self.writer, self._lane, self.scope.outside is None)
         self.scope.await_core = self._flush_lowers
 
     @property
@@ -231,7 +233,8 @@ class _Component:
 
     def _canon(self, canon: CanonFunction, content: bytes) -> None:
         self._is_async |= canon.options.is_async
-        watch = watched(canon)
+        function = -1 if canon.lifts or canon.function is None else canon.function
+        watch = watched(canon, self.scope.labels.get(function, ""))
         if canon.function is None or canon.known is None or not canon.known.bytes:
             plain = _Plain(content, memory=canon.options.memory, watch=watch)
             if canon.lifts:
@@ -252,7 +255,11 @@ class _Component:
             self.writer.write(Section.CANON, content)
             return
         type_, options = canon.known.type, canon.options
-        if not isinstance(type_, FuncType) or not _can_cross(type_, canon):
+        if (
+            not isinstance(type_, FuncType)
+            or not _can_cross(type_, canon)
+            or any(map(has_large, values(type_)))
+        ):
             raise Unreadable(f"bytes that cannot be forwarded in {type_}")
         self._area = max(self._area, area(type_))
         self._parts += canon.known.parts
@@ -303,8 +310,7 @@ class _Component:
             if each.watch is None:
                 self.scope.settle(each.deferred, function)
                 return
-            memory = each.memory if isinstance(each, _Plain) else each.options.memory
-            guarded.append((each.watch, memory, function))
+            guarded.append((each.watch, _memory(each), function))
             places.append(each.deferred)
 
         for plain in pending:
@@ -375,18 +381,19 @@ class _Component:
                 Section.CANON, b"\1\0\0" + leb(function) + options + leb(type_)
             )
 
-    # What counts handles.
+    # What looks at values.
 
     def _guarded(
         self, lifts: Sequence[tuple[_Crossing, int] | _Plain]
     ) -> list[tuple[_Crossing, int] | _Plain]:
-        """Put functions that look at handles before those that are to be watched."""
+        """Put functions that look at values before those that are to be watched."""
         found = [each[0] if isinstance(each, tuple) else each for each in lifts]
-        ready = iter(
-            self._counted.watched(
-                [(e.watch, None, e.function) for e in found if e.watch is not None]
-            )
-        )
+        functions = [
+            (each.watch, _memory(each), each.function)
+            for each in found
+            if each.watch is not None
+        ]
+        ready = iter(self._counted.watched(functions))
         guarded: list[tuple[_Crossing, int] | _Plain] = []
         for each in lifts:
             own = each[0] if isinstance(each, tuple) else each
@@ -425,6 +432,11 @@ class _Lane:
     instance: int
     memory: int
     realloc: int
+
+
+def _memory(each: _Crossing | _Plain) -> int | None:
+    """Return the guest's memory in which a function's values lie."""
+    return each.memory if isinstance(each, _Plain) else each.options.memory
 
 
 def _can_cross(type_: FuncType, canon: CanonFunction) -> bool:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 from attrs import Factory, define, field, frozen
 
 from ...witmodel.types import FuncType, Opaque, Scalar, WitType
+from .abi import parts, within
 
 __all__ = (
     "COMPONENT",
@@ -26,6 +27,8 @@ __all__ = (
     "Maybe",
     "Scope",
     "Unreadable",
+    "has_large",
+    "is_large",
 )
 
 _CORE: Final = 0x100
@@ -42,6 +45,25 @@ _PARTS: Final = 2000
 _DEPTH: Final = 50
 LARGE: Final = Opaque("a large type")
 """What stands for a type that has more."""
+
+
+def is_large(type_: FuncType) -> bool:
+    """Tell whether a function's type is too large for code that looks at its values."""
+    each = [type_.result, *(param for _, param in type_.params)]
+    found = [(1, 0)] + [_measured(one) for one in each if one is not None]
+    return sum(p for p, _ in found) > _PARTS or max(d for _, d in found) >= _DEPTH
+
+
+def has_large(type_: WitType) -> bool:
+    """Tell whether there is a type within a type that was too large to be read."""
+    return any(part is LARGE for part in parts(type_))
+
+
+def _measured(type_: WitType) -> tuple[int, int]:
+    """Return how many types a type consists of, and how deep they lie."""
+    inner = [_measured(each) for each in within(type_)]
+    depth = max((depth for _, depth in inner), default=0)
+    return 1 + sum(count for count, _ in inner), 1 + depth
 
 
 class Added(NamedTuple):
@@ -77,7 +99,7 @@ class Known:
     handles: bool = False
     """Whether there are handles in it."""
     counts: bool = False
-    """Whether an instance of a component has a function that limits its handles."""
+    """Whether an instance of a component has a function that takes its limits."""
 
     @classmethod
     def of(
@@ -134,7 +156,11 @@ class Scope:
     """Called where a core function is needed that is still to be defined."""
     added: Added = NOTHING_ADDED
     counting: list[int] = Factory(list)
-    """The instances with a function that limits their handles."""
+    """The instances with a function that takes their limits."""
+    labels: dict[int, str] = Factory(dict)
+    """What imported functions are called, by their indices."""
+    places: dict[int, str] = Factory(dict)
+    """What imported instances are called, by their indices."""
     _spaces: Mapping[int, list[Maybe]] = field(
         factory=lambda: {FUNC: [], TYPE: [], INSTANCE: [], COMPONENT: []}
     )

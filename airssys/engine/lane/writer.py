@@ -76,22 +76,24 @@ class Writer:
         return self.scope.new(sort)
 
     def lowered_export(self, instance: int, name: str) -> int:
-        """Define a core function of one that an instance exports and takes numbers."""
+        """Define a core function of one that an instance exports and takes limits."""
         self.write(Section.ALIAS, b"\1\1\0" + leb(instance) + _name(name))
         index = self.scope.count(FUNC)
         self.scope.add(FUNC)
         self.write(Section.CANON, b"\1\1\0" + leb(index) + b"\0")
         return self.scope.new(CORE_FUNC)
 
-    def number_taker(self, core: int, name: str) -> None:
-        """Export a core function that takes a number."""
+    def limits_taker(self, core: int, export: str) -> None:
+        """Export a core function that takes limits: three numbers."""
         type_ = self.scope.count(TYPE)
-        self.write(Section.TYPE, b"\1\x40\1" + _name("number") + b"\x79\1\0")
+        numbers = zip(("handles", "weight", "burn"), (b"\x79", b"\x77", b"\x77"))
+        params = b"".join(_name(name) + kind for name, kind in numbers)
+        self.write(Section.TYPE, b"\1\x40\3" + params + b"\1\0")
         self.scope.add(TYPE)
         self.write(Section.CANON, b"\1\0\0" + leb(core) + b"\0" + leb(type_))
         index = self.scope.count(FUNC)
         self.scope.add(FUNC)
-        self.write(Section.EXPORT, b"\1\0" + _name(name) + b"\1" + leb(index) + b"\0")
+        self.write(Section.EXPORT, b"\1\0" + _name(export) + b"\1" + leb(index) + b"\0")
         self.scope.add(FUNC)
 
     def drop(self, drop: Drop) -> None:

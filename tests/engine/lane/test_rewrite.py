@@ -79,7 +79,7 @@ async def test_bytes_cross_between_components_in_a_component(make: Any) -> None:
     for octets in (b"", b"abc", b"~", b"\x7f", RANDOM, RANDOM * 300):
         assert await instance.call("echo", octets) == octets
     assert instance.component.lane == {"echo"}
-    assert instance.component.added == (5, 2)
+    assert instance.component.added == (11, 2)
 
 
 LIST: Final = rf"""(component {MEMORY}
@@ -94,10 +94,10 @@ LIST: Final = rf"""(component {MEMORY}
     ("words", "kind"),
     [
         ((1, 1, 0, 0), "unaligned-pointer"),
-        ((4, 1 << 30, 0, 0), "list-out-of-bounds"),
+        ((131068, 1000, 0, 0), "list-out-of-bounds"),
         ((1 << 30, 4, 0, 0), "list-out-of-bounds"),
         ((0, 0, 1 << 30, 4), "list-out-of-bounds"),
-        ((0, 0, 4, 0xFFFFFFFF), "list-out-of-bounds"),
+        ((0, 0, 131068, 1000), "list-out-of-bounds"),
     ],
 )
 async def test_what_a_guest_points_to_is_looked_at(
