@@ -321,9 +321,9 @@ class Instance:
         Raises:
             MissingExport: There is no such function.
         """
-        found = self._source.function(export)
+        self._source.function(export)  # before anything is done
         bounds = self._bounds
-        if bounds is not None and export not in self._funcs:
+        if bounds is not None:
             self._bounds = None
             signature, _, func = self._find(SET_LIMITS)
             frame = signature.frame(bounds.numbers(), self._handles)
@@ -331,7 +331,6 @@ class Instance:
             assert store is not None
             with store.free():
                 await self._invoke(SET_LIMITS, signature, func, frame)
-        del found
         return self._find(export)
 
     def _find(self, export: str) -> tuple[ExportSignature, Any, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from attrs import NOTHING, fields, resolve_types
+from attrs import NOTHING, evolve, fields, resolve_types
 
 import airssys
 from airssys.core.limits import (
@@ -182,8 +182,8 @@ def test_values_may_be_half_as_large_as_the_memory_and_at_least_a_mebibyte() -> 
 
 
 def test_what_follows_from_the_memory_is_left_to_the_limits() -> None:
-    keys = {"memory": 2**24, "fuel": 1, "timeout": 1.0}
+    plain = Resources(memory=2**24, fuel=1, timeout=1.0)
 
-    assert Resources(**keys).limits.values == 2**23
-    assert Resources(**keys, values=5).limits.values == 5
-    assert Resources(**keys, resource_handles=7).limits.handles == 7
+    assert plain.limits.values == 2**23
+    assert evolve(plain, values=5).limits.values == 5
+    assert evolve(plain, resource_handles=7).limits.handles == 7

@@ -423,6 +423,57 @@ async def test_a_function_of_very_many_types_is_called_in_threads() -> None:
         assert instance.usage.threaded > 0
 
 
+TASK: Final = f"""(component {MEMORY}
+  (core func $done (canon task.return (result (list (tuple u8 u8))) (memory $mem)))
+  (core module $code
+    (import "h" "done" (func $done (param i32 i32)))
+    (func (export "run") (param i32) (result i32)
+      (call $done (i32.const 0) (local.get 0)) (i32.const 0))
+    (func (export "callback") (param i32 i32 i32) (result i32) (i32.const 0)))
+  (core instance $c (instantiate $code (with "h"
+    (instance (export "done" (func $done))))))
+  (func (export "run") async (param "n" u32) (result (list (tuple u8 u8)))
+    (canon lift (core func $c "run") async (memory $mem)
+      (callback (core func $c "callback")))))"""
+
+
+async def test_what_an_asynchronous_function_returns_is_weighed(make: Any) -> None:
+    with await make(TASK, limits=SMALL) as instance:
+        assert await instance.call("run", 3) == [(0, 0)] * 3
+        assert instance.usage.threaded == 0
+    instance = await make(TASK, limits=SMALL)
+    with pytest.raises(airssys.ValuesTooLarge, match="as result of 'run'"):
+        await instance.call("run", 100_000)
+
+
+async def test_texts_in_utf_16_are_weighed_as_what_they_become(make: Any) -> None:
+    text = returning("(list string)").replace(
+        '(canon lift (core func $c "run")',
+        '(canon lift (core func $c "run") string-encoding=utf16',
+    )
+    with await make(text, limits=SMALL) as instance:
+        assert await instance.call("run", 4096, 2, 5) == ["\0" * 5] * 2
+    instance = await make(text, limits=SMALL)
+    with pytest.raises(airssys.ValuesTooLarge):
+        await instance.call("run", 4096, 100, 400_000)
+
+
+WITHIN: Final = f"""(component
+  (component $inner {returning(PAIRS)[10:]}
+  (instance $i (instantiate $inner))
+  (export "run" (func $i "run")))"""
+
+
+async def test_a_component_within_a_component_does_not_hold_the_loop(
+    make: Any,
+) -> None:
+    with await make(WITHIN) as instance:
+        assert await instance.call("run", 64, 1, 0) == [(128, 0)]
+        assert instance.usage.threaded == 0
+        await instance.call("run", 0, 180_000, 0)
+        assert instance.usage.threaded > 0
+
+
 _IN_A_CHILD = """
 import resource, sys, anyio, airssys
 text, imported, call = eval(sys.stdin.read())
