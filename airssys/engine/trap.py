@@ -86,7 +86,6 @@ _BY_LANE: Final = {
     "out-string": "string pointer/length out of bounds of memory",
     "out-list": "list pointer/length out of bounds of memory",
     "encode": "list pointer/length out of bounds of memory",
-    "weigh": "list pointer/length out of bounds of memory",
     "count-handles": "list pointer/length out of bounds of memory",
     "lane-out-of-bounds": "list pointer/length out of bounds of memory",
 }

@@ -5,6 +5,8 @@ bytes for each, however small it is, some 300 ns, and cannot be interrupted. A g
 describes much with little, so its core code adds up what it describes, and is stopped
 where that is too much. And where it is much, that code uses up the slices that are
 polled on the event loop, so that the rest is done in a worker thread.
+
+What lies outside of the guest's memory is not weighed: it traps where it is lifted.
 """
 
 from __future__ import annotations
@@ -149,9 +151,10 @@ class Weights:
         if type_ == Scalar("string"):
             # The highest bit says how a text is coded, where that is its own choice.
             units = f"(i32.and {count} (i32.const 0x7fffffff))" if wide else count
-            return f"(call $weigh-text {units} (i64.const {_WIDE if wide else 1}))"
+            times = _WIDE if wide else 1
+            return f"(call $weigh-text {at} {units} (i64.const {times}))"
         if type_ == BYTES and self.lane:
-            return f"(call $weigh-text {count} (i64.const 1))"
+            return f"(call $weigh-text {at} {count} (i64.const 1))"
         return f"(call {self._list(type_, wide=wide)} {at} {count})"
 
     def _list(self, type_: WitType, *, wide: bool) -> str:
@@ -171,7 +174,9 @@ class Weights:
       (local.set $at (i32.add (local.get $at) (i32.const {step})))
       (br $next)))"""
             self.functions.append(f"""\
-(func {name} (@name "weigh") (param $at i32) (param $n i32) (local $stop i64)
+(func {name} (param $at i32) (param $n i32) (local $stop i64)
+    (if (call $outside (local.get $at) (local.get $n) (i64.const {step}))
+      (then (return)))
     (call $weigh (i64.mul (i64.extend_i32_u (local.get $n))
       (i64.const {_own(inner)}))){walk if body else ""})""")
         return self._lists[key]
@@ -188,7 +193,14 @@ class Weights:
     (global.set $weight (i64.add (global.get $weight) (local.get 0)))
     (global.set $work (i64.add (global.get $work) (local.get 0)))
     {check})
-  (func $weigh-text (param $n i32) (param $times i64) (local $size i64)
+  (func $outside (param $at i32) (param $n i32) (param $step i64) (result i32)
+    (i64.gt_u
+      (i64.add (i64.extend_i32_u (local.get $at))
+        (i64.mul (i64.extend_i32_u (local.get $n)) (local.get $step)))
+      (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16))))
+  (func $weigh-text (param $at i32) (param $n i32) (param $times i64)
+    (local $size i64)
+    (if (call $outside (local.get $at) (local.get $n) (i64.const 1)) (then (return)))
     (local.set $size (i64.mul (local.get $times)
       (i64.mul (i64.extend_i32_u (local.get $n)) (i64.const {_COPIES}))))
     (global.set $weight (i64.add (global.get $weight) (local.get $size)))

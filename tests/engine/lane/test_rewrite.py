@@ -94,10 +94,10 @@ LIST: Final = rf"""(component {MEMORY}
     ("words", "kind"),
     [
         ((1, 1, 0, 0), "unaligned-pointer"),
-        ((131068, 1000, 0, 0), "list-out-of-bounds"),
+        ((4, 1 << 30, 0, 0), "list-out-of-bounds"),
         ((1 << 30, 4, 0, 0), "list-out-of-bounds"),
         ((0, 0, 1 << 30, 4), "list-out-of-bounds"),
-        ((0, 0, 131068, 1000), "list-out-of-bounds"),
+        ((0, 0, 4, 0xFFFFFFFF), "list-out-of-bounds"),
     ],
 )
 async def test_what_a_guest_points_to_is_looked_at(
