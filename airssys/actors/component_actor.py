@@ -23,6 +23,7 @@ from ..core.errors import (
     Overtime,
     QuotaExceeded,
     ReplyTimeout,
+    TooManyHandles,
     Unhealthy,
     ValuesTooLarge,
     WitError,
@@ -318,6 +319,8 @@ def _cut_by(error: Exception) -> str:
             return "memory"
         case ValuesTooLarge():
             return "values"
+        case TooManyHandles():
+            return "handles"
         case GuestTrapped():
             return "trap"
         case _:

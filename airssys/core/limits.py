@@ -14,6 +14,7 @@ from .units import Bytes, BytesRate, Count, CountRate, Seconds, Share
 __all__ = (
     "CACHE_SIZE",
     "GIB",
+    "HANDLES",
     "KIB",
     "LEAST_TO_COMPILE",
     "MIB",
@@ -35,6 +36,8 @@ MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
 CACHE_SIZE: Final = GIB
 """Bytes of compiled code that are kept on disk."""
+HANDLES: Final = 10_000
+"""Handles that a guest may have, if nothing else is said."""
 LEAST_TO_COMPILE: Final = 128 * MIB
 """Bytes of address space that a compiler takes before it has anything to compile."""
 PAGE: Final = 64 * KIB
@@ -87,6 +90,14 @@ class Limits:
     tables: int = field(default=8, validator=_POSITIVE)
     instances: int = field(default=128, validator=_POSITIVE)
     """Core instances inside the component."""
+    handles: int = field(
+        default=HANDLES,
+        validator=validators.and_(_POSITIVE, validators.lt(2**28)),
+    )
+    """Handles in the guest's table, of its own resources and of the host's; each table
+    for itself, as a component has one for each that it is composed of. They have
+    nothing to do with `Quota.handles`, which counts files and the like that the host
+    holds open for an actor."""
     values: int = field(
         default=Factory(
             lambda limits: max(limits.memory // 2, _LEAST_VALUES), takes_self=True
@@ -95,7 +106,8 @@ class Limits:
     )
     """Bytes, as they lie in Python, of the values that leave the guest in one call: its
     result, or the arguments of one call of a host function. Half of ``memory``, and at
-    least 1 MiB, if nothing else is said."""
+    least 1 MiB, if nothing else is said. What wasmtime makes of them meanwhile may be
+    twice as much, and 12 MiB."""
 
 
 @frozen(kw_only=True)

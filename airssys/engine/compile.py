@@ -56,6 +56,8 @@ class Compiled:
     """What was put into it."""
     added: Added = NOTHING_ADDED
     """What the rewriting adds to each instance."""
+    counts: bool = False
+    """Whether code was put into it that takes limits."""
 
 
 @define
@@ -101,24 +103,37 @@ class Compiler:
                     name, "it has a shared memory, and there are no threads to share it"
                 )
             digest = hashlib.sha256(binary).digest()
-            return self._rewritten(binary, digest, job) or self._bare(
-                binary, digest, job
-            )
+            why: list[str] = []
+            if found := self._rewritten(binary, digest, job, why):
+                return found
+            bare = self._bare(binary, digest, job)
         except wasmtime.WasmtimeError as error:
             raise InvalidComponent(name, _reason(str(error))) from None
+        if why:
+            # Without that a guest could take all memory there is.
+            raise InvalidComponent(name, f"it cannot be held to its limits: {why[-1]}")
+        return bare
 
     def _bare(self, binary: bytes, digest: bytes, job: Job) -> Compiled:
         code = self._code("", digest, lambda: binary, job)
         return Compiled(len(binary), code, *self._types(code))
 
-    def _rewritten(self, binary: bytes, digest: bytes, job: Job) -> Compiled | None:
-        """Compile a component with the lane in it; None where it needs none.
+    def _rewritten(
+        self, binary: bytes, digest: bytes, job: Job, why: list[str]
+    ) -> Compiled | None:
+        """Compile a component with what is put into it; None where it needs nothing.
 
         What is to be done must be known before its code is compiled, which takes long.
         So its types are read from a skeleton of it.
+
+        Args:
+            binary: The component.
+            digest: Of the binary.
+            job: Who waits for it.
+            why: Takes why it could not be done.
         """
         # What is wrong with a broken one is said by the compiler of all of it.
-        with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
+        try:
             if not may_need_lane(binary):
                 return None
             bones = self._code("skeleton", digest, lambda: skeleton(binary), job)
@@ -126,25 +141,22 @@ class Compiler:
             full = plan_lane(imports, exports)
             bare = full.without_lane()
             for each in (full, bare) if self.lane and full.lane else (bare,):
-                if not each:
-                    return None
                 job.check()
-                with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
+                why.clear()
+                try:
                     new = rewritten(binary, lane=each.lane, drops=each.drops)
-                    code = self._code(
-                        "",
-                        hashlib.sha256(new.binary).digest(),
-                        partial(bytes, new.binary),
-                        job,
-                    )
-                    return Compiled(
-                        len(binary),
-                        code,
-                        imports,
-                        exports,
-                        each,
-                        new.added,
-                    )
+                    if not (each or new.counts):
+                        return None
+                    key = hashlib.sha256(new.binary).digest()
+                    code = self._code("", key, partial(bytes, new.binary), job)
+                except (wasmtime.WasmtimeError, ValueError) as error:
+                    why.append(_reason(str(error)))
+                    continue
+                return Compiled(
+                    len(binary), code, imports, exports, each, new.added, new.counts
+                )
+        except (wasmtime.WasmtimeError, ValueError) as error:
+            why.append(_reason(str(error)))
         return None
 
     def _types(self, code: Code) -> tuple[dict[str, Extern], dict[str, Extern]]:

@@ -30,6 +30,7 @@ from ..witmodel.types import (
     FuncType,
     InstanceType,
     ResourceType,
+    Scalar,
     Shapes,
     shortened,
 )
@@ -43,7 +44,7 @@ from .compilers import Processes, Thread, size_limit
 from .fiber import Pace, Slicing, Threads
 from .flights import Flights, Progress
 from .instance import Instance
-from .lane import Added
+from .lane import SET_LIMITS, Added
 from .link import Link, link
 from .proposals import proposals
 from .room import room
@@ -62,6 +63,10 @@ _LIMITS: Final = Limits()
 _COMPILE_LIMITS: Final = CompileLimits()
 _HASHED_INLINE: Final = 64 * KIB
 """Bytes that are hashed on the event loop."""
+_LIMITING: Final = FuncType(
+    (("handles", Scalar("u32")), ("weight", Scalar("u64")), ("burn", Scalar("u64")))
+)
+"""The type of the function that takes limits."""
 _NEAR: Final = 8
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
@@ -272,7 +277,9 @@ class Component:
         self.imports: Mapping[str, Extern] = compiled.imports
         self.exports: Mapping[str, Extern] = compiled.exports
         self.added: Added = compiled.added
-        """What the bytes lane has in an instance."""
+        """What the rewriting has put into an instance."""
+        self.counts: bool = compiled.counts
+        """Whether code was put into it that takes limits."""
         self.lane: frozenset[str] = compiled.plan.exports
         """Exported functions whose bytes cross in one piece."""
         self._lane_imports = compiled.plan.imports
@@ -329,16 +336,16 @@ class Component:
             export: Its name.
             shapes: The Python classes of the component's types.
         """
-        drop = next((d for d in self._drops.values() if d.label == export), None)
-        functions = {} if drop is not None else self.functions()
-        if drop is None and export not in functions:
+        added = self._added(export)
+        functions = {} if added is not None else self.functions()
+        if added is None and export not in functions:
             near = difflib.get_close_matches(export, functions, _NEAR, 0.4)
             if len(functions) <= _NEAR:
                 near = sorted(functions)
             raise MissingExport(self.name, export, tuple(near))
-        type_ = functions[export] if drop is None else drop.type
+        path, type_ = added or (export, functions[export])
         index = None
-        for part in (export if drop is None else drop.export).split("#"):
+        for part in path.split("#"):
             index = self._code.get_export_index(part, index)
             self._indices.append(index)
         assert index is not None
@@ -352,6 +359,13 @@ class Component:
                 f"wasmtime's C API cannot pass: {shortened(type_)}",
             ) from None
         return signature, _ffi.address(index.ptr())
+
+    def _added(self, export: str) -> tuple[str, FuncType] | None:
+        """Return the name and type of a function that was put into the component."""
+        if export == SET_LIMITS and self.counts:
+            return export, _LIMITING
+        drop = next((d for d in self._drops.values() if d.label == export), None)
+        return None if drop is None else (drop.export, drop.type)
 
     async def instantiate(
         self,
@@ -376,6 +390,7 @@ class Component:
         Raises:
             UnknownImport: The component imports what is not offered.
             OutOfMemory: It needs more memory, tables or instances than its limits.
+            TooManyHandles: Its start function made more than its limit.
             QuotaExceeded: The host has no room for another instance.
             GuestTrapped: Its start function trapped.
             LimitExceeded: Its start function ran out of fuel or time.

@@ -15,6 +15,7 @@ from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
 from . import _ffi
 from .fiber import Fiber, Store
+from .lane import SET_LIMITS, Bounds
 from .large import LargeValues
 from .link import Link
 from .origin import Exports, Origin, SharedEngine
@@ -39,7 +40,7 @@ class Instance:
     """
 
     __slots__ = (
-        *("__weakref__", "_calls", "_engine", "_fuel", "_funcs"),
+        *("__weakref__", "_bounds", "_calls", "_engine", "_fuel", "_funcs"),
         *(
             "_handles",
             "_host_calls",
@@ -75,6 +76,9 @@ class Instance:
         self._host_calls = HostCalls(
             link.functions, guard, call, engine.pace, self._large_values
         )
+        bounds = Bounds.of(limits, engine.slicing.on_the_loop)
+        self._bounds = bounds if component.counts and bounds != Bounds() else None
+        """What the guest's code is still to be told."""
         self._why = ""
         self._running: str | None = None
         self._calls = 0
@@ -196,7 +200,7 @@ class Instance:
             raise InstanceBusy(self.component.name, export, self._running)
         if self._handles.closing:
             await self.drop()
-        signature, _, func = self._funcs.get(export) or self._find(export)
+        signature, _, func = self._funcs.get(export) or await self._first(export)
         frame = signature.frame(args, self._handles)
         if self._running is not None:  # a call that an argument's own code began
             raise InstanceBusy(self.component.name, export, self._running)
@@ -311,6 +315,24 @@ class Instance:
         if self._handles.dropped:
             self._handles.destroy()
 
+    async def _first(self, export: str) -> tuple[ExportSignature, Any, int]:
+        """Look a function up; tell the guest's code its limits before the first one.
+
+        Raises:
+            MissingExport: There is no such function.
+        """
+        self._source.function(export)  # before anything is done
+        bounds = self._bounds
+        if bounds is not None:
+            self._bounds = None
+            signature, _, func = self._find(SET_LIMITS)
+            frame = signature.frame(bounds.numbers(), self._handles)
+            store = self._store
+            assert store is not None
+            with store.free():
+                await self._invoke(SET_LIMITS, signature, func, frame)
+        return self._find(export)
+
     def _find(self, export: str) -> tuple[ExportSignature, Any, int]:
         """Look a function up in the instance, once."""
         assert self._store is not None
@@ -349,7 +371,6 @@ class Instance:
                     await self._finish(fiber, export)
                 finally:
                     self._threaded += fiber.threaded
-                    self._link.slow |= store.slow and not slow
         except BaseException as error:
             self._end(f"{export!r} was cut off by {type(error).__name__}", error)
             raise

@@ -71,7 +71,6 @@ class HostCalls:
         await self._pace.step()
         try:
             if isinstance(values, Held):
-                store.slow = True
                 values = await self._lifted(linked, values, store, handles)
             value = self._guard(linked.function, call, values)
             if type(value) is CoroutineType or isawaitable(value):

@@ -22,6 +22,7 @@ from ..witmodel.types import (
 )
 from . import _ffi
 from ._ffi import VAL
+from .lane import is_large
 from .lane.abi import parts
 from .values.inline import UNUSUAL, inline
 from .values.kept import Handles, Kept, Lowering
@@ -154,8 +155,8 @@ class ExportSignature:
         self._lift = _lift_result(type_, shapes)
         self._shapes = shapes
         self._pieces: Any = None
-        self.slow: bool = False
-        """Whether it has returned a large result before: the next may be one too."""
+        self.slow: bool = is_large(type_)
+        """Whether calls are to be polled in threads: see `Store.slow`."""
         self._weigh = None if type_.result is None else weighing(type_.result).walk
         # Numbers in and a number out are common and can be quicker: one pack, which
         # also clears both slots, and one unpack.
@@ -224,7 +225,6 @@ class ExportSignature:
 
     def held(self, frame: Frame) -> Held:
         """Take a large result out of its frame, and the frame back."""
-        self.slow = True
         held = Held(frame.result_address, 1)
         self._lowered.recycle(frame)
         return held
@@ -273,7 +273,7 @@ class ImportSignature:
 
     __slots__ = (
         *("_lifts", "_lowered", "_pieces", "_shapes", "_weighs"),
-        *("fallible", "has_handles", "name", "params", "says_text", "type"),
+        *("fallible", "has_handles", "name", "params", "says_text", "slow", "type"),
     )
 
     def __init__(self, name: str, type_: FuncType, shapes: Shapes = _NO_SHAPES) -> None:
@@ -289,6 +289,8 @@ class ImportSignature:
             (index * VAL, walk) for index, walk in enumerate(walks) if walk is not None
         ]
         self._shapes = shapes
+        self.slow: bool = is_large(type_)
+        """Whether calls of it are to be polled in threads: see `Store.slow`."""
         self._pieces: list[Any] = []
         self.fallible: bool = isinstance(type_.result, Result)
         self.says_text: bool = isinstance(

@@ -26,6 +26,7 @@ from airssys.core.errors import (
     OutOfFuel,
     OutOfMemory,
     Overtime,
+    TooManyHandles,
     Unhealthy,
     ValuesTooLarge,
     WitError,
@@ -214,6 +215,7 @@ async def test_a_reply_over_the_limit_fails_the_ask_and_the_guest_lives_on(
         (OutOfFuel("acme/a", HANDLE_MESSAGE, 1), "fuel"),
         (OutOfMemory("acme/a", "grew", 1), "memory"),
         (ValuesTooLarge("acme/a", "f", "result", 1), "values"),
+        (TooManyHandles("acme/a", "f", 1), "handles"),
         (RuntimeError("in a host function"), "host"),
     ],
 )

@@ -114,6 +114,13 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         "component 'a' may not read '/x': the host forbids it",
     ),
     (
+        errors.TooManyHandles("a", "f", 10_000),
+        (
+            "component 'a' holds too many handles of resources in 'f' "
+            "(limit: 10_000; those that it does not need any more are to be dropped)"
+        ),
+    ),
+    (
         errors.ValuesTooLarge("a", "f", "result", 65536),
         (
             "component 'a' passes too much as result of 'f' "

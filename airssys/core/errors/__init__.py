@@ -45,6 +45,7 @@ from .refusal import (
     OutOfMemory,
     Overtime,
     QuotaExceeded,
+    TooManyHandles,
     TrustError,
     ValuesTooLarge,
 )
@@ -97,6 +98,7 @@ __all__ = (
     "StartTimeout",
     "StorageError",
     "SupervisorError",
+    "TooManyHandles",
     "TrustError",
     "Unhealthy",
     "UnknownImport",

@@ -17,6 +17,7 @@ __all__ = (
     "OutOfMemory",
     "Overtime",
     "QuotaExceeded",
+    "TooManyHandles",
     "TrustError",
     "ValuesTooLarge",
 )
@@ -171,6 +172,23 @@ class QuotaExceeded(LimitExceeded):
     def __str__(self) -> str:
         advice = f"; {self.advice}" if self.advice else ""
         return f"{self.subject} is over its {self.quota} (limit: {self.limit}{advice})"
+
+
+@define(eq=False)
+class TooManyHandles(LimitExceeded):
+    """A guest has more handles in its table than its limit of them."""
+
+    component: str
+    export: str
+    """The exported function that was called."""
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} holds too many handles of resources in "
+            f"{self.export!r} (limit: {self.limit:_}; those that it does not need any "
+            "more are to be dropped)"
+        )
 
 
 @define(eq=False)

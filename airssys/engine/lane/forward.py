@@ -28,7 +28,17 @@ from .abi import (
 )
 from .machine import AREA, NAME
 
-__all__ = ("Forwarders", "area", "is_indirect")
+__all__ = (
+    "Forwarders",
+    "area",
+    "as_i32",
+    "core_shape",
+    "is_indirect",
+    "listed",
+    "passed",
+    "returned",
+    "taken",
+)
 
 _FLAT_PARAMS: Final = 16
 """Core values as which parameters are passed; more lie in memory."""
@@ -110,9 +120,9 @@ class Forwarders:
         Returns:
             Whether there is now such a function.
         """
-        types, given, results = _shape(type_)
+        types, given, results = core_shape(type_)
         code = self._params("in", types, given)
-        call = f"(call ${name} {_passed(given)})"
+        call = f"(call ${name} {passed(given)})"
         code.append("(global.set $top (global.get $start))")
         indirect = is_indirect(type_)
         if indirect:
@@ -130,11 +140,11 @@ class Forwarders:
             )
         else:
             code.append(call)
-        returned = "(result i32)" if indirect else _results(results)
+        back = "(result i32)" if indirect else returned(results)
         self._imports.append(
-            f'(import "guest" "{name}" (func ${name} {_taken(given)} {returned}))'
+            f'(import "guest" "{name}" (func ${name} {taken(given)} {back}))'
         )
-        self._add(name, f"{_taken(given)} {returned}", code)
+        self._add(name, f"{taken(given)} {back}", code)
         if not indirect or type_.result is None:
             return False
         if not (done or _points(type_.result)):
@@ -151,7 +161,7 @@ class Forwarders:
 
     def lower(self, name: str, type_: FuncType) -> None:
         """Add a function for the guest to call, which is imported as the same."""
-        types, given, results = _shape(type_)
+        types, given, results = core_shape(type_)
         code = self._params("out", types, given)
         start = "(global.set $top (global.get $start))"
         if is_indirect(type_):
@@ -160,7 +170,7 @@ class Forwarders:
             area_, all_ = f"(i32.const {AREA})", f"(i32.const {width})"
             back = f"(local.get {len(given)})"
             code += (
-                f"(call ${name} {_passed(given)} {area_})",
+                f"(call ${name} {passed(given)} {area_})",
                 *_aligned(back, to),
                 f"(memory.copy $guest $lane {back} {area_} {all_})",
                 *self._in_memory("in", type_.result, back, 0),
@@ -168,8 +178,8 @@ class Forwarders:
             )
             given, results = [*given, "i32"], []
         else:
-            code += (f"(call ${name} {_passed(given)})", start)
-        shape = f"{_taken(given)} {_results(results)}"
+            code += (f"(call ${name} {passed(given)})", start)
+        shape = f"{taken(given)} {returned(results)}"
         self._imports.append(f'(import "guest" "{name}" (func ${name} {shape}))')
         self._add(name, shape, code)
 
@@ -234,7 +244,7 @@ class Forwarders:
 
     def _list(self, way: Way, type_: WitType) -> str:
         """Return the function that copies a list with what its elements point to."""
-        element = _element(type_)
+        element = listed(type_)
         if (way, element) not in self._lists:
             name = f"${way}-list-{len(self._lists)}"
             self._lists[way, element] = name
@@ -275,18 +285,18 @@ class Forwarders:
             return code
         if (choices := cases(type_)) is not None:
             return _switch(
-                _read(first, cores),
+                as_i32(first, cores),
                 choices,
                 lambda case: self._in_locals(way, case, first + 1, cores),
             )
-        at, count = _read(first, cores), _read(first + 1, cores)
+        at, count = as_i32(first, cores), as_i32(first + 1, cores)
         code = [self._moved(way, type_, at, count)]
         if type_ == BYTES:
             code += _write(first + 1, cores)
         return [*code, *_write(first, cores)]
 
 
-def _shape(type_: FuncType) -> tuple[Tuple, list[str], list[str]]:
+def core_shape(type_: FuncType) -> tuple[Tuple, list[str], list[str]]:
     """Return parameters, the core values as which they are passed, and the result's."""
     types = Tuple(tuple(param for _, param in type_.params))
     cores = flat(types)
@@ -294,19 +304,22 @@ def _shape(type_: FuncType) -> tuple[Tuple, list[str], list[str]]:
     return types, cores if len(cores) <= _FLAT_PARAMS else ["i32"], results
 
 
-def _taken(cores: Sequence[str]) -> str:
+def taken(cores: Sequence[str]) -> str:
+    """Write the parameters of a function."""
     return f"(param {' '.join(cores)})" if cores else ""
 
 
-def _results(cores: Sequence[str]) -> str:
+def returned(cores: Sequence[str]) -> str:
+    """Write the results of a function."""
     return "".join(f"(result {core})" for core in cores)
 
 
-def _passed(cores: Sequence[str]) -> str:
+def passed(cores: Sequence[str]) -> str:
+    """Write the arguments of a call that passes all parameters on."""
     return " ".join(f"(local.get {index})" for index in range(len(cores)))
 
 
-def _element(type_: WitType) -> WitType:
+def listed(type_: WitType) -> WitType:
     """Return the type of what lies in a list's memory."""
     match type_:
         case List(element):
@@ -330,7 +343,7 @@ def _switch(
     ]
 
 
-def _read(index: int, cores: Sequence[str]) -> str:
+def as_i32(index: int, cores: Sequence[str]) -> str:
     """Return a parameter as i32: where variants share it, it may be wider."""
     local = f"(local.get {index})"
     return local if cores[index] == "i32" else f"(i32.wrap_i64 {local})"
