@@ -9,7 +9,8 @@ from attrs import define, field
 
 from .errors import QuotaExceeded
 from .grants.pattern import Pattern
-from .grants.spelling import Kind
+from .grants.spelling import Kind, topic_tokens
+from .grants.topics import Topics
 from .message import check_topic
 from .steps import to_the_end
 
@@ -57,6 +58,7 @@ class Routes:
                 f"actor {subscriber!r}", "subscriptions", str(MOST_SUBSCRIPTIONS)
             )
         self._patterns.setdefault(subscriber, {})[pattern] = parsed
+        parsed.topics.prepare()
         alike = self._by_front.setdefault(parsed.topics.front, {})
         alike.setdefault(subscriber, {})[pattern] = parsed
         self._found = {}
@@ -112,14 +114,15 @@ class Routes:
     def finding(self, topic: str) -> Generator[int, None, tuple[str, ...]]:
         """Return what `subscribers` does, in pieces; yield how many steps each took.
 
-        A step is a segment of the topic that is held against a pattern. What changes
+        A step is a character of a pattern that the topic is held against. What changes
         meanwhile may be in it or not.
         """
         found = self._found.get(topic)
         if found is not None:
             return found
         check_topic(topic)
-        segments = tuple(topic.split("."))
+        published = Topics(topic_tokens(topic))
+        segments = published.front
         subscribers: set[str] = set()
         began = self._found
         for length in range(len(segments) + 1):
@@ -128,8 +131,8 @@ class Routes:
                 if subscriber in subscribers:
                     continue
                 for pattern in tuple(patterns.values()):
-                    yield len(segments) - length + 1
-                    if pattern.matches(topic):
+                    yield len(pattern.text)
+                    if pattern.topics.covers_behind(published, length):
                         subscribers.add(subscriber)
                         break
         found = tuple(each for each in self._patterns if each in subscribers)

@@ -29,6 +29,39 @@ def test_each_subscriber_is_found_once_in_the_order_of_subscribing() -> None:
     assert routes.patterns("nobody") == ()
 
 
+def test_a_topic_may_hold_what_no_pattern_may() -> None:
+    routes = Routes()
+    routes.subscribe("a", "orders.#")
+
+    assert routes.subscribers("orders.with a blank") == ("a",)
+
+
+def test_a_topic_is_only_held_against_what_begins_alike() -> None:
+    routes = Routes()
+    for number in range(5000):
+        routes.subscribe(f"s{number}", f"orders.{number}.#.new")
+    routes.subscribe("all", "#")
+
+    pieces = list(routes.finding("orders.17.x.new"))
+
+    assert len(pieces) == 2
+    assert routes.known("orders.17.x.new") == ("s17", "all")
+
+
+def test_who_subscribes_while_a_topic_is_looked_up_is_found_afterwards() -> None:
+    routes = Routes()
+    for name in "ab":
+        routes.subscribe(name, "#.x")
+    work = routes.finding("a.x")
+
+    next(work)
+    routes.subscribe("c", "a.x")
+    list(work)
+
+    assert routes.known("a.x") is None
+    assert routes.subscribers("a.x") == ("a", "b", "c")
+
+
 def test_nobody_subscribes_without_end() -> None:
     routes = Routes()
     for number in range(MOST_SUBSCRIPTIONS):

@@ -48,6 +48,8 @@ __all__ = (
 
 
 _P = TypeVar("_P", bound="AnyPattern")
+_MANY: Final = 32
+"""Patterns that take more than a moment to compile."""
 _TO_COMPARE: Final = 4
 """Steps that it takes to begin to compare two patterns."""
 
@@ -206,7 +208,11 @@ class Patterns(tuple[_P, ...]):  # noqa: SLOT001 - what is compiled is kept
     @cached_property
     def topics(self) -> TopicIndex:
         """Those for topics, to be compared with others."""
-        return TopicIndex.of(one.topics for one in self if isinstance(one, Pattern))
+        return TopicIndex.of(
+            one.topics
+            for one in self
+            if isinstance(one, Pattern) and one.kind is Kind.TOPIC
+        )
 
     @cached_property
     def granting(self) -> Callable[[str], object]:
@@ -222,6 +228,14 @@ class Patterns(tuple[_P, ...]):  # noqa: SLOT001 - what is compiled is kept
     def known(self) -> frozenset[_P]:
         """Tells whether a pattern is one of them."""
         return frozenset(self)
+
+    def prepared(self) -> Patterns[_P]:
+        """Compile many now, and not in the turn of whoever checks something first."""
+        if len(self) > _MANY:
+            assert self.granting is not self.banning
+            self.compiled.prepare()
+            self.topics.prepare()
+        return self
 
     def _matcher(self, *, forbidding: bool) -> Callable[[str], object]:
         hosts = tuple(one for one in self if isinstance(one, HostPattern))

@@ -32,8 +32,6 @@ __all__ = (
 
 _I = TypeVar("_I")
 _P = TypeVar("_P", bound=AnyPattern)
-_MANY: Final = 64
-"""Patterns that take long to compile."""
 _SHORT: Final = 64
 """Characters of a pattern that cannot be too large by itself."""
 
@@ -85,6 +83,10 @@ def _listed(
     return Patterns(parse(item) if isinstance(item, str) else item for item in few)
 
 
+def _prepared(parse: Callable[[str], _P], items: Iterable[str | _P]) -> Patterns[_P]:
+    return _listed(parse, items).prepared()
+
+
 def _matched(kind: Kind, items: Iterable[str | Pattern]) -> Patterns[Pattern]:
     """Read patterns that are matched all at once, which must not take too long."""
     if isinstance(items, Patterns):
@@ -101,10 +103,7 @@ def _matched(kind: Kind, items: Iterable[str | Pattern]) -> Patterns[Pattern]:
                 f"(at most {MOST_TOGETHER:_}), and {max(0, written):_} alternatives "
                 f"(at most {MOST_TOGETHER // 2:_})"
             )
-    if len(patterns) > _MANY:
-        # Not in the turn of whoever checks something first.
-        patterns.compiled.prepare()
-    return patterns
+    return patterns.prepared()
 
 
 def _names(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
@@ -124,15 +123,15 @@ def _paths(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
 
 
 def _whoses(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(_whose, items)
+    return _prepared(_whose, items)
 
 
 def _hosts_and_ports(items: Iterable[str | HostPattern]) -> tuple[HostPattern, ...]:
-    return _listed(HostPattern.parse, items)
+    return _prepared(HostPattern.parse, items)
 
 
 def _hosts(items: Iterable[str | HostPattern]) -> tuple[HostPattern, ...]:
-    return _listed(partial(HostPattern.parse, ports=False), items)
+    return _prepared(partial(HostPattern.parse, ports=False), items)
 
 
 def _ports(items: Iterable[str | int | PortPattern]) -> tuple[PortPattern, ...]:
@@ -141,7 +140,7 @@ def _ports(items: Iterable[str | int | PortPattern]) -> tuple[PortPattern, ...]:
     return Patterns(
         item if isinstance(item, PortPattern) else PortPattern.parse(item)
         for item in _few(items)
-    )
+    ).prepared()
 
 
 @frozen(kw_only=True)

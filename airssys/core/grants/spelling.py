@@ -96,11 +96,14 @@ def is_literal(text: str, kind: Kind) -> bool:
 def topic_tokens(text: str) -> tuple[Token, ...]:
     """Return what a topic pattern stands for."""
     tokens: list[Token] = []
+    known = {"*": _ONE}
     for segment in text.split("."):
         if segment == "#":
             _add_star(tokens, _ALL)
         else:
-            tokens.append(_ONE if segment == "*" else Token(frozenset((segment,))))
+            if segment not in known:
+                known[segment] = Token(frozenset((segment,)))
+            tokens.append(known[segment])
     return tuple(tokens)
 
 

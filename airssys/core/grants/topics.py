@@ -61,7 +61,7 @@ class Topics:
         return sum(2 << at for at, word in enumerate(self.segments) if word is None)
 
     @cached_property
-    def _gaps(self) -> tuple[tuple[int, bool, str | None], ...]:
+    def gaps(self) -> tuple[tuple[int, bool, str | None], ...]:
         """For each word behind the front: how many segments lie before it, and if more.
 
         The last of it is the end of the topic.
@@ -78,6 +78,10 @@ class Topics:
             words.extend(token.symbols)
         return tuple(words)
 
+    def prepare(self) -> None:
+        """Compile what is compiled at the first use otherwise."""
+        assert self.gaps is not None
+
     def covers(self, other: Topics) -> bool:
         """Tell whether every topic that matches the other pattern matches this one."""
         length = len(self.front)
@@ -91,7 +95,7 @@ class Topics:
         length, closed = len(other.segments), ~other.open_places
         whole = (2 << length) - 1
         here = 1 << here
-        for before, more, word in self._gaps:
+        for before, more, word in self.gaps:
             if more:
                 lowest = (here & -here) << before
                 here = whole & -lowest
@@ -145,6 +149,12 @@ class TopicIndex:
     @cached_property
     def _lengths(self) -> tuple[int, ...]:
         return tuple(dict.fromkeys(map(len, self._by_front)))
+
+    def prepare(self) -> None:
+        """Compile what is compiled at the first use otherwise."""
+        for one in self.patterns:
+            one.prepare()
+        assert self._lengths is not None
 
     def covers(self, wanted: Topics) -> bool:
         """Tell whether one of the patterns covers the wanted one."""
