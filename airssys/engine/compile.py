@@ -25,6 +25,7 @@ from .lane import (
     Added,
     LanePlan,
     may_need_lane,
+    outer_names,
     plan_lane,
     rewritten,
     skeleton,
@@ -116,7 +117,7 @@ class Compiler:
 
     def _bare(self, binary: bytes, digest: bytes, job: Job) -> Compiled:
         code = self._code("", digest, lambda: binary, job)
-        return Compiled(len(binary), code, *self._types(code))
+        return Compiled(len(binary), code, *self._types(code, binary, job))
 
     def _rewritten(
         self, binary: bytes, digest: bytes, job: Job, why: list[str]
@@ -137,7 +138,7 @@ class Compiler:
             if not may_need_lane(binary):
                 return None
             bones = self._code("skeleton", digest, lambda: skeleton(binary), job)
-            imports, exports = self._types(bones)
+            imports, exports = self._types(bones, binary, job)
             full = plan_lane(imports, exports)
             bare = full.without_lane()
             for each in (full, bare) if self.lane and full.lane else (bare,):
@@ -159,9 +160,14 @@ class Compiler:
             why.append(_reason(str(error)))
         return None
 
-    def _types(self, code: Code) -> tuple[dict[str, Extern], dict[str, Extern]]:
+    def _types(
+        self, code: Code, binary: bytes, job: Job
+    ) -> tuple[dict[str, Extern], dict[str, Extern]]:
+        names: tuple[tuple[str, ...], tuple[str, ...]] = (), ()
+        with contextlib.suppress(ValueError):
+            names = outer_names(binary)
         return TypeReader.read(
-            _ffi.address(self.engine.ptr()), _ffi.address(code.ptr())
+            _ffi.address(self.engine.ptr()), _ffi.address(code.ptr()), names, job.check
         )
 
     def _code(
