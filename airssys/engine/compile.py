@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 import wasmtime
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from wasmtime.component import Component as Code
 
 from ..core.errors import InvalidComponent
@@ -30,6 +30,8 @@ from .lane import (
     rewritten,
     skeleton,
 )
+from .needs import NOTHING as NO_NEEDS
+from .needs import Needs, needs_of
 from .proposals import hint
 from .shared import has_shared_memory
 from .values.read import TypeReader
@@ -59,6 +61,8 @@ class Compiled:
     """What the rewriting adds to each instance."""
     counts: bool = False
     """Whether code was put into it that takes limits."""
+    needs: Needs = NO_NEEDS
+    """What each instance has from the start, at the least."""
 
 
 @define
@@ -104,10 +108,11 @@ class Compiler:
                     name, "it has a shared memory, and there are no threads to share it"
                 )
             digest = hashlib.sha256(binary).digest()
+            needs = _needs(binary)
             why: list[str] = []
             if found := self._rewritten(binary, digest, job, why):
-                return found
-            bare = self._bare(binary, digest, job)
+                return evolve(found, needs=needs)
+            bare = evolve(self._bare(binary, digest, job), needs=needs)
         except wasmtime.WasmtimeError as error:
             raise InvalidComponent(name, _reason(str(error))) from None
         if why:
@@ -199,6 +204,13 @@ def _shares(binary: bytes) -> bool:
         return has_shared_memory(binary)
     except ValueError:
         return False  # what is malformed is said by the compiler
+
+
+def _needs(binary: bytes) -> Needs:
+    try:
+        return needs_of(binary)
+    except ValueError:
+        return NO_NEEDS  # it is found out when an instance is made
 
 
 _EXCERPT: Final = re.compile(r"\n *--> [^\n]*?:([0-9]+):([0-9]+)\n.*", re.DOTALL)

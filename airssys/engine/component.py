@@ -47,6 +47,7 @@ from .flights import Flights, Progress
 from .instance import Instance
 from .lane import SET_LIMITS, Added
 from .link import Link, link
+from .needs import Needs
 from .proposals import proposals
 from .room import room
 from .signature import ExportSignature, ImportSignature
@@ -289,6 +290,8 @@ class Component:
         self._drops = {drop.resource: drop for drop in compiled.plan.drops}
         self._dropping = {drop.label: drop for drop in compiled.plan.drops}
         self._exported: Mapping[str, FuncType] | None = None
+        self.needs: Needs = compiled.needs
+        """What an instance has from the start, at the least, as its binary shows."""
         self.mappings: int = 0
         """Memory mappings that an instance takes; 0 before the first was made."""
         self._functions: dict[str, tuple[ExportSignature, int]] = {}
