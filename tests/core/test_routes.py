@@ -87,10 +87,24 @@ def test_who_unsubscribes_or_is_forgotten_gets_nothing_more() -> None:
     assert routes.subscribers("x") == ("b",)
     assert routes.subscribers("y") == ("a",)
     assert routes.unsubscribe("a", "y")
+    assert routes.has("b")
     routes.forget("b")
     routes.forget("b")
 
     assert routes.subscribers("x") == ()
+    assert not routes.has("b")
+
+
+def test_one_of_several_subscriptions_that_begin_alike_can_be_undone() -> None:
+    routes = Routes()
+    for pattern in ("#.x", "#.y"):
+        routes.subscribe("a", pattern)
+    routes.subscribe("b", "#.x")
+
+    assert routes.unsubscribe("a", "#.x")
+
+    assert routes.subscribers("z.x") == ("b",)
+    assert routes.subscribers("z.y") == ("a",)
 
 
 @pytest.mark.parametrize("pattern", ["", "a..b", "a.b#"])

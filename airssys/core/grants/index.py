@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from functools import cached_property
-from typing import TypeAlias
+from functools import cached_property, lru_cache
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
@@ -17,6 +17,9 @@ from .automaton import Machine, Token
 from .expression import FEW, expression, is_plain
 
 __all__ = ("Index",)
+
+_REMEMBERED: Final = 256
+"""Topics whose answer is kept: the same are used again and again."""
 
 _Line: TypeAlias = tuple[Token, ...]
 _Symbols: TypeAlias = str | tuple[str, ...]
@@ -101,7 +104,9 @@ class Index:
             return texts.__contains__
         run: Callable[[str], object]
         if self.topics:
-            run = lambda text: self._matches(tuple(text.split(".")))  # noqa: E731
+            run = lru_cache(_REMEMBERED)(
+                lambda text: self._matches(tuple(text.split(".")))
+            )
         elif self._is_little():
             # One regular expression is quicker, where there is not much to try.
             run = expression(self.parts)

@@ -83,14 +83,10 @@ _ALL_INSIDE: Final = Token(_SLASH, negated=True, many=True)
 
 
 def is_literal(text: str, kind: Kind) -> bool:
-    """Tell whether a pattern matches no text but its own."""
-    match kind:
-        case Kind.TOPIC:
-            return _TOPIC_WORD.isdisjoint(text)
-        case Kind.NAME:  # else its instances are meant as well
-            return "#" in text and _GLOB.isdisjoint(text)
-        case Kind.KEY | Kind.PATH:
-            return _GLOB.isdisjoint(text)
+    """Tell whether a pattern, of any kind but topics, matches no text but its own."""
+    if kind is Kind.NAME and "#" not in text:
+        return False  # its instances are meant as well
+    return _GLOB.isdisjoint(text)
 
 
 def topic_tokens(text: str) -> tuple[Token, ...]:

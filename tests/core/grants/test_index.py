@@ -4,7 +4,7 @@ import itertools
 import sys
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airssys.core.grants.automaton import Machine
@@ -39,6 +39,7 @@ def naive(pattern: str) -> Machine:
     return Machine.build(glob_alternatives(pattern, Kind.KEY))
 
 
+@settings(deadline=None)  # many texts each
 @given(st.lists(keys, max_size=4))
 @example(["**a*b"])
 @example(["a/**/b", "a/*"])
@@ -54,6 +55,7 @@ def test_an_index_matches_what_one_of_its_patterns_does(held: list[str]) -> None
         assert (text in compiled.texts or compiled._matches(text)) is expected
 
 
+@settings(deadline=None)  # many texts each
 @given(st.lists(keys, max_size=4), st.sampled_from(TEXTS))
 def test_an_index_reaches_what_begins_a_text_that_matches(
     held: list[str], start: str
@@ -65,6 +67,7 @@ def test_an_index_reaches_what_begins_a_text_that_matches(
     assert reached is any(expected)
 
 
+@settings(deadline=None)  # many texts each
 @given(keys)
 def test_what_is_plain_is_matched_by_an_expression(pattern: str) -> None:
     for line in glob_alternatives(pattern, Kind.KEY):
