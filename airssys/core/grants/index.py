@@ -97,24 +97,15 @@ class Index:
         assert self._lengths is not None
         assert self._ordered is not None
 
-    def matcher(self) -> Callable[[str], object]:
-        """Compile all to one function that tells whether any matches a text."""
-        texts = self.texts
-        if not self.parts:
-            return texts.__contains__
-        run: Callable[[str], object]
+    @cached_property
+    def run(self) -> Callable[[str], object]:
+        """Tells whether any of those that are not literal matches a text."""
         if self.topics:
-            run = lru_cache(_REMEMBERED)(
+            return lru_cache(_REMEMBERED)(
                 lambda text: self._matches(tuple(text.split(".")))
             )
-        elif self._is_little():
-            # One regular expression is quicker, where there is not much to try.
-            run = expression(self.parts)
-        else:
-            run = self._matches
-        if not texts:
-            return run
-        return lambda text: text in texts or run(text)
+        # One regular expression is quicker, where there is not much to try.
+        return expression(self.parts) if self._is_little() else self._matches
 
     def _is_little(self) -> bool:
         size = sum(len(front) + len(rest) for front, rest in self.parts)

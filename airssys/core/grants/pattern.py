@@ -244,12 +244,18 @@ class Patterns(tuple[_P, ...]):  # noqa: SLOT001 - what is compiled is kept
         ports = tuple(one for one in self if isinstance(one, PortPattern))
         if ports:
             return port_matcher(ports, forbidding=forbidding)
-        run = self.compiled.matcher()
+        texts, run = self.compiled.texts, self.compiled.run
         if not self.compiled.parts:
-            return run
+            return texts.__contains__
         if forbidding:
-            return lambda text: len(text) > LONGEST_MATCHED or run(text)
-        return lambda text: len(text) <= LONGEST_MATCHED and run(text)
+            return lambda text: (
+                text in texts or len(text) > LONGEST_MATCHED or run(text)
+            )
+        if not texts:
+            return lambda text: len(text) <= LONGEST_MATCHED and run(text)
+        return lambda text: (
+            text in texts or (len(text) <= LONGEST_MATCHED and run(text))
+        )
 
 
 def index(patterns: Iterable[Pattern]) -> Index:
