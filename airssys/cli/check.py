@@ -131,6 +131,8 @@ class _Checks:
             check_actor(component)
         except InvalidComponent as error:
             yield _Finding(path, str(error))
+        for _, reason in component.needs.beyond(manifest.limits):
+            yield _Finding(path, f"no instance of {component.name!r}: {reason}")
         grants = manifest.grants
         try:
             grants = self.settings.admit(grants, source=str(path))

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 import wasmtime
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from wasmtime.component import Component as Code
 
 from ..core.errors import InvalidComponent
@@ -25,10 +25,13 @@ from .lane import (
     Added,
     LanePlan,
     may_need_lane,
+    outer_names,
     plan_lane,
     rewritten,
     skeleton,
 )
+from .needs import NOTHING as NO_NEEDS
+from .needs import Needs, needs_of
 from .proposals import hint
 from .shared import has_shared_memory
 from .values.read import TypeReader
@@ -58,6 +61,8 @@ class Compiled:
     """What the rewriting adds to each instance."""
     counts: bool = False
     """Whether code was put into it that takes limits."""
+    needs: Needs = NO_NEEDS
+    """What each instance has from the start, at the least."""
 
 
 @define
@@ -103,10 +108,11 @@ class Compiler:
                     name, "it has a shared memory, and there are no threads to share it"
                 )
             digest = hashlib.sha256(binary).digest()
+            needs = _needs(binary)
             why: list[str] = []
             if found := self._rewritten(binary, digest, job, why):
-                return found
-            bare = self._bare(binary, digest, job)
+                return evolve(found, needs=needs)
+            bare = evolve(self._bare(binary, digest, job), needs=needs)
         except wasmtime.WasmtimeError as error:
             raise InvalidComponent(name, _reason(str(error))) from None
         if why:
@@ -116,7 +122,7 @@ class Compiler:
 
     def _bare(self, binary: bytes, digest: bytes, job: Job) -> Compiled:
         code = self._code("", digest, lambda: binary, job)
-        return Compiled(len(binary), code, *self._types(code))
+        return Compiled(len(binary), code, *self._types(code, binary, job))
 
     def _rewritten(
         self, binary: bytes, digest: bytes, job: Job, why: list[str]
@@ -137,7 +143,7 @@ class Compiler:
             if not may_need_lane(binary):
                 return None
             bones = self._code("skeleton", digest, lambda: skeleton(binary), job)
-            imports, exports = self._types(bones)
+            imports, exports = self._types(bones, binary, job)
             full = plan_lane(imports, exports)
             bare = full.without_lane()
             for each in (full, bare) if self.lane and full.lane else (bare,):
@@ -159,9 +165,14 @@ class Compiler:
             why.append(_reason(str(error)))
         return None
 
-    def _types(self, code: Code) -> tuple[dict[str, Extern], dict[str, Extern]]:
+    def _types(
+        self, code: Code, binary: bytes, job: Job
+    ) -> tuple[dict[str, Extern], dict[str, Extern]]:
+        names: tuple[tuple[str, ...], tuple[str, ...]] = (), ()
+        with contextlib.suppress(ValueError):
+            names = outer_names(binary)
         return TypeReader.read(
-            _ffi.address(self.engine.ptr()), _ffi.address(code.ptr())
+            _ffi.address(self.engine.ptr()), _ffi.address(code.ptr()), names, job.check
         )
 
     def _code(
@@ -193,6 +204,13 @@ def _shares(binary: bytes) -> bool:
         return has_shared_memory(binary)
     except ValueError:
         return False  # what is malformed is said by the compiler
+
+
+def _needs(binary: bytes) -> Needs:
+    try:
+        return needs_of(binary)
+    except ValueError:
+        return NO_NEEDS  # it is found out when an instance is made
 
 
 _EXCERPT: Final = re.compile(r"\n *--> [^\n]*?:([0-9]+):([0-9]+)\n.*", re.DOTALL)

@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -46,6 +47,7 @@ from .flights import Flights, Progress
 from .instance import Instance
 from .lane import SET_LIMITS, Added
 from .link import Link, link
+from .needs import Needs
 from .proposals import proposals
 from .room import room
 from .signature import ExportSignature, ImportSignature
@@ -68,6 +70,8 @@ _LIMITING: Final = FuncType(
 )
 """The type of the function that takes limits."""
 _NEAR: Final = 8
+_COMPARED: Final = 200
+"""Exports that are compared with one that is not there."""
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
 
@@ -284,6 +288,10 @@ class Component:
         """Exported functions whose bytes cross in one piece."""
         self._lane_imports = compiled.plan.imports
         self._drops = {drop.resource: drop for drop in compiled.plan.drops}
+        self._dropping = {drop.label: drop for drop in compiled.plan.drops}
+        self._exported: Mapping[str, FuncType] | None = None
+        self.needs: Needs = compiled.needs
+        """What an instance has from the start, at the least, as its binary shows."""
         self.mappings: int = 0
         """Memory mappings that an instance takes; 0 before the first was made."""
         self._functions: dict[str, tuple[ExportSignature, int]] = {}
@@ -297,7 +305,9 @@ class Component:
 
     def functions(self) -> Mapping[str, FuncType]:
         """Return every exported function under the name `Instance.call` takes."""
-        return dict(InstanceType(self.exports).functions())
+        if self._exported is None:
+            self._exported = dict(InstanceType(self.exports).functions())
+        return self._exported
 
     def function(self, export: str) -> tuple[ExportSignature, int]:
         """Return how to call an exported function, compiled once, and its index.
@@ -339,7 +349,8 @@ class Component:
         added = self._added(export)
         functions = {} if added is not None else self.functions()
         if added is None and export not in functions:
-            near = difflib.get_close_matches(export, functions, _NEAR, 0.4)
+            some = tuple(islice(functions, _COMPARED))
+            near = difflib.get_close_matches(export, some, _NEAR, 0.4)
             if len(functions) <= _NEAR:
                 near = sorted(functions)
             raise MissingExport(self.name, export, tuple(near))
@@ -364,7 +375,7 @@ class Component:
         """Return the name and type of a function that was put into the component."""
         if export == SET_LIMITS and self.counts:
             return export, _LIMITING
-        drop = next((d for d in self._drops.values() if d.label == export), None)
+        drop = self._dropping.get(export)
         return None if drop is None else (drop.export, drop.type)
 
     async def instantiate(

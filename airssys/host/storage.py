@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
@@ -13,11 +13,12 @@ from ..core.budget import Budget
 from ..core.defaults import LISTED
 from ..core.errors import QuotaExceeded, StorageError, WitError
 from ..core.grants.capabilities import Storage as Needed
-from ..core.grants.pattern import overlaps
+from ..core.grants.grants import Grants
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, Inside, Requires, interface_of, operation
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
+from ..hostcalls.pieces import in_pieces
 from ..storage import keys
 from ..storage.protocol import Storage
 from ..witmodel.types import Variant
@@ -111,11 +112,14 @@ class StorageOperations:
             return await self._listed(call, start)
 
     def _may_list(self, call: Call, start: str) -> None:
-        granted = call.grants.at(self.gate.clock()).patterns("storage", "read")
-        if not overlaps(granted, keys.under(start)):
+        grants = call.grants
+        if not (
+            grants.holds("storage", self.gate.clock())
+            and grants.reach("storage", "read", keys.target(start))
+        ):
             # The denial must not show whether there are such keys.
             denial = self.gate.judge(call, Needed("read", keys.target(f"{start}**")))
-            assert denial is not None, "no pattern meets it, so none covers it"
+            assert denial is not None, "no grant reaches it, so none covers it"
             self.gate.report(call, denial)
             raise WitError(denied(self.gate.words(denial)))
 
@@ -166,16 +170,36 @@ class StorageOperations:
                 call.namespace, prefix, after=last, most=LISTED
             )
             if call.grants is not before or before.expires:
-                before = call.grants
-                self._may_list(call, prefix)
-                listed = [key for key in listed if self._may_read(call, key)]
+                before, listed = await self._again(call, prefix, listed)
             if not page:
                 return listed
             last = page[-1]
-            listed += (key for key in page if self._may_read(call, key))
+            listed += await in_pieces(self._readable(call, page))
             if len(listed) > MOST_LISTED:
                 reason = f"there are more than {MOST_LISTED:_} keys: ask by prefix"
                 raise WitError(Variant("quota-exceeded", reason))
+
+    async def _again(
+        self, call: Call, prefix: str, listed: list[str]
+    ) -> tuple[Grants, list[str]]:
+        """Return by which grants some keys may be read, and which of them."""
+        while True:
+            before = call.grants
+            self._may_list(call, prefix)
+            listed = await in_pieces(self._readable(call, listed))
+            if call.grants is before:
+                return before, listed
+
+    def _readable(
+        self, call: Call, found: list[str]
+    ) -> Generator[int, None, list[str]]:
+        """Return those of some keys that the caller may read, in pieces."""
+        readable = []
+        for key in found:
+            yield len(key)
+            if self._may_read(call, key):
+                readable.append(key)
+        return readable
 
     def _may_read(self, call: Call, key: str) -> bool:
         return self.gate.judge(call, Needed("read", keys.target(key))) is None

@@ -30,6 +30,7 @@ from ..engine.instance import Instance
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
+from ..hostcalls.pieces import in_pieces
 
 __all__ = ("ActorSpecs", "ChildRules", "ComponentPlan", "NoManifest", "give_up")
 
@@ -135,7 +136,7 @@ class ActorSpecs:
             )
         )
 
-    def component(
+    async def component(
         self,
         id_: str,
         plan: ComponentPlan,
@@ -157,7 +158,9 @@ class ActorSpecs:
         """
         terms, claim = plan.terms, plan.claim
         limits, quota = terms.limits, terms.quota
-        grants = self.config.admit(terms.grants, source=plan.source)
+        grants = await in_pieces(
+            self.config.admitting(terms.grants, source=plan.source)
+        )
         budget = None
         if quota is not None or shared is not None:
             budget = Budget(id_, quota or SharedQuota(), shared, self._near)

@@ -119,7 +119,7 @@ class System:
             if not self._specs.knows(what):
                 check_actor(what)
             terms = NoManifest(limits=limits or Limits(), grants=grants or NO_GRANTS)
-            spec = self._specs.component(
+            spec = await self._specs.component(
                 id or what.name,
                 ComponentPlan(
                     what,
@@ -158,7 +158,7 @@ class System:
             artifact = await self.load(what)
             manifest = artifact.manifest
             rule = manifest.supervision
-            spec = self._specs.component(
+            spec = await self._specs.component(
                 id or str(manifest.name),
                 ComponentPlan(
                     artifact.component,

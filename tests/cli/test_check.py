@@ -466,3 +466,44 @@ def test_a_file_without_an_end_is_refused(airssys: Command, tmp_path: Path) -> N
     assert ran.status
     assert "'x.wat' cannot be read: it is no regular file" in ran.out
     assert ran.out.count("it is no regular file") == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            "(memory 1) (memory 1)",
+            "it has 2 linear memories: say memories = 2, or more (limit: memories = 1)",
+        ),
+        ("(memory 32)", 'say memory = "2MiB", or more (limit: 1MiB)'),
+        ("(table 0 funcref)" * 9, "it has 9 tables: say tables = 9, or more"),
+        ("(table 200_000 funcref)", "200_000 elements from the start"),
+    ],
+)
+def test_limits_that_no_instance_keeps_are_foreseen(
+    airssys: Command, tmp_path: Path, code: str, words: str
+) -> None:
+    text = f"(component (core module $m {code}) (core instance (instantiate $m)))"
+    folder = write(tmp_path / "a", "code.wat", text)
+
+    ran = airssys("check", folder)
+
+    assert ran.status == 1
+    assert f"{folder}: no instance of 'acme/a': " in ran.out
+    assert words in ran.out
+
+
+def test_a_tree_that_lowers_the_limits_of_a_component_is_checked_by_its_own(
+    airssys: Command, tmp_path: Path
+) -> None:
+    text = "(component (core module $m (memory 12)) (core instance (instantiate $m)))"
+    write(tmp_path / "a", "code.wat", text)
+    tree = tmp_path / "tree.toml"
+    tree.write_text(
+        '[[child]]\nid = "a"\ncomponent = "a"\nresources = { memory = "512KiB" }\n'
+    )
+
+    assert "no instance of" not in airssys("check", tmp_path / "a").out
+    assert (
+        'say memory = "768KiB", or more (limit: 512KiB)' in airssys("check", tree).out
+    )

@@ -138,9 +138,15 @@ class Denial:
         return self.attempt or words(self.section, self.action, self.target)
 
 
-def uncovered(granted: Iterable[str] = ()) -> str:
-    """Say that none of some grants, in words, covers what is needed."""
-    return f"no grant covers it (granted: {', '.join(granted) or 'nothing'})"
+def uncovered(granted: Iterable[str] = (), *, more: int = 0) -> str:
+    """Say that none of some grants, in words, covers what is needed.
+
+    Args:
+        granted: Those to name.
+        more: How many others there are.
+    """
+    said = [*granted, *([f"{more:_} more"] if more else [])]
+    return f"no grant covers it (granted: {', '.join(said) or 'nothing'})"
 
 
 @frozen

@@ -14,6 +14,7 @@ from __future__ import annotations
 from .binary import may_need_lane, skeleton
 from .guard import SET_LIMITS, TO_HOST, TOO_HEAVY, TOO_MANY_HANDLES, Bounds
 from .machine import LANE_OUT_OF_MEMORY, NAME
+from .names import outer_names
 from .plan import Drop, LanePlan, plan_lane
 from .rewrite import Rewritten, rewritten
 from .scope import NOTHING_ADDED, Added, Unreadable, is_large
@@ -34,6 +35,7 @@ __all__ = (
     "Unreadable",
     "is_large",
     "may_need_lane",
+    "outer_names",
     "plan_lane",
     "rewritten",
     "skeleton",
