@@ -25,6 +25,7 @@ from ..core.errors import ActorStopped, AskCycle, MailboxFull
 from ..core.message import HOST, Message, Overflow, PendingRequests, Publication
 from .control import STOP, Callback, Control, HealthRequest, Stop
 from .post_office import STRIDE, PostOffice
+from .taken import Taken
 
 __all__ = (
     "Mailbox",
@@ -87,8 +88,8 @@ class Mailbox:
     """The owner's own requests that it does not wait for in place."""
     closed: str | None = field(default=None, init=False)
     """Why it is closed for good; None while it is open."""
-    current: Message | None = field(default=None, init=False)
-    """The message under work."""
+    taken: Taken = field(factory=Taken, init=False)
+    """What the owner has taken since it was started, and has not finished."""
     _size: int = field(default=0, init=False)
     """Bytes of the payloads in the queue."""
     _called_back: int = field(default=0, init=False)
@@ -98,8 +99,6 @@ class Mailbox:
     _senders: deque[_Sender] = field(factory=deque, init=False)
     _arrived: anyio.Event | None = field(default=None, init=False)
     """Present while the receiver waits."""
-    _unanswered: dict[str, Message] = field(factory=dict, init=False)
-    """Asks that were taken and wait for their reply."""
     _taken: int = field(default=0, init=False)
     _dropped: int = field(default=0, init=False)
 
@@ -286,11 +285,11 @@ class Mailbox:
         if office.left <= 0 or not self._queue or self._control:
             return None
         office.left -= 1
-        message = self.current = self._queue.popleft()
+        message = self._queue.popleft()
         self._size -= len(message.payload)
         self._taken += 1
-        if message.answer is not None and message.answer.is_open:
-            self._unanswered[message.answer.id] = message
+        if message.answer is not None:
+            self.taken.note_ask(message)
         if self._senders:
             self._let_in()
         if office.deliveries:
@@ -300,10 +299,8 @@ class Mailbox:
     async def receive(self) -> Message | Control:
         """Wait for the next message, or for what stands ahead of the messages.
 
-        The message received before this is done with. A `Stop` is received again and
-        again until the actor has ended.
+        A `Stop` is received again and again until the actor has ended.
         """
-        self.current = None
         if self.office.left <= 0:
             await self.office.pause()
         while True:
@@ -322,11 +319,7 @@ class Mailbox:
             self.office.left = STRIDE
 
     async def receive_urgent(self) -> Stop | HealthRequest:
-        """Wait for what cannot wait, and leave the messages and callbacks alone.
-
-        The message received before this is done with.
-        """
-        self.current = None
+        """Wait for what cannot wait, and leave the messages and callbacks alone."""
         while True:
             for control in self._control:
                 if isinstance(control, HealthRequest):
@@ -400,21 +393,24 @@ class Mailbox:
     def end_incarnation(self, reason: str, cause: str = "") -> None:
         """Note that the actor ended, and may be started again.
 
-        Asks that it took and did not answer fail, what it asked for is forgotten.
+        Asks that it took and did not answer fail. What it asked for is forgotten, and
+        answers that it has not looked at yet become dead letters.
 
         Args:
-            reason: What cut it off, in which case the message under work becomes a dead
-                letter; empty where it came to its end by itself.
+            reason: What cut it off, in which case all that it took and did not finish
+                becomes dead letters; empty where it came to its end by itself.
             cause: The type of the error that cut it off, if one did.
         """
-        if reason and self.current is not None:
-            self.bury(self.current, reason, cause=cause)
-        self.current = None
-        for message in tuple(self._unanswered.values()):
-            self._refuse(message, reason or "ended without an answer")
+        taken, self.taken = self.taken, Taken()
+        unfinished = taken.unfinished() if reason else taken.unanswered()
+        for message in unfinished:
+            self.bury(message, reason or "ended without an answer", cause=cause)
         for control in self._control:
             if isinstance(control, HealthRequest):
                 control.settle(ActorStopped(self.id, reason or "ended"))
+            elif isinstance(control, Callback) and (reply := control.reply) is not None:
+                self.bury(reply, reason or "ended", cause=cause)
+        taken.clear()
         self._control.clear()
         self._called_back = 0
         self.requests.clear()
@@ -430,8 +426,8 @@ class Mailbox:
         self._size = 0
         while self._queue:
             self.bury(self._queue.popleft(), reason)
-        for message in tuple(self._unanswered.values()):
-            self._refuse(message, reason)
+        for message in self.taken.unanswered():
+            self.bury(message, reason)
         for sender in self._senders:
             sender.settled.set()
         self._senders.clear()
@@ -471,7 +467,7 @@ class Mailbox:
 
     def answered(self, id: str) -> None:  # noqa: A002 - the field's word
         """Note that an ask has its reply, or nobody waits for one."""
-        self._unanswered.pop(id, None)
+        self.taken.close_ask(id)
 
     def statistics(self) -> MailboxStatistics:
         """Take a snapshot."""

@@ -264,6 +264,10 @@ class _Reply:
     def is_open(self) -> bool:
         return self.state is _State.OPEN
 
+    @property
+    def is_answered(self) -> bool:
+        return self.state is _State.ANSWERED
+
     def refuse(self, error: Exception) -> None:
         if self.is_open:
             self._settle(error)
