@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 
 import anyio
 from attrs import define, field, frozen
@@ -340,7 +341,8 @@ class Mailbox:
             except Exception as problem:  # noqa: BLE001 - the sender's own to raise
                 sender.problem = problem
             else:
-                self._append(sender.message)
+                # A copy, as the sender still has its own until its task goes on.
+                self._append(copy(sender.message))
                 sender.let_in = True
             sender.settled.set()
 

@@ -379,6 +379,33 @@ async def test_a_task_finishes_a_message_when_it_takes_its_next(
     assert dead(recorder) == [("a", "3", "ValueError: 123")]
 
 
+async def test_a_sender_that_still_has_a_message_does_not_keep_it_under_work(
+    open_: Open, recorder: Recorder
+) -> None:
+    async def burst(actor: airssys.Actor) -> None:
+        await actor.subscribe("t", overflow=airssys.Overflow.WAIT)
+        async for message in actor.inbox:
+            if message.text == "begin":
+                await wait_all_tasks_blocked()
+            if message.text == "crash":
+                raise ValueError
+
+    async with open_() as system, anyio.create_task_group() as senders:
+        ref = await system.spawn(burst, id="a", restart=NEVER, mailbox=1)
+        await ref.send("begin")
+        # All of these wait for room, and are taken in one go.
+        for order in ("1", "2", "3"):
+            senders.start_soon(ref.send, order)
+            await anyio.lowlevel.checkpoint()
+        senders.start_soon(system.publish, "t", "4")
+        await wait_all_tasks_blocked()
+        with suppress(ActorStopped):
+            await ref.send("crash")
+        await until(lambda: ref.closed)
+
+    assert [order for _, order, _ in dead(recorder)] == ["crash"]
+
+
 async def test_what_was_put_aside_is_not_finished(
     open_: Open, recorder: Recorder
 ) -> None:
