@@ -59,6 +59,8 @@ class _Reader:
 
     mailbox: Mailbox
     bench: Bench
+    let_go: list[Message]
+    """The one of `Taken`, within reach."""
     handed: ref[Message] | None = field(default=None, init=False)
     """What this task took last, where it handed that over."""
 
@@ -68,7 +70,7 @@ class _Reader:
     async def __anext__(self) -> Message:
         bench = self.bench
         # True for None too, to which there are more references than anybody counts.
-        if getrefcount(bench.message) > ALONE or bench.taken.let_go:
+        if getrefcount(bench.message) > ALONE or self.let_go:
             self._look_round()
         message = bench.message = self.mailbox.take()
         return message or await self._next()
@@ -79,18 +81,18 @@ class _Reader:
         references = getrefcount(bench.message)
         if bench.message is not None and taken.is_elsewhere(bench.message, references):
             self.handed = taken.keep(bench.message)
-        if taken.let_go:
+        if self.let_go:
             taken.settle_let_go()
 
     async def _next(self) -> Message:
-        taken = self.bench.taken
         while True:
             received = await self.mailbox.receive()
             match received:
                 case Message():
-                    self._look_again()
-                    if taken.let_go:
-                        taken.settle_let_go()
+                    if self.handed is not None:
+                        self._look_again(self.handed)
+                    if self.let_go:
+                        self.bench.taken.settle_let_go()
                     self.bench.message = received
                     return received
                 case Stop():
@@ -100,10 +102,9 @@ class _Reader:
                 case Callback():
                     pass  # a Python actor asks in place
 
-    def _look_again(self) -> None:
+    def _look_again(self, handed: ref[Message]) -> None:
         """Settle what was handed over where only the loop's variable still has it."""
-        taken = self.bench.taken
-        found = [None if self.handed is None else self.handed()]
+        taken, found = self.bench.taken, [handed()]
         references = getrefcount(found[0])
         message = found[0]
         if message is not None and not taken.is_elsewhere(message, references):
@@ -127,7 +128,7 @@ def _reader(mailbox: Mailbox) -> _Reader:
     number = anyio.get_current_task().id if task is None else id(task)
     reader, taken = _own.get(), mailbox.taken
     if reader is None or reader.bench.task != number or reader.bench.taken is not taken:
-        reader = _Reader(mailbox, taken.bench(number))
+        reader = _Reader(mailbox, taken.bench(number), taken.let_go)
         if task is not None:
             reader.bench.watch(task)
         _own.set(reader)

@@ -128,17 +128,22 @@ class Mailbox:
         Returns:
             False where nothing was done and `put` must see to it.
         """
-        office = self.office
+        office, queue = self.office, self._queue
+        size = self._size + len(message.payload)
         if (
             office.left <= 0
-            or len(self._queue) >= self.capacity
-            or self._size + len(message.payload) > self.bytes
+            or len(queue) >= self.capacity
+            or size > self.bytes
             or self._senders
             or self.closed is not None
         ):
             return False
         office.left -= 1
-        self._append(message)
+        # As `_append`, whose call would be felt.
+        queue.append(message)
+        self._size = size
+        if self._arrived is not None:
+            self._wake()
         return True
 
     async def put(
