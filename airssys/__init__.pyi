@@ -119,11 +119,11 @@ from .storage.protocol import (
     Storage as Storage,
     Stored as Stored,
 )
-from .supervision.child import (
+from .supervision.nested import supervise as supervise
+from .supervision.status import (
     ChildState as ChildState,
     ChildStatus as ChildStatus,
 )
-from .supervision.nested import supervise as supervise
 from .supervision.supervisor import (
     Supervisor as Supervisor,
     open_supervisor as open_supervisor,

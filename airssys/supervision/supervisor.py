@@ -38,7 +38,8 @@ from ..core.restart import (
 )
 from ..isolated import Isolated
 from ..uncut import keep_cancels, keeping_cancels, native_cancels, uncut
-from .child import Child, ChildState, ChildStatus, Siblings
+from .child import Child, Siblings
+from .status import ChildState, ChildStatus
 from .turns import STOPPING, Turns
 
 __all__ = (

@@ -30,7 +30,7 @@ from ..core.message import Overflow
 from ..engine.component import Component, Engine
 from ..hostcalls.bodies import dashed
 from ..observe.fan_out import Tally
-from ..supervision.child import ChildStatus
+from ..supervision.status import ChildStatus
 from ..supervision.supervisor import Supervisor
 from ..uncut import uncut
 from .specs import ActorSpecs, ChildRules, ComponentPlan, NoManifest, give_up

@@ -12,8 +12,8 @@ from airssys.core.child import ChildSpec, Restart
 from airssys.core.errors import (
     ChildRefused,
 )
-from airssys.supervision.child import ChildState
 from airssys.supervision.nested import supervise
+from airssys.supervision.status import ChildState
 from airssys.supervision.supervisor import open_supervisor
 
 from .support import (

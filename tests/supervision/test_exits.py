@@ -13,7 +13,7 @@ from airssys.core.event import (
     SupervisorGaveUp,
 )
 from airssys.core.restart import Intensity, Strategy
-from airssys.supervision.child import ChildState
+from airssys.supervision.status import ChildState
 from airssys.supervision.supervisor import open_supervisor
 
 from .support import (
