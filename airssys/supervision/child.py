@@ -130,6 +130,11 @@ class Child:
         return self.state.active
 
     @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it: why its start failed, where it did."""
+        return isinstance(self.last_exit, Stopped)
+
+    @property
     def value(self) -> object:
         """What it passed to ``task_status.started()``, while it has a task."""
         return self.start.value if self.start is not None and self.has_task else None

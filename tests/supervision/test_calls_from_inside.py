@@ -13,8 +13,8 @@ from airssys.core.errors import (
     ChildRefused,
 )
 from airssys.supervision.nested import supervise
+from airssys.supervision.opening import open_supervisor
 from airssys.supervision.status import ChildState
-from airssys.supervision.supervisor import open_supervisor
 
 from .support import (
     MANY,
