@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--seconds", type=float, default=600.0, help="of each event loop"
     )
     parser.add_argument("--backend", choices=BACKENDS, help="one event loop, here")
-    parser.add_argument("--plant", choices=tuple(PLANTED), help="leak this")
+    parser.add_argument(
+        "--plant", choices=tuple(PLANTED), nargs="*", default=[], help="leak these"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.backend is not None:
         return soak(chosen.backend, chosen.seconds, chosen.plant)
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def soak(backend: str, seconds: float, plant: str | None) -> int:
+def soak(backend: str, seconds: float, plants: Sequence[str]) -> int:
     """Run one event loop in this process."""
     options: dict[str, Any] = {"backend": backend}
     if backend == "uvloop":
@@ -89,11 +91,11 @@ def soak(backend: str, seconds: float, plant: str | None) -> int:
         run = partial(_run, options, folder, outcomes)
         began = time.monotonic()
         # All that is made once is there: imports, caches, arenas, the compiler.
-        run(min(seconds / 10, 30.0), None, _FIRST)
+        run(min(seconds / 10, 30.0), (), _FIRST)
         if seconds >= _LONG:
             time.sleep(_IDLE)
         start, before = measure(), snapshot()
-        soaked = run(seconds - (time.monotonic() - began), plant)
+        soaked = run(seconds - (time.monotonic() - began), plants)
         end = settled(start)
         remains = left(start, end, before, snapshot())
     _print(backend, soaked, start, end, outcomes, time.monotonic() - began)
@@ -113,12 +115,12 @@ def _run(
     folder: Path,
     outcomes: Outcomes,
     seconds: float,
-    plant: str | None,
+    plants: Sequence[str],
     fewest: int = _FEWEST,
 ) -> Soaked:
     engine = airssys.Engine(cache=folder / "cache")
     return anyio.run(
-        _rounds, engine, folder, outcomes, seconds, plant, fewest, **options
+        _rounds, engine, folder, outcomes, seconds, plants, fewest, **options
     )
 
 
@@ -127,7 +129,7 @@ async def _rounds(
     folder: Path,
     outcomes: Outcomes,
     seconds: float,
-    plant: str | None,
+    plants: Sequence[str],
     fewest: int,
 ) -> Soaked:
     read: list[Figures] = []
@@ -142,7 +144,7 @@ async def _rounds(
         for number in range(rounds):
             spare = end - anyio.current_time()
             await work.round(max(_SHORTEST, spare / (rounds - number) - 0.2))
-            if plant is not None:
+            for plant in plants:
                 await PLANTED[plant][0](work, tasks)
             read.append(await _quiet(work))
             if number == rounds // 3:

@@ -30,7 +30,7 @@ __all__ = (
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _MIB: Final = 2**20
-_NAMED: Final = 6
+_NAMED: Final = 8
 """Kinds that a report names at the most."""
 _PATIENCE: Final = 12.0
 """Seconds in which threads without work have ended."""
@@ -164,7 +164,7 @@ def grown(
     """Tell which figures grow from round to round.
 
     The first third warms up. A figure grows if even the least of the last third is
-    above the most of the third between; and, of memory, where the middle ones are too.
+    above the most of the third between, and it is more than chance.
     """
     third = len(rounds) // 3
     if not third:
@@ -173,7 +173,8 @@ def grown(
     for figure in (field.name for field in fields(Figures)):
         early = [getattr(each, figure) for each in rounds[third : 2 * third]]
         late = [getattr(each, figure) for each in rounds[2 * third :]]
-        if min(late) > max(early) + _SLACK[figure](max(early)):
+        more = median(late) - median(early)
+        if min(late) > max(early) and more > _SLACK[figure](median(early)):
             what = _more(before, after, figure)
             found.append(Growth(figure, median(early), median(late), what))
     return tuple(found)

@@ -64,14 +64,14 @@ async def ask(work: Work, tasks: anyio.abc.TaskGroup) -> None:
 
 
 PLANTED: Final[dict[str, tuple[Plant, str]]] = {
-    "memory": (memory, "memory grew"),
-    "objects": (objects, "objects grew"),
+    "memory": (memory, "memory grew: "),
+    "objects": (objects, "more list"),
     "thread": (thread, "more planted"),
     "descriptor": (descriptor, "/planted"),
     "mapping": (mapping, "/mapped"),
-    "task": (task, "tasks grew"),
-    "actor": (actor, "tasks grew"),
-    "instance": (instance, "Instance"),
+    "task": (task, "more planted"),
+    "actor": (actor, "more soak/planted"),
+    "instance": (instance, "more Linked"),
     "ask": (ask, "asks have"),
 }
 """Each with what the report must say."""
