@@ -1,8 +1,8 @@
 """Queue an actor's messages in a bounded mailbox.
 
 A mailbox belongs to an actor's id and survives restarts of the actor: what is queued
-waits for the next incarnation, and only the message under work is lost. Once it is
-closed for good, what is left becomes dead letters and sends raise `ActorStopped`.
+waits for the next incarnation, and only what was under work is lost (`taken`). Once it
+is closed for good, what is left becomes dead letters and sends raise `ActorStopped`.
 
 A full checkpoint of the event loop costs several times what a message costs, so
 sending and receiving do not make one each. The rule: after 64 sends and receives in a
@@ -23,9 +23,11 @@ from attrs import define, field, frozen
 
 from ..core.defaults import MAILBOX, MAILBOX_BYTES, PAYLOAD
 from ..core.errors import ActorStopped, AskCycle, MailboxFull
-from ..core.message import HOST, Message, Overflow, PendingRequests, Publication
+from ..core.message import Message, Overflow, PendingRequests, Publication
+from .ahead import Ahead
 from .control import STOP, Callback, Control, HealthRequest, Stop
 from .post_office import STRIDE, PostOffice
+from .senders import Sender, wait_in_line
 from .taken import Taken
 
 __all__ = (
@@ -56,25 +58,11 @@ class MailboxStatistics:
     """Why the mailbox is closed for good; None while it is open."""
 
 
-@define(eq=False)
-class _Sender:
-    """A sender that waits for room."""
-
-    message: Message
-    again: Callable[[], object] | None = None
-    """Asked when there is room: raises where the sender may not send any more."""
-    settled: anyio.Event = field(factory=anyio.Event, init=False)
-    let_in: bool = field(default=False, init=False)
-    problem: Exception | None = field(default=None, init=False)
-    """What `again` raised."""
-
-
 @define(eq=False, repr=False)
 class Mailbox:
     """A bounded queue of messages, in order, with a lane for control ahead of it.
 
-    Any number of tasks may send, in their order of arrival. One task receives: the
-    actor's own.
+    Any number of tasks may send, in their order of arrival. The actor's tasks receive.
     """
 
     id: str
@@ -93,11 +81,11 @@ class Mailbox:
     """What the owner has taken since it was started, and has not finished."""
     _size: int = field(default=0, init=False)
     """Bytes of the payloads in the queue."""
-    _called_back: int = field(default=0, init=False)
-    """Bytes of the answers that wait ahead of it."""
     _queue: deque[Message] = field(factory=deque, init=False)
-    _control: deque[Control] = field(factory=deque, init=False)
-    _senders: deque[_Sender] = field(factory=deque, init=False)
+    _ahead: Ahead = field(init=False)
+    _control: deque[Control] = field(init=False)
+    """What waits ahead, within reach."""
+    _senders: deque[Sender] = field(factory=deque, init=False)
     _arrived: anyio.Event | None = field(default=None, init=False)
     """Present while the receiver waits."""
     _taken: int = field(default=0, init=False)
@@ -115,6 +103,8 @@ class Mailbox:
                 "must hold at least one"
             )
         self.requests = PendingRequests(self.id)
+        self._ahead = Ahead(self.id, self.capacity, self.bytes)
+        self._control = self._ahead.waiting
 
     def __repr__(self) -> str:
         filled = f"{len(self._queue)} of {self.capacity}"
@@ -170,7 +160,14 @@ class Mailbox:
             if again is not None:
                 again()
         if self.holds_up_senders(message, overflow):
-            await self._wait_for_room(message, again)
+            try:
+                let_in = await wait_in_line(
+                    self._senders, Sender(message, again), self.id, self.office.asks
+                )
+            except AskCycle as cycle:
+                raise self._full(message) from cycle
+            if not let_in:
+                raise ActorStopped(self.id, self.closed or "")
         else:
             self.put_nowait(message, overflow)
 
@@ -245,29 +242,6 @@ class Mailbox:
         rule = overflow or self.overflow
         return rule.holds_up_senders and self.has_no_room(message)
 
-    async def _wait_for_room(
-        self, message: Message, again: Callable[[], object] | None
-    ) -> None:
-        asks = self.office.asks
-        if message.sender != HOST:
-            try:
-                asks.wait(message.sender, self.id)
-            except AskCycle as cycle:
-                raise self._full(message) from cycle
-        sender = _Sender(message, again)
-        self._senders.append(sender)
-        try:
-            await sender.settled.wait()
-        finally:
-            if message.sender != HOST:
-                asks.done(message.sender, self.id)
-            if not sender.settled.is_set():
-                self._senders.remove(sender)
-        if sender.problem is not None:
-            raise sender.problem
-        if not sender.let_in:
-            raise ActorStopped(self.id, self.closed or "")
-
     def _append(self, message: Message) -> None:
         self._queue.append(message)
         self._size += len(message.payload)
@@ -311,13 +285,10 @@ class Mailbox:
             await self.office.pause()
         while True:
             if self._control:
-                if self._control[0] is not STOP:
-                    control = self._control.popleft()
-                    if isinstance(control, Callback):
-                        self._called_back -= control.size
-                    return control
-                await self.office.pause()
-                return STOP
+                control = self._ahead.take()
+                if control is STOP:
+                    await self.office.pause()
+                return control
             if (message := self.take()) is not None:
                 return message
             self._arrived = self._arrived or anyio.Event()
@@ -327,13 +298,11 @@ class Mailbox:
     async def receive_urgent(self) -> Stop | HealthRequest:
         """Wait for what cannot wait, and leave the messages and callbacks alone."""
         while True:
-            for control in self._control:
-                if isinstance(control, HealthRequest):
-                    self._control.remove(control)
-                    return control
-                if control is STOP:
-                    await self.office.pause()
-                    return STOP
+            urgent = self._ahead.take_urgent()
+            if urgent is STOP:
+                await self.office.pause()
+            if urgent is not None:
+                return urgent
             self._arrived = self._arrived or anyio.Event()
             await self._arrived.wait()
 
@@ -364,12 +333,8 @@ class Mailbox:
         Answers that wait take as much as messages do at the most: of one that finds no
         room its asker gets the error only.
         """
-        room = not self._called_back or self._called_back + callback.size <= self.bytes
-        if not room:
-            full = MailboxFull(self.id, self.capacity, self.bytes)
-            callback = Callback(callback.request_id, full, callback.target)
-        self._called_back += callback.size
-        self.put_ahead(callback)
+        room = self._ahead.call_back(callback)
+        self._wake()
         return room
 
     def request_stop(self) -> None:
@@ -412,14 +377,9 @@ class Mailbox:
         unfinished = taken.unfinished() if reason else taken.unanswered()
         for message in unfinished:
             self.bury(message, reason or "ended without an answer", cause=cause)
-        for control in self._control:
-            if isinstance(control, HealthRequest):
-                control.settle(ActorStopped(self.id, reason or "ended"))
-            elif isinstance(control, Callback) and (reply := control.reply) is not None:
-                self.bury(reply, reason or "ended", cause=cause)
+        for reply in self._ahead.clear(reason or "ended"):
+            self.bury(reply, reason or "ended", cause=cause)
         taken.clear()
-        self._control.clear()
-        self._called_back = 0
         self.requests.clear()
         if self.closed is not None:
             self.put_ahead(STOP)
