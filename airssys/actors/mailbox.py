@@ -268,8 +268,8 @@ class Mailbox:
         message = self._queue.popleft()
         self._size -= len(message.payload)
         self._taken += 1
-        if message.answer is not None:
-            self.taken.note_ask(message)
+        if message.answer is not None and message.answer.is_open:
+            self.taken.unanswered[message.answer.id] = message
         if self._senders:
             self._let_in()
         if office.deliveries:
@@ -374,7 +374,7 @@ class Mailbox:
             cause: The type of the error that cut it off, if one did.
         """
         taken, self.taken = self.taken, Taken()
-        unfinished = taken.unfinished() if reason else taken.unanswered()
+        unfinished = taken.unfinished() if reason else tuple(taken.unanswered.values())
         for message in unfinished:
             self.bury(message, reason or "ended without an answer", cause=cause)
         for reply in self._ahead.clear(reason or "ended"):
@@ -393,7 +393,7 @@ class Mailbox:
         self._size = 0
         while self._queue:
             self.bury(self._queue.popleft(), reason)
-        for message in self.taken.unanswered():
+        for message in tuple(self.taken.unanswered.values()):
             self.bury(message, reason)
         for sender in self._senders:
             sender.settled.set()
@@ -434,7 +434,7 @@ class Mailbox:
 
     def answered(self, id: str) -> None:  # noqa: A002 - the field's word
         """Note that an ask has its reply, or nobody waits for one."""
-        self.taken.close_ask(id)
+        self.taken.unanswered.pop(id, None)
 
     def statistics(self) -> MailboxStatistics:
         """Take a snapshot."""

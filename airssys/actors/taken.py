@@ -78,8 +78,8 @@ class Taken:
     """What nothing has any more, since the last message was taken."""
     current: Message | None = field(default=None, init=False)
     """What an actor of one task works on, which says itself when it is done."""
-    _unanswered: dict[str, Message] = field(factory=dict, init=False)
-    """Asks without a reply for which somebody waits."""
+    unanswered: dict[str, Message] = field(factory=dict, init=False)
+    """Asks without a reply for which somebody waits, by their ids; oldest first."""
     _benches: WeakValueDictionary[int, Bench] = field(
         factory=WeakValueDictionary, init=False
     )
@@ -95,16 +95,6 @@ class Taken:
         self._benches[self._made] = bench
         return bench
 
-    def note_ask(self, message: Message) -> None:
-        """Note that an ask was taken."""
-        answer = message.answer
-        if answer is not None and answer.is_open:
-            self._unanswered[answer.id] = message
-
-    def close_ask(self, id: str) -> None:  # noqa: A002 - the field's word
-        """Note that an ask has its reply, or nobody waits for one."""
-        self._unanswered.pop(id, None)
-
     def is_elsewhere(self, message: Message, references: int) -> bool:
         """Tell whether something else has the message than the task that took it.
 
@@ -112,7 +102,7 @@ class Taken:
             message: The message.
             references: How many there are, where it is alone with `ALONE`.
         """
-        known = message.answer is not None and message.answer.id in self._unanswered
+        known = message.answer is not None and message.answer.id in self.unanswered
         return references - known > ALONE
 
     def keep(self, message: Message) -> ref[Message]:
@@ -160,10 +150,6 @@ class Taken:
         if not was_cancelled_here():
             self.let_go.clear()
 
-    def unanswered(self) -> tuple[Message, ...]:
-        """Return the asks that somebody waits for, oldest first."""
-        return tuple(self._unanswered.values())
-
     def unfinished(self) -> tuple[Message, ...]:
         """Return all that was taken and is not finished, oldest first."""
         found = {id(message): message for message in self._all()}
@@ -182,7 +168,7 @@ class Taken:
             message = bench.message
             if message is not None:
                 yield message
-        yield from tuple(self._unanswered.values())
+        yield from tuple(self.unanswered.values())
         for original, copy in tuple(self._kept.values()):
             yield original() or copy
         yield from tuple(self.let_go)
@@ -193,6 +179,6 @@ class Taken:
             bench.message = None
         self._benches.clear()
         self._kept.clear()
-        self._unanswered.clear()
+        self.unanswered.clear()
         self.let_go.clear()
         self.current = None
