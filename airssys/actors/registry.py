@@ -299,6 +299,7 @@ class Registry:
                 waited_for.append((mailbox, message))
             elif self._dropped_in(mailbox, message, rule):
                 delivered += 1
+            del message  # The subscriber's tasks alone have it from now on.
         self.office.left -= 1 + delivered
         while waited_for:
             mailbox, message = waited_for.pop(0)

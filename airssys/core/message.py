@@ -64,6 +64,11 @@ class Answer(Protocol):
         """Whether somebody still waits."""
         ...
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether it was replied to, or refused: there is no more to do."""
+        ...
+
     def reply(self, payload: bytes | str) -> Awaitable[None]:
         """Answer."""
         ...

@@ -6,20 +6,18 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
-from enum import Enum
 from inspect import isfunction, ismethod, signature
 
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ..core.child import (
     ChildSpec,
     Crashed,
     Exit,
     Normal,
-    Restart,
     Stopped,
     unwrap,
 )
@@ -29,52 +27,10 @@ from ..core.event import ChildExited, ChildStarted
 from ..core.health import HealthCheck
 from ..uncut import uncut
 from .health import watch
+from .status import ChildState
 from .turns import Turns
 
-__all__ = ("Child", "ChildState", "ChildStatus", "Siblings", "Start")
-
-
-class ChildState(Enum):
-    """What a child does."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    RESTARTING = "restarting"
-    """It ended and waits to be started again."""
-    EXITED = "exited"
-    """It ended by itself and is not started again by itself."""
-    STOPPED = "stopped"
-    """It was stopped; `Supervisor.restart` starts it again."""
-
-    @property
-    def has_task(self) -> bool:
-        """Whether there is a task of the child, which may be about to end."""
-        match self:
-            case ChildState.STARTING | ChildState.RUNNING | ChildState.STOPPING:
-                return True
-            case ChildState.RESTARTING | ChildState.EXITED | ChildState.STOPPED:
-                return False
-
-    @property
-    def active(self) -> bool:
-        """Whether the child has a task, or will get one."""
-        return self.has_task or self is ChildState.RESTARTING
-
-
-@frozen
-class ChildStatus:
-    """What a supervisor knows of a child at one moment."""
-
-    id: str
-    state: ChildState
-    restarts: int
-    """How often it was started again."""
-    last_exit: Exit | None
-    """How it ended last; None if it never did."""
-    restart: Restart
-    children: tuple[ChildStatus, ...] = ()
-    """Its own children, if the child started with a `Supervisor` as its value."""
+__all__ = ("Child", "Siblings", "Start")
 
 
 _within: ContextVar[Child | None] = ContextVar("airssys child", default=None)
@@ -172,6 +128,11 @@ class Child:
     def active(self) -> bool:
         """Whether it has a task, or will get one."""
         return self.state.active
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it: why its start failed, where it did."""
+        return isinstance(self.last_exit, Stopped)
 
     @property
     def value(self) -> object:

@@ -22,7 +22,8 @@ from ..core.restart import (
 )
 from ..isolated import Isolated
 from .child import Start
-from .supervisor import Supervisor, run_supervisor
+from .opening import run_supervisor
+from .supervisor import Supervisor
 
 __all__ = ("nested", "supervise")
 

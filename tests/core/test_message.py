@@ -26,6 +26,7 @@ class Given:
 
     id: str = "a:1"
     is_open: bool = True
+    is_answered: bool = False
     replies: list[bytes | str] = field(factory=list)
 
     async def reply(self, payload: bytes | str) -> None:
