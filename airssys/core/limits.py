@@ -112,9 +112,10 @@ class Limits:
         ),
         validator=_POSITIVE,
     )
-    """Bytes, as they lie in Python, of the values that leave the guest in one call: its
-    result, or the arguments of one call of a host function. Half of ``memory``, and at
-    least 1 MiB, if nothing else is said. What wasmtime makes of them meanwhile may be
+    """Bytes, as they lie in Python, of the values that cross in one call, each way: its
+    arguments or its result, or those of one call of a host function. Half of
+    ``memory``, and at least 1 MiB, if nothing else is said. Of what the host passes
+    lists and maps count. What wasmtime makes of them meanwhile may be
     twice as much, and 12 MiB."""
 
 

@@ -155,7 +155,7 @@ def test_a_supervisor_whose_own_task_somebody_cancels_goes_on(record: Record) ->
                 record.crash["a"].set()
                 with anyio.fail_after(5):
                     while supervisor.children[0].restarts < restarts:
-                        await anyio.sleep(0.001)
+                        await settle()
                     await settle()
         assert record.take() == "+a -a +a -a +a -a"
 
