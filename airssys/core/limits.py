@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import Factory, field, fields, frozen, validators
 
+from .checks import seconds
 from .defaults import PAYLOAD
 from .units import Bytes, BytesRate, Count, CountRate, Seconds, Share
 
@@ -17,6 +18,7 @@ __all__ = (
     "HANDLES",
     "KIB",
     "LEAST_TO_COMPILE",
+    "LONGEST_TO_COMPILE",
     "MIB",
     "PAGE",
     "QUOTAS",
@@ -40,6 +42,8 @@ HANDLES: Final = 10_000
 """Handles that a guest may have, if nothing else is said."""
 LEAST_TO_COMPILE: Final = 128 * MIB
 """Bytes of address space that a compiler takes before it has anything to compile."""
+LONGEST_TO_COMPILE: Final = 86_400.0
+"""Seconds; the system's own limits and timers hold no number of any size."""
 PAGE: Final = 64 * KIB
 """A WebAssembly memory grows in pages of this many bytes."""
 
@@ -61,7 +65,11 @@ class CompileLimits:
 
     memory: Bytes = field(default=GIB, validator=_POSITIVE)
     """Bytes of address space of the process that compiles."""
-    time: Seconds = field(default=60.0, validator=validators.gt(0))
+    time: Seconds = field(
+        default=60.0,
+        converter=seconds,
+        validator=[validators.gt(0), validators.le(LONGEST_TO_COMPILE)],
+    )
     """Seconds of processor time. On the clock it may take five times as long."""
     size: Bytes = field(default=128 * MIB, validator=_POSITIVE)
     """Bytes of the component itself."""
@@ -104,9 +112,10 @@ class Limits:
         ),
         validator=_POSITIVE,
     )
-    """Bytes, as they lie in Python, of the values that leave the guest in one call: its
-    result, or the arguments of one call of a host function. Half of ``memory``, and at
-    least 1 MiB, if nothing else is said. What wasmtime makes of them meanwhile may be
+    """Bytes, as they lie in Python, of the values that cross in one call, each way: its
+    arguments or its result, or those of one call of a host function. Half of
+    ``memory``, and at least 1 MiB, if nothing else is said. Of what the host passes
+    lists and maps count. What wasmtime makes of them meanwhile may be
     twice as much, and 12 MiB."""
 
 

@@ -50,6 +50,7 @@ from .link import Link, link
 from .needs import Needs
 from .proposals import proposals
 from .room import room
+from .settings import check_settings
 from .signature import ExportSignature, ImportSignature
 from .values.layout import Unsupported
 
@@ -136,6 +137,15 @@ class Engine:
             raise ValueError(
                 f"compiler {compiler!r} is unknown: it is 'process' or 'thread'"
             )
+        check_settings(
+            stack=stack,
+            threads=threads,
+            memory_reservation=memory_reservation,
+            cache_size=cache_size,
+            slicing=slicing,
+            compile_limits=compile_limits,
+            progress=progress,
+        )
         given = room(memory_reservation)
         attributes, switches = proposals(exceptions=exceptions)
         settings: dict[str, Any] = {

@@ -262,14 +262,15 @@ class Fiber:
         self,
         slicing: Slicing,
         threads: Threads,
-        serve: Callable[[], Awaitable[None]],
+        serve: Callable[[], Awaitable[bool]],
     ) -> None:
         """Poll to the end, after a first poll that did not get there, or none.
 
         Args:
             slicing: The lengths of slices.
             threads: Bounds the guests that run in worker threads at once.
-            serve: Runs the pending host call and lowers its result.
+            serve: Runs the pending host call and lowers its result; tells whether
+                that was much.
         """
         store = self._store
         slices = 1
@@ -278,10 +279,11 @@ class Fiber:
                 # Here, between two polls, on the caller's own task. In the callback
                 # there is no stack for it, and nothing could be awaited.
                 large = isinstance(store.pending[1], Held)
-                await serve()
+                large = await serve() or large
                 slices = 0
                 if store.slow or large:
-                    # wasmtime frees its values of what was large, in the next poll.
+                    # wasmtime frees its values of what was large, in the next poll, or
+                    # makes values of it.
                     slices = slicing.inline_slices
                     continue
                 over = self.poll()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -14,6 +15,7 @@ from ..core.limits import Limits, Usage
 from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
 from . import _ffi
+from .aside import aside
 from .fiber import Fiber, Store
 from .lane import SET_LIMITS, Bounds
 from .large import LargeValues
@@ -23,7 +25,7 @@ from .resource import Resources
 from .serve import HostCalls
 from .signature import LATER, ExportSignature, Frame
 from .trap import failure
-from .values.pieces import Held
+from .values.pieces import PIECE, Held
 
 __all__ = ("Instance",)
 
@@ -201,11 +203,56 @@ class Instance:
         if self._handles.closing:
             await self.drop()
         signature, _, func = self._funcs.get(export) or await self._first(export)
+        if signature.hefts and signature.heft(args, PIECE) > PIECE:
+            return await self._call_with_much(export, signature, func, args)
         frame = signature.frame(args, self._handles)
         if self._running is not None:  # a call that an argument's own code began
             raise InstanceBusy(self.component.name, export, self._running)
         self._calls += 1
         return await self._invoke(export, signature, func, frame)
+
+    async def _call_with_much(
+        self,
+        export: str,
+        signature: ExportSignature,
+        func: int,
+        args: tuple[Any, ...],
+    ) -> Any:
+        """Call with arguments that take long to lower, which a thread does.
+
+        Raises:
+            ValuesTooLarge: They weigh more than the limit.
+        """
+        most = self.limits.values
+
+        def lower() -> Frame:
+            if signature.heft(args, most) > most:
+                raise self._large_values.too_large(export, "arguments")
+            return signature.frame(args, self._handles)
+
+        self._running = export
+        try:
+            frame = await aside(lower, lambda _: None)
+        finally:
+            self._running = None
+        self._calls += 1
+        # wasmtime makes values of its own of them, at once.
+        begin = partial(
+            _ffi.func_call_async,
+            func,
+            self._begin(export),
+            frame.base,
+            signature.params,
+            frame.result_address,
+            signature.results,
+            frame.error_address,
+        )
+        try:
+            future = await aside(begin, _ffi.future_delete)
+        except BaseException as error:
+            self._end(f"{export!r} was cut off by {type(error).__name__}", error)
+            raise
+        return await self._invoke(export, signature, func, frame, future)
 
     async def drop(self) -> None:
         """Run the destructors of the guest's resources whose handles were closed.
@@ -238,10 +285,16 @@ class Instance:
             await self._invoke(export, signature, func, frame)
 
     async def _invoke(
-        self, export: str, signature: ExportSignature, func: int, frame: Frame
+        self,
+        export: str,
+        signature: ExportSignature,
+        func: int,
+        frame: Frame,
+        begun: int = 0,
     ) -> Any:
+        """Go on with a call from the making of its future, or after it was begun."""
         try:
-            future = _ffi.func_call_async(
+            future = begun or _ffi.func_call_async(
                 func,
                 self._begin(export),
                 frame.base,
@@ -253,7 +306,7 @@ class Instance:
             # Most calls are over at once, and need no Fiber. Nothing may come between
             # the making of a future and what deletes it but for a poll: whoever raises
             # here leaves a future behind, and `_abandon` can only leak the store.
-            if signature.slow or self._link.slow:
+            if signature.slow or self._link.slow or begun:
                 await self._run(future, export, slow=True)
             elif _ffi.future_poll(future):
                 _ffi.future_delete(future)
@@ -404,10 +457,10 @@ class Instance:
         if scope.cancelled_caught:
             raise Overtime(self.component.name, export, timeout)
 
-    async def _serve(self) -> None:
-        """Run the host function that the guest called and lower its result."""
+    async def _serve(self) -> bool:
+        """Run the host function that the guest called; as `HostCalls.serve`."""
         assert self._store is not None
-        await self._host_calls.serve(self._store, self._handles)
+        return await self._host_calls.serve(self._store, self._handles)
 
     def _failed(self, error: int, export: str) -> BaseException:
         """Turn a C error into ours and end the instance."""

@@ -24,6 +24,7 @@ from . import _ffi
 from ._ffi import VAL
 from .lane import is_large
 from .lane.abi import parts
+from .values.heft import Heft, hefting
 from .values.inline import UNUSUAL, inline
 from .values.kept import Handles, Kept, Lowering
 from .values.layout import NUMBERS, Fixed, Mismatch, numbers, pin
@@ -142,7 +143,7 @@ class ExportSignature:
     __slots__ = (
         *("_kinds", "_lift", "_lowered", "_numbers", "_pieces", "_read", "_shapes"),
         "_weigh",
-        *("name", "params", "result_at", "results", "slow", "type"),
+        *("hefts", "name", "params", "result_at", "results", "slow", "type"),
     )
 
     def __init__(self, name: str, type_: FuncType, shapes: Shapes = _NO_SHAPES) -> None:
@@ -151,6 +152,9 @@ class ExportSignature:
         self.params: int = len(type_.params)
         self.results: int = 0 if type_.result is None else 1
         self._lowered = _Lowered(type_.params, shapes)
+        self.hefts: list[tuple[int, Heft]] = _hefts([t for _, t in type_.params])
+        """What weighs the arguments of which lists and maps are a part, and where; no
+        handle is one, as resources belong to the event loop's thread."""
         self.result_at: int = self._lowered.result_at
         self._lift = _lift_result(type_, shapes)
         self._shapes = shapes
@@ -195,6 +199,12 @@ class ExportSignature:
         except Mismatch as mismatch:
             raise mismatch.error(self.name) from None
         return frame
+
+    def heft(self, args: tuple[Any, ...], most: int) -> int:
+        """Weigh the arguments, as `Heft` does."""
+        if len(args) != self.params:
+            return 0
+        return sum(heft(args[place], most) for place, heft in self.hefts)
 
     def result(self, frame: Frame, handles: Handles) -> Any:
         """Lift the result of a call that ended without an error; take the frame back.
@@ -242,6 +252,13 @@ class ExportSignature:
         return value.value
 
 
+def _hefts(types: Sequence[WitType]) -> list[tuple[int, Heft]]:
+    if any(isinstance(part, Own | Borrow) for each in types for part in parts(each)):
+        return []
+    found = [(place, hefting(each)) for place, each in enumerate(types)]
+    return [(place, heft) for place, heft in found if heft is not None]
+
+
 def _number_reader(type_: FuncType) -> Any:
     if not isinstance(type_.result, Scalar) or type_.result.name not in NUMBERS:
         return None
@@ -273,7 +290,8 @@ class ImportSignature:
 
     __slots__ = (
         *("_lifts", "_lowered", "_pieces", "_shapes", "_weighs"),
-        *("fallible", "has_handles", "name", "params", "says_text", "slow", "type"),
+        *("fallible", "has_handles", "hefts", "name", "params", "says_text"),
+        *("slow", "type"),
     )
 
     def __init__(self, name: str, type_: FuncType, shapes: Shapes = _NO_SHAPES) -> None:
@@ -302,6 +320,10 @@ class ImportSignature:
             for _, param in type_.params
             for part in parts(param)
         )
+        self.hefts: list[tuple[int, Heft]] = (
+            [] if type_.result is None else _hefts([type_.result])
+        )
+        """What weighs the result, if lists and maps are a part of it."""
         self._lowered = (
             None
             if type_.result is None
@@ -335,6 +357,11 @@ class ImportSignature:
             await pieces(held.block, index * VAL, handles, meter)
             for index, pieces in enumerate(self._pieces)
         ]
+
+    def heft(self, value: Any, most: int) -> int:
+        """Weigh a result, as `Heft` does."""
+        result = Ok(value) if self.fallible else value
+        return sum(heft(result, most) for _, heft in self.hefts)
 
     def lower(self, value: Any, results: int, handles: Handles) -> None:
         """Lower what the host function returned to where the guest's call expects it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -21,6 +22,7 @@ from ..core.restart import (
     StopOrder,
     Supervision,
 )
+from ..uncut import forget_cancel, was_cancelled_here
 from .child import Child, Siblings
 from .status import ChildState
 from .turns import STOPPING, Turns
@@ -44,19 +46,28 @@ class Attendant:
         """Attend to exits, and to restarts that are due, whenever the turn comes."""
         with self._attending:
             while not self.turns.closing:
-                await self.turns.take_own(self._due[0][0] if self._due else inf)
                 try:
-                    # What happens meanwhile waits for the next turn: calls are not
-                    # kept waiting by a child that falls again and again.
-                    while not self.turns.own_wanted and not self.turns.closing:
-                        if self.siblings.fallen:
-                            await self._decide(self.siblings.fallen.popleft())
-                        elif self._due and self._due[0][0] <= anyio.current_time():
-                            await self._start_again(heappop(self._due)[1])
-                        else:
-                            break
-                finally:
-                    self.turns.pass_on()
+                    await self._attend_once()
+                except anyio.get_cancelled_exc_class():
+                    # On asyncio anybody can cancel this task, which the children need.
+                    if was_cancelled_here():
+                        raise
+                    forget_cancel()
+
+    async def _attend_once(self) -> None:
+        await self.turns.take_own(self._due[0][0] if self._due else inf)
+        try:
+            # What happens meanwhile waits for the next turn: calls are not kept waiting
+            # by a child that falls again and again.
+            while not self.turns.own_wanted and not self.turns.closing:
+                if self.siblings.fallen:
+                    await self._decide(self.siblings.fallen.popleft())
+                elif self._due and self._due[0][0] <= anyio.current_time():
+                    await self._start_again(heappop(self._due)[1])
+                else:
+                    break
+        finally:
+            self.turns.pass_on()
 
     async def _decide(self, child: Child) -> None:
         """Carry out what the rules say about a child that ended by itself."""
@@ -68,7 +79,7 @@ class Attendant:
             how,
             self.siblings.by_id,
             now=anyio.current_time(),
-            random=self.random(),
+            random=self._chance(),
         )
         match decision:
             case Keep():
@@ -98,6 +109,17 @@ class Attendant:
                     allowed.period,
                     history,
                 ) from (how.error if isinstance(how, Crashed) else None)
+
+    def _chance(self) -> float:
+        """Return a random number; one that cannot be had takes nobody down."""
+        try:
+            return float(self.random())
+        except Exception:
+            logging.getLogger("airssys").exception(
+                "supervisor %r: its random() failed; delays are as without jitter",
+                self.siblings.name,
+            )
+            return 0.0
 
     async def _restart(self, child: Child, decision: RestartChildren) -> None:
         due = anyio.current_time() + decision.delay

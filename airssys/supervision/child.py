@@ -25,7 +25,7 @@ from ..core.emitter import Emitter
 from ..core.errors import ChildRefused, NoSuchChild, StartTimeout
 from ..core.event import ChildExited, ChildStarted
 from ..core.health import HealthCheck
-from ..uncut import uncut
+from ..uncut import on_asyncio, uncut
 from .health import watch
 from .status import ChildState
 from .turns import Turns
@@ -104,6 +104,8 @@ class Child:
     given_up: bool = False
     """Whether ``spec.gone`` was called since the last start."""
     state: ChildState = ChildState.STARTING
+    begun: bool = False
+    """Whether its task has had its first step."""
     scope: anyio.CancelScope = field(init=False)
     start: Start | None = None
     ended: anyio.Event | None = None
@@ -170,7 +172,7 @@ class Child:
             self.given_up = True
             try:
                 self.spec.gone()
-            except Exception:
+            except (Exception, anyio.get_cancelled_exc_class()):
                 # The supervisor, which serves all children, must not fall by it.
                 logging.getLogger("airssys").exception(
                     "child %r of supervisor %r: its gone() failed",
@@ -192,6 +194,7 @@ class Child:
         self.start = self.ended = self.blame = self.fallen = None
         self.cut_off = self.for_good = self.given_up = False
         self.kept = True
+        self.begun = False
         self.state = ChildState.STARTING
         if self.tells_start:
             self.start = Start(self)
@@ -200,9 +203,8 @@ class Child:
         self.siblings.nursery.start_soon(self._live, name=spec.id)
         settled = False
         try:
-            if self.start is None:
-                await anyio.lowlevel.cancel_shielded_checkpoint()
-            else:
+            await self._meet_first_step()
+            if self.start is not None:
                 await self._settle(self.start)
             settled = True
         finally:
@@ -221,6 +223,20 @@ class Child:
             case Stopped():
                 why = "it was stopped before it had started"
                 raise ChildRefused(self.siblings.name, spec.id, "start", why)
+
+    async def _meet_first_step(self) -> None:
+        """Wait until the task has had its first step, or will have none.
+
+        asyncio runs tasks in the order in which they were made, so one that has not
+        begun when its maker goes on was cancelled before it could: by a program that
+        cancels all tasks there are. It notes nothing itself.
+        """
+        await anyio.lowlevel.cancel_shielded_checkpoint()
+        if not self.begun and self.has_task and on_asyncio():
+            self.begun = True
+            why = "its task was cancelled before it began"
+            refused = ChildRefused(self.siblings.name, self.spec.id, "start", why)
+            self._note_ended(Crashed(refused))
 
     async def _settle(self, start: Start) -> None:
         """Wait until the child has started, or has ended before that.
@@ -258,6 +274,7 @@ class Child:
 
     async def _live(self) -> None:
         """Be the task of the child."""
+        self.begun = True
         _within.set(self)
         spec = self.spec
         how: Exit | None = None
@@ -277,7 +294,10 @@ class Child:
             # child awaited, and that must not pass for a cancelled nursery.
             how = Crashed(error)
         finally:
-            self._note_ended(how)
+            try:
+                self._note_ended(how)
+            except (KeyboardInterrupt, SystemExit) as error:
+                self.siblings.take_down(error)
 
     def _note_ended(self, how: Exit | None) -> None:
         """Note how the task ended; None if it takes the nursery down."""
@@ -305,21 +325,27 @@ class Child:
                 | ChildState.STOPPED
             ):
                 self.state = ChildState.EXITED
-        if how is not None:
-            self.siblings.emitter.emit(
-                lambda at: ChildExited(
-                    at=at,
-                    subject=self.spec.id,
-                    supervisor=self.siblings.name,
-                    how=how.how,
-                    reason=how.reason,
-                )
+        try:
+            if how is not None:
+                self._tell_ended(how)
+        finally:
+            # Whatever an instrument does: others wait for this.
+            if self.start is not None and not self.start.settled.is_set():
+                self.start.failed = how or Stopped()
+                self.start.settled.set()
+            if self.ended is not None:
+                self.ended.set()
+
+    def _tell_ended(self, how: Exit) -> None:
+        self.siblings.emitter.emit(
+            lambda at: ChildExited(
+                at=at,
+                subject=self.spec.id,
+                supervisor=self.siblings.name,
+                how=how.how,
+                reason=how.reason,
             )
-        if self.start is not None and not self.start.settled.is_set():
-            self.start.failed = how or Stopped()
-            self.start.settled.set()
-        if self.ended is not None:
-            self.ended.set()
+        )
 
     async def stop(self, *, at_once: bool = False) -> None:
         """Stop the child, whatever it does: ask, wait, cut off."""
@@ -328,6 +354,11 @@ class Child:
                 self.state = ChildState.STOPPED
                 self.fallen = None
             self._note_stopped()
+            return
+        if not self.begun and on_asyncio():
+            # Whoever started it was cut off before it could tell.
+            await self._meet_first_step()
+            await self.stop(at_once=at_once)
             return
         if self.state is ChildState.STOPPING:
             await self.wait_ended()  # an earlier call stops it already

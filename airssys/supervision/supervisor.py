@@ -69,6 +69,8 @@ class Supervisor:
             Exception: What the child raised before it had started. It is not restarted
                 and its id stays free.
         """
+        if not isinstance(spec, ChildSpec):
+            raise TypeError(f"start() takes a ChildSpec, not {spec!r}")
         self._rules.check(spec)
         await anyio.lowlevel.checkpoint_if_cancelled()
         await self._turns.take(spec.id, "start", self._siblings.caller())
