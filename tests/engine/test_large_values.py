@@ -185,6 +185,7 @@ async def test_large_arguments_arrive_whole(make: Any) -> None:
     assert taken == [["\0" * 8] * 5000]
 
 
+@pytest.mark.once
 async def test_what_crosses_costs_fuel(make: Any) -> None:
     limits = airssys.Limits(memory=2**20, values=2**26, fuel=20_000_000)
     with await make(returning(PAIRS), limits=limits) as instance:
@@ -350,6 +351,7 @@ GUESTS: Final = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("lane", [True, False])
 @pytest.mark.parametrize("name", [n for n in GUESTS if "pairs" in n or "too many" in n])
 async def test_the_first_large_value_does_not_hold_the_loop(
@@ -372,6 +374,7 @@ async def test_the_first_large_value_does_not_hold_the_loop(
     assert await busy(run) < 0.04  # 0.05 to 0.3 s if wasmtime lifts it on the loop
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "name",
     [

@@ -127,6 +127,7 @@ async def test_much_from_the_host_does_not_hold_the_loop(
     assert await busy(run) < 0.02  # 0.1 s where it is lowered on the loop
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("way", ["arguments", "result"])
 async def test_a_cancel_while_much_is_lowered_leaves_nothing_half_done(
     compile_: Any, way: str
@@ -139,6 +140,7 @@ async def test_a_cancel_while_much_is_lowered_leaves_nothing_half_done(
     assert component.engine.ceiling.live == 0
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("way", ["arguments", "result"])
 def test_a_native_cancel_while_much_is_lowered_leaves_nothing_half_done(
     way: str,

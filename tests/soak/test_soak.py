@@ -18,6 +18,7 @@ from .planted import PLANTED
 
 pytestmark = [
     pytest.mark.guest,
+    pytest.mark.once,
     pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux"),
 ]
 
