@@ -495,8 +495,9 @@ async def test_the_process_sees_nothing_of_the_host(
         assert await answer(engine, 1) == 1
         (number,) = started()
         place = Path(f"/proc/{number}")
-        opened = {int(each.name) for each in (place / "fd").iterdir()}
-        assert opened == {0, 1, 2}
+        opened = {each.name: str(each.readlink()) for each in (place / "fd").iterdir()}
+        # Some builds of libffi keep their own file open.
+        assert {n for n, to in opened.items() if "libffi" not in to} == {"0", "1", "2"}
         assert b"SECRET" not in (place / "environ").read_bytes()
         assert (place / "cwd").readlink() == Path("/")
     finally:
