@@ -237,16 +237,7 @@ class Instance:
             self._running = None
         self._calls += 1
         # wasmtime makes values of its own of them, at once.
-        begin = partial(
-            _ffi.func_call_async,
-            func,
-            self._begin(export),
-            frame.base,
-            signature.params,
-            frame.result_address,
-            signature.results,
-            frame.error_address,
-        )
+        begin = partial(_future, func, self._begin(export), signature, frame)
         try:
             future = await aside(begin, _ffi.future_delete)
         except BaseException as error:
@@ -294,15 +285,7 @@ class Instance:
     ) -> Any:
         """Go on with a call from the making of its future, or after it was begun."""
         try:
-            future = begun or _ffi.func_call_async(
-                func,
-                self._begin(export),
-                frame.base,
-                signature.params,
-                frame.result_address,
-                signature.results,
-                frame.error_address,
-            )
+            future = begun or _future(func, self._begin(export), signature, frame)
             # Most calls are over at once, and need no Fiber. Nothing may come between
             # the making of a future and what deletes it but for a poll: whoever raises
             # here leaves a future behind, and `_abandon` can only leak the store.
@@ -498,3 +481,17 @@ class Instance:
         self._engine.ceiling.release(self._mappings)
         self._why = why
         self._handles.end(why, error)
+
+
+def _future(func: int, context: int, signature: ExportSignature, frame: Frame) -> int:
+    """Make the future of a call; whoever has it deletes it."""
+    made: int = _ffi.func_call_async(
+        func,
+        context,
+        frame.base,
+        signature.params,
+        frame.result_address,
+        signature.results,
+        frame.error_address,
+    )
+    return made

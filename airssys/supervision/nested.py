@@ -53,7 +53,7 @@ def supervise(
         intensity=intensity,
         backoff=backoff,
         auto_shutdown=auto_shutdown,
-        stop=StopOrder(stop),
+        stop=stop,
     )
     return nested(
         id,

@@ -68,7 +68,7 @@ async def open_supervisor(
         intensity=intensity,
         backoff=backoff,
         auto_shutdown=auto_shutdown,
-        stop=StopOrder(stop),
+        stop=stop,
     )
     told = None if instrument is None else Isolated(instrument)
     async with (

@@ -16,7 +16,6 @@ What values weigh is the matter of `weights`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, Literal
 
 from attrs import Factory, define, evolve, frozen
@@ -32,10 +31,11 @@ from ...witmodel.types import (
     Tuple,
     WitType,
 )
-from .abi import cases, discriminant, elements, flat, offsets, parts, payload, size
-from .forward import as_i32, core_shape, is_indirect, listed, passed, returned, taken
+from .abi import cases, elements, flat, parts, size
+from .forward import core_shape, is_indirect, passed, returned, taken
 from .machine import NAME
-from .weights import Weights, points
+from .walk import Locals, Memory, Place, each_element, listed, points, walk
+from .weights import Weights
 
 __all__ = (
     "COUNTING",
@@ -295,7 +295,7 @@ class Guards:
         match watch.after:
             case "" if watch.back is not None:
                 at = f"(local.get {back})"
-                inner = self.weights.in_memory(watch.back, at, 0, wide=watch.wide)
+                inner = self.weights.of(watch.back, Memory(at), wide=watch.wide)
                 code += [f"(local.set {back} {call})", "(call $begin)"]
                 code += [*inner, "(call $end)", at]
             case "":
@@ -324,62 +324,18 @@ class Guards:
     def _weighed(self, watch: Watch) -> list[str]:
         """Return code that weighs a function's parameters."""
         assert watch.given is not None
-        cores = flat(watch.given)
-        if list(watch.params[: len(cores)]) != cores:
-            return self.weights.in_memory(
-                watch.given, "(local.get 0)", 0, wide=watch.wide
-            )
-        return self.weights.in_locals(watch.given, 0, cores, wide=watch.wide)
+        return self.weights.of(watch.given, _given(watch, watch.given), wide=watch.wide)
 
     def _counted(self, watch: Watch) -> list[str]:
         """Return code that counts the handles in a function's parameters."""
         assert watch.lists is not None
-        cores = flat(watch.lists)
-        if list(watch.params[: len(cores)]) != cores:
-            return self._in_memory(watch.lists, "(local.get 0)", 0)
-        return self._in_locals(watch.lists, 0, cores)
+        return self._counting(watch.lists, _given(watch, watch.lists))
 
-    def _in_memory(self, type_: WitType, at: str, offset: int) -> list[str]:
-        if not _listed_handles(type_):
-            return []
-        if (inner := elements(type_)) is not None:
-            return [
-                line
-                for place, each in offsets(inner)
-                for line in self._in_memory(each, at, offset + place)
-            ]
-        if (choices := cases(type_)) is not None:
-            width = discriminant(len(choices)) * 8
-            load = f"i32.load{'' if width == 32 else f'{width}_u'}"
-            place = offset + payload(type_)
-            return [
-                f"(if (i32.eq ({load} offset={offset} {at}) (i32.const {index}))"
-                f" (then {' '.join(self._in_memory(case, at, place))}))"
-                for index, case in enumerate(choices)
-                if case is not None and _listed_handles(case)
-            ]
-        pointer = f"(i32.load offset={offset} {at})"
-        count = f"(i32.load offset={offset + 4} {at})"
-        return [f"(call {self._list(type_)} {pointer} {count})"]
+    def _counting(self, type_: WitType, place: Place) -> list[str]:
+        def found(type_: WitType, place: Place) -> list[str]:
+            return [f"(call {self._list(type_)} {place.pointer} {place.count})"]
 
-    def _in_locals(self, type_: WitType, first: int, cores: Sequence[str]) -> list[str]:
-        if not _listed_handles(type_):
-            return []
-        if (inner := elements(type_)) is not None:
-            code = []
-            for each in inner:
-                code += self._in_locals(each, first, cores)
-                first += len(flat(each))
-            return code
-        if (choices := cases(type_)) is not None:
-            return [
-                f"(if (i32.eq {as_i32(first, cores)} (i32.const {index}))"
-                f" (then {' '.join(self._in_locals(case, first + 1, cores))}))"
-                for index, case in enumerate(choices)
-                if case is not None and _listed_handles(case)
-            ]
-        at, count = as_i32(first, cores), as_i32(first + 1, cores)
-        return [f"(call {self._list(type_)} {at} {count})"]
+        return walk(type_, place, found, concerns=_listed_handles)
 
     def _list(self, type_: WitType) -> str:
         """Return the function that counts the handles in a list."""
@@ -388,23 +344,23 @@ class Guards:
             name = f"$count-handles-{len(self._lists)}"
             self._lists[inner] = name
             step, _ = size(inner)
-            body = " ".join(self._in_memory(inner, "(local.get $at)", 0))
-            walk = f"""
-    (local.set $stop (i64.add (i64.extend_i32_u (local.get $at))
-      (i64.mul (i64.extend_i32_u (local.get $n)) (i64.const {step}))))
-    (block $done (loop $next
-      (br_if $done (i64.ge_u (i64.extend_i32_u (local.get $at)) (local.get $stop)))
-      {body}
-      (local.set $at (i32.add (local.get $at) (i32.const {step})))
-      (br $next)))"""
+            body = " ".join(self._counting(inner, Memory("(local.get $at)")))
             each = sum(isinstance(part, Own | Borrow) for part in _unlisted(inner))
             self._functions.append(f"""\
 (func {name} (@name "count-handles") (param $at i32) (param $n i32) (local $stop i64)
     (global.set $count (i64.add (global.get $count)
       (i64.mul (i64.extend_i32_u (local.get $n)) (i64.const {each}))))
     (if (i64.gt_u (global.get $count) (i64.extend_i32_u (global.get $most)))
-      (then (call $too-many))){walk if body else ""})""")
+      (then (call $too-many))){each_element(step, body)})""")
         return self._lists[inner]
+
+
+def _given(watch: Watch, types: WitType) -> Place:
+    """Return where a function has its parameters."""
+    cores = flat(types)
+    if list(watch.params[: len(cores)]) != cores:
+        return Memory("(local.get 0)")
+    return Locals(cores)
 
 
 def _unlisted(type_: WitType) -> list[WitType]:

@@ -11,7 +11,6 @@ What lies outside of the guest's memory is not weighed: it traps where it is lif
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from attrs import Factory, define
@@ -35,17 +34,12 @@ from ...witmodel.types import (
 from .abi import (
     BYTES,
     cases,
-    discriminant,
     elements,
-    flat,
-    offsets,
-    parts,
-    payload,
     size,
 )
-from .forward import as_i32, listed
+from .walk import Memory, Place, each_element, listed, points, walk
 
-__all__ = ("HEAVY", "Weights", "points")
+__all__ = ("HEAVY", "Weights")
 
 HEAVY: Final = 400_000
 """What is more than that, as wasmtime has it, is not made on the event loop."""
@@ -58,14 +52,6 @@ _WIDE: Final = 3
 """Bytes of UTF-8 that a unit of UTF-16 may take."""
 _SLOWER: Final = 16
 """How much longer values take than texts of the same size."""
-
-
-def points(type_: WitType) -> bool:
-    """Tell whether a value's size depends on what is in it."""
-    return any(
-        isinstance(part, List | Map) or part == Scalar("string")
-        for part in parts(type_)
-    )
 
 
 def _own(type_: WitType) -> int:
@@ -99,53 +85,13 @@ class Weights:
     functions: list[str] = Factory(list)
     _lists: dict[tuple[WitType, bool], str] = Factory(dict)
 
-    def in_memory(
-        self, type_: WitType, at: str, offset: int, *, wide: bool
-    ) -> list[str]:
-        """Return code that weighs what a value at an address and offset points to."""
-        if not points(type_):
-            return []
-        if (inner := elements(type_)) is not None:
-            return [
-                line
-                for place, each in offsets(inner)
-                for line in self.in_memory(each, at, offset + place, wide=wide)
-            ]
-        if (choices := cases(type_)) is not None:
-            bits = discriminant(len(choices)) * 8
-            load = f"i32.load{'' if bits == 32 else f'{bits}_u'}"
-            place = offset + payload(type_)
-            return [
-                f"(if (i32.eq ({load} offset={offset} {at}) (i32.const {index})) (then "
-                f"{' '.join(self.in_memory(case, at, place, wide=wide))}))"
-                for index, case in enumerate(choices)
-                if case is not None and points(case)
-            ]
-        pointer = f"(i32.load offset={offset} {at})"
-        count = f"(i32.load offset={offset + 4} {at})"
-        return [self._weighed(type_, pointer, count, wide=wide)]
+    def of(self, type_: WitType, place: Place, *, wide: bool) -> list[str]:
+        """Return code that weighs what a value points to."""
 
-    def in_locals(
-        self, type_: WitType, first: int, cores: Sequence[str], *, wide: bool
-    ) -> list[str]:
-        """Return code that weighs what a value in parameters points to."""
-        if not points(type_):
-            return []
-        if (inner := elements(type_)) is not None:
-            code = []
-            for each in inner:
-                code += self.in_locals(each, first, cores, wide=wide)
-                first += len(flat(each))
-            return code
-        if (choices := cases(type_)) is not None:
-            return [
-                f"(if (i32.eq {as_i32(first, cores)} (i32.const {index})) (then "
-                f"{' '.join(self.in_locals(case, first + 1, cores, wide=wide))}))"
-                for index, case in enumerate(choices)
-                if case is not None and points(case)
-            ]
-        at, count = as_i32(first, cores), as_i32(first + 1, cores)
-        return [self._weighed(type_, at, count, wide=wide)]
+        def found(type_: WitType, place: Place) -> list[str]:
+            return [self._weighed(type_, place.pointer, place.count, wide=wide)]
+
+        return walk(type_, place, found, concerns=points)
 
     def _weighed(self, type_: WitType, at: str, count: str, *, wide: bool) -> str:
         if type_ == Scalar("string"):
@@ -164,21 +110,13 @@ class Weights:
         if key not in self._lists:
             name = self._lists[key] = f"$weigh-list-{len(self._lists)}"
             step, _ = size(inner)
-            body = " ".join(self.in_memory(inner, "(local.get $at)", 0, wide=wide))
-            walk = f"""
-    (local.set $stop (i64.add (i64.extend_i32_u (local.get $at))
-      (i64.mul (i64.extend_i32_u (local.get $n)) (i64.const {step}))))
-    (block $done (loop $next
-      (br_if $done (i64.ge_u (i64.extend_i32_u (local.get $at)) (local.get $stop)))
-      {body}
-      (local.set $at (i32.add (local.get $at) (i32.const {step})))
-      (br $next)))"""
+            body = " ".join(self.of(inner, Memory("(local.get $at)"), wide=wide))
             self.functions.append(f"""\
 (func {name} (param $at i32) (param $n i32) (local $stop i64)
     (if (call $outside (local.get $at) (local.get $n) (i64.const {step}))
       (then (return)))
     (call $weigh (i64.mul (i64.extend_i32_u (local.get $n))
-      (i64.const {_own(inner)}))){walk if body else ""})""")
+      (i64.const {_own(inner)}))){each_element(step, body)})""")
         return self._lists[key]
 
     def text(self) -> str:
