@@ -11,6 +11,7 @@ from attrs import converters, field, frozen, validators
 from .checks import seconds
 from .defaults import GRACE
 from .health import HealthCheck
+from .texts import text_of
 
 __all__ = (
     "ChildSpec",
@@ -159,10 +160,7 @@ class Crashed:
     def reason(self) -> str:
         """The exception's type and text; for a group of one exception, that one's."""
         error = unwrap(self.error)
-        try:
-            text = str(error)
-        except Exception as problem:  # noqa: BLE001 - whoever asks serves all others too
-            text = f"(its text cannot be had: {type(problem).__name__})"
+        text = text_of(error)
         return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -22,6 +22,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import field, frozen, validators
 
+from ..core.checks import seconds
 from . import _ffi
 from .values.pieces import Held
 
@@ -48,7 +49,7 @@ class Slicing:
     """Slices on the event loop before a call moves to a worker thread."""
     threaded: int = field(default=200_000, validator=_positive)
     """Fuel of a slice in a worker thread: the longest a cancel waits."""
-    quantum: float = field(default=0.02, validator=_positive)
+    quantum: float = field(default=0.02, converter=seconds, validator=_positive)
     """Seconds in a worker thread before the next guest in line may have it."""
 
     @property

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 import airssys
+from airssys.engine.fiber import Slicing
+from airssys.host.offered import Facilities
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,16 @@ def test_an_engine_refuses_settings_that_would_end_the_process_or_the_first_call
 def test_no_clock_takes_any_time_to_compile(time: float) -> None:
     with pytest.raises(ValueError, match="'time'|seconds"):
         airssys.CompileLimits(time=time)
+
+
+@pytest.mark.parametrize(
+    "given", [float("nan"), 10**400, "1", True], ids=["nan", "huge", "text", "bool"]
+)
+def test_a_limit_or_a_slice_is_a_time_that_a_clock_has(given: Any) -> None:
+    for take in (
+        lambda: airssys.Limits(timeout=given),
+        lambda: Slicing(quantum=given),
+        lambda: Facilities(longest_wait=given),
+    ):
+        with pytest.raises((TypeError, ValueError), match="seconds"):
+            take()
