@@ -138,7 +138,9 @@ class ActorRef:
                     await reply.settled.wait()
         finally:
             reply.give_up()
-        match reply.outcome:
+            # Who watches over timeouts may know the reply for a while yet.
+            outcome, reply.outcome = reply.outcome, None
+        match outcome:
             case None:
                 assert timeout is not None
                 raise ReplyTimeout(self.id, timeout)
