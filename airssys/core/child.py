@@ -9,6 +9,7 @@ from typing import TypeAlias
 from attrs import field, frozen, validators
 
 from .defaults import GRACE
+from .errors import GuestExited
 from .health import HealthCheck
 
 __all__ = (
@@ -18,6 +19,7 @@ __all__ = (
     "Normal",
     "Restart",
     "Stopped",
+    "raised",
     "unwrap",
 )
 
@@ -155,6 +157,15 @@ class Stopped:
 
 
 Exit: TypeAlias = Normal | Crashed | Stopped
+
+
+def raised(error: BaseException) -> Normal | Crashed:
+    """Return how a child ended that raised this."""
+    match unwrap(error):
+        case GuestExited(status=0):
+            return Normal()
+        case leaf:
+            return Crashed(leaf)
 
 
 def unwrap(error: BaseException) -> BaseException:

@@ -12,6 +12,7 @@ from ..hostcalls.interface import Guard, HostInterface
 from ..witmodel.agreement import agreement
 from ..witmodel.types import Extern, Shapes
 from .instance import Instance
+from .link import Missing
 from .origin import Origin
 from .signature import ExportSignature
 
@@ -58,6 +59,8 @@ class Template(Origin, Protocol):
         grants: Grants | Standing | None = None,
         actor: str = "",
         guard: Guard | None = None,
+        context: object = None,
+        missing: Missing = "refuse",
     ) -> Instance:
         """Make an instance."""
 
@@ -90,10 +93,18 @@ class Bound(Generic[_E]):
         grants: Grants | Standing | None = None,
         actor: str = "",
         guard: Guard | None = None,
+        context: object = None,
+        missing: Missing = "refuse",
     ) -> _E:
         """Make an instance and return its exports; as `Component.instantiate`."""
         instance = await self.component.instantiate(
-            imports, limits=limits, grants=grants, actor=actor, guard=guard
+            imports,
+            limits=limits,
+            grants=grants,
+            actor=actor,
+            guard=guard,
+            context=context,
+            missing=missing,
         )
         return self.attach(instance)
 

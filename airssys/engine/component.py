@@ -43,7 +43,7 @@ from .fiber import Pace, Slicing, Threads
 from .flights import Flights, Progress
 from .instance import Instance
 from .lane import Added
-from .link import Link, link
+from .link import Link, Missing, link
 from .proposals import proposals
 from .room import room
 from .signature import ExportSignature, ImportSignature
@@ -356,6 +356,8 @@ class Component:
         grants: Grants | Standing | None = None,
         actor: str = "",
         guard: Guard | None = None,
+        context: object = None,
+        missing: Missing = "refuse",
     ) -> Instance:
         """Make an instance, with memory of its own.
 
@@ -367,36 +369,42 @@ class Component:
             actor: The id of the actor the instance belongs to, for `Call`.
             guard: What stands between a host call and the host function; by default a
                 `Gate` that emits no events.
+            context: What host functions find as ``call.context``: the instance's own
+                state, where they keep any.
+            missing: ``"trap"`` links a component of whose imports some are not offered:
+                whatever calls one of them ends with `GuestTrapped`, which names it.
 
         Raises:
-            UnknownImport: The component imports what is not offered.
+            UnknownImport: The component imports what is not offered, or what is offered
+                has another type.
             OutOfMemory: It needs more memory, tables or instances than its limits.
             QuotaExceeded: The host has no room for another instance.
             GuestTrapped: Its start function trapped.
             LimitExceeded: Its start function ran out of fuel or time.
         """
         await self.engine.pace.step()
-        call = Call(self.name, actor, "", grants or Standing())
+        call = Call(self.name, actor, "", grants or Standing(), context)
         ceiling = self.engine.ceiling
         before = 0 if self.mappings else ceiling.count()
         instance = Instance(
-            self, self._link(imports), limits or _LIMITS, call, guard or _GATE
+            self, self._link(imports, missing), limits or _LIMITS, call, guard or _GATE
         )
         await instance.start()
         if not self.mappings:
             self.mappings = max(ceiling.count() - before, 1) + 1
         return instance
 
-    def _link(self, imports: Sequence[HostInterface]) -> Link:
+    def _link(self, imports: Sequence[HostInterface], missing: Missing) -> Link:
         """Return the linker for these interfaces as they are now."""
         # An interface may be given more functions later, so their number counts too.
-        key = tuple((id(offer), len(offer.functions)) for offer in imports)
+        key = (missing, *((id(offer), len(offer.functions)) for offer in imports))
         if key not in self._links:
             made = link(
                 self.engine.wasmtime,
                 self.name,
                 self.imports,
                 imports,
+                missing=missing,
                 lane=self._lane_imports,
                 signatures=self._signatures,
             )

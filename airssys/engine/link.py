@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final
+from typing import Any, Final, Literal, Never, TypeAlias
 
 import wasmtime
 from attrs import Factory, define, evolve, frozen
 from wasmtime.component import Linker
 
-from ..core.errors import UnknownImport
+from ..core.errors import GuestTrapped, UnknownImport
 from ..hostcalls.call import Call
-from ..hostcalls.interface import HostFunction, HostInterface
+from ..hostcalls.interface import HostFunction, HostInterface, HostResource
 from ..witmodel.agreement import agreement
 from ..witmodel.functype import compared
 from ..witmodel.types import (
@@ -30,7 +30,10 @@ from .resource import Hosted, LiftParameters
 from .signature import ImportSignature
 from .values.layout import Unsupported
 
-__all__ = ("Link", "Linked", "link")
+__all__ = ("Link", "Linked", "Missing", "link")
+
+Missing: TypeAlias = Literal["refuse", "trap"]
+"""What to do about an import that nobody offers."""
 
 _NO_FINALIZER: Final = None
 
@@ -45,7 +48,7 @@ class Linked:
 
     def call(self, caller: Call) -> Call:
         """Return the caller's identity for a call of this function."""
-        return Call(caller.component, caller.actor, self.name, caller.standing)
+        return evolve(caller, function=self.name)
 
 
 class Link:
@@ -84,6 +87,7 @@ def link(
     imports: Mapping[str, Extern],
     offered: Sequence[HostInterface],
     *,
+    missing: Missing = "refuse",
     lane: AbstractSet[str] = frozenset(),
     signatures: dict[str, ImportSignature] | None = None,
 ) -> Link:
@@ -95,6 +99,8 @@ def link(
         imports: What it imports.
         offered: The interfaces to take it from. One called ``a#b`` offers the instance
             ``b`` within the instance ``a``.
+        missing: What happens where nobody offers a function or resource: the component
+            is refused, or whatever calls it traps.
         lane: Functions whose bytes cross in one piece, by their names as imports.
         signatures: How functions cross whose values have no classes of their own: used
             again where they are there, else kept there. By their names as imports.
@@ -108,7 +114,7 @@ def link(
     # sleeps, as no reactor runs here, and `add_wasip2` blocks the loop all the while.
     linker = Linker(engine)
     kept = {} if signatures is None else signatures
-    linking = _Linking(imports, offered, lane, kept)
+    linking = _Linking(component, imports, offered, missing == "trap", lane, kept)
     with linker.root() as root:
         linking.instance(root, "", imports)
     if linking.problems:
@@ -121,8 +127,11 @@ def link(
 class _Linking:
     """What was linked so far."""
 
+    component: str
     imports: Mapping[str, Extern]
     offered: Sequence[HostInterface]
+    traps: bool
+    """Whether what is missing traps where it is called."""
     lane: AbstractSet[str]
     signatures: dict[str, ImportSignature]
     functions: list[Linked] = Factory(list)
@@ -133,7 +142,7 @@ class _Linking:
         """Link an instance; the world is the one without a name."""
         offer = _offer(name, self.offered)
         needed = any(isinstance(e, FuncType | ResourceType) for e in externs.values())
-        if name and needed and offer is None:
+        if name and needed and offer is None and not self.traps:
             self.problems.append(f"interface {name!r} is missing")
             return
         shapes = Shapes()
@@ -172,8 +181,10 @@ class _Linking:
         shapes: Shapes,
         path: str,
     ) -> None:
-        full = _full(name, offer.name if offer is not None else "")
+        full = _full(name, offer.name) if offer is not None else path
         function = None if offer is None else offer.functions.get(name)
+        if function is None and self.traps:
+            function = _absent(self.component, full, name)
         if function is None:
             self.problems.append(f"{full!r} is missing: {shortened(type_)}")
             return
@@ -210,6 +221,8 @@ class _Linking:
         found = None if offer is None else offer.resources.get(name)
         full = _full(name, offer.name if offer is not None else "")
         if hosted is None:
+            if found is None and self.traps:
+                found = HostResource(name, _Absent)
             if found is None:
                 self.problems.append(f"{full!r} is missing: resource")
                 return
@@ -232,6 +245,20 @@ class _Linking:
             _NO_FINALIZER,
         )
         _ffi.resource_type_delete(c_type)
+
+
+class _Absent:
+    """A resource that nobody offers: none can be made."""
+
+
+def _absent(component: str, full: str, name: str) -> HostFunction:
+    """Return what stands in for a function that nobody offers."""
+
+    def body(*_: object) -> Never:
+        reason = "nobody offers it, and its imports were linked to trap then"
+        raise GuestTrapped(component, full, "missing-import", reason)
+
+    return HostFunction(name, body)
 
 
 def _full(name: str, interface: str) -> str:

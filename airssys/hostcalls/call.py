@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Generic
+
 from attrs import define, field, frozen
 
 from ..core.budget import Budget
 from ..core.grants.grants import NO_GRANTS, Grants
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    _C_co = TypeVar("_C_co", covariant=True, default=object)
+else:
+    from typing import TypeVar
+
+    _C_co = TypeVar("_C_co", covariant=True)
 
 __all__ = ("Call", "Standing")
 
@@ -30,10 +41,11 @@ def _standing(given: Standing | Grants) -> Standing:
 
 
 @frozen
-class Call:
+class Call(Generic[_C_co]):
     """Who calls a host function, and with what grants.
 
-    Identity is passed explicitly, never in thread or context variables.
+    Identity is passed explicitly, never in thread or context variables. ``Call[Shop]``
+    is a call of an instance whose context is a ``Shop``.
     """
 
     component: str
@@ -45,6 +57,9 @@ class Call:
     standing: Standing = field(
         factory=Standing, converter=_standing, alias="grants", repr=False
     )
+    context: _C_co = field(default=None, repr=False)
+    """What the instance was given as ``instantiate(context=...)``, for the host
+    functions that keep something for each instance; None: nothing."""
 
     @property
     def who(self) -> str:

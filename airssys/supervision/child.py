@@ -21,7 +21,7 @@ from ..core.child import (
     Normal,
     Restart,
     Stopped,
-    unwrap,
+    raised,
 )
 from ..core.emitter import Emitter
 from ..core.errors import ChildRefused, NoSuchChild, StartTimeout
@@ -308,7 +308,7 @@ class Child:
                     await spec.run(*spec.args, task_status=self.start)
             how = Normal()
         except Exception as error:  # noqa: BLE001 - a crash ends the child, no more
-            how = Crashed(unwrap(error))
+            how = raised(error)
         except (KeyboardInterrupt, SystemExit) as error:
             self.siblings.take_down(error)
         except anyio.get_cancelled_exc_class() as error:

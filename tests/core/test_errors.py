@@ -43,6 +43,10 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         "component 'acme/calc' ran out of fuel in 'mul' (limit: 1_000_000 a call)",
     ),
     (
+        errors.GuestExited("acme/app", 3),
+        "component 'acme/app' exited with status 3",
+    ),
+    (
         errors.GuestTrapped("a", "f", "unreachable", "it was", ("m!f+0x1",), 12),
         "component 'a' trapped in 'f': unreachable: it was (in m!f+0x1)",
     ),

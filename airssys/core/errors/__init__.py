@@ -14,6 +14,7 @@ from .call import (
 )
 from .component import (
     ComponentError,
+    GuestExited,
     GuestTrapped,
     InitFailed,
     InvalidComponent,
@@ -74,6 +75,7 @@ __all__ = (
     "ComponentError",
     "DeliveryError",
     "DuplicateChild",
+    "GuestExited",
     "GuestTrapped",
     "HealthCheckFailed",
     "InitFailed",

@@ -1,4 +1,4 @@
-"""The types of every function of airssys's own interfaces, as ``wit/`` has them.
+"""The types of every function that airssys offers to guests, as ``wit/`` has them.
 
 Each package has a module of its own, which is written from its WIT text.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from . import core, filesystem, network, process
+from . import core, filesystem, network, process, wasi
 
 __all__ = ("RESOURCES", "SIGNATURES")
 
@@ -17,6 +17,7 @@ SIGNATURES: Final[Mapping[str, Mapping[str, str]]] = {
     **filesystem.SIGNATURES,
     **network.SIGNATURES,
     **process.SIGNATURES,
+    **wasi.SIGNATURES,
 }
 """Interface, function, and its type with every named type spelled out.
 
@@ -28,5 +29,6 @@ RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
     **filesystem.RESOURCES,
     **network.RESOURCES,
     **process.RESOURCES,
+    **wasi.RESOURCES,
 }
 """The resources that an interface defines."""

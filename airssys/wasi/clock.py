@@ -1,0 +1,43 @@
+"""Tell guests the time of the event loop, so that a test's clock is theirs too."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Protocol
+
+import anyio
+from attrs import frozen
+
+__all__ = ("Clock", "LoopClock")
+
+_NANO: Final = 1_000_000_000
+
+
+class Clock(Protocol):
+    """**Protocol:** what time it is for a guest."""
+
+    def monotonic(self) -> int:
+        """Return nanoseconds since some moment; they never run backwards."""
+
+    def wall(self) -> int:
+        """Return nanoseconds since 1970."""
+
+    @property
+    def resolution(self) -> int:
+        """Nanoseconds between two values of `monotonic` at the least."""
+
+
+@frozen
+class LoopClock:
+    """The clock of the event loop, and the system's for dates.
+
+    A guest's sleeps are sleeps of the loop: trio's ``MockClock`` moves them too.
+    """
+
+    resolution: int = 1
+
+    def monotonic(self) -> int:
+        return int(anyio.current_time() * _NANO)
+
+    def wall(self) -> int:
+        return time.time_ns()
