@@ -7,6 +7,7 @@ it; every access is asked of the guest's grants.
 from __future__ import annotations
 
 from .context import Context as Context
+from .http.served import asgi as asgi
 from .offered import interfaces as interfaces
 from .stdio import BytesInput as BytesInput
 from .stdio import BytesOutput as BytesOutput

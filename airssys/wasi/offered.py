@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from operator import methodcaller
 from typing import Final
-
-from attrs import frozen
 
 from ..hostcalls.declare import Operations, interface_of
 from ..hostcalls.interface import HostInterface, HostResource
@@ -23,6 +21,18 @@ from .cli import (
     TerminalStdout,
 )
 from .clocks import MonotonicClock, Timezone, WallClock
+from .http.body import BodyOperations, FutureTrailers, IncomingBody, OutgoingBody
+from .http.fields import FieldOperations, Fields
+from .http.message import (
+    FutureIncomingResponse,
+    IncomingRequest,
+    IncomingResponse,
+    MessageOperations,
+    OutgoingRequest,
+    OutgoingResponse,
+    RequestOptions,
+    ResponseOutparam,
+)
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
 from .streams import (
@@ -53,28 +63,39 @@ WASI_OPERATIONS: Final[tuple[type[Operations], ...]] = (
     TerminalStdin,
     TerminalStdout,
     TerminalStderr,
+    FieldOperations,
+    BodyOperations,
+    MessageOperations,
 )
 """What `interfaces` offers, in the order of WASI's packages."""
 _DROP: Final = methodcaller("drop")
 
 
-@frozen
-class _Resources:
-    """The resources of an interface: each is offered in its home alone."""
-
-    made: Mapping[str, type]
-    drop: Callable[[object], object] | None = None
-
-
-_RESOURCES: Final[Mapping[str, _Resources]] = {
-    "wasi:io/error@0.2.12": _Resources({"error": IoError}),
-    "wasi:io/poll@0.2.12": _Resources({"pollable": Pollable}),
-    "wasi:io/streams@0.2.12": _Resources(
-        {"input-stream": InputStream, "output-stream": OutputStream}, _DROP
-    ),
-    "wasi:cli/terminal-input@0.2.12": _Resources({"terminal-input": TerminalInput}),
-    "wasi:cli/terminal-output@0.2.12": _Resources({"terminal-output": TerminalOutput}),
+_RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
+    "wasi:io/error@0.2.12": {"error": IoError},
+    "wasi:io/poll@0.2.12": {"pollable": Pollable},
+    "wasi:io/streams@0.2.12": {
+        "input-stream": InputStream,
+        "output-stream": OutputStream,
+    },
+    "wasi:cli/terminal-input@0.2.12": {"terminal-input": TerminalInput},
+    "wasi:cli/terminal-output@0.2.12": {"terminal-output": TerminalOutput},
+    "wasi:http/types@0.2.12": {
+        "fields": Fields,
+        "incoming-request": IncomingRequest,
+        "outgoing-request": OutgoingRequest,
+        "request-options": RequestOptions,
+        "response-outparam": ResponseOutparam,
+        "incoming-response": IncomingResponse,
+        "incoming-body": IncomingBody,
+        "future-trailers": FutureTrailers,
+        "outgoing-response": OutgoingResponse,
+        "outgoing-body": OutgoingBody,
+        "future-incoming-response": FutureIncomingResponse,
+    },
 }
+"""The resources of each interface: each is offered in its home alone. A class that has
+a method ``drop`` gets it when a guest has no handle of an object any more."""
 
 
 def interfaces() -> tuple[HostInterface, ...]:
@@ -82,18 +103,16 @@ def interfaces() -> tuple[HostInterface, ...]:
 
     What belongs to an instance is in its `Context`.
     """
-    made = {
-        each.interface: interface_of(each(), resources=_resources(each.interface))
-        for each in WASI_OPERATIONS
-    }
-    for name in _RESOURCES.keys() - made.keys():  # an interface of a resource alone
-        made[name] = HostInterface(name)
-        made[name].resources |= {each.name: each for each in _resources(name)}
+    made = {each.interface: HostInterface(each.interface) for each in WASI_OPERATIONS}
+    for operations in WASI_OPERATIONS:
+        # Those of a large interface are in several classes.
+        part = interface_of(operations())
+        made[part.name].functions |= part.functions
+    for name, resources in _RESOURCES.items():
+        home = made.setdefault(name, HostInterface(name))
+        home.resources |= {each: _resource(each, of) for each, of in resources.items()}
     return tuple(made.values())
 
 
-def _resources(interface: str) -> list[HostResource]:
-    found = _RESOURCES.get(interface)
-    if found is None:
-        return []
-    return [HostResource(name, made, found.drop) for name, made in found.made.items()]
+def _resource(name: str, made: type) -> HostResource:
+    return HostResource(name, made, _DROP if hasattr(made, "drop") else None)

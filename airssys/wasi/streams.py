@@ -48,7 +48,8 @@ class StreamFailed(Exception):
     """What the stream is over has failed. It is closed from then on."""
 
     text: str
-    cause: OSError | None = None
+    code: object = None
+    """What the guest's ``filesystem-error-code`` or ``http-error-code`` makes of it."""
 
 
 @define(eq=False)
@@ -56,8 +57,8 @@ class IoError:
     """The resource ``error``: why a stream failed."""
 
     text: str
-    cause: OSError | None = None
-    """What the system said; None: it was not the system."""
+    code: object = None
+    """As of `StreamFailed`."""
 
 
 @define(eq=False)
@@ -244,7 +245,7 @@ def _room(stream: OutputStream) -> int:
 def _refuse(error: StreamClosed | StreamFailed) -> NoReturn:
     if isinstance(error, StreamClosed):
         raise WitError(Variant("closed")) from error
-    value = Variant("last-operation-failed", IoError(error.text, error.cause))
+    value = Variant("last-operation-failed", IoError(error.text, error.code))
     raise WitError(value) from error
 
 
