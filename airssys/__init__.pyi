@@ -119,15 +119,13 @@ from .storage.protocol import (
     Storage as Storage,
     Stored as Stored,
 )
-from .supervision.child import (
+from .supervision.nested import supervise as supervise
+from .supervision.opening import open_supervisor as open_supervisor
+from .supervision.status import (
     ChildState as ChildState,
     ChildStatus as ChildStatus,
 )
-from .supervision.nested import supervise as supervise
-from .supervision.supervisor import (
-    Supervisor as Supervisor,
-    open_supervisor as open_supervisor,
-)
+from .supervision.supervisor import Supervisor as Supervisor
 from .system.opening import open_system as open_system
 from .system.system import System as System
 from .witmodel.types import (

@@ -25,7 +25,10 @@ class Isolated:
         """Pass the event on."""
         try:
             self.instrument.event(event)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            # A cancel too: nothing is awaited here, so it is none of the caller's.
             if not self._failed:
                 self._failed = True
                 logging.getLogger("airssys").exception(

@@ -8,6 +8,7 @@ an ``asyncio.TaskGroup``: each arrives once, at whatever the task awaits at that
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from math import inf
@@ -16,6 +17,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 
 __all__ = (
+    "forget_cancel",
     "keep_cancels",
     "keeping_cancels",
     "native_cancels",
@@ -57,7 +59,31 @@ async def uncut(function: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         if on_asyncio():
             results.append(await _in_own_task(function, *args))
         else:
+            results.append(await _in_own_task_of_trio(function, *args))
+    return results[0]
+
+
+async def _in_own_task_of_trio(
+    function: Callable[[*Ts], Awaitable[T]], *args: *Ts
+) -> T:
+    """Await a function to its end, also when Ctrl-C comes meanwhile.
+
+    trio raises KeyboardInterrupt in the main task, past shields, where that waits; a
+    nursery keeps it until its tasks have ended.
+    """
+    results: list[T] = []
+
+    async def work() -> None:
+        with anyio.CancelScope(shield=True):
             results.append(await function(*args))
+
+    try:
+        async with anyio.create_task_group() as nursery:
+            nursery.start_soon(sys.modules["trio"].lowlevel.enable_ki_protection(work))
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise
     return results[0]
 
 
@@ -89,6 +115,13 @@ def _cancel_again() -> None:
     assert task is not None
     task.uncancel()
     task.cancel()
+
+
+def forget_cancel() -> None:
+    """Go on after a cancel of asyncio's that was meant for nobody in this task."""
+    task = asyncio.current_task() if on_asyncio() else None
+    if task is not None:
+        task.uncancel()
 
 
 @asynccontextmanager

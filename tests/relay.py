@@ -31,6 +31,7 @@ from airssys.witmodel.types import (
     Borrow,
     FuncType,
     InstanceType,
+    List,
     Option,
     Own,
     ResourceType,
@@ -53,6 +54,7 @@ __all__ = ("Relay", "relay", "relay_text", "watching")
 
 _AREA: Final = 1024
 """Where the guest has results that are more than one core value."""
+_2: Final = "(i32.const 2)"
 
 
 _seen: ContextVar[list[tuple[str, bool]] | None] = ContextVar("seen", default=None)
@@ -280,9 +282,19 @@ class _Drop:
     """Core code that gets the handle."""
     there: str = ""
     """Core code that tells whether there is one; empty: always."""
+    many: str = ""
+    """Core code that gets the length of a list, of which ``handle`` is the address."""
 
     @property
     def code(self) -> str:
+        if self.many:
+            handle = f"(i32.load (i32.add {self.handle} (i32.shl (local.get $i) {_2})))"
+            return (
+                f"(local.set $i {self.many}) (block $end (loop $next"
+                " (br_if $end (i32.eqz (local.get $i)))"
+                " (local.set $i (i32.sub (local.get $i) (i32.const 1)))"
+                f" (call $drop-{self.resource} {handle}) (br $next)))"
+            )
         drop = f"(call $drop-{self.resource} {self.handle})"
         return f"(if {self.there} (then {drop}))" if self.there else drop
 
@@ -304,6 +316,9 @@ def _drops(params: Sequence[WitType]) -> list[_Drop]:
             case Option(Borrow(resource)) if not in_memory:
                 place = f"(local.get {at + 1})"
                 found.append(_Drop(resource.name, place, f"(local.get {at})"))
+            case List(Borrow(resource)) if not in_memory:
+                place, length = f"(local.get {at})", f"(local.get {at + 1})"
+                found.append(_Drop(resource.name, place, many=length))
             case _:
                 assert not handles, f"{param} holds borrowed handles"
         at += len(cores)
@@ -405,11 +420,15 @@ class _Guest:
         drops = " ".join(drop.code for drop in _drops(params))
         if through:
             area = f"(i32.const {_AREA})"
-            body = f"(result i32) (call ${export} {passed} {area}) {drops} {area}"
+            body = (
+                f"(result i32) (local $i i32) (call ${export} {passed} {area})"
+                f" {drops} {area}"
+            )
             after = " (post-return $reset)"
         else:
             body = (
-                f"{back} (call ${export} {passed}) {drops} (call $reset (i32.const 0))"
+                f"{back} (local $i i32) (call ${export} {passed}) {drops}"
+                " (call $reset (i32.const 0))"
             )
             after = ""
         self.code.append(f'(func (export "{export}") (param {" ".join(cores)}) {body})')

@@ -23,6 +23,7 @@ from ..core.errors import (
     Overtime,
     QuotaExceeded,
     ReplyTimeout,
+    TooManyHandles,
     Unhealthy,
     ValuesTooLarge,
     WitError,
@@ -156,18 +157,23 @@ class _Guest:
 
     async def serve(self) -> None:
         """Do what comes until the actor is asked to stop."""
+        taken = self.mailbox.taken
         while True:
             received = await self.next()
             match received:
                 case Message():
+                    taken.current = received
                     await self.handle(received)
+                    taken.current = None
                 case Stop():
                     await self.shut_down()
                     return
                 case HealthRequest():
                     await self.report_health(received)
                 case Callback():
+                    taken.current = received.reply
                     await self.call_back(received)
+                    taken.current = None
 
     async def next(self) -> Message | Control:
         """Wait for what comes next, the end of a request's time included.
@@ -318,6 +324,8 @@ def _cut_by(error: Exception) -> str:
             return "memory"
         case ValuesTooLarge():
             return "values"
+        case TooManyHandles():
+            return "handles"
         case GuestTrapped():
             return "trap"
         case _:

@@ -7,6 +7,8 @@ from typing import Final, TypeAlias
 import anyio
 from attrs import define, field, frozen
 
+from ..core.message import Message
+
 __all__ = ("STOP", "Callback", "Control", "HealthRequest", "Stop")
 
 
@@ -42,6 +44,13 @@ class Callback:
     outcome: bytes | Exception
     target: str = field(default="", eq=False)
     """Who was asked."""
+
+    @property
+    def reply(self) -> Message | None:
+        """The reply as a message; None where there is an error in its place."""
+        if isinstance(self.outcome, bytes):
+            return Message(self.outcome, self.target)
+        return None
 
     @property
     def size(self) -> int:

@@ -1,8 +1,8 @@
 """Queue an actor's messages in a bounded mailbox.
 
 A mailbox belongs to an actor's id and survives restarts of the actor: what is queued
-waits for the next incarnation, and only the message under work is lost. Once it is
-closed for good, what is left becomes dead letters and sends raise `ActorStopped`.
+waits for the next incarnation, and only what was under work is lost (`taken`). Once it
+is closed for good, what is left becomes dead letters and sends raise `ActorStopped`.
 
 A full checkpoint of the event loop costs several times what a message costs, so
 sending and receiving do not make one each. The rule: after 64 sends and receives in a
@@ -16,15 +16,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 
 import anyio
 from attrs import define, field, frozen
 
 from ..core.defaults import MAILBOX, MAILBOX_BYTES, PAYLOAD
 from ..core.errors import ActorStopped, AskCycle, MailboxFull
-from ..core.message import HOST, Message, Overflow, PendingRequests, Publication
+from ..core.message import Message, Overflow, PendingRequests, Publication
+from .ahead import Ahead
 from .control import STOP, Callback, Control, HealthRequest, Stop
 from .post_office import STRIDE, PostOffice
+from .senders import Sender, wait_in_line
+from .taken import Taken
 
 __all__ = (
     "Mailbox",
@@ -54,25 +58,11 @@ class MailboxStatistics:
     """Why the mailbox is closed for good; None while it is open."""
 
 
-@define(eq=False)
-class _Sender:
-    """A sender that waits for room."""
-
-    message: Message
-    again: Callable[[], object] | None = None
-    """Asked when there is room: raises where the sender may not send any more."""
-    settled: anyio.Event = field(factory=anyio.Event, init=False)
-    let_in: bool = field(default=False, init=False)
-    problem: Exception | None = field(default=None, init=False)
-    """What `again` raised."""
-
-
 @define(eq=False, repr=False)
 class Mailbox:
     """A bounded queue of messages, in order, with a lane for control ahead of it.
 
-    Any number of tasks may send, in their order of arrival. One task receives: the
-    actor's own.
+    Any number of tasks may send, in their order of arrival. The actor's tasks receive.
     """
 
     id: str
@@ -87,19 +77,17 @@ class Mailbox:
     """The owner's own requests that it does not wait for in place."""
     closed: str | None = field(default=None, init=False)
     """Why it is closed for good; None while it is open."""
-    current: Message | None = field(default=None, init=False)
-    """The message under work."""
+    taken: Taken = field(factory=Taken, init=False)
+    """What the owner has taken since it was started, and has not finished."""
     _size: int = field(default=0, init=False)
     """Bytes of the payloads in the queue."""
-    _called_back: int = field(default=0, init=False)
-    """Bytes of the answers that wait ahead of it."""
     _queue: deque[Message] = field(factory=deque, init=False)
-    _control: deque[Control] = field(factory=deque, init=False)
-    _senders: deque[_Sender] = field(factory=deque, init=False)
+    _ahead: Ahead = field(init=False)
+    _control: deque[Control] = field(init=False)
+    """What waits ahead, within reach."""
+    _senders: deque[Sender] = field(factory=deque, init=False)
     _arrived: anyio.Event | None = field(default=None, init=False)
     """Present while the receiver waits."""
-    _unanswered: dict[str, Message] = field(factory=dict, init=False)
-    """Asks that were taken and wait for their reply."""
     _taken: int = field(default=0, init=False)
     _dropped: int = field(default=0, init=False)
 
@@ -115,6 +103,8 @@ class Mailbox:
                 "must hold at least one"
             )
         self.requests = PendingRequests(self.id)
+        self._ahead = Ahead(self.id, self.capacity, self.bytes)
+        self._control = self._ahead.waiting
 
     def __repr__(self) -> str:
         filled = f"{len(self._queue)} of {self.capacity}"
@@ -128,17 +118,22 @@ class Mailbox:
         Returns:
             False where nothing was done and `put` must see to it.
         """
-        office = self.office
+        office, queue = self.office, self._queue
+        size = self._size + len(message.payload)
         if (
             office.left <= 0
-            or len(self._queue) >= self.capacity
-            or self._size + len(message.payload) > self.bytes
+            or len(queue) >= self.capacity
+            or size > self.bytes
             or self._senders
             or self.closed is not None
         ):
             return False
         office.left -= 1
-        self._append(message)
+        # As `_append`, whose call would be felt.
+        queue.append(message)
+        self._size = size
+        if self._arrived is not None:
+            self._wake()
         return True
 
     async def put(
@@ -165,7 +160,14 @@ class Mailbox:
             if again is not None:
                 again()
         if self.holds_up_senders(message, overflow):
-            await self._wait_for_room(message, again)
+            try:
+                let_in = await wait_in_line(
+                    self._senders, Sender(message, again), self.id, self.office.asks
+                )
+            except AskCycle as cycle:
+                raise self._full(message) from cycle
+            if not let_in:
+                raise ActorStopped(self.id, self.closed or "")
         else:
             self.put_nowait(message, overflow)
 
@@ -240,29 +242,6 @@ class Mailbox:
         rule = overflow or self.overflow
         return rule.holds_up_senders and self.has_no_room(message)
 
-    async def _wait_for_room(
-        self, message: Message, again: Callable[[], object] | None
-    ) -> None:
-        asks = self.office.asks
-        if message.sender != HOST:
-            try:
-                asks.wait(message.sender, self.id)
-            except AskCycle as cycle:
-                raise self._full(message) from cycle
-        sender = _Sender(message, again)
-        self._senders.append(sender)
-        try:
-            await sender.settled.wait()
-        finally:
-            if message.sender != HOST:
-                asks.done(message.sender, self.id)
-            if not sender.settled.is_set():
-                self._senders.remove(sender)
-        if sender.problem is not None:
-            raise sender.problem
-        if not sender.let_in:
-            raise ActorStopped(self.id, self.closed or "")
-
     def _append(self, message: Message) -> None:
         self._queue.append(message)
         self._size += len(message.payload)
@@ -286,11 +265,11 @@ class Mailbox:
         if office.left <= 0 or not self._queue or self._control:
             return None
         office.left -= 1
-        message = self.current = self._queue.popleft()
+        message = self._queue.popleft()
         self._size -= len(message.payload)
         self._taken += 1
         if message.answer is not None and message.answer.is_open:
-            self._unanswered[message.answer.id] = message
+            self.taken.unanswered[message.answer.id] = message
         if self._senders:
             self._let_in()
         if office.deliveries:
@@ -300,21 +279,16 @@ class Mailbox:
     async def receive(self) -> Message | Control:
         """Wait for the next message, or for what stands ahead of the messages.
 
-        The message received before this is done with. A `Stop` is received again and
-        again until the actor has ended.
+        A `Stop` is received again and again until the actor has ended.
         """
-        self.current = None
         if self.office.left <= 0:
             await self.office.pause()
         while True:
             if self._control:
-                if self._control[0] is not STOP:
-                    control = self._control.popleft()
-                    if isinstance(control, Callback):
-                        self._called_back -= control.size
-                    return control
-                await self.office.pause()
-                return STOP
+                control = self._ahead.take()
+                if control is STOP:
+                    await self.office.pause()
+                return control
             if (message := self.take()) is not None:
                 return message
             self._arrived = self._arrived or anyio.Event()
@@ -322,19 +296,13 @@ class Mailbox:
             self.office.left = STRIDE
 
     async def receive_urgent(self) -> Stop | HealthRequest:
-        """Wait for what cannot wait, and leave the messages and callbacks alone.
-
-        The message received before this is done with.
-        """
-        self.current = None
+        """Wait for what cannot wait, and leave the messages and callbacks alone."""
         while True:
-            for control in self._control:
-                if isinstance(control, HealthRequest):
-                    self._control.remove(control)
-                    return control
-                if control is STOP:
-                    await self.office.pause()
-                    return STOP
+            urgent = self._ahead.take_urgent()
+            if urgent is STOP:
+                await self.office.pause()
+            if urgent is not None:
+                return urgent
             self._arrived = self._arrived or anyio.Event()
             await self._arrived.wait()
 
@@ -347,7 +315,8 @@ class Mailbox:
             except Exception as problem:  # noqa: BLE001 - the sender's own to raise
                 sender.problem = problem
             else:
-                self._append(sender.message)
+                # A copy, as the sender still has its own until its task goes on.
+                self._append(copy(sender.message))
                 sender.let_in = True
             sender.settled.set()
 
@@ -364,12 +333,8 @@ class Mailbox:
         Answers that wait take as much as messages do at the most: of one that finds no
         room its asker gets the error only.
         """
-        room = not self._called_back or self._called_back + callback.size <= self.bytes
-        if not room:
-            full = MailboxFull(self.id, self.capacity, self.bytes)
-            callback = Callback(callback.request_id, full, callback.target)
-        self._called_back += callback.size
-        self.put_ahead(callback)
+        room = self._ahead.call_back(callback)
+        self._wake()
         return room
 
     def request_stop(self) -> None:
@@ -400,23 +365,21 @@ class Mailbox:
     def end_incarnation(self, reason: str, cause: str = "") -> None:
         """Note that the actor ended, and may be started again.
 
-        Asks that it took and did not answer fail, what it asked for is forgotten.
+        Asks that it took and did not answer fail. What it asked for is forgotten, and
+        answers that it has not looked at yet become dead letters.
 
         Args:
-            reason: What cut it off, in which case the message under work becomes a dead
-                letter; empty where it came to its end by itself.
+            reason: What cut it off, in which case all that it took and did not finish
+                becomes dead letters; empty where it came to its end by itself.
             cause: The type of the error that cut it off, if one did.
         """
-        if reason and self.current is not None:
-            self.bury(self.current, reason, cause=cause)
-        self.current = None
-        for message in tuple(self._unanswered.values()):
-            self._refuse(message, reason or "ended without an answer")
-        for control in self._control:
-            if isinstance(control, HealthRequest):
-                control.settle(ActorStopped(self.id, reason or "ended"))
-        self._control.clear()
-        self._called_back = 0
+        taken, self.taken = self.taken, Taken()
+        unfinished = taken.unfinished() if reason else tuple(taken.unanswered.values())
+        for message in unfinished:
+            self.bury(message, reason or "ended without an answer", cause=cause)
+        for reply in self._ahead.clear(reason or "ended"):
+            self.bury(reply, reason or "ended", cause=cause)
+        taken.clear()
         self.requests.clear()
         if self.closed is not None:
             self.put_ahead(STOP)
@@ -430,8 +393,8 @@ class Mailbox:
         self._size = 0
         while self._queue:
             self.bury(self._queue.popleft(), reason)
-        for message in tuple(self._unanswered.values()):
-            self._refuse(message, reason)
+        for message in tuple(self.taken.unanswered.values()):
+            self.bury(message, reason)
         for sender in self._senders:
             sender.settled.set()
         self._senders.clear()
@@ -471,7 +434,7 @@ class Mailbox:
 
     def answered(self, id: str) -> None:  # noqa: A002 - the field's word
         """Note that an ask has its reply, or nobody waits for one."""
-        self._unanswered.pop(id, None)
+        self.taken.unanswered.pop(id, None)
 
     def statistics(self) -> MailboxStatistics:
         """Take a snapshot."""

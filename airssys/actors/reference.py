@@ -120,22 +120,27 @@ class ActorRef:
         mailbox, office = self._mailbox, self._mailbox.office
         reply = _Reply(office.ask_id(self.sender), self.sender, mailbox)
         now = office.clock()
+        message: Message | None
         message = Message(payload, self.sender, topic, reply, content_type, now)
         if self.sender != HOST:
             office.asks.wait(self.sender, self.id)
             reply.waits = True
         try:
-            sent = mailbox.offer(message)
-            if sent and (timeout is None or office.expires(reply, timeout)):
+            if mailbox.offer(message):
+                message = None  # The receiver's tasks alone have it from now on.
+            if message is None and (timeout is None or office.expires(reply, timeout)):
                 await reply.settled.wait()
             else:
                 with anyio.move_on_after(timeout):
-                    if not sent:
+                    if message is not None:
                         await mailbox.put(message, self._again)
+                        message = None
                     await reply.settled.wait()
         finally:
             reply.give_up()
-        match reply.outcome:
+            # Who watches over timeouts may know the reply for a while yet.
+            outcome, reply.outcome = reply.outcome, None
+        match outcome:
             case None:
                 assert timeout is not None
                 raise ReplyTimeout(self.id, timeout)
@@ -263,6 +268,10 @@ class _Reply:
     @property
     def is_open(self) -> bool:
         return self.state is _State.OPEN
+
+    @property
+    def is_answered(self) -> bool:
+        return self.state is _State.ANSWERED
 
     def refuse(self, error: Exception) -> None:
         if self.is_open:

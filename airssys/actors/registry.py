@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Final
 
 from attrs import define, field
@@ -13,8 +14,9 @@ from ..core.defaults import ASK_TIMEOUT, MAILBOX, MAILBOX_BYTES, PAYLOAD
 from ..core.errors import DeliveryError, MailboxFull, NoSuchActor
 from ..core.grants.capabilities import Messaging
 from ..core.message import HOST, Overflow, Publication, check_topic
-from ..core.names import ActorId
+from ..core.names import LONGEST_ID, ActorId
 from ..hostcalls.call import Standing
+from ..hostcalls.pieces import in_pieces
 from .inbox import Inbox
 from .mailbox import Mailbox
 from .post_office import PostOffice
@@ -25,6 +27,8 @@ __all__ = ("About", "ActorEntry", "Registry")
 
 _NEAR: Final = 5
 """Ids to offer in place of one that is not there."""
+_COMPARED: Final = 100
+"""Ids that are compared with one that is not there."""
 
 
 @define(eq=False)
@@ -179,10 +183,21 @@ class Registry:
             NoSuchActor: Nobody has the id, or the sender's; offers ids that are near.
         """
         if id not in self._entries:
-            near = difflib.get_close_matches(id, self._entries, _NEAR)
-            raise NoSuchActor(id, tuple(near or sorted(self._entries)[:_NEAR]))
+            raise NoSuchActor(id, self._near(id))
         mailbox = self.entry(id).mailbox
         return ActorRef(mailbox, sender, self.payload(sender), again)
+
+    def _near(self, id: str) -> tuple[str, ...]:  # noqa: A002 - the field's word
+        """Return ids to offer in place of one that is not there.
+
+        To compare it with each of many takes long: then only those of its beginning.
+        """
+        ids = tuple(self._entries)
+        if len(ids) > _COMPARED:
+            alike = (each for each in ids if each[:1] == id[:1])
+            ids = tuple(islice(alike, _COMPARED)) or ids[:_COMPARED]
+        near = difflib.get_close_matches(id[:LONGEST_ID], ids, _NEAR)
+        return tuple(near or sorted(ids)[:_NEAR])
 
     def payload(self, sender: str) -> int:
         """Return the bytes of the largest payload the sender may send."""
@@ -271,7 +286,12 @@ class Registry:
             await self.office.pause()
         delivered = 0
         waited_for = []
-        for subscriber in self._subscriptions.subscribers(topic):
+        found = self._subscriptions.known(topic)
+        if found is None:
+            found = await in_pieces(self._subscriptions.finding(topic))
+            # Some may have left meanwhile.
+            found = tuple(filter(self._subscriptions.has, found))
+        for subscriber in found:
             mailbox = self._mailbox(subscriber)
             message = Publication(content, sender, topic, None, None, now)
             rule = self._subscriptions.overflow(subscriber, topic)
@@ -279,6 +299,7 @@ class Registry:
                 waited_for.append((mailbox, message))
             elif self._dropped_in(mailbox, message, rule):
                 delivered += 1
+            del message  # The subscriber's tasks alone have it from now on.
         self.office.left -= 1 + delivered
         while waited_for:
             mailbox, message = waited_for.pop(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +62,9 @@ async def load_manifest(
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ManifestError(str(file), (f"it cannot be read: {reason}",)) from error
-    return Path(file), parse_manifest(text, source=str(file), ceiling=ceiling)
+    # Not on the event loop: there may be thousands of patterns to read.
+    parse = partial(parse_manifest, text, source=str(file), ceiling=ceiling)
+    return Path(file), await anyio.to_thread.run_sync(parse, abandon_on_cancel=True)
 
 
 async def load(

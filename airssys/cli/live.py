@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.child import Crashed, Normal, Stopped, unwrap
-from ..supervision.child import ChildState, ChildStatus
+from ..supervision.status import ChildState, ChildStatus
 
 __all__ = ("view",)
 

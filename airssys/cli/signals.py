@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import anyio
 from attrs import define, field
 
-__all__ = ("SIGNALS", "Signals")
+__all__ = ("SIGNALS", "Signals", "end_with")
 
 SIGNALS: Final = tuple(
     signal.Signals[name]
@@ -22,6 +22,23 @@ SIGNALS: Final = tuple(
     if name in signal.Signals.__members__
 )
 """What ends a command: Ctrl-C, a service manager, a terminal that closes."""
+
+
+def end_with(status: int) -> None:
+    """Have the process end with this status, whatever signals come meanwhile.
+
+    Until its threads have ended, another signal cuts it off. Then Python takes itself
+    down, which cannot hang, and would let a signal decide the status.
+    """
+    for each in SIGNALS:
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, lambda *_: os._exit(status))
+    atexit.register(_go_deaf)
+
+
+def _go_deaf() -> None:
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
 
 
 @define(eq=False)
@@ -57,14 +74,8 @@ class Signals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.number is None:
-            for number, before in self._before.items():
-                signal.signal(number, before)
-        else:
-            # The process is about to end, with the status of that signal. Until its
-            # threads have ended, another one still cuts it off; then Python takes
-            # itself down, which cannot hang, and would let a signal decide the status.
-            atexit.register(self._go_deaf)
+        for number, before in self._before.items():
+            signal.signal(number, before)
         self._ear.close()
         self._mouth.close()
 
@@ -80,10 +91,6 @@ class Signals:
             # Nothing has been started that must end in order.
             raise SystemExit(128 + number)
         self._mouth.send(b"!")
-
-    def _go_deaf(self) -> None:
-        for number in self._before:
-            signal.signal(number, signal.SIG_IGN)
 
     def _cut_off(self, number: int) -> None:
         # Nobody may read what is written there, or it may be closed.

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TypeAlias
 
-from attrs import field, frozen, validators
+from attrs import converters, field, frozen, validators
 
+from .checks import seconds
 from .defaults import GRACE
 from .errors import GuestExited
 from .health import HealthCheck
+from .texts import text_of
 
 __all__ = (
     "ChildSpec",
@@ -22,6 +24,9 @@ __all__ = (
     "raised",
     "unwrap",
 )
+
+
+_CALLED = validators.optional(validators.is_callable())
 
 
 class Restart(Enum):
@@ -67,17 +72,27 @@ class Restart(Enum):
 class ChildSpec:
     """All a supervisor needs to start a child, and to start it again."""
 
-    id: str = field(validator=validators.min_len(1))
+    id: str = field(
+        validator=validators.and_(validators.instance_of(str), validators.min_len(1))
+    )
     """Names the child; no two children of a supervisor share one."""
-    run: Callable[..., Awaitable[object]]
+    run: Callable[..., Awaitable[object]] = field(validator=validators.is_callable())
     """Called as ``run(*args)``, anew for each start.
 
     If it has a parameter ``task_status``, the child has started when it calls
     ``task_status.started(value)``; else at once.
     """
-    args: tuple[object, ...] = ()
-    restart: Restart = field(default=Restart.PERMANENT, kw_only=True)
-    shutdown: float = field(default=GRACE, kw_only=True, validator=validators.ge(0.0))
+    args: tuple[object, ...] = field(
+        default=(), validator=validators.instance_of(tuple)
+    )
+    restart: Restart = field(default=Restart.PERMANENT, kw_only=True, converter=Restart)
+    """When it is started again; given as a member or its value."""
+    shutdown: float = field(
+        default=GRACE,
+        kw_only=True,
+        converter=seconds,
+        validator=validators.ge(0.0),
+    )
     """Seconds from asking the child to stop to cutting it off.
 
     0: cut off without asking (OTP's brutal kill); ``math.inf``: wait without end.
@@ -85,6 +100,7 @@ class ChildSpec:
     start_timeout: float | None = field(
         default=None,
         kw_only=True,
+        converter=converters.optional(seconds),
         validator=validators.optional(validators.gt(0.0)),
     )
     """Seconds that a start may take, if ``run`` has a parameter ``task_status``.
@@ -94,13 +110,21 @@ class ChildSpec:
     """
     significant: bool = field(default=False, kw_only=True)
     """Whether its end counts for `AutoShutdown`; never for a permanent child."""
-    health: HealthCheck | None = field(default=None, kw_only=True)
-    stop: Callable[[], object] | None = field(default=None, kw_only=True)
+    health: HealthCheck | None = field(
+        default=None,
+        kw_only=True,
+        validator=validators.optional(validators.instance_of(HealthCheck)),
+    )
+    stop: Callable[[], object] | None = field(
+        default=None, kw_only=True, validator=_CALLED
+    )
     """Asks the running child to stop, and does not wait until it has.
 
     Without it, cancelling the child is how it is asked.
     """
-    gone: Callable[[], object] | None = field(default=None, kw_only=True)
+    gone: Callable[[], object] | None = field(
+        default=None, kw_only=True, validator=_CALLED
+    )
     """Called when the child has ended and the rules will not start it again.
 
     Also after a first start that failed. What the child shares with its later starts,
@@ -138,7 +162,7 @@ class Crashed:
     def reason(self) -> str:
         """The exception's type and text; for a group of one exception, that one's."""
         error = unwrap(self.error)
-        text = str(error)
+        text = text_of(error)
         return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

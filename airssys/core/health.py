@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from attrs import field, frozen, validators
 
+from .checks import seconds
 from .defaults import HEALTH_EVERY, HEALTH_FAILURES, HEALTH_TIMEOUT
 
 __all__ = (
@@ -29,13 +30,19 @@ Check: TypeAlias = Callable[[], Awaitable[bool | None]]
 class HealthCheck:
     """A question put to a running child again and again."""
 
-    check: Check
-    every: float = field(default=HEALTH_EVERY, kw_only=True, validator=_POSITIVE)
+    check: Check = field(validator=validators.is_callable())
+    every: float = field(
+        default=HEALTH_EVERY, kw_only=True, converter=seconds, validator=_POSITIVE
+    )
     """Seconds from the start of the child, or the last answer, to the next question."""
-    timeout: float = field(default=HEALTH_TIMEOUT, kw_only=True, validator=_POSITIVE)
+    timeout: float = field(
+        default=HEALTH_TIMEOUT, kw_only=True, converter=seconds, validator=_POSITIVE
+    )
     """Seconds; no answer by then is a failure."""
     failures: int = field(
-        default=HEALTH_FAILURES, kw_only=True, validator=validators.ge(1)
+        default=HEALTH_FAILURES,
+        kw_only=True,
+        validator=[validators.instance_of(int), validators.ge(1)],
     )
     """Failures in a row that end the child."""
 

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from attrs import Factory, field, fields, frozen, validators
+from attrs import Factory, converters, field, fields, frozen, validators
 
+from .checks import seconds
 from .defaults import PAYLOAD
 from .units import Bytes, BytesRate, Count, CountRate, Seconds, Share
 
 __all__ = (
     "CACHE_SIZE",
     "GIB",
+    "HANDLES",
     "KIB",
     "LEAST_TO_COMPILE",
+    "LONGEST_TO_COMPILE",
     "MIB",
     "PAGE",
     "QUOTAS",
@@ -35,8 +38,12 @@ MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
 CACHE_SIZE: Final = GIB
 """Bytes of compiled code that are kept on disk."""
+HANDLES: Final = 10_000
+"""Handles that a guest may have, if nothing else is said."""
 LEAST_TO_COMPILE: Final = 128 * MIB
 """Bytes of address space that a compiler takes before it has anything to compile."""
+LONGEST_TO_COMPILE: Final = 86_400.0
+"""Seconds; the system's own limits and timers hold no number of any size."""
 PAGE: Final = 64 * KIB
 """A WebAssembly memory grows in pages of this many bytes."""
 
@@ -53,12 +60,16 @@ _LEAST_VALUES: Final = MIB
 class CompileLimits:
     """What it may take to compile a component, which its bytes do not tell.
 
-    A CPython guest of 18 MB takes 0.4 GiB and 11 s; hostile ones take all there is.
+    A CPython guest of 18 MB takes 0.45 GiB and 19 s; hostile ones take all there is.
     """
 
     memory: Bytes = field(default=GIB, validator=_POSITIVE)
     """Bytes of address space of the process that compiles."""
-    time: Seconds = field(default=60.0, validator=validators.gt(0))
+    time: Seconds = field(
+        default=60.0,
+        converter=seconds,
+        validator=[validators.gt(0), validators.le(LONGEST_TO_COMPILE)],
+    )
     """Seconds of processor time. On the clock it may take five times as long."""
     size: Bytes = field(default=128 * MIB, validator=_POSITIVE)
     """Bytes of the component itself."""
@@ -77,7 +88,9 @@ class Limits:
     fuel: int | None = field(default=None, validator=validators.optional(_POSITIVE))
     """Fuel per call, about one unit per wasm instruction. None: unmetered."""
     timeout: float | None = field(
-        default=None, validator=validators.optional(validators.gt(0))
+        default=None,
+        converter=converters.optional(seconds),
+        validator=validators.optional(validators.gt(0)),
     )
     """Seconds per call, waits in host functions included. None: no end."""
     table_elements: int = field(default=100_000, validator=_POSITIVE)
@@ -87,15 +100,25 @@ class Limits:
     tables: int = field(default=8, validator=_POSITIVE)
     instances: int = field(default=128, validator=_POSITIVE)
     """Core instances inside the component."""
+    handles: int = field(
+        default=HANDLES,
+        validator=validators.and_(_POSITIVE, validators.lt(2**28)),
+    )
+    """Handles in the guest's table, of its own resources and of the host's; each table
+    for itself, as a component has one for each that it is composed of. They have
+    nothing to do with `Quota.handles`, which counts files and the like that the host
+    holds open for an actor."""
     values: int = field(
         default=Factory(
             lambda limits: max(limits.memory // 2, _LEAST_VALUES), takes_self=True
         ),
         validator=_POSITIVE,
     )
-    """Bytes, as they lie in Python, of the values that leave the guest in one call: its
-    result, or the arguments of one call of a host function. Half of ``memory``, and at
-    least 1 MiB, if nothing else is said."""
+    """Bytes, as they lie in Python, of the values that cross in one call, each way: its
+    arguments or its result, or those of one call of a host function. Half of
+    ``memory``, and at least 1 MiB, if nothing else is said. Of what the host passes
+    lists and maps count. What wasmtime makes of them meanwhile may be
+    twice as much, and 12 MiB."""
 
 
 @frozen(kw_only=True)

@@ -10,12 +10,10 @@ from typing import Final, Protocol
 from attrs import define, field, frozen
 
 from .errors import AskCycle, QuotaExceeded
-from .grants.pattern import Pattern
-from .grants.spelling import Kind
+from .grants.spelling import LONGEST_TOPIC
 
 __all__ = (
     "HOST",
-    "MOST_PATTERNS",
     "MOST_REQUESTS",
     "Answer",
     "AskGraph",
@@ -24,7 +22,6 @@ __all__ = (
     "PendingRequests",
     "Publication",
     "Request",
-    "Routes",
     "check_topic",
 )
 
@@ -32,10 +29,6 @@ HOST: Final = "host"
 """The sender of a message that the host's own program sent; no actor has this id."""
 MOST_REQUESTS: Final = 1000
 """Requests of one actor that may wait for their answers at a time."""
-MOST_PATTERNS: Final = 256
-"""Subscriptions of one actor: each is looked at for each topic."""
-_LONGEST_TOPIC: Final = 255
-_ROUTES_KEPT: Final = 1024
 
 
 class Overflow(Enum):
@@ -69,6 +62,11 @@ class Answer(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether somebody still waits."""
+        ...
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it was replied to, or refused: there is no more to do."""
         ...
 
     def reply(self, payload: bytes | str) -> Awaitable[None]:
@@ -284,85 +282,12 @@ def check_topic(topic: str) -> None:
     Raises:
         ValueError: The text is no topic; says what is allowed.
     """
-    if len(topic) > _LONGEST_TOPIC:
+    if len(topic) > LONGEST_TOPIC:
         raise ValueError(
-            f"a topic of {len(topic)} characters is too long (at most {_LONGEST_TOPIC})"
+            f"a topic of {len(topic)} characters is too long (at most {LONGEST_TOPIC})"
         )
     if not all(topic.split(".")) or {"*", "#"} & set(topic) or not topic.isprintable():
         raise ValueError(
             f"topic {topic!r} is not allowed: use segments between dots, such as "
             "'orders.created'; '*' and '#' belong in patterns"
         )
-
-
-@define(eq=False)
-class Routes:
-    """Know who subscribed to what, and find the subscribers of a topic.
-
-    Changed in place.
-    """
-
-    _patterns: dict[str, dict[str, Pattern]] = field(factory=dict, init=False)
-    """Patterns by text, for each subscriber in the order of the first subscription."""
-    _found: dict[str, tuple[str, ...]] = field(factory=dict, init=False)
-    """Answers of `subscribers` since the last change."""
-
-    def subscribe(self, subscriber: str, pattern: str) -> None:
-        """Add a subscription; a second one of the same pattern changes nothing.
-
-        Raises:
-            QuotaExceeded: The subscriber has too many.
-            ValueError: The text is no topic pattern.
-        """
-        parsed = Pattern.parse(pattern, Kind.TOPIC)
-        patterns = self._patterns.setdefault(subscriber, {})
-        if pattern not in patterns and len(patterns) >= MOST_PATTERNS:
-            raise QuotaExceeded(
-                f"actor {subscriber!r}", "subscriptions", str(MOST_PATTERNS)
-            )
-        patterns[pattern] = parsed
-        self._found.clear()
-
-    def unsubscribe(self, subscriber: str, pattern: str) -> bool:
-        """Remove a subscription, and tell whether there was one."""
-        patterns = self._patterns.get(subscriber, {})
-        if pattern not in patterns:
-            return False
-        del patterns[pattern]
-        if not patterns:
-            del self._patterns[subscriber]
-        self._found.clear()
-        return True
-
-    def forget(self, subscriber: str) -> None:
-        """Remove all subscriptions of the subscriber."""
-        if self._patterns.pop(subscriber, None) is not None:
-            self._found.clear()
-
-    def patterns(self, subscriber: str) -> tuple[str, ...]:
-        """Return the patterns the subscriber subscribed to."""
-        return tuple(self._patterns.get(subscriber, ()))
-
-    def matching(self, subscriber: str, topic: str) -> tuple[Pattern, ...]:
-        """Return the subscriber's patterns that match the topic."""
-        patterns = self._patterns.get(subscriber, {}).values()
-        return tuple(pattern for pattern in patterns if pattern.matches(topic))
-
-    def subscribers(self, topic: str) -> tuple[str, ...]:
-        """Return who gets a message of the topic, each once, oldest subscriber first.
-
-        Raises:
-            ValueError: The text is no topic.
-        """
-        found = self._found.get(topic)
-        if found is None:
-            check_topic(topic)
-            found = tuple(
-                subscriber
-                for subscriber, patterns in self._patterns.items()
-                if any(pattern.matches(topic) for pattern in patterns.values())
-            )
-            if len(self._found) >= _ROUTES_KEPT:
-                self._found.clear()
-            self._found[topic] = found
-        return found

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 
 from attrs import evolve, field, frozen, validators
 
+from .checks import seconds
 from .child import ChildSpec, Exit, Stopped
 
 __all__ = (
@@ -34,6 +35,7 @@ __all__ = (
 )
 
 _AT_LEAST_ZERO = validators.ge(0.0)
+_WHOLE = validators.instance_of(int)
 _POSITIVE = validators.gt(0.0)
 
 
@@ -115,23 +117,25 @@ class Intensity:
     The defaults are OTP's: a second restart within 5 s is one too many.
     """
 
-    restarts: int = field(default=1, validator=validators.ge(0))
-    period: float = field(default=5.0, validator=_POSITIVE)
+    restarts: int = field(default=1, validator=[_WHOLE, validators.ge(0)])
+    period: float = field(default=5.0, converter=seconds, validator=_POSITIVE)
 
 
 @frozen
 class Backoff:
     """How long a child waits before it is started again; by default, not at all."""
 
-    initial: float = field(default=0.0, validator=_AT_LEAST_ZERO)
+    initial: float = field(default=0.0, converter=seconds, validator=_AT_LEAST_ZERO)
     """Seconds before the first restart."""
-    factor: float = field(default=2.0, validator=validators.ge(1))
+    factor: float = field(default=2.0, converter=seconds, validator=validators.ge(1))
     """By how much each further restart of the same child waits longer."""
-    maximum: float = field(default=60.0, validator=_AT_LEAST_ZERO)
+    maximum: float = field(default=60.0, converter=seconds, validator=_AT_LEAST_ZERO)
     """Seconds; no restart waits longer."""
-    jitter: float = field(default=0.0, validator=[_AT_LEAST_ZERO, validators.le(1)])
+    jitter: float = field(
+        default=0.0, converter=seconds, validator=[_AT_LEAST_ZERO, validators.le(1)]
+    )
     """The share of the delay left to chance: up to this much is taken off."""
-    healthy: float = field(default=30.0, validator=_AT_LEAST_ZERO)
+    healthy: float = field(default=30.0, converter=seconds, validator=_AT_LEAST_ZERO)
     """Seconds from a restart after which the next one waits ``initial`` again."""
 
     def delay(self, earlier: int, random: float) -> float:
@@ -141,24 +145,32 @@ class Backoff:
         take the supervisor of all the others down.
         """
         chance = random if 0.0 <= random <= 1.0 else 0.0
+        if not self.initial:
+            return 0.0
         try:
-            longest = self.initial * self.factor**earlier
+            longest = min(self.initial * self.factor**earlier, self.maximum)
         except OverflowError:
-            longest = inf if self.initial else 0.0
-        return min(longest, self.maximum) * (1 - self.jitter * chance)
+            longest = self.maximum
+        return longest if longest == inf else longest * (1 - self.jitter * chance)
 
 
 @frozen(kw_only=True)
 class SupervisorRules:
     """By which rules a supervisor restarts its children, and when it ends."""
 
-    strategy: Strategy = Strategy.ONE_FOR_ONE
-    """Which siblings a restart takes along."""
-    intensity: Intensity = Intensity()
+    strategy: Strategy = field(default=Strategy.ONE_FOR_ONE, converter=Strategy)
+    """Which siblings a restart takes along; given as a member or its value."""
+    intensity: Intensity = field(
+        default=Intensity(), validator=validators.instance_of(Intensity)
+    )
     """How many restarts within how many seconds are too many."""
-    backoff: Backoff = Backoff()
+    backoff: Backoff = field(
+        default=Backoff(), validator=validators.instance_of(Backoff)
+    )
     """How long a child waits before it is started again."""
-    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    auto_shutdown: AutoShutdown = field(
+        default=AutoShutdown.NEVER, converter=AutoShutdown
+    )
     """Whether the end of significant children ends the supervisor."""
     stop: StopOrder = field(default=StopOrder.ORDERED, converter=StopOrder)
     """How children are stopped when several are; given as a member or its value."""

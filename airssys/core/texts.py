@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ("LONGEST_TEXT", "cut")
+__all__ = ("LONGEST_TEXT", "cut", "text_of")
 
 LONGEST_TEXT: Final = 1000
 """Characters of a guest's text in an error, an event or a log line."""
@@ -20,3 +20,11 @@ def cut(text: str) -> str:
     if beyond <= _NOTE:  # the note is not shorter; and what was cut stays as it is
         return text
     return f"{text[:LONGEST_TEXT]}... ({beyond:_} more characters)"
+
+
+def text_of(error: BaseException) -> str:
+    """Return an error's text; to make it runs code of whoever wrote the error."""
+    try:
+        return str(error)
+    except Exception as problem:  # noqa: BLE001 - whoever asks serves all others too
+        return f"(its text cannot be had: {type(problem).__name__})"

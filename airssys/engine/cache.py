@@ -22,7 +22,7 @@ import platformdirs
 from attrs import frozen
 
 from ..core.limits import CACHE_SIZE
-from .trusted import POSIX, Untrusted, open_file, open_folder
+from ..trusted import POSIX, Untrusted, open_file, open_folder
 
 __all__ = ("Cache", "Contents", "default_folder")
 

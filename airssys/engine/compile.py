@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 import wasmtime
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from wasmtime.component import Component as Code
 
 from ..core.errors import InvalidComponent
@@ -25,10 +25,13 @@ from .lane import (
     Added,
     LanePlan,
     may_need_lane,
+    outer_names,
     plan_lane,
     rewritten,
     skeleton,
 )
+from .needs import NOTHING as NO_NEEDS
+from .needs import Needs, needs_of
 from .proposals import hint
 from .shared import has_shared_memory
 from .values.read import TypeReader
@@ -56,6 +59,10 @@ class Compiled:
     """What was put into it."""
     added: Added = NOTHING_ADDED
     """What the rewriting adds to each instance."""
+    counts: bool = False
+    """Whether code was put into it that takes limits."""
+    needs: Needs = NO_NEEDS
+    """What each instance has from the start, at the least."""
 
 
 @define
@@ -101,55 +108,71 @@ class Compiler:
                     name, "it has a shared memory, and there are no threads to share it"
                 )
             digest = hashlib.sha256(binary).digest()
-            return self._rewritten(binary, digest, job) or self._bare(
-                binary, digest, job
-            )
+            needs = _needs(binary)
+            why: list[str] = []
+            if found := self._rewritten(binary, digest, job, why):
+                return evolve(found, needs=needs)
+            bare = evolve(self._bare(binary, digest, job), needs=needs)
         except wasmtime.WasmtimeError as error:
             raise InvalidComponent(name, _reason(str(error))) from None
+        if why:
+            # Without that a guest could take all memory there is.
+            raise InvalidComponent(name, f"it cannot be held to its limits: {why[-1]}")
+        return bare
 
     def _bare(self, binary: bytes, digest: bytes, job: Job) -> Compiled:
         code = self._code("", digest, lambda: binary, job)
-        return Compiled(len(binary), code, *self._types(code))
+        return Compiled(len(binary), code, *self._types(code, binary, job))
 
-    def _rewritten(self, binary: bytes, digest: bytes, job: Job) -> Compiled | None:
-        """Compile a component with the lane in it; None where it needs none.
+    def _rewritten(
+        self, binary: bytes, digest: bytes, job: Job, why: list[str]
+    ) -> Compiled | None:
+        """Compile a component with what is put into it; None where it needs nothing.
 
         What is to be done must be known before its code is compiled, which takes long.
         So its types are read from a skeleton of it.
+
+        Args:
+            binary: The component.
+            digest: Of the binary.
+            job: Who waits for it.
+            why: Takes why it could not be done.
         """
         # What is wrong with a broken one is said by the compiler of all of it.
-        with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
+        try:
             if not may_need_lane(binary):
                 return None
             bones = self._code("skeleton", digest, lambda: skeleton(binary), job)
-            imports, exports = self._types(bones)
+            imports, exports = self._types(bones, binary, job)
             full = plan_lane(imports, exports)
             bare = full.without_lane()
             for each in (full, bare) if self.lane and full.lane else (bare,):
-                if not each:
-                    return None
                 job.check()
-                with contextlib.suppress(wasmtime.WasmtimeError, ValueError):
+                why.clear()
+                try:
                     new = rewritten(binary, lane=each.lane, drops=each.drops)
-                    code = self._code(
-                        "",
-                        hashlib.sha256(new.binary).digest(),
-                        partial(bytes, new.binary),
-                        job,
-                    )
-                    return Compiled(
-                        len(binary),
-                        code,
-                        imports,
-                        exports,
-                        each,
-                        new.added,
-                    )
+                    if not (each or new.counts):
+                        return None
+                    key = hashlib.sha256(new.binary).digest()
+                    code = self._code("", key, partial(bytes, new.binary), job)
+                except (wasmtime.WasmtimeError, ValueError) as error:
+                    why.append(_reason(str(error)))
+                    continue
+                return Compiled(
+                    len(binary), code, imports, exports, each, new.added, new.counts
+                )
+        except (wasmtime.WasmtimeError, ValueError) as error:
+            why.append(_reason(str(error)))
         return None
 
-    def _types(self, code: Code) -> tuple[dict[str, Extern], dict[str, Extern]]:
+    def _types(
+        self, code: Code, binary: bytes, job: Job
+    ) -> tuple[dict[str, Extern], dict[str, Extern]]:
+        names: tuple[tuple[str, ...], tuple[str, ...]] = (), ()
+        with contextlib.suppress(ValueError):
+            names = outer_names(binary)
         return TypeReader.read(
-            _ffi.address(self.engine.ptr()), _ffi.address(code.ptr())
+            _ffi.address(self.engine.ptr()), _ffi.address(code.ptr()), names, job.check
         )
 
     def _code(
@@ -181,6 +204,13 @@ def _shares(binary: bytes) -> bool:
         return has_shared_memory(binary)
     except ValueError:
         return False  # what is malformed is said by the compiler
+
+
+def _needs(binary: bytes) -> Needs:
+    try:
+        return needs_of(binary)
+    except ValueError:
+        return NO_NEEDS  # it is found out when an instance is made
 
 
 _EXCERPT: Final = re.compile(r"\n *--> [^\n]*?:([0-9]+):([0-9]+)\n.*", re.DOTALL)

@@ -352,7 +352,10 @@ class Processes:
         if any(short in ended.words for short in _SHORT):
             return self._too_large(job)
         if ended.status == -getattr(signal, "SIGKILL", 9):
-            return self._too_large(job)  # by the system, which had no memory left
+            # By the system, most likely: where the machine's memory runs out, Linux
+            # ends this process first.
+            how = "its process was killed, perhaps as the machine had no memory left"
+            return CannotCompile(job.name, how)
         words = " ".join(ended.words.split())
         if ended.status >= 0:
             how = f"its process ended with status {ended.status}: {words}"

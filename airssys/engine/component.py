@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -20,6 +21,7 @@ from attrs import evolve, frozen
 from ..core.errors import InvalidComponent, MissingExport
 from ..core.grants.grants import Grants
 from ..core.limits import CACHE_SIZE, KIB, MIB, CompileLimits, Limits
+from ..core.names import Digest
 from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import Guard, HostInterface
@@ -29,6 +31,7 @@ from ..witmodel.types import (
     FuncType,
     InstanceType,
     ResourceType,
+    Scalar,
     Shapes,
     shortened,
 )
@@ -42,10 +45,12 @@ from .compilers import Processes, Thread, size_limit
 from .fiber import Pace, Slicing, Threads
 from .flights import Flights, Progress
 from .instance import Instance
-from .lane import Added
+from .lane import SET_LIMITS, Added
 from .link import Link, Missing, link
+from .needs import Needs
 from .proposals import proposals
 from .room import room
+from .settings import check_settings
 from .signature import ExportSignature, ImportSignature
 from .values.layout import Unsupported
 
@@ -61,7 +66,13 @@ _LIMITS: Final = Limits()
 _COMPILE_LIMITS: Final = CompileLimits()
 _HASHED_INLINE: Final = 64 * KIB
 """Bytes that are hashed on the event loop."""
+_LIMITING: Final = FuncType(
+    (("handles", Scalar("u32")), ("weight", Scalar("u64")), ("burn", Scalar("u64")))
+)
+"""The type of the function that takes limits."""
 _NEAR: Final = 8
+_COMPARED: Final = 200
+"""Exports that are compared with one that is not there."""
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
 
@@ -126,6 +137,15 @@ class Engine:
             raise ValueError(
                 f"compiler {compiler!r} is unknown: it is 'process' or 'thread'"
             )
+        check_settings(
+            stack=stack,
+            threads=threads,
+            memory_reservation=memory_reservation,
+            cache_size=cache_size,
+            slicing=slicing,
+            compile_limits=compile_limits,
+            progress=progress,
+        )
         given = room(memory_reservation)
         attributes, switches = proposals(exceptions=exceptions)
         settings: dict[str, Any] = {
@@ -245,7 +265,7 @@ class Engine:
             here = self._compiling.setdefault(os.getpid(), made)
         work = partial(here.compiler.compile, source, text=text)
         compiled = await here.flights.fly((hashed.digest(), text), work, name)
-        return Component(self, compiled, name)
+        return Component(self, compiled, name, Digest(hashed.hexdigest()))
 
 
 class Component:
@@ -253,25 +273,35 @@ class Component:
 
     Attributes:
         name: What errors and events call it.
+        digest: Of what it was compiled from, binary or text.
         size: Bytes of its binary.
         imports: What it needs, by name.
         exports: What it offers, by name. Values print as WIT.
     """
 
-    def __init__(self, engine: Engine, compiled: Compiled, name: str) -> None:
+    def __init__(
+        self, engine: Engine, compiled: Compiled, name: str, digest: Digest
+    ) -> None:
         self.engine: Engine = engine
         self.name: str = name
+        self.digest: Digest = digest
         self.size: int = compiled.size
         self._code = compiled.code
         self.pointer: int = _ffi.address(compiled.code.ptr())
         self.imports: Mapping[str, Extern] = compiled.imports
         self.exports: Mapping[str, Extern] = compiled.exports
         self.added: Added = compiled.added
-        """What the bytes lane has in an instance."""
+        """What the rewriting has put into an instance."""
+        self.counts: bool = compiled.counts
+        """Whether code was put into it that takes limits."""
         self.lane: frozenset[str] = compiled.plan.exports
         """Exported functions whose bytes cross in one piece."""
         self._lane_imports = compiled.plan.imports
         self._drops = {drop.resource: drop for drop in compiled.plan.drops}
+        self._dropping = {drop.label: drop for drop in compiled.plan.drops}
+        self._exported: Mapping[str, FuncType] | None = None
+        self.needs: Needs = compiled.needs
+        """What an instance has from the start, at the least, as its binary shows."""
         self.mappings: int = 0
         """Memory mappings that an instance takes; 0 before the first was made."""
         self._functions: dict[str, tuple[ExportSignature, int]] = {}
@@ -285,7 +315,9 @@ class Component:
 
     def functions(self) -> Mapping[str, FuncType]:
         """Return every exported function under the name `Instance.call` takes."""
-        return dict(InstanceType(self.exports).functions())
+        if self._exported is None:
+            self._exported = dict(InstanceType(self.exports).functions())
+        return self._exported
 
     def function(self, export: str) -> tuple[ExportSignature, int]:
         """Return how to call an exported function, compiled once, and its index.
@@ -324,16 +356,17 @@ class Component:
             export: Its name.
             shapes: The Python classes of the component's types.
         """
-        drop = next((d for d in self._drops.values() if d.label == export), None)
-        functions = {} if drop is not None else self.functions()
-        if drop is None and export not in functions:
-            near = difflib.get_close_matches(export, functions, _NEAR, 0.4)
+        added = self._added(export)
+        functions = {} if added is not None else self.functions()
+        if added is None and export not in functions:
+            some = tuple(islice(functions, _COMPARED))
+            near = difflib.get_close_matches(export, some, _NEAR, 0.4)
             if len(functions) <= _NEAR:
                 near = sorted(functions)
             raise MissingExport(self.name, export, tuple(near))
-        type_ = functions[export] if drop is None else drop.type
+        path, type_ = added or (export, functions[export])
         index = None
-        for part in (export if drop is None else drop.export).split("#"):
+        for part in path.split("#"):
             index = self._code.get_export_index(part, index)
             self._indices.append(index)
         assert index is not None
@@ -347,6 +380,13 @@ class Component:
                 f"wasmtime's C API cannot pass: {shortened(type_)}",
             ) from None
         return signature, _ffi.address(index.ptr())
+
+    def _added(self, export: str) -> tuple[str, FuncType] | None:
+        """Return the name and type of a function that was put into the component."""
+        if export == SET_LIMITS and self.counts:
+            return export, _LIMITING
+        drop = self._dropping.get(export)
+        return None if drop is None else (drop.export, drop.type)
 
     async def instantiate(
         self,
@@ -378,6 +418,7 @@ class Component:
             UnknownImport: The component imports what is not offered, or what is offered
                 has another type.
             OutOfMemory: It needs more memory, tables or instances than its limits.
+            TooManyHandles: Its start function made more than its limit.
             QuotaExceeded: The host has no room for another instance.
             GuestTrapped: Its start function trapped.
             LimitExceeded: Its start function ran out of fuel or time.

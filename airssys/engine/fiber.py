@@ -12,7 +12,8 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Protocol, Self
 
 import anyio
@@ -21,6 +22,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import field, frozen, validators
 
+from ..core.checks import seconds
 from . import _ffi
 from .values.pieces import Held
 
@@ -47,8 +49,16 @@ class Slicing:
     """Slices on the event loop before a call moves to a worker thread."""
     threaded: int = field(default=200_000, validator=_positive)
     """Fuel of a slice in a worker thread: the longest a cancel waits."""
-    quantum: float = field(default=0.02, validator=_positive)
+    quantum: float = field(default=0.02, converter=seconds, validator=_positive)
     """Seconds in a worker thread before the next guest in line may have it."""
+
+    @property
+    def on_the_loop(self) -> int:
+        """The most fuel that a guest uses on the event loop at a stretch.
+
+        What is left of a thread's slice after a host call is used there, too.
+        """
+        return self.inline * self.inline_slices + self.threaded
 
 
 class Pace:
@@ -108,7 +118,7 @@ class Store:
         """What went wrong inside a callback."""
         self.slow: bool = False
         """Whether a poll may take long that uses little fuel, and belongs in a thread:
-        wasmtime makes C values of all that crosses, which nothing can interrupt."""
+        what crosses is of types that are too large to be weighed in the guest."""
         self._answer = (ctypes.c_ubyte * 2)()
         self.continuation: bytes = _ffi.continuation(ctypes.addressof(self._answer))
         self._fuel = ctypes.c_uint64()
@@ -151,6 +161,18 @@ class Store:
         left = self._fuel.value - fuel
         _ffi.context_set_fuel(self.context, max(left, 0))
         return left >= 0
+
+    @contextmanager
+    def free(self) -> Iterator[None]:
+        """Charge nothing for the one call of the block, and set no limit to it."""
+        filled, used, self._filled = self._filled, self.used, _UNMETERED
+        _ffi.context_set_fuel(self.context, _UNMETERED)
+        try:
+            yield
+        finally:
+            if self._pointer is not None:
+                self._filled, left = filled, filled - (used - self.spent)
+                _ffi.context_set_fuel(self.context, left)
 
     @property
     def pointer(self) -> int:
@@ -241,14 +263,15 @@ class Fiber:
         self,
         slicing: Slicing,
         threads: Threads,
-        serve: Callable[[], Awaitable[None]],
+        serve: Callable[[], Awaitable[bool]],
     ) -> None:
         """Poll to the end, after a first poll that did not get there, or none.
 
         Args:
             slicing: The lengths of slices.
             threads: Bounds the guests that run in worker threads at once.
-            serve: Runs the pending host call and lowers its result.
+            serve: Runs the pending host call and lowers its result; tells whether
+                that was much.
         """
         store = self._store
         slices = 1
@@ -256,9 +279,13 @@ class Fiber:
             if store.pending is not None:
                 # Here, between two polls, on the caller's own task. In the callback
                 # there is no stack for it, and nothing could be awaited.
-                await serve()
+                large = isinstance(store.pending[1], Held)
+                large = await serve() or large
                 slices = 0
-                if store.slow:
+                if store.slow or large:
+                    # wasmtime frees its values of what was large, in the next poll, or
+                    # makes values of it.
+                    slices = slicing.inline_slices
                     continue
                 over = self.poll()
             elif slices < slicing.inline_slices and not store.slow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -14,7 +15,9 @@ from ..core.limits import Limits, Usage
 from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
 from . import _ffi
+from .aside import aside
 from .fiber import Fiber, Store
+from .lane import SET_LIMITS, Bounds
 from .large import LargeValues
 from .link import Link
 from .origin import Exports, Origin, SharedEngine
@@ -22,7 +25,7 @@ from .resource import Resources
 from .serve import HostCalls
 from .signature import LATER, ExportSignature, Frame
 from .trap import failure
-from .values.pieces import Held
+from .values.pieces import PIECE, Held
 
 __all__ = ("Instance",)
 
@@ -39,7 +42,7 @@ class Instance:
     """
 
     __slots__ = (
-        *("__weakref__", "_calls", "_engine", "_fuel", "_funcs"),
+        *("__weakref__", "_bounds", "_calls", "_engine", "_fuel", "_funcs"),
         *(
             "_handles",
             "_host_calls",
@@ -75,6 +78,9 @@ class Instance:
         self._host_calls = HostCalls(
             link.functions, guard, call, engine.pace, self._large_values
         )
+        bounds = Bounds.of(limits, engine.slicing.on_the_loop)
+        self._bounds = bounds if component.counts and bounds != Bounds() else None
+        """What the guest's code is still to be told."""
         self._why = ""
         self._running: str | None = None
         self._calls = 0
@@ -196,12 +202,48 @@ class Instance:
             raise InstanceBusy(self.component.name, export, self._running)
         if self._handles.closing:
             await self.drop()
-        signature, _, func = self._funcs.get(export) or self._find(export)
+        signature, _, func = self._funcs.get(export) or await self._first(export)
+        if signature.hefts and signature.heft(args, PIECE) > PIECE:
+            return await self._call_with_much(export, signature, func, args)
         frame = signature.frame(args, self._handles)
         if self._running is not None:  # a call that an argument's own code began
             raise InstanceBusy(self.component.name, export, self._running)
         self._calls += 1
         return await self._invoke(export, signature, func, frame)
+
+    async def _call_with_much(
+        self,
+        export: str,
+        signature: ExportSignature,
+        func: int,
+        args: tuple[Any, ...],
+    ) -> Any:
+        """Call with arguments that take long to lower, which a thread does.
+
+        Raises:
+            ValuesTooLarge: They weigh more than the limit.
+        """
+        most = self.limits.values
+
+        def lower() -> Frame:
+            if signature.heft(args, most) > most:
+                raise self._large_values.too_large(export, "arguments")
+            return signature.frame(args, self._handles)
+
+        self._running = export
+        try:
+            frame = await aside(lower, lambda _: None)
+        finally:
+            self._running = None
+        self._calls += 1
+        # wasmtime makes values of its own of them, at once.
+        begin = partial(_future, func, self._begin(export), signature, frame)
+        try:
+            future = await aside(begin, _ffi.future_delete)
+        except BaseException as error:
+            self._end(f"{export!r} was cut off by {type(error).__name__}", error)
+            raise
+        return await self._invoke(export, signature, func, frame, future)
 
     async def drop(self) -> None:
         """Run the destructors of the guest's resources whose handles were closed.
@@ -234,22 +276,20 @@ class Instance:
             await self._invoke(export, signature, func, frame)
 
     async def _invoke(
-        self, export: str, signature: ExportSignature, func: int, frame: Frame
+        self,
+        export: str,
+        signature: ExportSignature,
+        func: int,
+        frame: Frame,
+        begun: int = 0,
     ) -> Any:
+        """Go on with a call from the making of its future, or after it was begun."""
         try:
-            future = _ffi.func_call_async(
-                func,
-                self._begin(export),
-                frame.base,
-                signature.params,
-                frame.result_address,
-                signature.results,
-                frame.error_address,
-            )
+            future = begun or _future(func, self._begin(export), signature, frame)
             # Most calls are over at once, and need no Fiber. Nothing may come between
             # the making of a future and what deletes it but for a poll: whoever raises
             # here leaves a future behind, and `_abandon` can only leak the store.
-            if signature.slow or self._link.slow:
+            if signature.slow or self._link.slow or begun:
                 await self._run(future, export, slow=True)
             elif _ffi.future_poll(future):
                 _ffi.future_delete(future)
@@ -311,6 +351,24 @@ class Instance:
         if self._handles.dropped:
             self._handles.destroy()
 
+    async def _first(self, export: str) -> tuple[ExportSignature, Any, int]:
+        """Look a function up; tell the guest's code its limits before the first one.
+
+        Raises:
+            MissingExport: There is no such function.
+        """
+        self._source.function(export)  # before anything is done
+        bounds = self._bounds
+        if bounds is not None:
+            self._bounds = None
+            signature, _, func = self._find(SET_LIMITS)
+            frame = signature.frame(bounds.numbers(), self._handles)
+            store = self._store
+            assert store is not None
+            with store.free():
+                await self._invoke(SET_LIMITS, signature, func, frame)
+        return self._find(export)
+
     def _find(self, export: str) -> tuple[ExportSignature, Any, int]:
         """Look a function up in the instance, once."""
         assert self._store is not None
@@ -349,7 +407,6 @@ class Instance:
                     await self._finish(fiber, export)
                 finally:
                     self._threaded += fiber.threaded
-                    self._link.slow |= store.slow and not slow
         except BaseException as error:
             self._end(f"{export!r} was cut off by {type(error).__name__}", error)
             raise
@@ -383,10 +440,10 @@ class Instance:
         if scope.cancelled_caught:
             raise Overtime(self.component.name, export, timeout)
 
-    async def _serve(self) -> None:
-        """Run the host function that the guest called and lower its result."""
+    async def _serve(self) -> bool:
+        """Run the host function that the guest called; as `HostCalls.serve`."""
         assert self._store is not None
-        await self._host_calls.serve(self._store, self._handles)
+        return await self._host_calls.serve(self._store, self._handles)
 
     def _failed(self, error: int, export: str) -> BaseException:
         """Turn a C error into ours and end the instance."""
@@ -424,3 +481,17 @@ class Instance:
         self._engine.ceiling.release(self._mappings)
         self._why = why
         self._handles.end(why, error)
+
+
+def _future(func: int, context: int, signature: ExportSignature, frame: Frame) -> int:
+    """Make the future of a call; whoever has it deletes it."""
+    made: int = _ffi.func_call_async(
+        func,
+        context,
+        frame.base,
+        signature.params,
+        frame.result_address,
+        signature.results,
+        frame.error_address,
+    )
+    return made

@@ -22,6 +22,10 @@ class LargeValues:
     component: str
     limits: Limits
 
+    def too_large(self, function: str, what: str) -> ValuesTooLarge:
+        """Return the error for values that weigh more than the limit."""
+        return ValuesTooLarge(self.component, function, what, self.limits.values)
+
     @contextmanager
     def lifting(
         self, store: Store, held: Held, function: str, what: str
@@ -39,9 +43,7 @@ class LargeValues:
         try:
             yield meter
         except TooHeavy:
-            raise ValuesTooLarge(
-                self.component, function, what, self.limits.values
-            ) from None
+            raise self.too_large(function, what) from None
         finally:
             held.delete()
             paid = store.charge(meter.taken)

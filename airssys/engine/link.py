@@ -68,8 +68,8 @@ class Link:
         self.lifts: list[LiftParameters] = [e.signature.lift for e in functions]
         """What reads the parameters of a call of each function."""
         self.resources: dict[ResourceType, Hosted] = resources
-        self.slow: bool = False
-        """Whether a guest has passed large arguments to these functions before."""
+        self.slow: bool = any(each.signature.slow for each in functions)
+        """Whether calls are to be polled in threads: see `Store.slow`."""
 
 
 def _offer(name: str, offered: Sequence[HostInterface]) -> HostInterface | None:

@@ -51,6 +51,10 @@ class Origin(Exports, Protocol):
         """What errors and events call it."""
 
     @property
+    def counts(self) -> bool:
+        """Whether code was put into it that takes limits."""
+
+    @property
     def imports(self) -> Mapping[str, Extern]: ...
     @property
     def exports(self) -> Mapping[str, Extern]: ...

@@ -9,11 +9,12 @@ from types import CoroutineType
 from ..core.errors import ValuesTooLarge, WitError
 from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
+from .aside import aside
 from .fiber import Pace, Store
 from .large import LargeValues
 from .link import Linked
 from .resource import Resources
-from .values.pieces import Held
+from .values.pieces import PIECE, Held
 
 __all__ = ("HostCalls",)
 
@@ -51,8 +52,11 @@ class HostCalls:
         self._called: dict[int, Call] = {}
         self.count: int = 0
 
-    async def serve(self, store: Store, handles: Resources) -> None:
+    async def serve(self, store: Store, handles: Resources) -> bool:
         """Run the host function that the guest called, and lower its result.
+
+        Returns:
+            Whether it was much: then wasmtime takes long to go on with it.
 
         This is the caller's own task, with its stack and its context. The result must
         be in its place before the fibre is polled again: the guest goes on with it.
@@ -60,6 +64,7 @@ class HostCalls:
         assert store.pending is not None
         index, values, results = store.pending
         linked = self._functions[index]
+        signature = linked.signature
         if handles.dropped:
             handles.destroy()
         self.count += 1
@@ -71,18 +76,46 @@ class HostCalls:
         await self._pace.step()
         try:
             if isinstance(values, Held):
-                store.slow = True
                 values = await self._lifted(linked, values, store, handles)
             value = self._guard(linked.function, call, values)
             if type(value) is CoroutineType or isawaitable(value):
                 value = await value
+            much = bool(signature.hefts) and signature.heft(value, PIECE) > PIECE
+            if much:
+                await self._lower_much(linked, value, results, handles)
         except WitError as error:
-            if not linked.signature.fallible:
+            if not signature.fallible:
                 raise
-            linked.signature.lower_error(error.value, results, handles)
+            much = False
+            signature.lower_error(error.value, results, handles)
         else:
-            linked.signature.lower(value, results, handles)
+            if not much:
+                signature.lower(value, results, handles)
         store.answered()
+        return much
+
+    async def _lower_much(
+        self, linked: Linked, value: object, results: int, handles: Resources
+    ) -> None:
+        """Lower a result that takes long, which a thread does.
+
+        Raises:
+            WitError: It is too large, and the function can say so to the guest.
+            ValuesTooLarge: It is too large.
+        """
+        signature, most = linked.signature, self._large.limits.values
+
+        def lower() -> None:
+            if signature.heft(value, most) > most:
+                raise self._large.too_large(linked.name, "result")
+            signature.lower(value, results, handles)
+
+        try:
+            await aside(lower, lambda _: None)
+        except ValuesTooLarge as error:
+            if (told := _told(linked, error)) is None:
+                raise
+            raise told from error
 
     async def _lifted(
         self, linked: Linked, held: Held, store: Store, handles: Resources
@@ -99,12 +132,17 @@ class HostCalls:
             with self._large.lifting(store, held, name, "arguments") as meter:
                 return await signature.lift_in_pieces(held, handles, meter)
         except ValuesTooLarge as error:
-            words = str(error)
-            denied = linked.function.denied
-            if not signature.fallible or signature.has_handles:
+            told = _told(linked, error)
+            if told is None or signature.has_handles:
                 raise  # handles that were given away would be lost
-            if denied is not None:
-                raise WitError(denied(words)) from error
-            if signature.says_text:
-                raise WitError(words) from error
-            raise
+            raise told from error
+
+
+def _told(linked: Linked, error: ValuesTooLarge) -> WitError | None:
+    """Return what tells the guest, if the function has a way to."""
+    signature, denied = linked.signature, linked.function.denied
+    if not signature.fallible:
+        return None
+    if denied is not None:
+        return WitError(denied(str(error)))
+    return WitError(str(error)) if signature.says_text else None

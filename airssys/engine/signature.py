@@ -22,7 +22,9 @@ from ..witmodel.types import (
 )
 from . import _ffi
 from ._ffi import VAL
+from .lane import is_large
 from .lane.abi import parts
+from .values.heft import Heft, hefting
 from .values.inline import UNUSUAL, inline
 from .values.kept import Handles, Kept, Lowering
 from .values.layout import NUMBERS, Fixed, Mismatch, numbers, pin
@@ -141,7 +143,7 @@ class ExportSignature:
     __slots__ = (
         *("_kinds", "_lift", "_lowered", "_numbers", "_pieces", "_read", "_shapes"),
         "_weigh",
-        *("name", "params", "result_at", "results", "slow", "type"),
+        *("hefts", "name", "params", "result_at", "results", "slow", "type"),
     )
 
     def __init__(self, name: str, type_: FuncType, shapes: Shapes = _NO_SHAPES) -> None:
@@ -150,12 +152,15 @@ class ExportSignature:
         self.params: int = len(type_.params)
         self.results: int = 0 if type_.result is None else 1
         self._lowered = _Lowered(type_.params, shapes)
+        self.hefts: list[tuple[int, Heft]] = _hefts([t for _, t in type_.params])
+        """What weighs the arguments of which lists and maps are a part, and where; no
+        handle is one, as resources belong to the event loop's thread."""
         self.result_at: int = self._lowered.result_at
         self._lift = _lift_result(type_, shapes)
         self._shapes = shapes
         self._pieces: Any = None
-        self.slow: bool = False
-        """Whether it has returned a large result before: the next may be one too."""
+        self.slow: bool = is_large(type_)
+        """Whether calls are to be polled in threads: see `Store.slow`."""
         self._weigh = None if type_.result is None else weighing(type_.result).walk
         # Numbers in and a number out are common and can be quicker: one pack, which
         # also clears both slots, and one unpack.
@@ -195,6 +200,12 @@ class ExportSignature:
             raise mismatch.error(self.name) from None
         return frame
 
+    def heft(self, args: tuple[Any, ...], most: int) -> int:
+        """Weigh the arguments, as `Heft` does."""
+        if len(args) != self.params:
+            return 0
+        return sum(heft(args[place], most) for place, heft in self.hefts)
+
     def result(self, frame: Frame, handles: Handles) -> Any:
         """Lift the result of a call that ended without an error; take the frame back.
 
@@ -224,7 +235,6 @@ class ExportSignature:
 
     def held(self, frame: Frame) -> Held:
         """Take a large result out of its frame, and the frame back."""
-        self.slow = True
         held = Held(frame.result_address, 1)
         self._lowered.recycle(frame)
         return held
@@ -240,6 +250,13 @@ class ExportSignature:
         if isinstance(value, Err):
             raise WitError(value.value)
         return value.value
+
+
+def _hefts(types: Sequence[WitType]) -> list[tuple[int, Heft]]:
+    if any(isinstance(part, Own | Borrow) for each in types for part in parts(each)):
+        return []
+    found = [(place, hefting(each)) for place, each in enumerate(types)]
+    return [(place, heft) for place, heft in found if heft is not None]
 
 
 def _number_reader(type_: FuncType) -> Any:
@@ -273,7 +290,8 @@ class ImportSignature:
 
     __slots__ = (
         *("_lifts", "_lowered", "_pieces", "_shapes", "_weighs"),
-        *("fallible", "has_handles", "name", "params", "says_text", "type"),
+        *("fallible", "has_handles", "hefts", "name", "params", "says_text"),
+        *("slow", "type"),
     )
 
     def __init__(self, name: str, type_: FuncType, shapes: Shapes = _NO_SHAPES) -> None:
@@ -289,6 +307,8 @@ class ImportSignature:
             (index * VAL, walk) for index, walk in enumerate(walks) if walk is not None
         ]
         self._shapes = shapes
+        self.slow: bool = is_large(type_)
+        """Whether calls of it are to be polled in threads: see `Store.slow`."""
         self._pieces: list[Any] = []
         self.fallible: bool = isinstance(type_.result, Result)
         self.says_text: bool = isinstance(
@@ -300,6 +320,10 @@ class ImportSignature:
             for _, param in type_.params
             for part in parts(param)
         )
+        self.hefts: list[tuple[int, Heft]] = (
+            [] if type_.result is None else _hefts([type_.result])
+        )
+        """What weighs the result, if lists and maps are a part of it."""
         self._lowered = (
             None
             if type_.result is None
@@ -333,6 +357,11 @@ class ImportSignature:
             await pieces(held.block, index * VAL, handles, meter)
             for index, pieces in enumerate(self._pieces)
         ]
+
+    def heft(self, value: Any, most: int) -> int:
+        """Weigh a result, as `Heft` does."""
+        result = Ok(value) if self.fallible else value
+        return sum(heft(result, most) for _, heft in self.hefts)
 
     def lower(self, value: Any, results: int, handles: Handles) -> None:
         """Lower what the host function returned to where the guest's call expects it.

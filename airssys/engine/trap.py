@@ -7,10 +7,25 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Final
 
-from ..core.errors import AirssysError, GuestTrapped, OutOfFuel, OutOfMemory
+from ..core.errors import (
+    AirssysError,
+    GuestTrapped,
+    OutOfFuel,
+    OutOfMemory,
+    TooManyHandles,
+    ValuesTooLarge,
+)
 from ..core.limits import Limits
 from ._ffi import Frames
-from .lane import LANE_OUT_OF_MEMORY, NAME, NOTHING_ADDED, Added
+from .lane import (
+    LANE_OUT_OF_MEMORY,
+    NAME,
+    NOTHING_ADDED,
+    TO_HOST,
+    TOO_HEAVY,
+    TOO_MANY_HANDLES,
+    Added,
+)
 
 __all__ = ("failure",)
 
@@ -71,6 +86,7 @@ _BY_LANE: Final = {
     "out-string": "string pointer/length out of bounds of memory",
     "out-list": "list pointer/length out of bounds of memory",
     "encode": "list pointer/length out of bounds of memory",
+    "count-handles": "list pointer/length out of bounds of memory",
     "lane-out-of-bounds": "list pointer/length out of bounds of memory",
 }
 _OUT_OF_FUEL: Final = "all fuel consumed"
@@ -98,6 +114,14 @@ def failure(
     own = [_function(f) for f in takewhile(_is_lane, frames)] if lane else []
     if own[:1] == [LANE_OUT_OF_MEMORY]:
         return OutOfMemory(component, _NO_ROOM, limits.memory)
+    if own[:1] == [TOO_MANY_HANDLES]:
+        return TooManyHandles(component, export, limits.handles)
+    if own[:1] == [TOO_HEAVY]:
+        to = next((name for name in own if name.startswith(TO_HOST)), "")
+        function, what = to.removeprefix(TO_HOST) or export, "arguments"
+        return ValuesTooLarge(
+            component, function, what if to else "result", limits.values
+        )
     if lane:
         frames = Frames(frame for frame in frames if not _is_lane(frame))
     # The causes come last, the innermost at the end; the head repeats the backtrace.

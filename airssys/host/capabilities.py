@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import ClassVar, Final
 
 from attrs import define, fields
@@ -11,11 +11,12 @@ from attrs import define, fields
 from ..core.errors import WitError
 from ..core.grants.capabilities import KINDS, Capability
 from ..core.grants.grants import Grants
-from ..core.grants.pattern import AnyPattern, contains
+from ..core.grants.spelling import LONGEST_MATCHED
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
+from ..hostcalls.pieces import in_pieces
 from ..storage import keys
 from ..witmodel.records import SECOND, timestamp
 from ..witmodel.types import Variant
@@ -24,8 +25,6 @@ __all__ = ("CAPABILITIES", "CapabilitiesOperations", "capabilities_interface")
 
 CAPABILITIES: Final = "airssys:core/capabilities@1.0.0"
 _FREE: Final = Free("tells only what the caller itself was granted")
-_LONGEST: Final = 4096
-"""Characters of a path that Linux opens; all else that can be granted is shorter."""
 
 
 def capabilities_interface(gate: Gate) -> HostInterface:
@@ -44,17 +43,30 @@ class CapabilitiesOperations:
     gate: Gate
 
     @operation(needs=_FREE)
-    def granted(self, call: Call) -> list[dict[str, object]]:
-        grants = call.grants.at(self.gate.clock())
-        return [
-            {
-                "section": section,
-                "action": action,
-                "pattern": str(pattern),
-                "expires": _moment(grants.expires.get(section)),
-            }
-            for section, action, pattern in _in_force(grants)
-        ]
+    async def granted(self, call: Call) -> list[dict[str, object]]:
+        while True:
+            before = call.grants
+            described = await in_pieces(self._described(before))
+            if call.grants is before:
+                return described
+
+    def _described(
+        self, grants: Grants
+    ) -> Generator[int, None, list[dict[str, object]]]:
+        """Describe all grants, in pieces."""
+        grants = grants.at(self.gate.clock())
+        described: list[dict[str, object]] = []
+        for section, action, pattern in (yield from grants.in_force()):
+            yield 1
+            described.append(
+                {
+                    "section": section,
+                    "action": action,
+                    "pattern": str(pattern),
+                    "expires": _moment(grants.expires.get(section)),
+                }
+            )
+        return described
 
     @operation(needs=_FREE)
     def check(self, call: Call, section: str, action: str, target: str) -> None:
@@ -67,17 +79,6 @@ class CapabilitiesOperations:
             raise WitError(Variant("access-denied", self.gate.words(denial)))
 
 
-def _in_force(grants: Grants) -> Iterator[tuple[str, str, AnyPattern]]:
-    """Go through grants, without those that the host forbids as a whole."""
-    forbidden = grants.forbidden
-    for section, action, pattern in grants:
-        if forbidden is None or not (
-            forbidden.closes(section, action)
-            or contains(forbidden.patterns(section, action), pattern)
-        ):
-            yield section, action, pattern
-
-
 def _moment(seconds: float | None) -> dict[str, int] | None:
     return None if seconds is None else timestamp(round(seconds * SECOND))
 
@@ -88,8 +89,10 @@ def _need(grants: Grants, section: str, action: str, target: str) -> Capability:
     Raises:
         ValueError: There is no such action, or the target has another form.
     """
-    if max(len(action), len(target)) > _LONGEST:
-        raise ValueError(f"actions and targets have at most {_LONGEST:_} characters")
+    if max(len(action), len(target)) > LONGEST_MATCHED:
+        raise ValueError(
+            f"actions and targets have at most {LONGEST_MATCHED:_} characters"
+        )
     if section != "custom":
         actions = [each.name for each in fields(type(getattr(grants, section)))]
         if action not in actions:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from attrs import define, frozen
 
@@ -15,13 +15,17 @@ from ..core.errors import WitError
 from ..witmodel.types import Variant
 
 __all__ = (
+    "DENIED",
     "ErrorCases",
     "as_wit_errors",
+    "by_the_system",
     "denied",
     "numbered",
     "permission_denied",
 )
 
+DENIED: Final = "permission-denied"
+"""The case of the extensions' errors that says that something is denied."""
 _Case = TypeVar("_Case", bound=str)
 _E = TypeVar("_E", bound=Exception)
 
@@ -33,7 +37,12 @@ def denied(words: str) -> Variant:
 
 def permission_denied(words: str) -> Variant:
     """Return the error of a denial, as the extensions have it."""
-    return Variant("permission-denied", words)
+    return Variant(DENIED, words)
+
+
+def by_the_system(words: str) -> str:
+    """Say that it was the host's system that denied something, not a missing grant."""
+    return f"the host's system denies it ({words.lower()})"
 
 
 def as_wit_errors(

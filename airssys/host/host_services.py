@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
@@ -24,6 +24,7 @@ from ..core.units import show_size_rate
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.interface import HostInterface
+from ..hostcalls.pieces import in_pieces
 from ..witmodel.records import SECOND, actor_id, component_id, timestamp
 from ..witmodel.types import Variant
 from .actor_directory import ActorDirectory
@@ -158,11 +159,20 @@ class HostServices:
             return None  # an instance outside a system
 
     @operation(needs=Free("lists only whom the caller may send to or ask"))
-    def list_components(self, call: Call) -> list[Mapping[str, str]]:
-        now = self.wall_clock() / SECOND
-        return [
-            component_id(id_) for id_ in self.actors.ids if _may_know(call, id_, now)
-        ]
+    async def list_components(self, call: Call) -> list[Mapping[str, str]]:
+        return await in_pieces(self._known_to(call))
+
+    def _known_to(self, call: Call) -> Generator[int, None, list[Mapping[str, str]]]:
+        """Return whom the caller may know of, in pieces."""
+        while True:
+            before = call.grants
+            known = []
+            for id_ in self.actors.ids:
+                yield len(id_)
+                if _may_know(call, id_, self.wall_clock() / SECOND):
+                    known.append(component_id(id_))
+            if call.grants is before:
+                return known
 
     @operation(needs=Free("tells only of whom the caller may send to or ask"))
     def get_component_metadata(self, call: Call, id: Any) -> dict[str, object]:  # noqa: A002 - a record

@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import field, frozen, validators
 
+from ..core.checks import seconds
 from ..hostcalls.declare import Needed, Operations, needs_of
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
@@ -75,7 +76,9 @@ class Facilities:
     """Looks names of the network up; None: the system's resolver."""
     tls: Tls = field(factory=Tls)
     """How guests may speak TLS."""
-    longest_wait: float = field(default=LONGEST_WAIT, validator=validators.gt(0.0))
+    longest_wait: float = field(
+        default=LONGEST_WAIT, converter=seconds, validator=validators.gt(0.0)
+    )
     """Seconds that anything on the network may wait, whatever a guest asks for."""
     processes: ProcessSettings = field(factory=ProcessSettings)
     """What holds for all programs that guests start."""

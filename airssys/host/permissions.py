@@ -9,7 +9,6 @@ from typing import ClassVar, Final, cast
 from attrs import define
 
 from ..core.errors import WitError
-from ..core.grants.pattern import overlaps
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.gate import Gate
@@ -79,9 +78,9 @@ class PermissionsOperations:
     def check_storage_access(self, call: Call, namespace: str) -> Variant:
         if namespace != keys.OWN:
             return denied(f"the caller's own namespace is {keys.OWN!r}")
-        grants = call.grants.at(self.gate.clock())
-        if any(
-            overlaps(grants.patterns("storage", action), keys.under(""))
+        grants = call.grants
+        if grants.holds("storage", self.gate.clock()) and any(
+            grants.reach("storage", action, keys.target(""))
             for action in ("read", "write", "delete")
         ):
             return _GRANTED
@@ -106,4 +105,6 @@ def _look(access: Access, *, path: str, action: Action, follow: bool) -> None:
     with suppress(
         OSError
     ):  # the path is granted; whether the system could open it is not asked
-        access.ask(path, action, follow=follow)
+        place = access.ask(path, action, follow=follow)
+        with access.held(place):
+            pass  # what the host forbids by another name shows here

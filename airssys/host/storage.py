@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
@@ -13,11 +13,12 @@ from ..core.budget import Budget
 from ..core.defaults import LISTED
 from ..core.errors import QuotaExceeded, StorageError, WitError
 from ..core.grants.capabilities import Storage as Needed
-from ..core.grants.pattern import overlaps
+from ..core.grants.grants import Grants
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, Inside, Requires, interface_of, operation
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
+from ..hostcalls.pieces import in_pieces
 from ..storage import keys
 from ..storage.protocol import Storage
 from ..witmodel.types import Variant
@@ -36,9 +37,10 @@ _AS_WIT_ERRORS: Final = as_wit_errors(
 def storage_interface(store: Storage, gate: Gate) -> HostInterface:
     """Return the interface for all components of a system.
 
-    Each component has a namespace of its own, by its name: its actors share it, and
-    find it again after a restart. What is in it counts towards the quota of who wrote
-    it, and no component stores more than its quota, however many its actors are.
+    Each component has a namespace of its own, by its name or as the host says: its
+    actors share it, and find it again after a restart. What is in it counts towards the
+    quota of who wrote it, and no component stores more than its quota, however many its
+    actors are.
 
     Args:
         store: Where it is kept.
@@ -60,13 +62,13 @@ class StorageOperations:
     async def get(self, call: Call, key: str) -> bytes | None:
         self._check_key(call, key)
         with _AS_WIT_ERRORS:
-            return await self.store.get(call.component, key)
+            return await self.store.get(call.namespace, key)
 
     @operation(needs=Requires("storage.write", lambda key, _: keys.target(key)))
     async def set_(self, call: Call, key: str, value: bytes) -> None:
         async def write() -> bool:
             self._still(call, Needed("write", keys.target(key)))
-            await self.store.set(call.component, key, value)
+            await self.store.set(call.namespace, key, value)
             return True
 
         self._check_key(call, key)
@@ -79,9 +81,9 @@ class StorageOperations:
         with _AS_WIT_ERRORS:
             shelf = self._shelf(call)
             async with shelf.lock:
-                before = await self.store.get(call.component, key)
+                before = await self.store.get(call.namespace, key)
                 self._still(call, Needed("delete", keys.target(key)))
-                if before is None or not await self.store.delete(call.component, key):
+                if before is None or not await self.store.delete(call.namespace, key):
                     raise WitError(Variant("not-found", f"there is no key {key!r}"))
                 shelf.release(call.budget, keys.cost(key, len(before)))
 
@@ -89,7 +91,7 @@ class StorageOperations:
     async def exists(self, call: Call, key: str) -> bool:
         self._check_key(call, key)
         with _AS_WIT_ERRORS:
-            return await self.store.exists(call.component, key)
+            return await self.store.exists(call.namespace, key)
 
     @operation(
         needs=Inside(
@@ -110,11 +112,14 @@ class StorageOperations:
             return await self._listed(call, start)
 
     def _may_list(self, call: Call, start: str) -> None:
-        granted = call.grants.at(self.gate.clock()).patterns("storage", "read")
-        if not overlaps(granted, keys.under(start)):
+        grants = call.grants
+        if not (
+            grants.holds("storage", self.gate.clock())
+            and grants.reach("storage", "read", keys.target(start))
+        ):
             # The denial must not show whether there are such keys.
             denial = self.gate.judge(call, Needed("read", keys.target(f"{start}**")))
-            assert denial is not None, "no pattern meets it, so none covers it"
+            assert denial is not None, "no grant reaches it, so none covers it"
             self.gate.report(call, denial)
             raise WitError(denied(self.gate.words(denial)))
 
@@ -127,7 +132,7 @@ class StorageOperations:
     @operation(needs=Free("tells only how much the caller itself stores"))
     async def usage(self, call: Call) -> dict[str, int | None]:
         with _AS_WIT_ERRORS:
-            stored = await self.store.usage(call.component)
+            stored = await self.store.usage(call.namespace)
         return {
             "used_bytes": stored.bytes,
             "quota_bytes": call.budget.limit("storage") if call.budget else None,
@@ -143,7 +148,7 @@ class StorageOperations:
         async def write() -> bool:
             self._still(call, *needs)
             return await self.store.compare_and_set(
-                call.component, key, expected, value
+                call.namespace, key, expected, value
             )
 
         for need in needs:
@@ -151,7 +156,7 @@ class StorageOperations:
                 raise WitError(denied(problem))
         self._check_key(call, key)
         with _AS_WIT_ERRORS:
-            found = await self.store.get(call.component, key)
+            found = await self.store.get(call.namespace, key)
             done = found == expected and await self._put(call, key, value, write)
         self._still(call, *needs)
         return done
@@ -162,19 +167,39 @@ class StorageOperations:
         last, before = "", call.grants
         while True:
             page = await self.store.keys(
-                call.component, prefix, after=last, most=LISTED
+                call.namespace, prefix, after=last, most=LISTED
             )
             if call.grants is not before or before.expires:
-                before = call.grants
-                self._may_list(call, prefix)
-                listed = [key for key in listed if self._may_read(call, key)]
+                before, listed = await self._again(call, prefix, listed)
             if not page:
                 return listed
             last = page[-1]
-            listed += (key for key in page if self._may_read(call, key))
+            listed += await in_pieces(self._readable(call, page))
             if len(listed) > MOST_LISTED:
                 reason = f"there are more than {MOST_LISTED:_} keys: ask by prefix"
                 raise WitError(Variant("quota-exceeded", reason))
+
+    async def _again(
+        self, call: Call, prefix: str, listed: list[str]
+    ) -> tuple[Grants, list[str]]:
+        """Return by which grants some keys may be read, and which of them."""
+        while True:
+            before = call.grants
+            self._may_list(call, prefix)
+            listed = await in_pieces(self._readable(call, listed))
+            if call.grants is before:
+                return before, listed
+
+    def _readable(
+        self, call: Call, found: list[str]
+    ) -> Generator[int, None, list[str]]:
+        """Return those of some keys that the caller may read, in pieces."""
+        readable = []
+        for key in found:
+            yield len(key)
+            if self._may_read(call, key):
+                readable.append(key)
+        return readable
 
     def _may_read(self, call: Call, key: str) -> bool:
         return self.gate.judge(call, Needed("read", keys.target(key))) is None
@@ -194,11 +219,11 @@ class StorageOperations:
         shelf = self._shelf(call)
         budget = call.budget
         async with shelf.lock:
-            before = await self.store.get(call.component, key)
+            before = await self.store.get(call.namespace, key)
             growth = keys.cost(key, len(value))
             if before is not None:
                 growth -= keys.cost(key, len(before))
-            used = (await self.store.usage(call.component)).bytes
+            used = (await self.store.usage(call.namespace)).bytes
             try:
                 shelf.settle(budget, used, growth)
             except QuotaExceeded as error:
@@ -214,7 +239,7 @@ class StorageOperations:
         return done
 
     def _shelf(self, call: Call) -> _Shelf:
-        return self._shelves.setdefault(call.component, _Shelf())
+        return self._shelves.setdefault(call.namespace, _Shelf())
 
 
 @define(eq=False)

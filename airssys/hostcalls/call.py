@@ -34,6 +34,8 @@ class Standing:
     """What is left of its quota; None: it may use as much as it likes."""
     correlation: str = ""
     """Names what the guest works on: the request, or the number of its call."""
+    namespace: str = ""
+    """Where it keeps its keys; empty: under the component's name."""
 
 
 def _standing(given: Standing | Grants) -> Standing:
@@ -65,6 +67,14 @@ class Call(Generic[_C_co]):
     def who(self) -> str:
         """The actor's id; outside a system the component's name."""
         return self.actor or self.component
+
+    @property
+    def namespace(self) -> str:
+        """Where the caller keeps what outlives it: the component's name, or another.
+
+        Actors that share it are one component to the host, whatever they are called.
+        """
+        return self.standing.namespace or self.component
 
     @property
     def grants(self) -> Grants:

@@ -85,7 +85,7 @@ class Gate:
             now = anyio.current_time()
             wait = budget.take("host_calls", 1, now)
             if wait:
-                return self._later(wait, budget, function, call, args)
+                return self._later(wait, budget, function, call, args, denial)
         if denial is not None:
             raise self._refusal(function, call, denial, now)
         if problem is not None:
@@ -148,6 +148,7 @@ class Gate:
         function: HostFunction,
         call: Call,
         args: Sequence[Any],
+        denial: Denial | None,
     ) -> object:
         """Wait for the quota, then check again: meanwhile a grant may be gone."""
         # On credit, so that of all who share a quota whoever came first goes first.
@@ -159,6 +160,8 @@ class Gate:
         finally:
             if not waited:  # those behind must not wait for a call that never comes
                 budget.refund("host_calls", 1, anyio.current_time())
+                if denial is not None:  # it was tried, though nobody hears the answer
+                    self.report(call, denial)
         outcome = self._pass(function, call, args, None)
         return await outcome if isawaitable(outcome) else outcome
 

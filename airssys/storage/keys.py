@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
-
-from ..core.grants.pattern import Pattern
-from ..core.grants.spelling import Kind
 
 __all__ = (
     "LONGEST_KEY",
@@ -16,7 +12,6 @@ __all__ = (
     "check_prefix",
     "cost",
     "target",
-    "under",
 )
 
 OWN: Final = "component:self"
@@ -26,9 +21,6 @@ LONGEST_KEY: Final = 1024
 PER_KEY: Final = 128
 """Bytes that each key costs beside its own and its value's: keys are not for free."""
 _SHOWN: Final = 80
-_PLAIN: Final = re.compile(r"[^*?\[\]{}]*")
-_LITERAL: Final = 512
-"""Characters of a prefix that are compared with grants; a longer one is cut."""
 
 
 def _shown(text: str) -> str:
@@ -81,10 +73,3 @@ def target(key: str) -> str:
     A key that is too long for one is cut: it is refused by its form.
     """
     return f"{OWN}/{key[: LONGEST_KEY + 1]}"
-
-
-def under(prefix: str) -> Pattern:
-    """Return a pattern that covers all keys that begin so, and maybe more."""
-    plain = _PLAIN.match(prefix[:_LITERAL])
-    assert plain is not None
-    return Pattern.parse(f"{OWN}/{plain[0]}**", Kind.KEY)

@@ -6,20 +6,18 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
-from enum import Enum
 from inspect import isfunction, ismethod, signature
 
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ..core.child import (
     ChildSpec,
     Crashed,
     Exit,
     Normal,
-    Restart,
     Stopped,
     raised,
 )
@@ -27,54 +25,12 @@ from ..core.emitter import Emitter
 from ..core.errors import ChildRefused, NoSuchChild, StartTimeout
 from ..core.event import ChildExited, ChildStarted
 from ..core.health import HealthCheck
-from ..uncut import uncut
+from ..uncut import on_asyncio, uncut
 from .health import watch
+from .status import ChildState
 from .turns import Turns
 
-__all__ = ("Child", "ChildState", "ChildStatus", "Siblings", "Start")
-
-
-class ChildState(Enum):
-    """What a child does."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    RESTARTING = "restarting"
-    """It ended and waits to be started again."""
-    EXITED = "exited"
-    """It ended by itself and is not started again by itself."""
-    STOPPED = "stopped"
-    """It was stopped; `Supervisor.restart` starts it again."""
-
-    @property
-    def has_task(self) -> bool:
-        """Whether there is a task of the child, which may be about to end."""
-        match self:
-            case ChildState.STARTING | ChildState.RUNNING | ChildState.STOPPING:
-                return True
-            case ChildState.RESTARTING | ChildState.EXITED | ChildState.STOPPED:
-                return False
-
-    @property
-    def active(self) -> bool:
-        """Whether the child has a task, or will get one."""
-        return self.has_task or self is ChildState.RESTARTING
-
-
-@frozen
-class ChildStatus:
-    """What a supervisor knows of a child at one moment."""
-
-    id: str
-    state: ChildState
-    restarts: int
-    """How often it was started again."""
-    last_exit: Exit | None
-    """How it ended last; None if it never did."""
-    restart: Restart
-    children: tuple[ChildStatus, ...] = ()
-    """Its own children, if the child started with a `Supervisor` as its value."""
+__all__ = ("Child", "Siblings", "Start")
 
 
 _within: ContextVar[Child | None] = ContextVar("airssys child", default=None)
@@ -148,6 +104,8 @@ class Child:
     given_up: bool = False
     """Whether ``spec.gone`` was called since the last start."""
     state: ChildState = ChildState.STARTING
+    begun: bool = False
+    """Whether its task has had its first step."""
     scope: anyio.CancelScope = field(init=False)
     start: Start | None = None
     ended: anyio.Event | None = None
@@ -172,6 +130,11 @@ class Child:
     def active(self) -> bool:
         """Whether it has a task, or will get one."""
         return self.state.active
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it: why its start failed, where it did."""
+        return isinstance(self.last_exit, Stopped)
 
     @property
     def value(self) -> object:
@@ -209,7 +172,7 @@ class Child:
             self.given_up = True
             try:
                 self.spec.gone()
-            except Exception:
+            except (Exception, anyio.get_cancelled_exc_class()):
                 # The supervisor, which serves all children, must not fall by it.
                 logging.getLogger("airssys").exception(
                     "child %r of supervisor %r: its gone() failed",
@@ -231,6 +194,7 @@ class Child:
         self.start = self.ended = self.blame = self.fallen = None
         self.cut_off = self.for_good = self.given_up = False
         self.kept = True
+        self.begun = False
         self.state = ChildState.STARTING
         if self.tells_start:
             self.start = Start(self)
@@ -239,9 +203,8 @@ class Child:
         self.siblings.nursery.start_soon(self._live, name=spec.id)
         settled = False
         try:
-            if self.start is None:
-                await anyio.lowlevel.cancel_shielded_checkpoint()
-            else:
+            await self._meet_first_step()
+            if self.start is not None:
                 await self._settle(self.start)
             settled = True
         finally:
@@ -260,6 +223,20 @@ class Child:
             case Stopped():
                 why = "it was stopped before it had started"
                 raise ChildRefused(self.siblings.name, spec.id, "start", why)
+
+    async def _meet_first_step(self) -> None:
+        """Wait until the task has had its first step, or will have none.
+
+        asyncio runs tasks in the order in which they were made, so one that has not
+        begun when its maker goes on was cancelled before it could: by a program that
+        cancels all tasks there are. It notes nothing itself.
+        """
+        await anyio.lowlevel.cancel_shielded_checkpoint()
+        if not self.begun and self.has_task and on_asyncio():
+            self.begun = True
+            why = "its task was cancelled before it began"
+            refused = ChildRefused(self.siblings.name, self.spec.id, "start", why)
+            self._note_ended(Crashed(refused))
 
     async def _settle(self, start: Start) -> None:
         """Wait until the child has started, or has ended before that.
@@ -297,6 +274,7 @@ class Child:
 
     async def _live(self) -> None:
         """Be the task of the child."""
+        self.begun = True
         _within.set(self)
         spec = self.spec
         how: Exit | None = None
@@ -316,7 +294,10 @@ class Child:
             # child awaited, and that must not pass for a cancelled nursery.
             how = Crashed(error)
         finally:
-            self._note_ended(how)
+            try:
+                self._note_ended(how)
+            except (KeyboardInterrupt, SystemExit) as error:
+                self.siblings.take_down(error)
 
     def _note_ended(self, how: Exit | None) -> None:
         """Note how the task ended; None if it takes the nursery down."""
@@ -344,21 +325,27 @@ class Child:
                 | ChildState.STOPPED
             ):
                 self.state = ChildState.EXITED
-        if how is not None:
-            self.siblings.emitter.emit(
-                lambda at: ChildExited(
-                    at=at,
-                    subject=self.spec.id,
-                    supervisor=self.siblings.name,
-                    how=how.how,
-                    reason=how.reason,
-                )
+        try:
+            if how is not None:
+                self._tell_ended(how)
+        finally:
+            # Whatever an instrument does: others wait for this.
+            if self.start is not None and not self.start.settled.is_set():
+                self.start.failed = how or Stopped()
+                self.start.settled.set()
+            if self.ended is not None:
+                self.ended.set()
+
+    def _tell_ended(self, how: Exit) -> None:
+        self.siblings.emitter.emit(
+            lambda at: ChildExited(
+                at=at,
+                subject=self.spec.id,
+                supervisor=self.siblings.name,
+                how=how.how,
+                reason=how.reason,
             )
-        if self.start is not None and not self.start.settled.is_set():
-            self.start.failed = how or Stopped()
-            self.start.settled.set()
-        if self.ended is not None:
-            self.ended.set()
+        )
 
     async def stop(self, *, at_once: bool = False) -> None:
         """Stop the child, whatever it does: ask, wait, cut off."""
@@ -367,6 +354,11 @@ class Child:
                 self.state = ChildState.STOPPED
                 self.fallen = None
             self._note_stopped()
+            return
+        if not self.begun and on_asyncio():
+            # Whoever started it was cut off before it could tell.
+            await self._meet_first_step()
+            await self.stop(at_once=at_once)
             return
         if self.state is ChildState.STOPPING:
             await self.wait_ended()  # an earlier call stops it already

@@ -22,7 +22,8 @@ from ..core.restart import (
 )
 from ..isolated import Isolated
 from .child import Start
-from .supervisor import Supervisor, run_supervisor
+from .opening import run_supervisor
+from .supervisor import Supervisor
 
 __all__ = ("nested", "supervise")
 
@@ -52,7 +53,7 @@ def supervise(
         intensity=intensity,
         backoff=backoff,
         auto_shutdown=auto_shutdown,
-        stop=StopOrder(stop),
+        stop=stop,
     )
     return nested(
         id,

@@ -1,131 +1,23 @@
-"""Run children under supervision: a nursery that carries out `core.restart`.
+"""Start, stop and restart children by hand.
 
 Each child is a task. The supervisor starts children in order, one at a time, and stops
-them in reverse; when one ends by itself, the rules decide what follows.
+them in reverse; when one ends by itself, the rules decide what follows (`attendant`).
 """
 
 from __future__ import annotations
 
-import random as _random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from heapq import heapify, heappop, heappush
-from math import inf
-from typing import Literal
-
 import anyio
-import anyio.abc
 import anyio.lowlevel
 from attrs import define, field
 
-from ..core.child import ChildSpec, Crashed, Stopped
-from ..core.emitter import Emitter
-from ..core.errors import ChildRefused, DuplicateChild, RestartsExhausted
-from ..core.event import ChildRestarting, Instrument, SupervisorGaveUp
-from ..core.restart import (
-    AutoShutdown,
-    Backoff,
-    Escalate,
-    Forget,
-    Intensity,
-    Keep,
-    RestartChildren,
-    ShutDown,
-    StopOrder,
-    Strategy,
-    Supervision,
-    SupervisorRules,
-)
-from ..isolated import Isolated
-from ..uncut import keep_cancels, keeping_cancels, native_cancels, uncut
-from .child import Child, ChildState, ChildStatus, Siblings
-from .turns import STOPPING, Turns
+from ..core.child import ChildSpec, Crashed
+from ..core.errors import ChildRefused, DuplicateChild
+from ..core.restart import SupervisorRules
+from .child import Child, Siblings
+from .status import ChildState, ChildStatus
+from .turns import Turns
 
-__all__ = (
-    "Supervisor",
-    "open_supervisor",
-    "run_supervisor",
-)
-
-
-@asynccontextmanager
-async def open_supervisor(
-    *,
-    name: str = "supervisor",
-    strategy: Strategy = Strategy.ONE_FOR_ONE,
-    intensity: Intensity = Intensity(),  # noqa: B008 - a frozen value
-    backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
-    auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
-    stop: StopOrder | Literal["ordered", "together"] = StopOrder.ORDERED,
-    instrument: Instrument | None = None,
-    random: Callable[[], float] = _random.random,
-) -> AsyncIterator[Supervisor]:
-    """Open a supervisor; leaving the block stops its children in reverse order.
-
-    However the block is left (its end, an exception, a cancellation from outside), the
-    block ends first and the children are stopped after it. Children are shielded from
-    cancellations from outside until then, so each has its ``shutdown`` seconds.
-
-    The supervisor itself ends the block, by cancelling it, when restarts run out (then
-    `RestartsExhausted` leaves the block, in an ExceptionGroup, as from any nursery) and
-    when ``auto_shutdown`` says so (then the block ends as if by itself).
-
-    Args:
-        name: Names the supervisor in events and errors.
-        strategy: Which siblings a restart takes along.
-        intensity: How many restarts within how many seconds are too many.
-        backoff: How long a child waits before it is started again.
-        auto_shutdown: Whether the end of significant children ends the supervisor.
-        stop: Whether children are stopped one after the other, the last first, so that
-            their graces add up, or all together.
-        instrument: Gets every event. Its first error is logged, and no other.
-        random: Gives numbers from 0 up to 1, for the jitter of ``backoff``.
-    """
-    rules = SupervisorRules(
-        strategy=strategy,
-        intensity=intensity,
-        backoff=backoff,
-        auto_shutdown=auto_shutdown,
-        stop=StopOrder(stop),
-    )
-    told = None if instrument is None else Isolated(instrument)
-    async with (
-        keeping_cancels(),
-        run_supervisor(rules, name=name, instrument=told, random=random) as supervisor,
-    ):
-        yield supervisor
-
-
-@asynccontextmanager
-async def run_supervisor(
-    rules: SupervisorRules,
-    *,
-    name: str,
-    instrument: Instrument | None,
-    random: Callable[[], float],
-) -> AsyncIterator[Supervisor]:
-    """Open a supervisor as `open_supervisor` does, with its rules as one value."""
-    before = native_cancels()
-    async with anyio.create_task_group() as nursery:
-        turns = Turns(name)
-        supervisor = Supervisor(
-            siblings=Siblings(
-                name, Emitter(instrument, anyio.current_time), nursery, turns
-            ),
-            turns=turns,
-            state=Supervision(rules),
-            random=random,
-        )
-        nursery.start_soon(supervisor._attend, name=f"{name}: attend")  # noqa: SLF001
-        try:
-            yield supervisor
-        finally:
-            await uncut(supervisor._leave)  # noqa: SLF001
-            fatal = supervisor._siblings.fatal  # noqa: SLF001
-            if fatal is not None:
-                raise fatal
-    # It ended as if by itself: older anyio takes a cancel of those cycles for its own.
-    keep_cancels(before if nursery.cancel_scope.cancel_called else native_cancels())
+__all__ = ("Supervisor",)
 
 
 @define(eq=False)
@@ -151,11 +43,7 @@ class Supervisor:
 
     _siblings: Siblings
     _turns: Turns
-    _state: Supervision
-    _random: Callable[[], float]
-    _due: list[tuple[float, tuple[str, ...]]] = field(factory=list, init=False)
-    """A heap of restarts to come: when, and of which children."""
-    _attending: anyio.CancelScope = field(factory=anyio.CancelScope, init=False)
+    _rules: SupervisorRules
 
     @property
     def name(self) -> str:
@@ -181,7 +69,9 @@ class Supervisor:
             Exception: What the child raised before it had started. It is not restarted
                 and its id stays free.
         """
-        self._state.rules.check(spec)
+        if not isinstance(spec, ChildSpec):
+            raise TypeError(f"start() takes a ChildSpec, not {spec!r}")
+        self._rules.check(spec)
         await anyio.lowlevel.checkpoint_if_cancelled()
         await self._turns.take(spec.id, "start", self._siblings.caller())
         try:
@@ -296,7 +186,7 @@ class Supervisor:
         child = anew.child
         if anew.failed is None or self._turns.closing or child.active:
             return
-        if _was_stopped(child):
+        if child.was_stopped:
             return
         child.state, child.fallen = ChildState.EXITED, Crashed(anew.failed)
         self._siblings.fallen.append(child)
@@ -319,149 +209,6 @@ class Supervisor:
             await child.stop(at_once=self._siblings.caller() is child)
         finally:
             self._turns.pass_on()
-
-    async def _attend(self) -> None:
-        """Attend to exits, and to restarts that are due, whenever the turn comes."""
-        with self._attending:
-            while not self._turns.closing:
-                await self._turns.take_own(self._due[0][0] if self._due else inf)
-                try:
-                    # What happens meanwhile waits for the next turn: calls are not
-                    # kept waiting by a child that falls again and again.
-                    while not self._turns.own_wanted and not self._turns.closing:
-                        if self._siblings.fallen:
-                            await self._decide(self._siblings.fallen.popleft())
-                        elif self._due and self._due[0][0] <= anyio.current_time():
-                            await self._start_again(heappop(self._due)[1])
-                        else:
-                            break
-                finally:
-                    self._turns.pass_on()
-
-    async def _decide(self, child: Child) -> None:
-        """Carry out what the rules say about a child that ended by itself."""
-        how, child.fallen = child.fallen, None
-        if how is None:
-            return  # It was stopped, or taken along, since.
-        self._state, decision = self._state.exited(
-            child.spec.id,
-            how,
-            self._siblings.by_id,
-            now=anyio.current_time(),
-            random=self._random(),
-        )
-        match decision:
-            case Keep():
-                child.give_up()
-            case Forget():
-                self._siblings.forget(child)
-            case RestartChildren():
-                await self._restart(child, decision)
-            case ShutDown():
-                self._turns.closing = True
-                self._siblings.nursery.cancel_scope.cancel()
-            case Escalate(history):
-                self._turns.closing = True
-                self._siblings.emitter.emit(
-                    lambda at: SupervisorGaveUp(
-                        at=at,
-                        subject=self.name,
-                        child=child.spec.id,
-                        history=history,
-                    )
-                )
-                allowed = self._state.rules.intensity
-                raise RestartsExhausted(
-                    self.name,
-                    child.spec.id,
-                    allowed.restarts,
-                    allowed.period,
-                    history,
-                ) from (how.error if isinstance(how, Crashed) else None)
-
-    async def _restart(self, child: Child, decision: RestartChildren) -> None:
-        due = anyio.current_time() + decision.delay
-        child.state = ChildState.RESTARTING
-        along = tuple(other for other in decision.start if other != child.spec.id)
-        self._siblings.emitter.emit(
-            lambda at: ChildRestarting(
-                at=at,
-                subject=child.spec.id,
-                supervisor=self.name,
-                delay=decision.delay,
-                taken_along=along,
-            )
-        )
-        # Children that an earlier restart was to start, and that are part of this one,
-        # wait for this one.
-        self._due = [
-            (at, tuple(other for other in ids if other not in decision.start))
-            for at, ids in self._due
-        ]
-        heapify(self._due)
-        with anyio.CancelScope(shield=True):
-            await self._stop_all(decision.stop, along)
-        for other in along:
-            if (sibling := self._siblings.by_id.get(other)) is not None:
-                sibling.state, sibling.fallen = ChildState.RESTARTING, None
-        heappush(self._due, (due, decision.start))
-
-    async def _start_again(self, ids: tuple[str, ...]) -> None:
-        """Start children in order; one that fails to start has ended once more."""
-        for index, each in enumerate(ids):
-            child = self._siblings.by_id.get(each)
-            if child is None or child.state is not ChildState.RESTARTING:
-                continue  # It was removed, stopped or restarted by hand since.
-            child.restarts += 1
-            try:
-                await child.begin()
-            except Exception as error:  # noqa: BLE001 - the rules decide about it
-                if _was_stopped(child):
-                    continue
-                child.state, child.fallen = ChildState.EXITED, Crashed(error)
-                self._siblings.fallen.appendleft(child)
-                heappush(self._due, (anyio.current_time(), ids[index + 1 :]))
-                self._turns.want_own()
-                return
-
-    async def _leave(self) -> None:
-        """Stop all children, the last one first."""
-        self._turns.closing = True
-        self._attending.cancel()
-        self._turns.refuse(STOPPING)
-        await self._stop_all(tuple(reversed(self._siblings.by_id)), None)
-
-    async def _stop_all(
-        self, ids: tuple[str, ...], along: tuple[str, ...] | None
-    ) -> None:
-        """Stop children in this order, or together.
-
-        Args:
-            ids: Which.
-            along: Those whose specs are kept for a restart; None: they end for good.
-        """
-        match self._state.rules.stop:
-            case StopOrder.ORDERED:
-                for each in ids:
-                    await self._stop_along(each, along)
-            case StopOrder.TOGETHER:
-                async with anyio.create_task_group() as nursery:
-                    for each in ids:
-                        nursery.start_soon(self._stop_along, each, along)
-
-    async def _stop_along(self, id: str, along: tuple[str, ...] | None) -> None:  # noqa: A002
-        child = self._siblings.by_id.get(id)
-        if child is None:
-            return  # Its removal was under way.
-        if along is not None:
-            child.kept = child.kept and id in along
-        child.for_good = along is None
-        await child.stop()
-
-
-def _was_stopped(child: Child) -> bool:
-    """Tell whether a start failed because somebody stopped the child."""
-    return isinstance(child.last_exit, Stopped)
 
 
 def _status(child: Child) -> ChildStatus:

@@ -35,7 +35,7 @@ from ..host.offered import Facilities, open_interfaces
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 from ..observe.fan_out import FanOut, Tally
-from ..supervision.supervisor import run_supervisor
+from ..supervision.opening import run_supervisor
 from ..uncut import keeping_cancels
 from .specs import ActorSpecs
 from .system import System

@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 from ..actors.actor import run_actor
 from ..actors.component_actor import run_component
 from ..actors.registry import About, ActorEntry, Registry
+from ..artifacts.namespaces import Claim, Namespaces
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
 from ..core.defaults import MAILBOX, MAILBOX_BYTES, PAYLOAD
@@ -29,6 +30,7 @@ from ..engine.instance import Instance
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
+from ..hostcalls.pieces import in_pieces
 
 __all__ = ("ActorSpecs", "ChildRules", "ComponentPlan", "NoManifest", "give_up")
 
@@ -56,6 +58,10 @@ class ComponentPlan:
     terms: Manifest | NoManifest
     source: str = "grants"
     """Where the terms come from, for errors."""
+    written: Manifest | None = field(default=None, kw_only=True)
+    """The manifest as its author wrote it."""
+    namespace: str | None = field(default=None, kw_only=True)
+    """Where it keeps its keys, where the host says so; None: under its own name."""
     config: Mapping[str, str] = field(factory=dict, kw_only=True)
     """Replaces the configuration of the terms, key by key."""
     mailbox: int | None = field(default=None, kw_only=True)
@@ -64,6 +70,12 @@ class ComponentPlan:
     """Bytes of messages that may wait; None: as the terms say."""
     overflow: Overflow | None = field(default=None, kw_only=True)
     """What a full mailbox does; None: as the terms say."""
+
+    @property
+    def claim(self) -> Claim:
+        """What it is and where it keeps its keys."""
+        source = "" if self.written is None else self.source
+        return Claim(self.component, self.written, source, self.namespace)
 
 
 @frozen
@@ -94,6 +106,7 @@ class ActorSpecs:
     gate: Gate
     config: HostConfig = field(factory=HostConfig)
     """The host's settings: what any component may be granted at the most."""
+    namespaces: Namespaces = field(factory=Namespaces)
     _about: WeakKeyDictionary[Component, About] = field(
         factory=WeakKeyDictionary, init=False
     )
@@ -123,7 +136,7 @@ class ActorSpecs:
             )
         )
 
-    def component(
+    async def component(
         self,
         id_: str,
         plan: ComponentPlan,
@@ -140,15 +153,18 @@ class ActorSpecs:
 
         Raises:
             ManifestError: Its grants are above the host's ceiling.
-            ValueError: The id is taken, or is no id.
+            NamespaceTaken: Another component has the storage of its name.
+            ValueError: The id is taken, or is no id; or the namespace is none.
         """
-        terms = plan.terms
+        terms, claim = plan.terms, plan.claim
         limits, quota = terms.limits, terms.quota
-        grants = self.config.admit(terms.grants, source=plan.source)
+        grants = await in_pieces(
+            self.config.admitting(terms.grants, source=plan.source)
+        )
         budget = None
         if quota is not None or shared is not None:
             budget = Budget(id_, quota or SharedQuota(), shared, self._near)
-        standing = Standing(grants, budget)
+        standing = Standing(grants, budget, namespace=claim.namespace)
         register = partial(
             self.registry.register,
             id_,
@@ -165,7 +181,9 @@ class ActorSpecs:
             about=self._about.setdefault(plan.component, About()),
         )
         place = _Place(id_, self.registry, register)
+        self.namespaces.check(claim)
         place.entry()
+        self.namespaces.hold(claim)
         imports = (
             *self.interfaces,
             *(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import anyio
@@ -18,6 +18,7 @@ from ..artifacts.folder import Artifact, check_actor, load
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
 from ..core.defaults import MAILBOX, MAILBOX_BYTES
+from ..core.errors import ChildRefused, NoSuchChild
 from ..core.event import Revoked
 from ..core.grants.capabilities import Excess
 from ..core.grants.grants import NO_GRANTS, Grants
@@ -29,8 +30,9 @@ from ..core.message import Overflow
 from ..engine.component import Component, Engine
 from ..hostcalls.bodies import dashed
 from ..observe.fan_out import Tally
-from ..supervision.child import ChildStatus
+from ..supervision.status import ChildStatus
 from ..supervision.supervisor import Supervisor
+from ..uncut import uncut
 from .specs import ActorSpecs, ChildRules, ComponentPlan, NoManifest, give_up
 from .trees import TreeBuilder, send_first
 
@@ -72,6 +74,7 @@ class System:
         limits: Limits | None = None,
         grants: Grants | None = None,
         config: dict[str, str] | None = None,
+        namespace: str | None = None,
         mailbox: int | None = None,
         mailbox_bytes: int | None = None,
         overflow: Overflow | None = None,
@@ -90,6 +93,9 @@ class System:
             limits: For a `Component`; a manifest has its own.
             grants: For a `Component`; a manifest has its own.
             config: For a component's ``init`` and ``get-config``; over its manifest's.
+            namespace: Where a component keeps what it stores; by default under its own
+                name. Components with the same namespace share their keys: two
+                versions of one, say.
             mailbox: Messages that may wait; by default 1000, or as the manifest says.
             mailbox_bytes: Bytes of their payloads; by default 16 MiB, or as the
                 manifest says. One message may always wait.
@@ -105,7 +111,9 @@ class System:
             ComponentError: The component cannot be an actor.
             InitFailed: Its ``init`` returned an error; likewise whatever else its
                 ``init`` ended with.
-            ValueError: The id is taken, or is no id.
+            NamespaceTaken: Another component, of other content, has the storage of its
+                name.
+            ValueError: The id is taken, or is no id; or the namespace is none.
             TypeError: An option means nothing for what is to be started.
         """
         if isinstance(what, Component):
@@ -113,12 +121,13 @@ class System:
             if not self._specs.knows(what):
                 check_actor(what)
             terms = NoManifest(limits=limits or Limits(), grants=grants or NO_GRANTS)
-            spec = self._specs.component(
+            spec = await self._specs.component(
                 id or what.name,
                 ComponentPlan(
                     what,
                     terms,
                     config=config or {},
+                    namespace=namespace,
                     mailbox=mailbox,
                     mailbox_bytes=mailbox_bytes,
                     overflow=overflow,
@@ -127,7 +136,13 @@ class System:
                 self._shared,
             )
         elif callable(what):
-            _refuse_options("a function", limits=limits, grants=grants, config=config)
+            _refuse_options(
+                "a function",
+                limits=limits,
+                grants=grants,
+                config=config,
+                namespace=namespace,
+            )
             name = str(getattr(what, "__name__", "actor"))
             spec = self._specs.function(
                 id or dashed(name),
@@ -145,13 +160,15 @@ class System:
             artifact = await self.load(what)
             manifest = artifact.manifest
             rule = manifest.supervision
-            spec = self._specs.component(
+            spec = await self._specs.component(
                 id or str(manifest.name),
                 ComponentPlan(
                     artifact.component,
                     manifest,
                     str(artifact.path),
+                    written=manifest,
                     config=config or {},
+                    namespace=namespace,
                     mailbox=mailbox,
                     mailbox_bytes=mailbox_bytes,
                     overflow=overflow,
@@ -260,7 +277,9 @@ class System:
     async def start_tree(self, tree: Tree, *, folder: Path | None = None) -> None:
         """Start the children of a tree's root, in order, and send its first messages.
 
-        The root's own rules hold where the system was opened by `open_root`.
+        The root's own rules hold where the system was opened by `open_root`. If one of
+        them does not start, or this is cancelled, those that have started are stopped
+        in reverse order, and nothing of the tree is left.
 
         Args:
             tree: What to start.
@@ -269,10 +288,28 @@ class System:
         """
         folder = folder or Path(tree.source).parent
         builder = TreeBuilder(tree, folder, self._specs, self.load, self._shared)
-        for node in tree.root.children:
-            await self._start(await builder.spec(node))
+        started: list[str] = []
+        whole = False
+        try:
+            for node in tree.root.children:
+                spec = await builder.spec(node)
+                await self._start(spec)
+                started.append(spec.id)
+            whole = True
+        finally:
+            if not whole:
+                await uncut(self._take_back, started)
         if tree.messages:
             self._nursery.start_soon(send_first, self.registry, tree.messages)
+
+    async def _take_back(self, ids: list[str]) -> None:
+        """Stop children that this started, the last one first."""
+        while ids:
+            # Some may have ended for good. A supervisor that is stopping refuses, and
+            # stops them itself.
+            with suppress(NoSuchChild, ChildRefused):
+                await self.supervisor.remove(ids[-1])
+            ids.pop()
 
 
 def _refuse_options(what: str, **given: object) -> None:

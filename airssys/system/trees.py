@@ -58,11 +58,22 @@ class TreeBuilder:
         match node:
             case ComponentNode():
                 artifact = await self.load(self.folder / node.component)
-                manifest = self.tree.narrow(node, artifact.manifest)
+                # Not on the event loop: there may be thousands of patterns to compare.
+                narrow = partial(self.tree.narrow, node, artifact.manifest)
+                manifest = await anyio.to_thread.run_sync(
+                    narrow, abandon_on_cancel=True
+                )
                 rule = manifest.supervision
-                return self.specs.component(
+                namespace = None if node.namespace is None else str(node.namespace)
+                return await self.specs.component(
                     node.id,
-                    ComponentPlan(artifact.component, manifest, str(artifact.path)),
+                    ComponentPlan(
+                        artifact.component,
+                        manifest,
+                        str(artifact.path),
+                        written=artifact.manifest,
+                        namespace=namespace,
+                    ),
                     ChildRules(
                         rule.restart,
                         rule.shutdown,

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from operator import methodcaller
 from typing import Final
 
+import anyio
+
+from ..host.filesystem import Disk
+from ..host.network import SystemResolver
+from ..host.network.permits import Permits
+from ..host.offered import Facilities
 from ..hostcalls.declare import Operations, interface_of
+from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface, HostResource
 from .cli import (
     Environment,
@@ -33,6 +41,7 @@ from .http.message import (
     RequestOptions,
     ResponseOutparam,
 )
+from .outside import Outside
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
 from .streams import (
@@ -43,9 +52,9 @@ from .streams import (
     StreamOperations,
 )
 
-__all__ = ("WASI_OPERATIONS", "interfaces")
+__all__ = ("WASI_OPERATIONS", "open_interfaces")
 
-WASI_OPERATIONS: Final[tuple[type[Operations], ...]] = (
+_ALONE: Final[tuple[type[Operations], ...]] = (
     ErrorOperations,
     PollOperations,
     StreamOperations,
@@ -67,7 +76,11 @@ WASI_OPERATIONS: Final[tuple[type[Operations], ...]] = (
     BodyOperations,
     MessageOperations,
 )
-"""What `interfaces` offers, in the order of WASI's packages."""
+"""What needs nothing but the instance's own `Context`."""
+_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = ()
+"""What reaches the world outside: classes whose one argument is the `Outside`."""
+WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
+"""What `open_interfaces` offers."""
 _DROP: Final = methodcaller("drop")
 
 
@@ -98,15 +111,43 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
 a method ``drop`` gets it when a guest has no handle of an object any more."""
 
 
-def interfaces() -> tuple[HostInterface, ...]:
-    """Return the interfaces, for any number of instances.
+@asynccontextmanager
+async def open_interfaces(
+    gate: Gate | None = None, facilities: Facilities | None = None
+) -> AsyncIterator[tuple[HostInterface, ...]]:
+    """Open the interfaces, for any number of instances.
 
-    What belongs to an instance is in its `Context`.
+    What belongs to an instance is in its `Context`. Leaving this ends what guests have
+    begun and not finished, such as requests of HTTP.
+
+    Args:
+        gate: Checks every host call, and emits events; None: one without events.
+        facilities: What the interfaces work with; None: the usual.
     """
-    made = {each.interface: HostInterface(each.interface) for each in WASI_OPERATIONS}
-    for operations in WASI_OPERATIONS:
+    gate, given = gate or Gate(), facilities or Facilities()
+    permits = Permits(gate, given.resolver or SystemResolver(), given.longest_wait)
+    async with anyio.create_task_group() as work:
+        yield _interfaces(
+            Outside(
+                gate=gate,
+                disk=Disk(gate, given.files),
+                permits=permits,
+                tls=given.tls,
+                work=work,
+            )
+        )
+        work.cancel_scope.cancel()
+
+
+def _interfaces(outside: Outside) -> tuple[HostInterface, ...]:
+    operations = (
+        *(each() for each in _ALONE),
+        *(each(outside) for each in _OUTSIDE),
+    )
+    made = {each.interface: HostInterface(each.interface) for each in operations}
+    for each in operations:
         # Those of a large interface are in several classes.
-        part = interface_of(operations())
+        part = interface_of(each)
         made[part.name].functions |= part.functions
     for name, resources in _RESOURCES.items():
         home = made.setdefault(name, HostInterface(name))

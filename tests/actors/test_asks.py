@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
@@ -222,6 +224,28 @@ async def test_deadlines_of_answered_asks_do_not_pile_up(office: PostOffice) -> 
         assert kept < 1000
         assert not office._due
         tasks.cancel_scope.cancel()
+
+
+async def test_replies_are_not_kept_until_their_deadlines(office: PostOffice) -> None:
+    mailbox = Mailbox("b", office=office)
+
+    async def answer() -> None:
+        async for message in Inbox(mailbox):
+            await message.reply(b"x" * 2**20)
+
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(office.keep_time)
+        tasks.start_soon(answer)
+        tracemalloc.start()
+        try:
+            for _ in range(50):
+                await ActorRef(mailbox, "a").ask(b"?", timeout=3600)
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        tasks.cancel_scope.cancel()
+
+    assert kept < 5 * 2**20
 
 
 async def test_open_asks_fail_when_nobody_keeps_the_time_any_more(

@@ -17,6 +17,7 @@ from airssys.actors.component_actor import (
     SHUTDOWN,
     run_component,
 )
+from airssys.actors.inbox import Inbox
 from airssys.actors.registry import Registry
 from airssys.core.errors import (
     ActorStopped,
@@ -26,11 +27,12 @@ from airssys.core.errors import (
     OutOfFuel,
     OutOfMemory,
     Overtime,
+    TooManyHandles,
     Unhealthy,
     ValuesTooLarge,
     WitError,
 )
-from airssys.core.event import CallCut, Logged
+from airssys.core.event import CallCut, DeadLettered, Logged
 from airssys.core.limits import Limits
 from airssys.testing import Recorder, ScriptedInstance, after
 from airssys.witmodel.types import Err, Ok, Record, Variant
@@ -214,6 +216,7 @@ async def test_a_reply_over_the_limit_fails_the_ask_and_the_guest_lives_on(
         (OutOfFuel("acme/a", HANDLE_MESSAGE, 1), "fuel"),
         (OutOfMemory("acme/a", "grew", 1), "memory"),
         (ValuesTooLarge("acme/a", "f", "result", 1), "values"),
+        (TooManyHandles("acme/a", "f", 1), "handles"),
         (RuntimeError("in a host function"), "host"),
     ],
 )
@@ -334,6 +337,24 @@ async def test_an_error_of_handle_callback_is_logged(
     (event,) = recorder.of(Logged)
     line = f"handle-callback of {request_id!r}: resource-exhausted"
     assert event.message == line
+
+
+async def test_replies_that_a_crash_kept_from_its_asker_are_dead_letters(
+    registry: Registry, recorder: Recorder
+) -> None:
+    a = scripted(registry, callback=TRAP)
+    b = Inbox(registry.register("b").mailbox)
+    for reply in (b"worked on", b"waiting"):
+        await registry.request("b", b"?", sender=a.entry.id)
+        await (await anext(b)).reply(reply)
+
+    await a.run()
+
+    assert [(who, payload) for who, payload, _ in dead(recorder)] == [
+        (a.entry.id, b"worked on"),
+        (a.entry.id, b"waiting"),
+    ]
+    assert {event.sender for event in recorder.of(DeadLettered)} == {"b"}
 
 
 # --- health and shutdown ----------------------------------------------------------

@@ -300,7 +300,7 @@ async def test_an_ask_that_was_given_up_is_not_kept_for_ever() -> None:
 
     await drain(mailbox, 1)
 
-    assert not mailbox._unanswered
+    assert not mailbox.taken.unanswered
 
 
 async def test_a_crash_answers_health_checks_and_forgets_requests(

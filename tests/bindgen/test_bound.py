@@ -209,6 +209,7 @@ trees = st.builds(
 )
 
 
+@pytest.mark.once
 @given(st.lists(trees, min_size=1, max_size=5))
 @settings(max_examples=30, deadline=None)
 def test_every_value_comes_back_as_it_was(given_trees: list[geo.Tree]) -> None:

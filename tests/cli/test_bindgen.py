@@ -6,6 +6,7 @@ import shutil
 import sysconfig
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -207,3 +208,9 @@ def test_wasm_tools_that_do_not_end_are_not_waited_for(
 
     assert ran.status == 2
     assert ran.err.endswith("wasm-tools did not end within 1 s\n")
+    left = [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if str(tmp_path) in (process.info["cmdline"] or ())
+    ]
+    assert left == []

@@ -157,6 +157,31 @@ actor = "no_such_module:run"
     assert "No module named 'no_such_module'" in nobody
 
 
+def test_two_components_of_a_tree_that_would_share_their_keys_are_a_problem(
+    airssys: Command, tmp_path: Path
+) -> None:
+    for name, quota in (("one", "1KiB"), ("two", "2KiB")):
+        write(tmp_path / name, "a.wasm", more=f'storage = "{quota}"')
+        (tmp_path / name / "a.wasm").write_bytes(LIFECYCLE_WASM.read_bytes())
+        manifest = tmp_path / name / "Component.toml"
+        manifest.write_text(manifest.read_text().replace(f"acme/{name}", "acme/a"))
+    tree = tmp_path / "tree.toml"
+    text = "".join(
+        f'[[child]]\nid = "{id_}"\ncomponent = "{folder}"\n'
+        for id_, folder in (("a", "one"), ("b", "one"), ("c", "two"))
+    )
+    tree.write_text(text)
+    ran = airssys("check", tree)
+    tree.write_text(text + 'namespace = "acme/a"\n')
+    said = airssys("check", tree)
+
+    assert ran.status == 1
+    (line,) = ran.out.splitlines()
+    assert "may not have the storage namespace 'acme/a'" in line
+    assert str(tmp_path / "one" / "Component.toml") in line
+    assert said.status == 0, said.out
+
+
 MODULE = """
 import pathlib
 pathlib.Path(__file__).with_name("ran").touch()
@@ -441,3 +466,44 @@ def test_a_file_without_an_end_is_refused(airssys: Command, tmp_path: Path) -> N
     assert ran.status
     assert "'x.wat' cannot be read: it is no regular file" in ran.out
     assert ran.out.count("it is no regular file") == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            "(memory 1) (memory 1)",
+            "it has 2 linear memories: say memories = 2, or more (limit: memories = 1)",
+        ),
+        ("(memory 32)", 'say memory = "2MiB", or more (limit: 1MiB)'),
+        ("(table 0 funcref)" * 9, "it has 9 tables: say tables = 9, or more"),
+        ("(table 200_000 funcref)", "200_000 elements from the start"),
+    ],
+)
+def test_limits_that_no_instance_keeps_are_foreseen(
+    airssys: Command, tmp_path: Path, code: str, words: str
+) -> None:
+    text = f"(component (core module $m {code}) (core instance (instantiate $m)))"
+    folder = write(tmp_path / "a", "code.wat", text)
+
+    ran = airssys("check", folder)
+
+    assert ran.status == 1
+    assert f"{folder}: no instance of 'acme/a': " in ran.out
+    assert words in ran.out
+
+
+def test_a_tree_that_lowers_the_limits_of_a_component_is_checked_by_its_own(
+    airssys: Command, tmp_path: Path
+) -> None:
+    text = "(component (core module $m (memory 12)) (core instance (instantiate $m)))"
+    write(tmp_path / "a", "code.wat", text)
+    tree = tmp_path / "tree.toml"
+    tree.write_text(
+        '[[child]]\nid = "a"\ncomponent = "a"\nresources = { memory = "512KiB" }\n'
+    )
+
+    assert "no instance of" not in airssys("check", tmp_path / "a").out
+    assert (
+        'say memory = "768KiB", or more (limit: 512KiB)' in airssys("check", tree).out
+    )

@@ -75,7 +75,7 @@ needs        filesystem.read, filesystem.write for airssys:ext-filesystem/filesy
              storage.read, storage.write for airssys:core/storage
              network.outbound, network.inbound for airssys:ext-network/socket
              network.outbound, network.resolve for airssys:ext-network/connection
-             process.spawn, filesystem.list for airssys:ext-process/lifecycle"""
+             process.spawn, process.environment, filesystem.list for airssys:ext-process/lifecycle"""  # noqa: E501 - as it is printed
     )
     assert "custom" not in ran.out
 

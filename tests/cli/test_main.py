@@ -145,6 +145,11 @@ def test_wrong_usage_is_one_message(
 # --- errors -----------------------------------------------------------------------
 
 
+class NoText(Exception):
+    def __str__(self) -> str:
+        raise LookupError("no text")
+
+
 @pytest.mark.parametrize(
     ("error", "text", "status"),
     [
@@ -177,6 +182,14 @@ def test_wrong_usage_is_one_message(
         (
             KeyError("x"),
             "unexpected KeyError: 'x'\n  (add --traceback to see where)",
+            Status.UNEXPECTED,
+        ),
+        (
+            NoText(),
+            (
+                "unexpected NoText: (its text cannot be had: LookupError)"
+                "\n  (add --traceback to see where)"
+            ),
             Status.UNEXPECTED,
         ),
     ],

@@ -113,14 +113,10 @@ def test_a_full_disk_is_told(folder: Path, command: tuple[str, ...]) -> None:
     )
 
 
-@pytest.mark.parametrize("closed", ["0<&-", ">&-", "2>&-", "0<&- >&- 2>&-"])
-def test_streams_that_were_closed_from_the_start_are_no_error(
-    folder: Path, closed: str
-) -> None:
-    line = f"{sys.executable} -m airssys run tree.toml --audit new.jsonl {closed}"
-
-    ran = subprocess.run(
-        ["/bin/sh", "-c", line],
+def in_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command with what a shell does to its streams."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m airssys {line}"],
         cwd=folder,
         env=ENVIRONMENT,
         capture_output=True,
@@ -128,6 +124,13 @@ def test_streams_that_were_closed_from_the_start_are_no_error(
         timeout=30,
         check=False,
     )
+
+
+@pytest.mark.parametrize("closed", ["0<&-", ">&-", "2>&-", "0<&- >&- 2>&-"])
+def test_streams_that_were_closed_from_the_start_are_no_error(
+    folder: Path, closed: str
+) -> None:
+    ran = in_shell(f"run tree.toml --audit new.jsonl {closed}", folder)
 
     assert ran.returncode == 0
     for record in (folder / "new.jsonl").read_text().splitlines():
@@ -150,17 +153,7 @@ def test_streams_that_were_closed_from_the_start_are_no_error(
 def test_no_command_minds_that_its_output_was_closed_from_the_start(
     folder: Path, command: str
 ) -> None:
-    line = f"{sys.executable} -m airssys {command} >&-"
-
-    ran = subprocess.run(
-        ["/bin/sh", "-c", line],
-        cwd=folder,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    ran = in_shell(f"{command} >&-", folder)
 
     assert (ran.returncode, ran.stderr) == (0, "")
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from ..components import write_component
+from ..engine.test_compiling import loops
 
 if TYPE_CHECKING:
     from .conftest import Command
@@ -380,11 +381,7 @@ def test_a_second_signal_cuts_off_though_nobody_reads_stderr(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_signal_cuts_off_what_is_being_compiled(tmp_path: Path, times: int) -> None:
-    targets = " ".join(f"{number % 8}" for number in range(2000))
-    blocks = "(block " * 8 + f"(br_table {targets} (local.get 0))" + ")" * 8
-    functions = f"(func (param i32) {blocks})" * 500
-    code = f"(component (core module {functions}))"
-    folder = write_component(tmp_path, "acme/slow", code=code)
+    folder = write_component(tmp_path, "acme/slow", code=loops(40, bodies=400))
 
     with started("run", folder, cwd=tmp_path) as running:
         running.wait_caught(signal.SIGTERM)

@@ -20,7 +20,7 @@ from airssys.core.event import (
 )
 from airssys.core.levels import LogLevel
 from airssys.observe.line import printable
-from airssys.supervision.child import ChildState, ChildStatus
+from airssys.supervision.status import ChildState, ChildStatus
 
 LIFECYCLE = "airssys:core/component-lifecycle@1.0.0#handle-message"
 

@@ -94,12 +94,35 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         "instance of 'a' cannot run 'f': 'g' is still running in it",
     ),
     (
+        errors.NamespaceTaken("a", "b/Component.toml", "a", "a/Component.toml"),
+        (
+            "component 'a' (b/Component.toml) may not have the storage namespace 'a': "
+            "another component of that name has it, 'a/Component.toml' (give each a "
+            "name of its own, or a namespace by the tree file or spawn())"
+        ),
+    ),
+    (
+        errors.NamespaceTaken("a", "", "a", ""),
+        (
+            "component 'a' may not have the storage namespace 'a': another component "
+            "of that name has it, one made in Python (give each a name of its own, or "
+            "a namespace by the tree file or spawn())"
+        ),
+    ),
+    (
         errors.TrustError("a.wasm", "sha256:1", "sha256:2"),
         "'a.wasm' is not trusted: expected sha256:1, found sha256:2",
     ),
     (
         errors.CapabilityDenied("a", "read '/x'", (), "the host forbids it"),
         "component 'a' may not read '/x': the host forbids it",
+    ),
+    (
+        errors.TooManyHandles("a", "f", 10_000),
+        (
+            "component 'a' holds too many handles of resources in 'f' "
+            "(limit: 10_000; those that it does not need any more are to be dropped)"
+        ),
     ),
     (
         errors.ValuesTooLarge("a", "f", "result", 65536),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from attrs import NOTHING, fields, resolve_types
+from attrs import NOTHING, evolve, fields, resolve_types
 
 import airssys
 from airssys.core.limits import (
@@ -103,7 +103,8 @@ def test_every_key_of_resources_goes_somewhere() -> None:
         "each a field of core.limits.Quota, or name it in LIMIT_KEYS or MAILBOX_KEYS"
     )
     assert not unknown, f"core.manifests.resources.Resources lacks {unknown}"
-    assert not set(LIMIT_KEYS) - set(types(Limits)), "core.limits.Limits lacks some"
+    limits = set(LIMIT_KEYS.values())
+    assert not limits - set(types(Limits)), "core.limits.Limits lacks some"
 
 
 def test_every_key_of_the_mailbox_is_taken_by_something() -> None:
@@ -127,9 +128,11 @@ def test_the_engine_holds_every_limit() -> None:
 def test_a_limit_is_the_same_where_a_manifest_says_nothing() -> None:
     limits = {key.name: key.default for key in fields(Limits)}
     given = {key.name: key.default for key in fields(Resources)}
-    free = [key for key in LIMIT_KEYS if given[key] is not NOTHING]
+    free = [key for key in LIMIT_KEYS if given[key] not in {NOTHING, None}]
 
-    assert {key: given[key] for key in free} == {key: limits[key] for key in free}
+    assert {key: given[key] for key in free} == {
+        key: limits[LIMIT_KEYS[key]] for key in free
+    }
 
 
 def test_a_tree_file_can_override_every_key_of_resources() -> None:
@@ -176,3 +179,11 @@ def test_values_may_be_half_as_large_as_the_memory_and_at_least_a_mebibyte() -> 
     assert Limits(memory=2**30, values=5).values == 5
     with pytest.raises(ValueError, match="values"):
         Limits(values=0)
+
+
+def test_what_follows_from_the_memory_is_left_to_the_limits() -> None:
+    plain = Resources(memory=2**24, fuel=1, timeout=1.0)
+
+    assert plain.limits.values == 2**23
+    assert evolve(plain, values=5).limits.values == 5
+    assert evolve(plain, resource_handles=7).limits.handles == 7

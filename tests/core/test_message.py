@@ -10,21 +10,14 @@ from hypothesis import strategies as st
 from airssys.core.errors import AskCycle, QuotaExceeded
 from airssys.core.message import (
     HOST,
-    MOST_PATTERNS,
     AskGraph,
     Message,
     Overflow,
     PendingRequests,
-    Routes,
     check_topic,
 )
 
 ACTORS = st.sampled_from("abcdef")
-SEGMENTS = st.sampled_from(["a", "b", "c"])
-TOPICS = st.lists(SEGMENTS, min_size=1, max_size=4).map(".".join)
-PATTERNS = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=4).map(
-    ".".join
-)
 
 
 @define
@@ -33,6 +26,7 @@ class Given:
 
     id: str = "a:1"
     is_open: bool = True
+    is_answered: bool = False
     replies: list[bytes | str] = field(factory=list)
 
     async def reply(self, payload: bytes | str) -> None:
@@ -258,109 +252,3 @@ def test_a_topic_is_segments_between_dots(topic: str) -> None:
 def test_what_is_no_topic_is_refused_with_what_is_allowed(topic: str) -> None:
     with pytest.raises(ValueError, match="topic"):
         check_topic(topic)
-
-
-def test_each_subscriber_is_found_once_in_the_order_of_subscribing() -> None:
-    routes = Routes()
-    routes.subscribe("late", "x.y")
-    routes.subscribe("b", "orders.#")
-    routes.subscribe("a", "orders.*")
-    routes.subscribe("b", "orders.created")
-
-    assert routes.subscribers("orders.created") == ("b", "a")
-    assert routes.subscribers("orders.created") == ("b", "a")
-    assert routes.subscribers("orders") == ("b",)
-    assert routes.patterns("b") == ("orders.#", "orders.created")
-    assert routes.patterns("nobody") == ()
-
-
-def test_nobody_subscribes_without_end() -> None:
-    routes = Routes()
-    for number in range(MOST_PATTERNS):
-        routes.subscribe("a", f"x.{number}")
-
-    routes.subscribe("a", "x.0")
-    routes.subscribe("b", "x.0")
-    with pytest.raises(QuotaExceeded, match="subscriptions"):
-        routes.subscribe("a", "y")
-    assert routes.subscribers("y") == ()
-
-
-def test_who_unsubscribes_or_is_forgotten_gets_nothing_more() -> None:
-    routes = Routes()
-    routes.subscribe("a", "x")
-    routes.subscribe("a", "y")
-    routes.subscribe("b", "x")
-    assert routes.subscribers("x") == ("a", "b")
-
-    assert routes.unsubscribe("a", "x")
-    assert not routes.unsubscribe("a", "x")
-    assert not routes.unsubscribe("nobody", "x")
-    assert routes.subscribers("x") == ("b",)
-    assert routes.subscribers("y") == ("a",)
-    assert routes.unsubscribe("a", "y")
-    routes.forget("b")
-    routes.forget("b")
-
-    assert routes.subscribers("x") == ()
-
-
-@pytest.mark.parametrize("pattern", ["", "a..b", "a.b#"])
-def test_a_wrong_pattern_is_refused(pattern: str) -> None:
-    routes = Routes()
-
-    with pytest.raises(ValueError, match="pattern"):
-        routes.subscribe("a", pattern)
-
-    assert routes.patterns("a") == ()
-
-
-def test_a_wrong_topic_has_no_subscribers_but_an_error() -> None:
-    with pytest.raises(ValueError, match=r"'a\.\*'"):
-        Routes().subscribers("a.*")
-
-
-def test_answers_are_kept_for_a_bounded_number_of_topics() -> None:
-    routes = Routes()
-    routes.subscribe("a", "t.#")
-
-    for number in range(3000):
-        assert routes.subscribers(f"t.{number}") == ("a",)
-
-    assert len(routes._found) <= 1024
-
-
-@given(st.dictionaries(ACTORS, st.lists(PATTERNS, min_size=1), max_size=4), TOPICS)
-def test_routes_agree_with_matching_segment_by_segment(
-    wanted: dict[str, list[str]], topic: str
-) -> None:
-    routes = Routes()
-    for subscriber, patterns in wanted.items():
-        for pattern in patterns:
-            routes.subscribe(subscriber, pattern)
-
-    def fits(pattern: str) -> bool:
-        parts, segments = pattern.split("."), topic.split(".")
-        return len(parts) == len(segments) and all(
-            part in {"*", segment}
-            for part, segment in zip(parts, segments, strict=True)
-        )
-
-    expected = tuple(
-        subscriber
-        for subscriber, patterns in wanted.items()
-        if any(map(fits, patterns))
-    )
-    assert routes.subscribers(topic) == expected
-
-
-def test_the_patterns_of_a_subscriber_that_match_are_found() -> None:
-    routes = Routes()
-    for pattern in ("orders.#", "orders.new", "news"):
-        routes.subscribe("a", pattern)
-
-    assert [one.text for one in routes.matching("a", "orders.new")] == [
-        "orders.#",
-        "orders.new",
-    ]
-    assert routes.matching("b", "orders.new") == ()

@@ -83,7 +83,7 @@ async def test_an_instance_that_nobody_refers_to_is_freed(
     assert engine.ceiling.live == live
 
 
-@pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_ten_thousand_instances_with_cancels_between_leave_no_memory_behind(
     engine: Engine,

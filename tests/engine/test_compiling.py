@@ -495,8 +495,9 @@ async def test_the_process_sees_nothing_of_the_host(
         assert await answer(engine, 1) == 1
         (number,) = started()
         place = Path(f"/proc/{number}")
-        opened = {int(each.name) for each in (place / "fd").iterdir()}
-        assert opened == {0, 1, 2}
+        opened = {each.name: str(each.readlink()) for each in (place / "fd").iterdir()}
+        # Some builds of libffi keep their own file open.
+        assert {n for n, to in opened.items() if "libffi" not in to} == {"0", "1", "2"}
         assert b"SECRET" not in (place / "environ").read_bytes()
         assert (place / "cwd").readlink() == Path("/")
     finally:
@@ -558,7 +559,7 @@ async def test_what_is_compiled_elsewhere_is_kept_in_the_cache(tmp_path: Path) -
     assert hashlib.blake2b(code.read_bytes()).hexdigest() == digest
 
     # Nothing is left to compile.
-    none = CompileLimits(memory=1)
+    none = CompileLimits(size=1)
     assert await answer(Engine(cache=tmp_path, compiler="thread"), 1) == 1
-    with pytest.raises(CannotCompile):
+    with pytest.raises(CompileLimit):
         await answer(Engine(cache=False, compile_limits=none), 1)

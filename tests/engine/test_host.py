@@ -446,6 +446,7 @@ def test_ctrl_c_while_a_guest_computes_is_an_ordinary_keyboard_interrupt(
     assert signal.getsignal(signal.SIGINT) is not None
 
 
+@pytest.mark.once
 def test_a_call_that_is_garbage_together_with_its_instance_is_cleaned_up() -> None:
     done = in_new_process(
         """
@@ -476,6 +477,7 @@ def test_a_call_that_is_garbage_together_with_its_instance_is_cleaned_up() -> No
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
 
 
+@pytest.mark.once
 def test_a_recursion_error_anywhere_near_a_callback_ends_no_process() -> None:
     done = in_new_process(
         """

@@ -152,7 +152,8 @@ async def test_a_value_too_large_for_the_host_traps(make: Any) -> None:
     text = returning("(list u32)", "64", memory=data(64, 128, 15_000_000))
     text = text.replace('"memory") 1)', '"memory") 1000)')
     with pytest.raises(GuestTrapped) as raised:
-        await (await make(text)).call("run")
+        limits = Limits(values=2**30)
+        await (await make(text, limits=limits)).call("run")
 
     assert raised.value.kind == "value-too-large"
 

@@ -362,6 +362,10 @@ REFUSED: Final = {
     "PYTHONPATH": Refused("permission-denied", sets("PYTHONPATH", "/x")),
     "BASH_ENV": Refused("permission-denied", sets("BASH_ENV", "/x/y")),
     "PATH": Refused("permission-denied", sets("PATH", "/x")),
+    **{
+        name: Refused("permission-denied", sets(name, "/x"))
+        for name in ("TAR_OPTIONS", "MAKEFLAGS", "HOME", "XDG_CONFIG_HOME", "A")
+    },
     "a variable with a = in its name": Refused(
         "invalid-argument", sets("A=1\nLD_PRELOAD")
     ),

@@ -18,7 +18,8 @@ from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import MessagingGrants
 from airssys.core.limits import Quota
-from airssys.core.message import MOST_PATTERNS, Overflow
+from airssys.core.message import Overflow
+from airssys.core.routes import MOST_SUBSCRIPTIONS
 from airssys.host.messaging import (
     MESSAGING,
     MOST_TARGETS,
@@ -275,7 +276,7 @@ async def test_a_broadcast_leaves_others_their_turn() -> None:
 
 async def test_a_guest_has_so_many_subscriptions_and_no_more() -> None:
     guest = Guest()
-    for number in range(MOST_PATTERNS):
+    for number in range(MOST_SUBSCRIPTIONS):
         await guest.call("subscribe", f"orders.{number}")
 
     error = await guest.error("subscribe", "orders.more")

@@ -369,9 +369,12 @@ WAITING: dict[str, Prepare] = {
     "publish": telling("publish", "t", b"x"),
 }
 FREE = "needs no grant"
+PIECES = "begins again where the grants changed: tests/host/test_pieces.py"
 KEEPER = "waits for the answer of the host's own keeper, some microseconds"
 AT_ONCE: dict[str, str] = {
     "usage": FREE,
+    "granted": PIECES,
+    "list-components": PIECES,
     "check-file-read": FREE,
     "check-file-write": FREE,
     "check-file-delete": FREE,

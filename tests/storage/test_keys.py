@@ -1,20 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
-from airssys.core.grants.pattern import Pattern
-from airssys.core.grants.spelling import Kind
 from airssys.storage.keys import (
     LONGEST_KEY,
-    OWN,
     PER_KEY,
     check_key,
     check_prefix,
     cost,
     target,
-    under,
 )
 
 PRINTABLE = st.text(
@@ -62,16 +57,3 @@ def test_a_prefix_may_end_anywhere(prefix: str) -> None:
 
 def test_keys_cost_something() -> None:
     assert cost("é", 3) == PER_KEY + 2 + 3
-
-
-@given(PRINTABLE, PRINTABLE | st.just(""))
-def test_a_pattern_covers_all_keys_that_begin_with_the_prefix(
-    prefix: str, rest: str
-) -> None:
-    assert under(prefix).matches(target(prefix + rest))
-
-
-def test_a_pattern_under_a_plain_prefix_covers_nothing_else() -> None:
-    assert not under("a/").matches(f"{OWN}/ab")
-    assert under("x" * LONGEST_KEY).matches(target("x" * LONGEST_KEY))
-    assert Pattern.parse(f"{OWN}/**", Kind.KEY).covers(under(""))

@@ -12,9 +12,9 @@ from airssys.core.child import ChildSpec, Restart
 from airssys.core.errors import (
     ChildRefused,
 )
-from airssys.supervision.child import ChildState
 from airssys.supervision.nested import supervise
-from airssys.supervision.supervisor import open_supervisor
+from airssys.supervision.opening import open_supervisor
+from airssys.supervision.status import ChildState
 
 from .support import (
     MANY,

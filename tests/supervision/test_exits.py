@@ -13,8 +13,8 @@ from airssys.core.event import (
     SupervisorGaveUp,
 )
 from airssys.core.restart import Intensity, Strategy
-from airssys.supervision.child import ChildState
-from airssys.supervision.supervisor import open_supervisor
+from airssys.supervision.opening import open_supervisor
+from airssys.supervision.status import ChildState
 
 from .support import (
     MANY,

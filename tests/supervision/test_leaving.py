@@ -14,7 +14,8 @@ from airssys.core.errors import (
 from airssys.core.event import (
     ChildRestarting,
 )
-from airssys.supervision.supervisor import Supervisor, open_supervisor
+from airssys.supervision.opening import open_supervisor
+from airssys.supervision.supervisor import Supervisor
 
 from .support import (
     Record,

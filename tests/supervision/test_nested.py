@@ -16,7 +16,8 @@ from airssys.core.event import (
 )
 from airssys.core.restart import AutoShutdown, Intensity
 from airssys.supervision.nested import supervise
-from airssys.supervision.supervisor import Supervisor, open_supervisor
+from airssys.supervision.opening import open_supervisor
+from airssys.supervision.supervisor import Supervisor
 
 from .support import (
     Record,

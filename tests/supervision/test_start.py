@@ -14,7 +14,7 @@ from airssys.core.errors import (
     ChildRefused,
     DuplicateChild,
 )
-from airssys.supervision.supervisor import open_supervisor
+from airssys.supervision.opening import open_supervisor
 
 from .support import (
     Record,

@@ -15,7 +15,7 @@ from airssys.core.event import (
     ChildExited,
 )
 from airssys.core.restart import Intensity
-from airssys.supervision.supervisor import open_supervisor
+from airssys.supervision.opening import open_supervisor
 
 from .support import (
     Record,

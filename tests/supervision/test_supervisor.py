@@ -16,7 +16,7 @@ from airssys.core.event import (
 )
 from airssys.core.health import HealthCheck
 from airssys.core.restart import Backoff, Strategy
-from airssys.supervision.supervisor import open_supervisor
+from airssys.supervision.opening import open_supervisor
 
 from .support import (
     Record,

@@ -14,7 +14,7 @@ from airssys.core.event import ChildRestarting, Event, HealthChecked
 from airssys.core.health import HealthCheck
 from airssys.core.restart import Backoff, Intensity, Strategy
 from airssys.supervision.nested import supervise
-from airssys.supervision.supervisor import open_supervisor
+from airssys.supervision.opening import open_supervisor
 
 MANY = Intensity(1000, 5.0)
 

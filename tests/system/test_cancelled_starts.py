@@ -13,6 +13,8 @@ import airssys
 from airssys.core.manifests.tree import SupervisorNode, parse_tree
 
 from ..components import write_component
+from ..native import Stage, cycles
+from .staged import NOWHERE, TREE, stages
 from .support import Open, echo
 
 
@@ -40,6 +42,56 @@ async def test_a_system_that_is_cancelled_on_entry_returns(open_: Open) -> None:
             async with open_():
                 await anyio.lowlevel.checkpoint()
         assert scope.cancelled_caught
+
+
+async def test_a_tree_that_is_cancelled_as_it_starts_leaves_nothing_of_it(
+    open_: Open,
+) -> None:
+    stage = Stage()
+    stages.append(stage)
+    tree = parse_tree(TREE, source="tree.toml")
+    cut = True
+    left = 0
+    async with open_() as system:
+        await system.spawn(echo)
+        while cut:
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(_cancel_after, left, scope)
+                    await system.start_tree(tree, folder=NOWHERE)
+                    tasks.cancel_scope.cancel()
+            left += 1
+            cut = scope.cancelled_caught
+            if cut:
+                assert [child.id for child in system.children] == ["echo"]
+                assert system.registry.ids == ("echo",)
+                stage.check()
+
+        assert [child.id for child in system.children] == ["echo", "a", "group", "d"]
+
+    stage.check()
+    assert left > 5
+
+
+async def _cancel_after(number: int, scope: anyio.CancelScope) -> None:
+    await cycles(number)
+    scope.cancel()
+
+
+async def test_a_tree_whose_start_fails_leaves_nothing_of_it(open_: Open) -> None:
+    stage = Stage()
+    stages.append(stage)
+    tree = parse_tree(
+        f'{TREE}\n[[child]]\nid = "e"\nactor = "tests.system.staged:nobody"\n',
+        source="tree.toml",
+    )
+    async with open_() as system:
+        with pytest.raises(airssys.ManifestError, match="has no such function"):
+            await system.start_tree(tree, folder=NOWHERE)
+
+        assert system.children == ()
+        assert system.registry.ids == ()
+        stage.check()
 
 
 @pytest.mark.parametrize("bad", [math.nan, Decimal("NaN")], ids=str)

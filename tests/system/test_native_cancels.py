@@ -9,9 +9,11 @@ import pytest
 
 import airssys
 from airssys.core.manifests.host import Audit
+from airssys.core.manifests.tree import parse_tree
 from airssys.engine.fiber import Slicing
 from tests.engine.guests import SPIN
 from tests.native import LONG, Blow, Scene, Stage, blows, loops, sweep
+from tests.system.staged import NOWHERE, TREE, stages
 
 EVERY_LOOP = pytest.mark.parametrize("loop", loops())
 EVERY_BLOW = pytest.mark.parametrize("blow", blows(), ids=str)
@@ -52,9 +54,26 @@ async def giving_up(stage: Stage) -> None:
         await stage.wait()
 
 
+async def starting_a_tree(stage: Stage) -> None:
+    stages.append(stage)
+    async with airssys.open_system(QUIET) as system:
+        whole = False
+        try:
+            tree = parse_tree(TREE, source="tree.toml")
+            await system.start_tree(tree, folder=NOWHERE)
+            whole = True
+        finally:
+            if not whole:
+                assert system.children == ()
+                stage.check()
+        await stage.wait()
+
+
 @EVERY_LOOP
 @EVERY_BLOW
-@pytest.mark.parametrize("scene", [opening, starting, stopping, giving_up])
+@pytest.mark.parametrize(
+    "scene", [opening, starting, stopping, giving_up, starting_a_tree]
+)
 def test_a_system_cancelled_natively_at_any_cycle_ends_in_order(
     scene: Scene, blow: Blow, loop: Callable[[], Any]
 ) -> None:

@@ -12,10 +12,12 @@ __all__ = (
     "CapabilityDenied",
     "CompileLimit",
     "LimitExceeded",
+    "NamespaceTaken",
     "OutOfFuel",
     "OutOfMemory",
     "Overtime",
     "QuotaExceeded",
+    "TooManyHandles",
     "TrustError",
     "ValuesTooLarge",
 )
@@ -51,6 +53,27 @@ class CapabilityDenied(AirssysError, PermissionError):
         granted = ", ".join(self.granted) or "nothing"
         reason = self.reason or f"no grant covers it (granted: {granted})"
         return f"component {self.component!r} may not {self.needed}: {reason}"
+
+
+@define(eq=False)
+class NamespaceTaken(AirssysError, ValueError):
+    """The component has the name of another one, whose storage it would get."""
+
+    component: str
+    source: str
+    """The path of its manifest; empty where it has none."""
+    namespace: str
+    holder: str
+    """The manifest of the one that has the namespace; empty where it has none."""
+
+    def __str__(self) -> str:
+        where = f" ({self.source})" if self.source else ""
+        holder = repr(self.holder) if self.holder else "one made in Python"
+        return (
+            f"component {self.component!r}{where} may not have the storage namespace "
+            f"{self.namespace!r}: another component of that name has it, {holder} "
+            "(give each a name of its own, or a namespace by the tree file or spawn())"
+        )
 
 
 class LimitExceeded(AirssysError):
@@ -149,6 +172,23 @@ class QuotaExceeded(LimitExceeded):
     def __str__(self) -> str:
         advice = f"; {self.advice}" if self.advice else ""
         return f"{self.subject} is over its {self.quota} (limit: {self.limit}{advice})"
+
+
+@define(eq=False)
+class TooManyHandles(LimitExceeded):
+    """A guest has more handles in its table than its limit of them."""
+
+    component: str
+    export: str
+    """The exported function that was called."""
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} holds too many handles of resources in "
+            f"{self.export!r} (limit: {self.limit:_}; those that it does not need any "
+            "more are to be dropped)"
+        )
 
 
 @define(eq=False)

@@ -169,7 +169,9 @@ def within(network: Network, other: Network) -> bool:
 
 def lies_in_special(network: Network) -> bool:
     """Tell whether a network is part of one special block."""
-    return any(within(network, block) for block in _SPECIAL)
+    blocks = _BLOCKS[network.version]
+    at = bisect_right(blocks, (int(network.network_address), inf)) - 1
+    return at >= 0 and int(network.broadcast_address) <= blocks[at][1]
 
 
 def carries(network: Network) -> bool:

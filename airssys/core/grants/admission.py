@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 from ..errors import ManifestError
+from ..steps import to_the_end
 from .grants import Grants
 from .sections import SECTIONS, Sections
 
-__all__ = ("admit",)
+__all__ = ("admit", "admitting")
 
 
 def admit(
@@ -28,15 +31,28 @@ def admit(
     Raises:
         ManifestError: Grants are above the ceiling; lists every one that is.
     """
+    return to_the_end(admitting(grants, ceiling, forbidden, source=source))
+
+
+def admitting(
+    grants: Grants,
+    ceiling: Sections,
+    forbidden: Sections,
+    *,
+    source: str = "capabilities",
+) -> Generator[int, None, Grants]:
+    """Do what `admit` does, in pieces; yield how many steps each took."""
     nothing = Sections()
     if ceiling != nothing:
         most = Grants.of(ceiling)
-        problems = [
-            f"may not {words}: the host's ceiling does not cover it "
-            f"@ capabilities.{name}"
-            for name, _ in ceiling
-            for words in most.widened_by(_only(grants, name))
-        ]
+        problems: list[str] = []
+        for name, _ in ceiling:
+            beyond = yield from most.exceeding(_only(grants, name))
+            problems += (
+                f"may not {words}: the host's ceiling does not cover it "
+                f"@ capabilities.{name}"
+                for words in beyond
+            )
         if problems:
             raise ManifestError(source, tuple(problems))
     # Most hosts say neither, and each start of an actor comes by.

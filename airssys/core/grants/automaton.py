@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable
 from typing import Final
 
 from attrs import frozen
 
 __all__ = ("Machine", "Token")
 
-_MOST_STEPS: Final = 200_000
-"""Steps of two automatons that are tried before the answer refuses: some 0.1 s."""
+_MOST_STEPS: Final = 50_000
+"""Steps of two automatons that are tried before the answer refuses."""
 _MOST_SETS: Final = 100
 """Sets of states `covers` keeps beside one state before it says no."""
+_PIECE: Final = 256
+"""Steps at a stretch, which take some 0.5 ms."""
 
 
 @frozen
@@ -28,37 +30,38 @@ class Token:
 class Machine:
     """A non-deterministic automaton whose set of states is the bits of one int.
 
-    A state is a place before a token, or the end of an alternative. Symbols are
-    characters, or the segments of a topic. A symbol that no token names acts like every
-    other such symbol, so one stands for them all.
+    A state is a place between the tokens of a line that are one symbol each; a star
+    stays where it is. Symbols are characters, or the segments of a topic. A symbol that
+    no token names acts like every other such symbol, so one stands for them all.
     """
 
     edges: dict[str, tuple[int, int]]
     """For each symbol that a token names: the states it moves on, those it keeps."""
     others: tuple[int, int]
     """The same for any other symbol."""
-    stars: int
-    """The states before a star, which may be passed by."""
+    starts: tuple[int, ...]
+    """The first state of each line."""
     start: int
+    """All of them together."""
     ends: int
 
     @classmethod
-    def build(cls, alternatives: Sequence[tuple[Token, ...]]) -> Machine:
+    def build(cls, alternatives: Iterable[tuple[Token, ...]]) -> Machine:
         added: dict[str, tuple[int, int]] = {}
         taken: dict[str, tuple[int, int]] = {}
         others = (0, 0)
-        stars = start = ends = 0
+        starts: list[int] = []
+        ends = 0
         state = 1
         for line in alternatives:
-            start |= state
+            starts.append(state)
             for token in line:
                 edge = (0, state) if token.many else (state, 0)
-                stars |= state if token.many else 0
                 others = _with_edge(others, edge) if token.negated else others
                 named = taken if token.negated else added
                 for name in token.symbols:
                     named[name] = _with_edge(named.get(name, _NO_EDGE), edge)
-                state <<= 1
+                state <<= not token.many
             ends |= state
             state <<= 1
         # Not token by token: they may be thousands, and so may the names.
@@ -67,25 +70,28 @@ class Machine:
             moves, keeps = taken.get(name, _NO_EDGE)
             left = others[0] & ~moves, others[1] & ~keeps
             edges[name] = _with_edge(left, added.get(name, _NO_EDGE))
-        return cls(edges, others, stars, start | (start & stars) << 1, ends)
+        return cls(edges, others, tuple(starts), sum(starts), ends)
 
     def step(self, states: int, symbol: str) -> int:
         moves, keeps = self.edges.get(symbol, self.others)
-        states = (states & moves) << 1 | states & keeps
-        # No two stars are neighbours, so passing by one star is enough.
-        return states | (states & self.stars) << 1
+        return (states & moves) << 1 | states & keeps
+
+    def walk(self, states: int, symbols: Iterable[str]) -> int:
+        """Return the states that symbols lead to from some others."""
+        edges, others = self.edges.get, self.others
+        for symbol in symbols:
+            moves, keeps = edges(symbol, others)
+            states = (states & moves) << 1 | states & keeps
+            if not states:
+                break
+        return states
 
     def runs(self, symbols: Iterable[str]) -> bool:
         """Tell whether the symbols lead from the start to an end."""
-        states = self.start
-        for symbol in symbols:
-            states = self.step(states, symbol)
-            if not states:
-                return False
-        return bool(states & self.ends)
+        return bool(self.walk(self.start, symbols) & self.ends)
 
-    def includes(self, other: Machine, *, empty: bool) -> bool:
-        """Tell whether every run of the other is also a run of this one.
+    def including(self, other: Machine) -> Generator[int, None, bool]:
+        """Tell whether every run of the other is also a run of this one, in pieces.
 
         Walks both machines at once: one state of the other beside all states this one
         can be in. Of two walks to one state, the one that leaves this machine fewer
@@ -95,16 +101,20 @@ class Machine:
 
         Args:
             other: The machine whose runs are looked for.
-            empty: Whether the run over no symbol at all counts.
         """
-        if empty and other.start & other.ends and not self.start & self.ends:
+        if other.start & other.ends and not self.start & self.ends:
             return False
         alphabet = self._alphabet(other)
         waiting = [(state, self.start) for state in _bits(other.start)]
         seen = {state: [self.start] for state in _bits(other.start)}
+        steps = 0
         for _ in range(_MOST_STEPS // len(alphabet)):
             if not waiting:
                 return True
+            steps += len(alphabet)
+            if steps >= _PIECE:
+                yield steps
+                steps = 0
             state, mine = waiting.pop()
             for symbol in alphabet:
                 theirs = other.step(state, symbol)
@@ -122,8 +132,8 @@ class Machine:
                     waiting.append((next_, after))
         return False
 
-    def meets(self, other: Machine, *, empty: bool) -> bool:
-        """Tell whether a run of the other is also a run of this one.
+    def meeting(self, other: Machine) -> Generator[int, None, bool]:
+        """Tell whether a run of the other is also a run of this one, in pieces.
 
         Walks both machines at once: beside each state of the other, the states this one
         can be in after the same symbols. When that takes too long the answer is yes,
@@ -131,16 +141,20 @@ class Machine:
 
         Args:
             other: The machine whose runs are looked for.
-            empty: Whether the run over no symbol at all counts.
         """
-        if empty and other.start & other.ends and self.start & self.ends:
+        if other.start & other.ends and self.start & self.ends:
             return True
         alphabet = self._alphabet(other)
         waiting = [(state, self.start) for state in _bits(other.start)]
         seen = dict(waiting)
+        steps = 0
         for _ in range(_MOST_STEPS // len(alphabet)):
             if not waiting:
                 return False
+            steps += len(alphabet)
+            if steps >= _PIECE:
+                yield steps
+                steps = 0
             state, mine = waiting.pop()
             for symbol in alphabet:
                 theirs = other.step(state, symbol)

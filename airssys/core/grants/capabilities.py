@@ -79,12 +79,13 @@ class Storage:
 
 @frozen
 class Process:
-    """To start a program, or to send signals to what was started."""
+    """To start a program, to set a variable for it, or to send it signals."""
 
     section: ClassVar[Literal["process"]] = "process"
-    action: Literal["spawn", "signal"]
+    action: Literal["spawn", "environment", "signal"]
     target: str
-    """The program's absolute path in normal form; ``own`` for signals."""
+    """The program's absolute path in normal form; a variable's name; ``own`` for
+    signals."""
 
     def __str__(self) -> str:
         return words(self.section, self.action, self.target)
@@ -137,9 +138,15 @@ class Denial:
         return self.attempt or words(self.section, self.action, self.target)
 
 
-def uncovered(granted: Iterable[str] = ()) -> str:
-    """Say that none of some grants, in words, covers what is needed."""
-    return f"no grant covers it (granted: {', '.join(granted) or 'nothing'})"
+def uncovered(granted: Iterable[str] = (), *, more: int = 0) -> str:
+    """Say that none of some grants, in words, covers what is needed.
+
+    Args:
+        granted: Those to name.
+        more: How many others there are.
+    """
+    said = [*granted, *([f"{more:_} more"] if more else [])]
+    return f"no grant covers it (granted: {', '.join(said) or 'nothing'})"
 
 
 @frozen
@@ -175,6 +182,7 @@ PHRASES: Final[Mapping[tuple[str, str], str]] = {
     ("messaging", "subscribe"): "subscribe to",
     ("messaging", "receive"): "receive from",
     ("process", "spawn"): "spawn",
+    ("process", "environment"): "set variable",
     ("process", "signal"): "signal",
 }
 """The verbs for actions, by section and action."""

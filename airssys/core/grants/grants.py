@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import chain
 from math import isnan
 from types import MappingProxyType
 from typing import Any, Final
@@ -11,6 +12,8 @@ from typing import Any, Final
 from attrs import evolve, field, fields, frozen
 
 from ..errors import ManifestError
+from ..steps import Meter, to_the_end
+from ..texts import LONGEST_TEXT, cut
 from ..units import show_moment
 from .capabilities import (
     Capability,
@@ -23,11 +26,11 @@ from .capabilities import (
 )
 from .pattern import (
     AnyPattern,
-    Pattern,
-    contains,
-    covers,
+    Patterns,
+    containing,
+    covering,
     matcher,
-    overlaps,
+    overlapping,
 )
 from .sections import (
     SECTIONS,
@@ -40,7 +43,8 @@ from .sections import (
     StorageGrants,
     customs,
 )
-from .spelling import LONGEST, Kind
+from .spelling import LONGEST_MATCHED
+from .subscribing import subscription_check
 
 __all__ = ("NO_GRANTS", "Grants")
 
@@ -157,7 +161,7 @@ class Grants:
             # Not kept: there is no end of names under ``custom``.
             return _never
         allows = self._checks[key] = (
-            _topics_check(covers, granted) if key == _SUBSCRIBE else matcher(granted)
+            subscription_check(granted) if key == _SUBSCRIBE else matcher(granted)
         )
         return allows
 
@@ -172,7 +176,7 @@ class Grants:
             if not patterns and key[0] == "custom":
                 return False  # not kept, as above
             bans = self._bans[key] = (
-                _topics_check(overlaps, patterns)
+                subscription_check(patterns, forbidding=True)
                 if key == _SUBSCRIBE
                 else matcher(patterns, forbidding=True)
             )
@@ -186,12 +190,17 @@ class Grants:
         key = (capability.section, capability.action)
         granted, reason = self._in_words.get(key, (None, ""))
         if granted is None:
-            granted = tuple(words(*key, str(one)) for one in self.patterns(*key))
-            reason = uncovered(granted)
+            held = self.patterns(*key)
+            granted = tuple(_first_words(key, held))
+            reason = uncovered(granted, more=len(held) - len(granted))
             if granted:
                 self._in_words[key] = granted, reason
-        if self._banned(key, capability.target):
+        target = capability.target
+        if self._banned(key, target):
             reason = _FORBIDDEN
+        elif len(target) > LONGEST_MATCHED:
+            target = cut(target)
+            reason = f"it has more than {LONGEST_MATCHED:_} characters"
         elif self._ended(capability.section, now) and self._compile(key)(
             capability.target
         ):
@@ -199,34 +208,47 @@ class Grants:
             reason = f"the grant expired at {end}"
             if now is None:
                 reason = f"the grant expires at {end}, and the time is not known"
-        return Denial(*key, capability.target, reason, granted)
+        return Denial(*key, target, reason, granted)
 
-    def patterns(self, section: str, action: str) -> tuple[AnyPattern, ...]:
+    def reach(self, section: str, action: str, start: str) -> bool:
+        """Tell whether something that begins so is granted; not for hosts or topics."""
+        return self.patterns(section, action).compiled.reaches(start)
+
+    def patterns(self, section: str, action: str) -> Patterns[AnyPattern]:
         """Return what is granted for an action; for ``custom`` that is an interface."""
         if section == "custom":
-            return tuple(
-                pattern
-                for grant in self.custom
-                if grant.name == action
-                for pattern in grant.allow
-            )
-        granted: tuple[AnyPattern, ...] = getattr(getattr(self, section), action)
-        return granted
+            return self._customs.get(action, _NO_PATTERNS)
+        return Patterns.of(getattr(getattr(self, section), action))
 
     def closes(self, section: str, action: str) -> bool:
         """Tell whether these, forbidden, forbid a whole interface of ``custom``."""
-        return section == "custom" and any(
-            grant.name == action and not grant.allow for grant in self.custom
-        )
+        return section == "custom" and action in self._closed
 
-    @property
+    @cached_property
+    def _customs(self) -> dict[str, Patterns[AnyPattern]]:
+        """The patterns of each interface under ``custom``."""
+        found: dict[str, list[tuple[AnyPattern, ...]]] = {}
+        for grant in self.custom:
+            found.setdefault(grant.name, []).append(grant.allow)
+        return {
+            name: Patterns.of(lists[0] if len(lists) == 1 else chain(*lists))
+            for name, lists in found.items()
+        }
+
+    @cached_property
+    def _closed(self) -> frozenset[str]:
+        """The interfaces under ``custom`` that are there without patterns."""
+        return frozenset(grant.name for grant in self.custom if not grant.allow)
+
+    @cached_property
     def interfaces(self) -> tuple[str, ...]:
         """The interfaces granted under ``custom``, without versions."""
-        names = dict.fromkeys(grant.name for grant in self.custom)
         closed = self.forbidden
         if closed is None:
-            return tuple(names)
-        return tuple(name for name in names if not closed.closes("custom", name))
+            return tuple(self._customs)
+        return tuple(
+            name for name in self._customs if not closed.closes("custom", name)
+        )
 
     def offers(self, interface: str, now: float | None = None) -> bool:
         """Tell whether an interface, with or without its version, is granted.
@@ -235,9 +257,16 @@ class Grants:
             interface: Its name.
             now: As for `check`.
         """
-        return without_version(interface) in self.interfaces and not self._ended(
-            "custom", now
+        name, closed = without_version(interface), self.forbidden
+        return (
+            name in self._customs
+            and not (closed is not None and closed.closes("custom", name))
+            and not self._ended("custom", now)
         )
+
+    def holds(self, section: str, now: float | None = None) -> bool:
+        """Tell whether what is granted of a section holds still; ``now`` as above."""
+        return not self._ended(section, now)
 
     def at(self, now: float) -> Grants:
         """Return these grants without the sections that have expired."""
@@ -287,28 +316,40 @@ class Grants:
         return tuple(map(str, self.excess(other)))
 
     def excess(self, other: Grants) -> tuple[Excess, ...]:
-        """Return what the other grants allow beyond these."""
-        beyond = [
-            Excess(section, action, str(pattern))
-            for section, action, pattern in other
-            if not covers(self.patterns(section, action), pattern)
-        ]
+        """Return what the other grants allow beyond these.
+
+        What cannot be told in a few million steps counts as allowed beyond these.
+        """
+        return to_the_end(self.exceeding(other))
+
+    def exceeding(self, other: Grants) -> Generator[int, None, tuple[Excess, ...]]:
+        """Return what `excess` does, in pieces; yield how many steps each took."""
+        meter = Meter(_MOST_STEPS)
+        beyond: list[Excess] = []
+        for section, action, pattern in other:
+            if not (
+                yield from meter.bound(
+                    self._covering(section, action, pattern), otherwise=False
+                )
+            ):
+                beyond.append(Excess(section, action, str(pattern)))
+        mine = set(self.interfaces)
         beyond.extend(
-            Excess("custom", name)
-            for name in other.interfaces
-            if name not in self.interfaces
+            Excess("custom", name) for name in other.interfaces if name not in mine
         )
         beyond.extend(
             Excess(section, clause=f" after {show_moment(end)}")
             for section, end in self.expires.items()
             if other._has(section) and not other._ended(section, end)
         )
-        if self.forbidden is not None:
-            beyond.extend(
-                Excess(section, action, str(pattern), ", which is forbidden")
-                for section, action, pattern in self.forbidden
-                if other._leaves_open(section, action, pattern)
-            )
+        for section, action, pattern in self.forbidden or ():
+            if (
+                yield from meter.bound(
+                    other._leaving_open(section, action, pattern), otherwise=True
+                )
+            ):
+                clause = ", which is forbidden"
+                beyond.append(Excess(section, action, str(pattern), clause))
         return tuple(dict.fromkeys(beyond))
 
     def _has(self, section: str) -> bool:
@@ -317,15 +358,51 @@ class Grants:
             return bool(self.custom)
         return any(here == section for here, _, _ in self)
 
-    def _leaves_open(self, section: str, action: str, pattern: AnyPattern) -> bool:
+    def _covering(
+        self, section: str, action: str, pattern: AnyPattern
+    ) -> Generator[int, None, bool]:
+        """Tell whether one of these grants covers a pattern, in pieces."""
+        granted = self.patterns(section, action)
+        if pattern in granted.known:
+            return True
+        return (yield from covering(granted, pattern))
+
+    def _leaving_open(
+        self, section: str, action: str, pattern: AnyPattern
+    ) -> Generator[int, None, bool]:
         """Tell whether something of what another forbids is allowed here."""
-        if not overlaps(self.patterns(section, action), pattern):
+        if not (yield from overlapping(self.patterns(section, action), pattern)):
             return False
         mine = self.forbidden
         return mine is None or not (
             mine.closes(section, action)
-            or contains(mine.patterns(section, action), pattern)
+            or (yield from containing(mine.patterns(section, action), pattern))
         )
+
+    def in_force(
+        self,
+    ) -> Generator[int, None, tuple[tuple[str, str, AnyPattern], ...]]:
+        """Return all grants but those that the host forbids as a whole, in pieces.
+
+        Each is its section, its action and its pattern. What cannot be told in a few
+        million steps counts as not forbidden.
+        """
+        meter = Meter(_MOST_STEPS)
+        forbidden = self.forbidden
+        left = []
+        for section, action, pattern in self:
+            yield 1
+            if forbidden is None or not (
+                forbidden.closes(section, action)
+                or (
+                    yield from meter.bound(
+                        containing(forbidden.patterns(section, action), pattern),
+                        otherwise=False,
+                    )
+                )
+            ):
+                left.append((section, action, pattern))
+        return tuple(left)
 
     def attenuate(self, other: Grants, *, source: str = "capabilities") -> Grants:
         """Narrow these grants to the other ones.
@@ -394,30 +471,25 @@ def _both(one: Grants | None, other: Grants | None) -> Grants | None:
 
 
 _WITH_ACTIONS: Final = tuple(name for name in SECTIONS if name != "custom")
+_NO_PATTERNS: Final[Patterns[AnyPattern]] = Patterns()
 _FORBIDDEN: Final = "the host forbids it"
 _SUBSCRIBE: Final = ("messaging", "subscribe")
 _HEAR: Final = ("messaging", "hear")
-_REMEMBERED: Final = 256
-"""Topic patterns whose answer is kept: comparing two takes some 20 µs."""
+_MOST_STEPS: Final = 2_000_000
+"""Steps to compare some grants with others before the answer refuses: a second or two,
+which who wants it takes in pieces, or in another thread."""
+
+
+def _first_words(key: tuple[str, str], patterns: Iterable[AnyPattern]) -> Iterator[str]:
+    """Put patterns into words, as many as anybody reads."""
+    room = LONGEST_TEXT
+    for pattern in patterns:
+        said = words(*key, str(pattern))
+        room -= len(said)
+        if room < 0:
+            return
+        yield said
 
 
 def _never(_: str) -> bool:
     return False
-
-
-def _topics_check(
-    compare: Callable[[Iterable[AnyPattern], AnyPattern], bool],
-    patterns: Iterable[AnyPattern],
-) -> Callable[[str], object]:
-    """Compile a check of subscriptions, which are topic patterns themselves."""
-
-    @lru_cache(_REMEMBERED)
-    def compared(text: str) -> bool:
-        try:
-            wanted = Pattern.parse(text, Kind.TOPIC)
-        except ValueError:
-            return False
-        return compare(patterns, wanted)
-
-    # A text that is too long for a pattern is not worth a place in the cache.
-    return lambda text: len(text) <= LONGEST and compared(text)

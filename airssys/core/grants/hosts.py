@@ -7,7 +7,8 @@ matched is in normal form: ``name:port``, ``1.2.3.4:443``, ``[2001:db8::1]:443``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final, TypeAlias
@@ -15,6 +16,7 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from .addresses import (
+    Address,
     Network,
     also,
     carries,
@@ -252,21 +254,17 @@ def host_matcher(
     patterns = tuple(patterns)
     with_ports = any(pattern.ports is not None for pattern in patterns)
     names, domains = _by_name(patterns)
-    networks = tuple(
-        (*_range(one.ports), it.version, int(it.network_address), int(it.netmask), one)
-        for one in patterns
-        if (it := one.network) is not None
-    )
+    networks = _by_network(patterns)
 
     def name_matches(host: str, port: int) -> bool:
-        for first, last in names.get(host, ()):
-            if first <= port <= last:
-                return True
+        if _holds(names.get(host), port):
+            return True
         label, _, domain = host.partition(".")
-        for first, last in domains.get(domain, ()):
-            if first <= port <= last:
-                return len(host) <= _LONGEST_NAME and bool(_LABEL.fullmatch(label))
-        return False
+        return (
+            _holds(domains.get(domain), port)
+            and len(host) <= _LONGEST_NAME
+            and bool(_LABEL.fullmatch(label))
+        )
 
     def address_matches(host: str, port: int) -> bool:
         try:
@@ -277,22 +275,13 @@ def host_matcher(
             )
         except ValueError:
             return False
-        for one in (found, *also(found)) if forbidding else (found,):
-            number, version = int(one), one.version
-            for first, last, of, network, mask, pattern in networks:
-                if (
-                    number & mask == network
-                    and version == of
-                    and first <= port <= last
-                    # A pattern of a special block grants the special ones in it.
-                    and (
-                        pattern.special
-                        or not is_special(one)
-                        or (forbidding and one is found)
-                    )
-                ):
-                    return True
-        return False
+        return any(
+            _holds(block.ports, port)
+            # A pattern of a special block grants the special ones in it.
+            and (block.special or not is_special(one) or (forbidding and one is found))
+            for one in ((found, *also(found)) if forbidding else (found,))
+            for block in _around(one, networks)
+        )
 
     @lru_cache(_REMEMBERED)
     def matches(text: str) -> bool:
@@ -318,19 +307,81 @@ def host_matcher(
     return lambda text: len(text) <= _LONGEST and matches(text)
 
 
-_Ports: TypeAlias = dict[str, list[tuple[int, int]]]
+_Ports: TypeAlias = tuple[list[int], list[int]]
+"""Ranges of ports, apart from each other and in order: their firsts, their lasts."""
 
 
-def _by_name(patterns: Iterable[HostPattern]) -> tuple[_Ports, _Ports]:
+@frozen
+class _Block:
+    """What patterns say of a network."""
+
+    ports: _Ports
+    special: bool
+
+
+_Networks: TypeAlias = dict[tuple[int, int], dict[int, _Block]]
+"""By version and mask, and then by the number of the network."""
+
+
+def _by_name(
+    patterns: Iterable[HostPattern],
+) -> tuple[dict[str, _Ports], dict[str, _Ports]]:
     """Return the ports of each name, and those of each domain under a star."""
-    names: _Ports = {}
-    domains: _Ports = {}
+    names: dict[str, list[tuple[int, int]]] = {}
+    domains: dict[str, list[tuple[int, int]]] = {}
     for pattern in patterns:
         if pattern.network is None:
             found = domains if pattern.host.startswith("*.") else names
             key = pattern.host.removeprefix("*.")
             found.setdefault(key, []).append(_range(pattern.ports))
-    return names, domains
+    return (
+        {name: _merged(ranges) for name, ranges in names.items()},
+        {name: _merged(ranges) for name, ranges in domains.items()},
+    )
+
+
+def _by_network(patterns: Iterable[HostPattern]) -> _Networks:
+    # There are no more masks than an address has bits, however many networks.
+    ranges: dict[Network, list[tuple[int, int]]] = {}
+    for pattern in patterns:
+        if pattern.network is not None:
+            ranges.setdefault(pattern.network, []).append(_range(pattern.ports))
+    found: _Networks = {}
+    for network, ports in ranges.items():
+        masked = found.setdefault((network.version, int(network.netmask)), {})
+        masked[int(network.network_address)] = _Block(
+            _merged(ports), lies_in_special(network)
+        )
+    return found
+
+
+def _around(address: Address, networks: _Networks) -> Iterator[_Block]:
+    """Go through the networks that an address is in."""
+    number, version = int(address), address.version
+    for (of, mask), blocks in networks.items():
+        if of == version:
+            block = blocks.get(number & mask)
+            if block is not None:
+                yield block
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> _Ports:
+    firsts: list[int] = []
+    lasts: list[int] = []
+    for first, last in sorted(ranges):
+        if lasts and first <= lasts[-1] + 1:
+            lasts[-1] = max(last, lasts[-1])
+        else:
+            firsts.append(first)
+            lasts.append(last)
+    return firsts, lasts
+
+
+def _holds(ports: _Ports | None, port: int) -> bool:
+    if ports is None:
+        return False
+    at = bisect_right(ports[0], port)
+    return at > 0 and port <= ports[1][at - 1]
 
 
 def _range(ports: PortPattern | None) -> tuple[int, int]:
@@ -347,6 +398,7 @@ def port_matcher(
     """
     ranges = tuple(map(_range, patterns))
     any_port = bool(ranges) if forbidding else (1, _LAST_PORT) in ranges
+    merged = _merged(ranges)
 
     @lru_cache(_REMEMBERED)
     def matches(text: str) -> bool:
@@ -355,6 +407,6 @@ def port_matcher(
         port = int(text)
         if not port:
             return any_port
-        return any(first <= port <= last for first, last in ranges)
+        return _holds(merged, port)
 
     return lambda text: len(text) <= _LONGEST and matches(text)

@@ -6,34 +6,52 @@ form already: no ``..``, no symlink, no doubled ``/``.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from functools import cached_property
-from typing import TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from attrs import frozen
 
+from ..steps import to_the_end
 from .automaton import Machine, Token
 from .hosts import HostPattern, PortPattern, host_matcher, port_matcher
+from .index import Index
 from .spelling import (
-    LONGEST,
+    LONGEST_MATCHED,
     Kind,
     check_glob,
     check_topic_pattern,
     front,
     glob_alternatives,
+    is_literal,
+    lines_of,
+    longest,
+    parted,
     topic_tokens,
     without_braces,
 )
+from .topics import TopicIndex, Topics
 
 __all__ = (
     "AnyPattern",
     "Pattern",
+    "Patterns",
+    "containing",
     "contains",
+    "covering",
     "covers",
+    "index",
     "matcher",
+    "overlapping",
     "overlaps",
 )
+
+
+_P = TypeVar("_P", bound="AnyPattern")
+_MANY: Final = 32
+"""Patterns that take more than a moment to compile."""
+_TO_COMPARE: Final = 4
+"""Steps that it takes to begin to compare two patterns."""
 
 
 @frozen
@@ -56,10 +74,11 @@ class Pattern:
         Raises:
             ValueError: The text is no pattern of that kind; says what is allowed.
         """
-        if not 0 < len(text) <= LONGEST:
+        most = longest(kind)
+        if not 0 < len(text) <= most:
             raise ValueError(
                 f"a {kind.value} pattern of {len(text)} characters is not allowed: "
-                f"use 1 to {LONGEST}"
+                f"use 1 to {most}"
             )
         if not text.isprintable():
             raise ValueError(f"{kind.value} pattern {text!r} must be printable")
@@ -89,6 +108,11 @@ class Pattern:
         return Machine.build(self.alternatives)
 
     @cached_property
+    def topics(self) -> Topics:
+        """What the text of a topic pattern stands for."""
+        return Topics(self.alternatives[0])
+
+    @cached_property
     def _match(self) -> Callable[[str], object]:
         return matcher((self,))
 
@@ -101,18 +125,50 @@ class Pattern:
 
     def covers(self, other: Pattern) -> bool:
         """Tell whether every text that matches the other pattern matches this one."""
-        return self.kind is other.kind and (
-            self.text == other.text
-            or self._machine.includes(
-                other._machine,
-                empty=self.kind is not Kind.TOPIC,
-            )
-        )
+        return to_the_end(self.covering(other))
+
+    def covering(self, other: Pattern) -> Generator[int, None, bool]:
+        """Tell what `covers` does, in pieces."""
+        if self.kind is not other.kind:
+            return False
+        if self.text == other.text:
+            return True
+        if not self._may_meet(other):
+            return False
+        if self.kind is Kind.TOPIC:
+            return self.topics.covers(other.topics)
+        if is_literal(other.text, other.kind):
+            return self.matches(other.text)
+        return (yield from self._machine.including(other._machine))
 
     def overlaps(self, other: Pattern) -> bool:
         """Tell whether a text matches both."""
-        return self.kind is other.kind and self._machine.meets(
-            other._machine, empty=self.kind is not Kind.TOPIC
+        return to_the_end(self.overlapping(other))
+
+    def overlapping(self, other: Pattern) -> Generator[int, None, bool]:
+        """Tell what `overlaps` does, in pieces."""
+        if self.kind is not other.kind or not self._may_meet(other):
+            return False
+        if self.kind is Kind.TOPIC:
+            return self.topics.overlaps(other.topics)
+        return (yield from self._machine.meeting(other._machine))
+
+    @cached_property
+    def _start(self) -> str:
+        """What all that it matches begins with; nothing, for topics."""
+        if self.kind is Kind.TOPIC:
+            return ""
+        starts = [start for start, _ in parted(self.text, self.kind)]
+        first, last = min(starts), max(starts)
+        end = 0
+        while end < min(len(first), len(last)) and first[end] == last[end]:
+            end += 1
+        return first[:end]
+
+    def _may_meet(self, other: Pattern) -> bool:
+        """Tell whether both can match a text by what it begins with."""
+        return self._start.startswith(other._start) or other._start.startswith(
+            self._start
         )
 
     def __str__(self) -> str:
@@ -132,50 +188,105 @@ def matcher(
         forbidding: Whether cases of doubt match: the special addresses in a network,
             and port 0, for which the system picks one.
     """
-    patterns = tuple(patterns)
-    hosts = tuple(one for one in patterns if isinstance(one, HostPattern))
-    if hosts:
-        return host_matcher(hosts, forbidding=forbidding)
-    ports = tuple(one for one in patterns if isinstance(one, PortPattern))
-    if ports:
-        return port_matcher(ports, forbidding=forbidding)
-    return _texts_matcher(one for one in patterns if isinstance(one, Pattern))
+    held = Patterns.of(patterns)
+    return held.banning if forbidding else held.granting
 
 
-def _texts_matcher(patterns: Iterable[Pattern]) -> Callable[[str], object]:
-    texts: set[str] = set()
-    lines: list[tuple[Token, ...]] = []
+class Patterns(tuple[_P, ...]):  # noqa: SLOT001 - what is compiled is kept
+    """The patterns of a list, all of one kind, compiled once for whoever has them."""
+
+    @classmethod
+    def of(cls, patterns: Iterable[_P]) -> Patterns[_P]:
+        """Return patterns as a list; a list as it is."""
+        return patterns if isinstance(patterns, Patterns) else cls(patterns)
+
+    @cached_property
+    def compiled(self) -> Index:
+        """Those that match texts, to be matched all at once."""
+        return index(one for one in self if isinstance(one, Pattern))
+
+    @cached_property
+    def topics(self) -> TopicIndex:
+        """Those for topics, to be compared with others."""
+        return TopicIndex.of(
+            one.topics
+            for one in self
+            if isinstance(one, Pattern) and one.kind is Kind.TOPIC
+        )
+
+    @cached_property
+    def granting(self) -> Callable[[str], object]:
+        """Tells whether a text is granted by one of them."""
+        return self._matcher(forbidding=False)
+
+    @cached_property
+    def banning(self) -> Callable[[str], object]:
+        """Tells whether a text is forbidden by one of them."""
+        return self._matcher(forbidding=True)
+
+    @cached_property
+    def known(self) -> frozenset[_P]:
+        """Tells whether a pattern is one of them."""
+        return frozenset(self)
+
+    def prepared(self) -> Patterns[_P]:
+        """Compile many now, and not in the turn of whoever checks something first."""
+        if len(self) > _MANY:
+            assert self.granting is not self.banning
+            self.compiled.prepare()
+            self.topics.prepare()
+        return self
+
+    def _matcher(self, *, forbidding: bool) -> Callable[[str], object]:
+        hosts = tuple(one for one in self if isinstance(one, HostPattern))
+        if hosts:
+            return host_matcher(hosts, forbidding=forbidding)
+        ports = tuple(one for one in self if isinstance(one, PortPattern))
+        if ports:
+            return port_matcher(ports, forbidding=forbidding)
+        texts, run = self.compiled.texts, self.compiled.run
+        if not self.compiled.parts:
+            return texts.__contains__
+        if forbidding:
+            return lambda text: (
+                text in texts or len(text) > LONGEST_MATCHED or run(text)
+            )
+        if not texts:
+            return lambda text: len(text) <= LONGEST_MATCHED and run(text)
+        return lambda text: (
+            text in texts or (len(text) <= LONGEST_MATCHED and run(text))
+        )
+
+
+def index(patterns: Iterable[Pattern]) -> Index:
+    """Compile patterns of one kind to be matched all at once."""
+    parts: list[tuple[str, tuple[Token, ...]]] = []
+    known: dict[str, tuple[tuple[Token, ...], ...]] = {}
     topics = False
     for pattern in patterns:
         topics = pattern.kind is Kind.TOPIC
-        for line in pattern.alternatives:
-            if all(not token.negated and len(token.symbols) == 1 for token in line):
-                joint = "." if topics else ""
-                texts.add(
-                    joint.join(symbol for token in line for symbol in token.symbols)
-                )
-            else:
-                lines.append(line)
-    if not lines:
-        return texts.__contains__
-    run: Callable[[str], object]
-    if topics:
-        machine = Machine.build(lines)
-        run = lambda text: machine.runs(text.split("."))  # noqa: E731
-    elif all(sum(token.many for token in line) < 2 for line in lines):
-        # One regular expression is quicker than the machine, and stays linear as long
-        # as no line has two wildcards to try against each other.
-        run = _expression(lines)
-    else:
-        run = Machine.build(lines).runs
-    if not texts:
-        return run
-    return lambda text: text in texts or run(text)
+        for start, rest in parted(pattern.text, pattern.kind):
+            # Not token by token where they are alike, or literal: they may be many.
+            if rest not in known:
+                known[rest] = lines_of(rest, pattern.kind)
+            parts += ((start, line) for line in known[rest])
+    return Index.of(parts, topics=topics)
 
 
 def covers(granted: Iterable[AnyPattern], wanted: AnyPattern) -> bool:
     """Tell whether one of the granted patterns covers the wanted one."""
-    return any(_covers_one(pattern, wanted) for pattern in granted)
+    return to_the_end(covering(granted, wanted))
+
+
+def covering(
+    granted: Iterable[AnyPattern], wanted: AnyPattern
+) -> Generator[int, None, bool]:
+    """Tell what `covers` does, in pieces; yield how many steps each took."""
+    for pattern in granted:
+        yield _TO_COMPARE
+        if (yield from _covers_one(pattern, wanted)):
+            return True
+    return False
 
 
 def contains(forbidden: Iterable[AnyPattern], wanted: AnyPattern) -> bool:
@@ -183,26 +294,50 @@ def contains(forbidden: Iterable[AnyPattern], wanted: AnyPattern) -> bool:
 
     As `covers`, but a forbidden network contains the special addresses in it too.
     """
-    return any(_contains_one(pattern, wanted) for pattern in forbidden)
+    return to_the_end(containing(forbidden, wanted))
+
+
+def containing(
+    forbidden: Iterable[AnyPattern], wanted: AnyPattern
+) -> Generator[int, None, bool]:
+    """Tell what `contains` does, in pieces; yield how many steps each took."""
+    for pattern in forbidden:
+        yield _TO_COMPARE
+        if (yield from _contains_one(pattern, wanted)):
+            return True
+    return False
 
 
 def overlaps(patterns: Iterable[AnyPattern], other: AnyPattern) -> bool:
     """Tell whether something matches the other pattern and one of the patterns."""
-    return any(_overlaps_one(pattern, other) for pattern in patterns)
+    return to_the_end(overlapping(patterns, other))
 
 
-def _covers_one(granted: AnyPattern, wanted: AnyPattern) -> bool:
+def overlapping(
+    patterns: Iterable[AnyPattern], other: AnyPattern
+) -> Generator[int, None, bool]:
+    """Tell what `overlaps` does, in pieces; yield how many steps each took."""
+    for pattern in patterns:
+        yield _TO_COMPARE
+        if (yield from _overlaps_one(pattern, other)):
+            return True
+    return False
+
+
+def _covers_one(granted: AnyPattern, wanted: AnyPattern) -> Generator[int, None, bool]:
     match granted, wanted:
         case (HostPattern(), HostPattern()):
             return granted.covers(wanted)
         case _:
-            return _contains_one(granted, wanted)
+            return (yield from _contains_one(granted, wanted))
 
 
-def _contains_one(forbidden: AnyPattern, wanted: AnyPattern) -> bool:
+def _contains_one(
+    forbidden: AnyPattern, wanted: AnyPattern
+) -> Generator[int, None, bool]:
     match forbidden, wanted:
         case (Pattern(), Pattern()):
-            return forbidden.covers(wanted)
+            return (yield from forbidden.covering(wanted))
         case (HostPattern(), HostPattern()):
             return forbidden.contains(wanted)
         case (PortPattern(), PortPattern()):
@@ -211,10 +346,10 @@ def _contains_one(forbidden: AnyPattern, wanted: AnyPattern) -> bool:
             return False
 
 
-def _overlaps_one(one: AnyPattern, other: AnyPattern) -> bool:
+def _overlaps_one(one: AnyPattern, other: AnyPattern) -> Generator[int, None, bool]:
     match one, other:
         case (Pattern(), Pattern()):
-            return one.overlaps(other)
+            return (yield from one.overlapping(other))
         case (HostPattern(), HostPattern()):
             return one.overlaps(other)
         case (PortPattern(), PortPattern()):
@@ -225,14 +360,3 @@ def _overlaps_one(one: AnyPattern, other: AnyPattern) -> bool:
 
 AnyPattern: TypeAlias = Pattern | HostPattern | PortPattern
 """Whatever a grant can hold."""
-
-
-def _expression(lines: Iterable[tuple[Token, ...]]) -> Callable[[str], object]:
-    written = ("".join(map(_piece, line)) for line in lines)
-    return re.compile("|".join(written), re.DOTALL).fullmatch
-
-
-def _piece(token: Token) -> str:
-    members = "".join(map(re.escape, sorted(token.symbols)))
-    piece = f"[{'^' if token.negated else ''}{members}]" if members else "."
-    return f"{piece}*" if token.many else piece

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import starmap
+from itertools import islice, starmap
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 from attrs import field, fields, frozen
 
 from .hosts import HostPattern, PortPattern
-from .pattern import AnyPattern, Pattern
-from .spelling import LONGEST, Kind
+from .pattern import AnyPattern, Pattern, Patterns
+from .spelling import MOST_PATTERNS, MOST_TOGETHER, MOST_TOPICS, Kind
 
 __all__ = (
     "INTERFACE",
@@ -30,10 +30,10 @@ __all__ = (
     "customs",
 )
 
-_P = TypeVar("_P")
-_WILD: Final = frozenset("*?[{")
-_MOST_TOGETHER: Final = 64 * LONGEST
-"""Characters of all patterns of a list: at worst 0.2 s for the longest path."""
+_I = TypeVar("_I")
+_P = TypeVar("_P", bound=AnyPattern)
+_SHORT: Final = 64
+"""Characters of a pattern that cannot be too large by itself."""
 
 NamePattern: TypeAlias = Annotated[Pattern, "name"]
 TopicPattern: TypeAlias = Annotated[Pattern, "topic"]
@@ -64,64 +64,83 @@ PATTERN_KINDS: Final[Mapping[str, Callable[[str], AnyPattern]]] = {
 """How to read a pattern, by the word its type is annotated with."""
 
 
-def _listed(parse: Callable[[str], _P], items: Iterable[str | _P]) -> tuple[_P, ...]:
+def _few(items: Iterable[_I], most: int = MOST_PATTERNS) -> tuple[_I, ...]:
+    """Return what is in a list. Raises ValueError where that is too much."""
     if isinstance(items, str):
         raise ValueError(f"{items!r} must be in a list")  # noqa: TRY004 - of values
-    return tuple(parse(item) if isinstance(item, str) else item for item in items)
+    found = tuple(islice(items, most + 1))
+    if len(found) > most:
+        raise ValueError(f"there are too many patterns in a list (at most {most:_})")
+    return found
 
 
-def _matched(
-    parse: Callable[[str], Pattern], items: Iterable[str | Pattern]
-) -> tuple[Pattern, ...]:
+def _listed(
+    parse: Callable[[str], _P], items: Iterable[str | _P], most: int = MOST_PATTERNS
+) -> Patterns[_P]:
+    if isinstance(items, Patterns):
+        return items  # it was checked before
+    few = _few(items, most)
+    return Patterns(parse(item) if isinstance(item, str) else item for item in few)
+
+
+def _prepared(parse: Callable[[str], _P], items: Iterable[str | _P]) -> Patterns[_P]:
+    return _listed(parse, items).prepared()
+
+
+def _matched(kind: Kind, items: Iterable[str | Pattern]) -> Patterns[Pattern]:
     """Read patterns that are matched all at once, which must not take too long."""
-    patterns = _listed(parse, items)
-    size = 0
-    for pattern in patterns:
-        if not _WILD.isdisjoint(pattern.text):  # others are looked up
-            size += sum(map(len, pattern.alternatives))
-        if size > _MOST_TOGETHER:
+    if isinstance(items, Patterns):
+        return items
+    most = MOST_TOPICS if kind is Kind.TOPIC else MOST_PATTERNS
+    patterns = _listed(partial(Pattern.parse, kind=kind), items, most)
+    if len(patterns) > 1 or any(len(one.text) > _SHORT for one in patterns):
+        held = patterns.compiled
+        written = len(held.texts) + len(held.parts) - 2 * len(patterns)
+        if written > MOST_TOGETHER // 2 or held.size > MOST_TOGETHER:
             raise ValueError(
-                "these patterns are too large together: written out, those with "
-                f"wildcards are more than {_MOST_TOGETHER} characters"
+                "these patterns are too large together: written out they have "
+                f"{held.size:_} characters or segments from their first wildcards on "
+                f"(at most {MOST_TOGETHER:_}), and {max(0, written):_} alternatives "
+                f"(at most {MOST_TOGETHER // 2:_})"
             )
-    return patterns
+    return patterns.prepared()
 
 
 def _names(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _matched(partial(Pattern.parse, kind=Kind.NAME), items)
+    return _matched(Kind.NAME, items)
 
 
 def _topics(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _matched(partial(Pattern.parse, kind=Kind.TOPIC), items)
+    return _matched(Kind.TOPIC, items)
 
 
 def _keys(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _matched(partial(Pattern.parse, kind=Kind.KEY), items)
+    return _matched(Kind.KEY, items)
 
 
 def _paths(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _matched(partial(Pattern.parse, kind=Kind.PATH), items)
+    return _matched(Kind.PATH, items)
 
 
 def _whoses(items: Iterable[str | Pattern]) -> tuple[Pattern, ...]:
-    return _listed(_whose, items)
+    return _prepared(_whose, items)
 
 
 def _hosts_and_ports(items: Iterable[str | HostPattern]) -> tuple[HostPattern, ...]:
-    return _listed(HostPattern.parse, items)
+    return _prepared(HostPattern.parse, items)
 
 
 def _hosts(items: Iterable[str | HostPattern]) -> tuple[HostPattern, ...]:
-    return _listed(partial(HostPattern.parse, ports=False), items)
+    return _prepared(partial(HostPattern.parse, ports=False), items)
 
 
 def _ports(items: Iterable[str | int | PortPattern]) -> tuple[PortPattern, ...]:
-    if isinstance(items, str):
-        raise ValueError(f"{items!r} must be in a list")  # noqa: TRY004 - as above
-    return tuple(
+    if isinstance(items, Patterns):
+        return items
+    return Patterns(
         item if isinstance(item, PortPattern) else PortPattern.parse(item)
-        for item in items
-    )
+        for item in _few(items)
+    ).prepared()
 
 
 @frozen(kw_only=True)
@@ -165,9 +184,11 @@ class MessagingGrants:
 
 @frozen(kw_only=True)
 class ProcessGrants:
-    """Which programs may be started, and whose processes be sent signals."""
+    """Which programs may be started, with which variables, and whose be signalled."""
 
     spawn: tuple[PathPattern, ...] = field(default=(), converter=_paths)
+    environment: tuple[KeyPattern, ...] = field(default=(), converter=_keys)
+    """Names of variables that the component may set for its programs."""
     signal: tuple[Whose, ...] = field(default=(), converter=_whoses)
 
 
@@ -199,8 +220,18 @@ def customs(
     """Read custom grants: ready made, or the patterns of each interface."""
     if isinstance(items, Mapping):
         # Not made a tuple here: of a string that would be its characters.
-        return tuple(starmap(CustomGrant, items.items()))
-    return tuple(items)
+        items = starmap(CustomGrant, items.items())
+    found: list[CustomGrant] = []
+    room = MOST_PATTERNS
+    for each in items:
+        found.append(each)
+        room -= 1 + len(each.allow)
+        if room < 0:
+            raise ValueError(
+                "there are too many interfaces and patterns of custom grants (at most "
+                f"{MOST_PATTERNS:_} together)"
+            )
+    return tuple(found)
 
 
 @frozen(kw_only=True)

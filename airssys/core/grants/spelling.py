@@ -11,18 +11,39 @@ from .automaton import Token
 
 __all__ = (
     "LONGEST",
+    "LONGEST_MATCHED",
+    "LONGEST_TOPIC",
+    "MOST_PATTERNS",
+    "MOST_TOGETHER",
+    "MOST_TOPICS",
     "Kind",
     "check_glob",
     "check_topic_pattern",
     "front",
     "glob_alternatives",
+    "is_literal",
+    "lines_of",
+    "longest",
+    "parted",
     "topic_tokens",
     "without_braces",
 )
 
 _MOST_ALTERNATIVES: Final = 64
 LONGEST: Final = 1024
-"""Characters of a pattern."""
+"""Characters of a pattern; of one for topics, `LONGEST_TOPIC`."""
+LONGEST_TOPIC: Final = 255
+"""Characters of a topic, and of a pattern for topics."""
+LONGEST_MATCHED: Final = 4096
+"""Characters of what is held against patterns with wildcards, such as the longest path
+that Linux opens. What is longer is not granted, and is forbidden where anything is."""
+MOST_PATTERNS: Final = 10_000
+"""Patterns in a list, whichever they are."""
+MOST_TOPICS: Final = 1000
+"""Patterns in a list for topics, which are held against others one by one."""
+MOST_TOGETHER: Final = 8 * LONGEST
+"""Characters, or segments, that all patterns of a list have from the first wildcard on:
+so much is held against each character of a text. Some 5 ms for the longest path."""
 _MOST_SYMBOLS: Final = 16 * LONGEST
 """Characters that all alternatives name, those in sets one by one."""
 _FEW: Final = 5
@@ -42,11 +63,17 @@ class Kind(Enum):
     """Absolute paths."""
 
 
+def longest(kind: Kind) -> int:
+    """Return the characters that a pattern of a kind may have."""
+    return LONGEST_TOPIC if kind is Kind.TOPIC else LONGEST
+
+
 _NAME_CHARACTERS: Final = frozenset(
     string.ascii_lowercase + string.digits + "-/#*?[]{},!"
 )
 _BRACKETS: Final = frozenset("[]{}")
 _TOPIC_WORD: Final = frozenset("*# ")
+_GLOB: Final = frozenset("*?[{")
 _NO_SYMBOL: Final[frozenset[str]] = frozenset()
 _SLASH: Final = frozenset("/")
 _ONE: Final = Token(_NO_SYMBOL, negated=True)
@@ -55,14 +82,24 @@ _ONE_INSIDE: Final = Token(_SLASH, negated=True)
 _ALL_INSIDE: Final = Token(_SLASH, negated=True, many=True)
 
 
+def is_literal(text: str, kind: Kind) -> bool:
+    """Tell whether a pattern, of any kind but topics, matches no text but its own."""
+    if kind is Kind.NAME and "#" not in text:
+        return False  # its instances are meant as well
+    return _GLOB.isdisjoint(text)
+
+
 def topic_tokens(text: str) -> tuple[Token, ...]:
     """Return what a topic pattern stands for."""
     tokens: list[Token] = []
+    known = {"*": _ONE}
     for segment in text.split("."):
         if segment == "#":
             _add_star(tokens, _ALL)
         else:
-            tokens.append(_ONE if segment == "*" else Token(frozenset((segment,))))
+            if segment not in known:
+                known[segment] = Token(frozenset((segment,)))
+            tokens.append(known[segment])
     return tuple(tokens)
 
 
@@ -127,7 +164,7 @@ def glob_alternatives(text: str, kind: Kind) -> tuple[tuple[Token, ...], ...]:
     """Return what a pattern stands for: any one of these lines of tokens."""
     plain = without_braces(text, kind)
     if kind is Kind.NAME:
-        plain += [f"{one}#*" for one in plain if "#" not in one and one[-1:] != "*"]
+        plain += [f"{one}#*" for one in plain if _has_instances(one)]
     result: list[tuple[Token, ...]] = []
     room = _MOST_SYMBOLS
     for alternative in plain:
@@ -174,6 +211,40 @@ def without_braces(text: str, kind: Kind) -> list[str]:
             if len(result) > _MOST_ALTERNATIVES:
                 raise _too_many(text, kind)
     return result
+
+
+def parted(text: str, kind: Kind) -> list[tuple[str, str]]:
+    """Return each way to write out a pattern's braces, parted before what is wild.
+
+    A name may have its instances behind it. The second part is empty where all of it is
+    literal; of a topic pattern it may begin at any dot.
+    """
+    if kind is Kind.TOPIC:
+        wild = re.search(r"(?:^|\.)[*#]", text)
+        end = wild.start() if wild else len(text)
+        return [(text[:end], text[end:].removeprefix("."))]
+    plain = without_braces(text, kind)
+    if kind is Kind.NAME:
+        plain += [f"{one}#*" for one in plain if _has_instances(one)]
+    parts = []
+    for one in plain:
+        wild = re.search(r"[*?\[]", one)
+        end = wild.start() if wild else len(one)
+        # The slash before two stars and a slash goes with them.
+        end -= one.startswith("/**/", end - 1) and end > 0
+        parts.append((one[:end], one[end:]))
+    return parts
+
+
+def _has_instances(name: str) -> bool:
+    return "#" not in name and name[-1:] != "*"
+
+
+def lines_of(rest: str, kind: Kind) -> tuple[tuple[Token, ...], ...]:
+    """Return what the second part of a pattern stands for, as `parted` has it."""
+    if kind is Kind.TOPIC:
+        return (topic_tokens(rest),) if rest else ((),)
+    return tuple(_tokens(one, rest, kind) for one in _without_empty(rest))
 
 
 def front(text: str) -> tuple[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from enum import Enum
 from typing import Final
 
 from attrs import field, frozen
 
 from ..defaults import AUDIT_KEEP, AUDIT_ROTATE
-from ..grants.admission import admit
+from ..grants.admission import admit, admitting
 from ..grants.grants import Grants
 from ..grants.sections import Sections
 from ..levels import LogLevel
@@ -129,6 +129,12 @@ class HostConfig:
             ManifestError: They are more than any component may be granted.
         """
         return admit(grants, self.capabilities, self.forbidden, source=source)
+
+    def admitting(
+        self, grants: Grants, *, source: str = "capabilities"
+    ) -> Generator[int, None, Grants]:
+        """Do what `admit` does, in pieces; yield how many steps each took."""
+        return admitting(grants, self.capabilities, self.forbidden, source=source)
 
 
 def host_schema() -> dict[str, object]:

@@ -13,7 +13,7 @@ from ..toml.lines import KeyPath
 from ..toml.schema import Problem, shown
 from ..units import Moment, show_moment, show_size
 from .manifest import Capabilities, Manifest
-from .resources import LEAST_MEMORY, Resources, ResourcesOverride
+from .resources import LEAST_MEMORY, LIMIT_KEYS, Resources, ResourcesOverride
 
 __all__ = ("CapabilitiesOverride", "given", "narrowed", "raised", "widened")
 
@@ -43,6 +43,8 @@ def raised(
     for name, value in given(override).items():
         place = (*path, "resources", name)
         allowed = getattr(manifest.resources, name)
+        if allowed is None:  # it follows from others
+            allowed = getattr(manifest.limits, LIMIT_KEYS[name])
         if isinstance(value, int | float) and value > allowed:
             yield Problem(
                 place,

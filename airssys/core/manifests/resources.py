@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import frozen
 
 from ..defaults import MAILBOX, MAILBOX_BYTES
-from ..limits import KIB, MIB, QUOTAS, Limits, Quota
+from ..limits import HANDLES, KIB, MIB, QUOTAS, Limits, Quota
 from ..message import Overflow
 from ..units import Bytes, BytesRate, Count, CountRate, Seconds, Share
 
@@ -42,6 +43,12 @@ class Resources:
     memories: Count = 1
     """Linear memories, each of which may have ``memory``. Compilers make one; guests
     with an interpreter inside have more."""
+    resource_handles: Count = HANDLES
+    """Handles of resources in the guest's own tables, whatever they stand for; unlike
+    ``handles``, which counts what the host holds open."""
+    values: Bytes | None = None
+    """Of what the guest passes in one call, as it lies in Python. None: half of
+    ``memory``, and at least 1 MiB."""
     mailbox: Count = MAILBOX
     """Messages that may wait."""
     mailbox_bytes: Bytes = MAILBOX_BYTES
@@ -60,7 +67,8 @@ class Resources:
     @property
     def limits(self) -> Limits:
         """What an instance may use."""
-        return Limits(**{key: getattr(self, key) for key in LIMIT_KEYS})
+        given = {limit: getattr(self, key) for key, limit in LIMIT_KEYS.items()}
+        return Limits(**{key: one for key, one in given.items() if one is not None})
 
     @property
     def quota(self) -> Quota:
@@ -68,8 +76,15 @@ class Resources:
         return Quota(**{key: getattr(self, key) for key in QUOTAS})
 
 
-LIMIT_KEYS: Final = ("memory", "fuel", "timeout", "memories")
-"""The keys of `Resources` that are limits of the instance."""
+LIMIT_KEYS: Final[Mapping[str, str]] = {
+    "memory": "memory",
+    "fuel": "fuel",
+    "timeout": "timeout",
+    "memories": "memories",
+    "resource_handles": "handles",
+    "values": "values",
+}
+"""The keys of `Resources` that are limits of the instance, with their names there."""
 MAILBOX_KEYS: Final = ("mailbox", "mailbox_bytes", "overflow")
 """The keys of `Resources` that say how messages wait for the actor."""
 
@@ -85,6 +100,8 @@ class ResourcesOverride:
     fuel: Count | None = None
     timeout: Seconds | None = None
     memories: Count | None = None
+    resource_handles: Count | None = None
+    values: Bytes | None = None
     mailbox: Count | None = None
     mailbox_bytes: Bytes | None = None
     overflow: Overflow | None = None

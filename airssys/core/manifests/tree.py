@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 from ..child import Restart
 from ..defaults import GRACE, ROOT
 from ..limits import SharedQuota
+from ..names import ComponentName
 from ..restart import (
     AutoShutdown,
     Backoff,
@@ -73,6 +74,8 @@ class ComponentNode:
     id: str
     component: str
     """The folder with its Component.toml, or that file, relative to the tree file."""
+    namespace: ComponentName | None = None
+    """Where it keeps its keys; None: under its own name."""
     significant: bool = False
     restart: Restart | None = None
     """None: as the manifest says; so for `shutdown` and `start`."""
@@ -211,6 +214,7 @@ class ChildTable:
     start: Seconds | None = None
     significant: bool = False
     component: Folder | None = None
+    namespace: ComponentName | None = None
     resources: ResourcesOverride = field(factory=ResourcesOverride)
     capabilities: CapabilitiesOverride = field(factory=CapabilitiesOverride)
     config: Mapping[str, str] = field(factory=dict)
@@ -266,6 +270,7 @@ def _node(child: ChildTable, path: KeyPath) -> Node:
         return ComponentNode(
             id=child.id,
             component=child.component,
+            namespace=child.namespace,
             significant=child.significant,
             restart=child.restart,
             shutdown=child.shutdown,

@@ -23,6 +23,7 @@ _BELONGS: Final[Mapping[str, str]] = {
     "capabilities": "component",
     "config": "component",
     "start": "component",
+    "namespace": "component",
     "args": "actor",
     "child": "supervisor",
 }

@@ -35,6 +35,7 @@ __all__ = (
     "payload",
     "size",
     "values",
+    "within",
 )
 
 BYTES: Final = List(Scalar("u8"))
@@ -97,9 +98,8 @@ def elements(type_: WitType) -> Sequence[WitType] | None:
             return None
 
 
-def parts(type_: WitType) -> Iterator[WitType]:
-    """Yield a type and the types in it."""
-    yield type_
+def within(type_: WitType) -> Sequence[WitType]:
+    """Return the types that a type is made of at once."""
     inner: Iterable[WitType | None]
     match type_:
         case List(element):
@@ -112,9 +112,14 @@ def parts(type_: WitType) -> Iterator[WitType]:
             inner = cases(type_) or ()
         case Scalar() | Flags() | Own() | Borrow() | Opaque():
             inner = ()
-    for each in inner:
-        if each is not None:
-            yield from parts(each)
+    return [each for each in inner if each is not None]
+
+
+def parts(type_: WitType) -> Iterator[WitType]:
+    """Yield a type and the types in it."""
+    yield type_
+    for each in within(type_):
+        yield from parts(each)
 
 
 def values(type_: FuncType) -> list[WitType]:

@@ -42,8 +42,11 @@ class Section(IntEnum):
     EXPORT = 11
 
 
-_LIST, _RESOURCE = b"\x70", b"\x3f"
-"""How their definitions begin."""
+_TYPES: Final = (b"\x70", b"\x73", b"\x63", b"\x3f", b"\x69", b"\x66", b"\x65")
+"""How lists, strings, maps, resources, handles, streams and futures are written."""
+_CANONS: Final = (b"\x1f", b"\6")
+"""The canonical function that makes a set of tasks, and the option of those that make
+tasks."""
 _IMPORT, _FUNCTION, _TABLE, _GLOBAL, _EXPORT, _CODE = 2, 3, 4, 6, 7, 10
 _IDLE: Final = {0, 8, 9, 11, 12}
 """Sections of a core module that a skeleton does without: names and the like, the start
@@ -62,18 +65,18 @@ _BODY: Final = b"\3\0\0\x0b"
 
 
 def may_need_lane(guest: bytes) -> bool:
-    """Tell whether there may be lists or resources in a component's types.
+    """Tell whether there may be lists, texts, resources or handles in a component.
 
     A quick look at the binary: no if there are none.
     """
-    return any(
-        kind == Section.COMPONENT
-        or (
-            kind == Section.TYPE
-            and (_LIST in (part := bytes(guest[begin:end])) or _RESOURCE in part)
-        )
-        for kind, _, begin, end in sections(memoryview(guest), HEAD)
-    )
+    looked_for = {Section.TYPE: _TYPES, Section.CANON: _CANONS}
+    for kind, _, begin, end in sections(memoryview(guest), HEAD):
+        part = bytes(guest[begin:end]) if kind in looked_for else b""
+        if kind == Section.COMPONENT or any(
+            code in part for code in looked_for.get(Section(kind), ())
+        ):
+            return True
+    return False
 
 
 def skeleton(guest: bytes) -> bytes:

@@ -37,6 +37,17 @@ class Options:
     plain: bool = True
     """Whether strings are UTF-8, and values lie in memory."""
     is_async: bool = False
+    callback: bool = False
+    """Whether it is called again and again until it is done."""
+    wide: bool = False
+    """Whether strings may be in UTF-16."""
+    typed: bool = False
+    """Whether its core type is not the usual one."""
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether values may lie in memory."""
+        return self.memory is not None
 
 
 @frozen
@@ -51,6 +62,10 @@ class CanonFunction:
     type: int = 0
     """The type's index, of what is lifted."""
     options: Options = Options()
+    code: int = 0
+    """Of a builtin."""
+    rest: int = 0
+    """For a lift, where in its entry is what follows the function's index."""
 
 
 def read_canon(reader: Reader) -> CanonFunction:
@@ -58,12 +73,18 @@ def read_canon(reader: Reader) -> CanonFunction:
     match reader.cursor.byte():
         case 0:
             reader.cursor.byte()
-            function, options = reader.core(CORE_FUNC), _options(reader)
+            function, rest = reader.core(CORE_FUNC), reader.cursor.written
+            options = _options(reader)
             type_ = reader.cursor.number()
             known = reader.scope.find(TYPE, type_)
             known = _not_foreign(reader, known)
             return CanonFunction(
-                function, lifts=True, known=known, type=type_, options=options
+                function,
+                lifts=True,
+                known=known,
+                type=type_,
+                options=options,
+                rest=rest,
             )
         case 1:
             reader.cursor.byte()
@@ -72,8 +93,9 @@ def read_canon(reader: Reader) -> CanonFunction:
             known = _not_foreign(reader, known)
             return CanonFunction(function, known=known, options=_options(reader))
         case code if code in _BUILTINS:
-            _read_builtin(reader, _BUILTINS[code])
-            return CanonFunction(options=Options(is_async=code not in _OF_RESOURCES))
+            known, options = _read_builtin(reader, _BUILTINS[code])
+            options = evolve(options, is_async=code not in _OF_RESOURCES)
+            return CanonFunction(known=known, options=options, code=code)
         case code:
             raise unknown("a canonical function", code)
 
@@ -84,15 +106,21 @@ def _not_foreign(reader: Reader, known: Maybe) -> Maybe:
     return known
 
 
-def _read_builtin(reader: Reader, shape: str) -> None:
-    """Read the operands of a builtin function; no type among them may have bytes."""
+def _read_builtin(reader: Reader, shape: str) -> tuple[Maybe, Options]:
+    """Read the operands of a builtin function; no type among them may have bytes.
+
+    Returns:
+        The result that it takes, and its options.
+    """
+    known, options = None, Options()
     for part in shape:
         match part:
             case "t":
                 _refuse_bytes(reader, reader.scope.find(TYPE, reader.cursor.number()))
             case "r":
                 if reader.cursor.byte() == 0:
-                    _refuse_bytes(reader, reader.value())
+                    known = reader.value()
+                    _refuse_bytes(reader, known)
                 else:
                     reader.cursor.byte()
             case "n":
@@ -102,7 +130,8 @@ def _read_builtin(reader: Reader, shape: str) -> None:
             case "m":
                 reader.core(CORE_MEMORY)
             case _:
-                _options(reader)
+                options = _options(reader)
+    return known, options
 
 
 def _refuse_bytes(reader: Reader, known: Maybe) -> None:
@@ -127,11 +156,14 @@ def _options(reader: Reader) -> Options:
                 options = evolve(options, is_async=True)
             case 7:
                 reader.core(CORE_FUNC)
+                options = evolve(options, callback=True)
             case 8:
                 reader.cursor.number()
-                options = evolve(options, plain=False)
-            case 1 | 2 | 9:
-                options = evolve(options, plain=False)
+                options = evolve(options, plain=False, typed=True)
+            case 9:
+                options = evolve(options, plain=False, typed=True)
+            case 1 | 2:
+                options = evolve(options, plain=False, wide=True)
             case code:
                 raise unknown("an option", code)
     return options

@@ -46,6 +46,11 @@ class Cursor:
         self._kept = self._at
         return b"".join(self._out)
 
+    @property
+    def written(self) -> int:
+        """How many bytes `taken` would return now."""
+        return sum(map(len, self._out)) + self._at - self._kept
+
     def finished(self) -> bytes:
         """Return the rest, which is all that there was."""
         if self._at != len(self._binary):
@@ -84,9 +89,16 @@ class Cursor:
         return bytes(self._binary[self._at - size : self._at]).decode(errors="replace")
 
     def extern_name(self) -> str:
-        if (code := self.byte()) not in {0, 1}:
+        code = self.byte()
+        if code not in {0, 1, 2}:
             raise unknown("a name", code)
-        return self.name()
+        name = self.name()
+        if code == 2:
+            for _ in range(self.number()):
+                if (about := self.byte()) not in {0, 1}:
+                    raise unknown("a part of a name", about)
+                self.name()
+        return name
 
     def names(self) -> tuple[str, ...]:
         return tuple(self.name() for _ in range(self.number()))

@@ -9,26 +9,29 @@ another one may be named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from attrs import Factory, define
 
-from ...witmodel.types import FuncType, List, Map, Scalar, Tuple, WitType
+from ...witmodel.types import FuncType, Scalar, Tuple, WitType
 from .abi import (
     BYTES,
-    cases,
-    discriminant,
-    elements,
     flat,
-    offsets,
-    parts,
-    payload,
     size,
 )
 from .machine import AREA, NAME
+from .walk import Locals, Memory, Place, listed, points, walk
 
-__all__ = ("Forwarders", "area", "is_indirect")
+__all__ = (
+    "Forwarders",
+    "area",
+    "core_shape",
+    "is_indirect",
+    "passed",
+    "returned",
+    "taken",
+)
 
 _FLAT_PARAMS: Final = 16
 """Core values as which parameters are passed; more lie in memory."""
@@ -47,14 +50,6 @@ def area(type_: FuncType) -> int:
 def is_indirect(type_: FuncType) -> bool:
     """Tell whether a function's result lies in memory."""
     return type_.result is not None and len(flat(type_.result)) > 1
-
-
-def _points(type_: WitType) -> bool:
-    """Tell whether a value points to more memory."""
-    return any(
-        isinstance(part, List | Map) or part == Scalar("string")
-        for part in parts(type_)
-    )
 
 
 @define
@@ -110,9 +105,9 @@ class Forwarders:
         Returns:
             Whether there is now such a function.
         """
-        types, given, results = _shape(type_)
+        types, given, results = core_shape(type_)
         code = self._params("in", types, given)
-        call = f"(call ${name} {_passed(given)})"
+        call = f"(call ${name} {passed(given)})"
         code.append("(global.set $top (global.get $start))")
         indirect = is_indirect(type_)
         if indirect:
@@ -125,19 +120,19 @@ class Forwarders:
                 f"(global.set $back {call})",
                 *_aligned("(global.get $back)", to),
                 f"(memory.copy $lane $guest {area_} (global.get $back) {all_})",
-                *self._in_memory("out", type_.result, area_, 0),
+                *self._points_to("out", type_.result, area_),
                 area_,
             )
         else:
             code.append(call)
-        returned = "(result i32)" if indirect else _results(results)
+        back = "(result i32)" if indirect else returned(results)
         self._imports.append(
-            f'(import "guest" "{name}" (func ${name} {_taken(given)} {returned}))'
+            f'(import "guest" "{name}" (func ${name} {taken(given)} {back}))'
         )
-        self._add(name, f"{_taken(given)} {returned}", code)
+        self._add(name, f"{taken(given)} {back}", code)
         if not indirect or type_.result is None:
             return False
-        if not (done or _points(type_.result)):
+        if not (done or points(type_.result)):
             return False
         code = ["(global.set $top (global.get $start))"]
         if done:
@@ -151,7 +146,7 @@ class Forwarders:
 
     def lower(self, name: str, type_: FuncType) -> None:
         """Add a function for the guest to call, which is imported as the same."""
-        types, given, results = _shape(type_)
+        types, given, results = core_shape(type_)
         code = self._params("out", types, given)
         start = "(global.set $top (global.get $start))"
         if is_indirect(type_):
@@ -160,16 +155,16 @@ class Forwarders:
             area_, all_ = f"(i32.const {AREA})", f"(i32.const {width})"
             back = f"(local.get {len(given)})"
             code += (
-                f"(call ${name} {_passed(given)} {area_})",
+                f"(call ${name} {passed(given)} {area_})",
                 *_aligned(back, to),
                 f"(memory.copy $guest $lane {back} {area_} {all_})",
-                *self._in_memory("in", type_.result, back, 0),
+                *self._points_to("in", type_.result, back),
                 start,
             )
             given, results = [*given, "i32"], []
         else:
-            code += (f"(call ${name} {_passed(given)})", start)
-        shape = f"{_taken(given)} {_results(results)}"
+            code += (f"(call ${name} {passed(given)})", start)
+        shape = f"{taken(given)} {returned(results)}"
         self._imports.append(f'(import "guest" "{name}" (func ${name} {shape}))')
         self._add(name, shape, code)
 
@@ -184,45 +179,30 @@ class Forwarders:
             width, to = size(types)
             return [
                 f"(local.set 0 {self._block(way, '(local.get 0)', width, to)})",
-                *self._in_memory(way, types, "(local.get 0)", 0),
+                *self._points_to(way, types, "(local.get 0)"),
             ]
-        return self._in_locals(way, types, 0, cores)
+        return self._moving(way, types, Locals(cores))
 
     def _block(self, way: Way, at: str, width: int, to: int) -> str:
         return f"(call ${way}-list {at} (i32.const {width}) (i32.const {to}))"
 
-    # Values in memory: copied already, but for what they point to.
+    def _points_to(self, way: Way, type_: WitType, at: str) -> list[str]:
+        """Return code for what a value points to that is copied already."""
+        return self._moving(way, type_, Memory(at, name=_TARGET[way]))
 
-    def _in_memory(self, way: Way, type_: WitType, at: str, offset: int) -> list[str]:
-        """Return code for what a value at an address and offset points to."""
-        if not _points(type_):
-            return []
-        if (inner := elements(type_)) is not None:
-            return [
-                line
-                for place, each in offsets(inner)
-                for line in self._in_memory(way, each, at, offset + place)
-            ]
-        memory = _TARGET[way]
-        if (choices := cases(type_)) is not None:
-            width = discriminant(len(choices)) * 8
-            load = f"i32.load{'' if width == 32 else f'{width}_u'}"
-            place = offset + payload(type_)
-            return _switch(
-                f"({load} {memory} offset={offset} {at})",
-                choices,
-                lambda case: self._in_memory(way, case, at, place),
-            )
-        pointer = f"(i32.load {memory} offset={offset} {at})"
-        count = f"(i32.load {memory} offset={offset + 4} {at})"
-        moved = self._moved(way, type_, pointer, count)
-        if type_ == BYTES:
-            return [
-                f"{at} {moved} (local.set $size)",
-                f"(i32.store {memory} offset={offset})",
-                f"(i32.store {memory} offset={offset + 4} {at} (local.get $size))",
-            ]
-        return [f"(i32.store {memory} offset={offset} {at} {moved})"]
+    def _moving(self, way: Way, type_: WitType, place: Place) -> list[str]:
+        """Return code that copies what a value points to, and points it there."""
+
+        def found(type_: WitType, place: Place) -> list[str]:
+            moved = self._moved(way, type_, place.pointer, place.count)
+            match place:
+                case Memory():
+                    return _stored(place, moved, type_)
+                case Locals(cores, first):
+                    count = _write(first + 1, cores) if type_ == BYTES else []
+                    return [moved, *count, *_write(first, cores)]
+
+        return walk(type_, place, found, concerns=points)
 
     def _moved(self, way: Way, type_: WitType, pointer: str, count: str) -> str:
         """Return code that copies what a pointer leads to, and leaves the new one."""
@@ -234,12 +214,12 @@ class Forwarders:
 
     def _list(self, way: Way, type_: WitType) -> str:
         """Return the function that copies a list with what its elements point to."""
-        element = _element(type_)
+        element = listed(type_)
         if (way, element) not in self._lists:
             name = f"${way}-list-{len(self._lists)}"
             self._lists[way, element] = name
             step, to = size(element)
-            body = " ".join(self._in_memory(way, element, "(local.get $at)", 0))
+            body = " ".join(self._points_to(way, element, "(local.get $at)"))
             walk = f"""
     (block $done (loop $next
       (br_if $done (i32.eq (local.get $at) (local.get $stop)))
@@ -259,34 +239,8 @@ class Forwarders:
     (local.get $to))""")
         return self._lists[way, element]
 
-    # Values in core parameters.
 
-    def _in_locals(
-        self, way: Way, type_: WitType, first: int, cores: Sequence[str]
-    ) -> list[str]:
-        """Return code for what a value in parameters, from a first on, points to."""
-        if not _points(type_):
-            return []
-        if (inner := elements(type_)) is not None:
-            code = []
-            for each in inner:
-                code += self._in_locals(way, each, first, cores)
-                first += len(flat(each))
-            return code
-        if (choices := cases(type_)) is not None:
-            return _switch(
-                _read(first, cores),
-                choices,
-                lambda case: self._in_locals(way, case, first + 1, cores),
-            )
-        at, count = _read(first, cores), _read(first + 1, cores)
-        code = [self._moved(way, type_, at, count)]
-        if type_ == BYTES:
-            code += _write(first + 1, cores)
-        return [*code, *_write(first, cores)]
-
-
-def _shape(type_: FuncType) -> tuple[Tuple, list[str], list[str]]:
+def core_shape(type_: FuncType) -> tuple[Tuple, list[str], list[str]]:
     """Return parameters, the core values as which they are passed, and the result's."""
     types = Tuple(tuple(param for _, param in type_.params))
     cores = flat(types)
@@ -294,46 +248,31 @@ def _shape(type_: FuncType) -> tuple[Tuple, list[str], list[str]]:
     return types, cores if len(cores) <= _FLAT_PARAMS else ["i32"], results
 
 
-def _taken(cores: Sequence[str]) -> str:
+def taken(cores: Sequence[str]) -> str:
+    """Write the parameters of a function."""
     return f"(param {' '.join(cores)})" if cores else ""
 
 
-def _results(cores: Sequence[str]) -> str:
+def returned(cores: Sequence[str]) -> str:
+    """Write the results of a function."""
     return "".join(f"(result {core})" for core in cores)
 
 
-def _passed(cores: Sequence[str]) -> str:
+def passed(cores: Sequence[str]) -> str:
+    """Write the arguments of a call that passes all parameters on."""
     return " ".join(f"(local.get {index})" for index in range(len(cores)))
 
 
-def _element(type_: WitType) -> WitType:
-    """Return the type of what lies in a list's memory."""
-    match type_:
-        case List(element):
-            return element
-        case Map(key, value):
-            return Tuple((key, value))
-        case _:
-            raise AssertionError(type_)
-
-
-def _switch(
-    tag: str,
-    choices: Sequence[WitType | None],
-    code: Callable[[WitType], Sequence[str]],
-) -> list[str]:
-    """Return code for a variant: what to do in each case that points somewhere."""
-    return [
-        f"(if (i32.eq {tag} (i32.const {index})) (then {' '.join(code(case))}))"
-        for index, case in enumerate(choices)
-        if case is not None and _points(case)
-    ]
-
-
-def _read(index: int, cores: Sequence[str]) -> str:
-    """Return a parameter as i32: where variants share it, it may be wider."""
-    local = f"(local.get {index})"
-    return local if cores[index] == "i32" else f"(i32.wrap_i64 {local})"
+def _stored(place: Memory, moved: str, type_: WitType) -> list[str]:
+    """Store a new pointer in memory; of bytes a new length too."""
+    memory, at, offset = place.name, place.at, place.offset
+    if type_ == BYTES:
+        return [
+            f"{at} {moved} (local.set $size)",
+            f"(i32.store {memory} offset={offset})",
+            f"(i32.store {memory} offset={offset + 4} {at} (local.get $size))",
+        ]
+    return [f"(i32.store {memory} offset={offset} {at} {moved})"]
 
 
 def _write(index: int, cores: Sequence[str]) -> list[str]:

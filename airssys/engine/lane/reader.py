@@ -7,12 +7,14 @@ would.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from attrs import define
 
 from ...witmodel.types import (
+    Borrow,
     Enum,
     Flags,
     FuncType,
@@ -31,6 +33,7 @@ from ...witmodel.types import (
 )
 from .abi import BYTES
 from .binary import Section, leb
+from .coretypes import past_core_type
 from .cursor import Cursor, unknown
 from .scope import (
     COMPONENT,
@@ -38,6 +41,7 @@ from .scope import (
     CORE_INSTANCE,
     CORE_MEMORY,
     CORE_MODULE,
+    FUNC,
     INSTANCE,
     PLAIN,
     TYPE,
@@ -64,9 +68,13 @@ _SCALARS: Final = {
     0x74: Known(Scalar("char")),
     0x73: Known(Scalar("string")),
 }
+_NAME: Final = re.compile(r"[\w.:/@+\[\]<>=-]+")
+"""Names as they are, of functions and interfaces."""
 _ERROR_CONTEXT: Final = 0x64
 _STRING: Final = b"\x73"
-_HANDLE: Final = Known(Own(ResourceType("resource")))
+_RESOURCE: Final = ResourceType("resource")
+_OWN: Final = Known(Own(_RESOURCE), handles=True)
+_BORROW: Final = Known(Borrow(_RESOURCE), handles=True)
 
 
 @define
@@ -184,10 +192,11 @@ class Reader:
                 )
             case 0x69 | 0x68:
                 self.cursor.number()
-                return _HANDLE
+                return _OWN if code == 0x69 else _BORROW
             case 0x66 | 0x65:
                 streamed = self.optional()
-                return Known(Opaque("stream"), streamed is not None and streamed.bytes)
+                has_bytes = streamed is not None and streamed.bytes
+                return Known(Opaque("stream"), has_bytes, handles=True)
             case 0x63:
                 key, value = self.value(), self.value()
                 return Known.of(lambda: Map(key.value, value.value), key, value)
@@ -231,7 +240,7 @@ class Reader:
     def part(self, *, imports: bool) -> None:
         match self.cursor.byte():
             case 0:
-                raise Unreadable("a core type")
+                past_core_type(self.cursor)
             case 1:
                 self.type()
             case 2:
@@ -253,6 +262,9 @@ class Reader:
         sort, known = self.described()
         if sort == COMPONENT and self.retype:
             raise Unreadable("a component that is given another one")
+        if sort in {FUNC, INSTANCE} and _NAME.fullmatch(name):
+            labels = self.scope.labels if sort == FUNC else self.scope.places
+            labels[self.scope.count(sort)] = name
         self.scope.add(sort, known)
         return name, known
 
@@ -300,9 +312,14 @@ class Reader:
         sort = self.sort()
         match self.cursor.byte():
             case 0:
-                instance = self.scope.find(INSTANCE, self.cursor.number())
+                at = self.cursor.number()
+                instance = self.scope.find(INSTANCE, at)
                 exports = instance.exports if instance is not None else None
                 name = self.cursor.name()
+                place = self.scope.places.get(at)
+                if place and sort in {FUNC, INSTANCE} and _NAME.fullmatch(name):
+                    labels = self.scope.labels if sort == FUNC else self.scope.places
+                    labels[self.scope.count(sort)] = f"{place}#{name}"
                 self.scope.add(sort, None if exports is None else exports.get(name))
             case 1:
                 self.core(CORE_INSTANCE)
@@ -331,6 +348,8 @@ class Reader:
                     self.pointed()
                 if component is not None:
                     self.scope.grow(component.added)
+                    if component.counts:
+                        self.scope.counting.append(self.scope.count(INSTANCE))
                 self.scope.add(INSTANCE, component)
             case 1:
                 exports = {}

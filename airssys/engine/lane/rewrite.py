@@ -16,17 +16,18 @@ need not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
-import wasmtime
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from ...witmodel.types import FuncType
+from .abi import values
 from .binary import HEAD, PREAMBLE, Section, leb, sections
 from .canon import CanonFunction, Options, read_canon
+from .counted import Counted, watched
 from .cursor import Cursor
 from .forward import Forwarders, area, is_indirect
+from .guard import Watch
 from .machine import machine
 from .plan import Drop
 from .reader import Reader
@@ -40,8 +41,9 @@ from .scope import (
     Known,
     Scope,
     Unreadable,
+    has_large,
 )
-from .writer import Writer
+from .writer import Writer, assembled
 
 __all__ = ("Rewritten", "rewritten")
 
@@ -56,6 +58,8 @@ class Rewritten:
 
     binary: bytes
     added: Added
+    counts: bool
+    """Whether it has a function that takes its limits."""
 
 
 def rewritten(
@@ -76,7 +80,7 @@ def rewritten(
     component.read(memoryview(guest), 0)
     for drop in drops:
         component.writer.drop(drop)
-    return Rewritten(component.binary(), component.scope.added)
+    return Rewritten(component.binary(), component.scope.added, component.counts)
 
 
 @frozen
@@ -90,14 +94,29 @@ class _Crossing:
     options: Options
     deferred: int = -1
     """For a lower, the core function that it defined."""
+    watch: Watch | None = None
 
 
 @frozen
 class _Plain:
-    """A lifted function without bytes, to be written in its turn."""
+    """A function without bytes, to be written in its turn."""
 
     content: bytes
     """Of the section that defines it."""
+    function: int = 0
+    """For a lift, the core function."""
+    rest: int = 0
+    """For a lift, where in the content is what follows that."""
+    memory: int | None = None
+    deferred: int = -1
+    """For a lower or a builtin, the core function that it defined."""
+    watch: Watch | None = None
+
+    def section(self) -> bytes:
+        """Return the content with the function that it lifts."""
+        if not self.rest:
+            return self.content
+        return b"\1\0\0" + leb(self.function) + self.content[self.rest :]
 
 
 @define
@@ -106,7 +125,8 @@ class _Component:
 
     writer: Writer
     _lane: bool
-    _lowers: list[_Crossing] = Factory(list)
+    _lowers: list[_Crossing | _Plain] = Factory(list)
+    """Functions for the guest that are not written yet."""
     _lifts: list[tuple[_Crossing, int] | _Plain] = Factory(list)
     """Lifted functions that are not written yet, with their types' indices."""
     _lanes: dict[int, _Lane] = Factory(dict)
@@ -114,9 +134,13 @@ class _Component:
     _area: int = 0
     _parts: int = 0
     """How many types there are in the functions that are forwarded."""
+    _counted: Counted = field(init=False)
     _is_async: bool = False
+    counts: bool = False
+    """Whether there is a function that takes its limits."""
 
     def __attrs_post_init__(self) -> None:
+        self._counted = Counted(self.writer, self._lane, self.scope.outside is None)
         self.scope.await_core = self._flush_lowers
 
     @property
@@ -159,11 +183,12 @@ class _Component:
                     raise Unreadable(f"a section of kind {kind}")
         self._flush_lowers()
         self._flush_lifts()
+        self.counts = self._counted.finish()
         # The lane's memory starts over with each call, so no two may be under way.
         if self._lanes and self._is_async:
             raise Unreadable("tasks that may go on beside others")
         for base in self._lanes.values():
-            module = _assembled(machine(self._area))
+            module = assembled(machine(self._area))
             self.writer.fill(base.place, Section.CORE_MODULE, module)
 
     def _nested(self, content: memoryview, depth: int) -> None:
@@ -172,7 +197,12 @@ class _Component:
         self._parts += inner._parts
         self.writer.write(Section.COMPONENT, inner.binary())
         self.scope.add(
-            COMPONENT, Known(exports=inner.scope.exports, added=inner.scope.added)
+            COMPONENT,
+            Known(
+                exports=inner.scope.exports,
+                added=inner.scope.added,
+                counts=inner.counts,
+            ),
         )
 
     def _whole(self, kind: int, content: memoryview) -> None:
@@ -203,26 +233,39 @@ class _Component:
 
     def _canon(self, canon: CanonFunction, content: bytes) -> None:
         self._is_async |= canon.options.is_async
+        function = -1 if canon.lifts or canon.function is None else canon.function
+        watch = watched(canon, self.scope.labels.get(function, ""))
         if canon.function is None or canon.known is None or not canon.known.bytes:
+            plain = _Plain(content, memory=canon.options.memory, watch=watch)
             if canon.lifts:
+                assert canon.function is not None
                 self.scope.add(FUNC, canon.known)
-                if self._lifts:
-                    self._lifts.append(_Plain(content))
+                if self._lifts or watch is not None:
+                    plain = evolve(plain, function=canon.function, rest=1 + canon.rest)
+                    self._lifts.append(plain)
                     return
             else:
                 if canon.function is not None:
                     self._flush_lifts()
+                if watch is not None:
+                    plain = evolve(plain, deferred=self.scope.defer())
+                    self._lowers.append(plain)
+                    return
                 self.scope.add(CORE_FUNC)
             self.writer.write(Section.CANON, content)
             return
         type_, options = canon.known.type, canon.options
-        if not isinstance(type_, FuncType) or not _can_cross(type_, canon):
+        if (
+            not isinstance(type_, FuncType)
+            or not _can_cross(type_, canon)
+            or any(map(has_large, values(type_)))
+        ):
             raise Unreadable(f"bytes that cannot be forwarded in {type_}")
         self._area = max(self._area, area(type_))
         self._parts += canon.known.parts
         if self._parts > _PARTS:
             raise Unreadable("too many types")
-        crossing = _Crossing(canon.function, type_, options)
+        crossing = _Crossing(canon.function, type_, options, watch=watch)
         if canon.lifts:
             self.scope.add(FUNC, canon.known)
             self._lifts.append((crossing, canon.type))
@@ -260,7 +303,22 @@ class _Component:
         something else needs the index of one: until then all of them share a module.
         """
         pending, self._lowers = self._lowers, []
-        for memory, realloc, crossings in _grouped(pending):
+        guarded: list[tuple[Watch, int | None, int]] = []
+        places: list[int] = []
+
+        def defined(each: _Crossing | _Plain, function: int) -> None:
+            if each.watch is None:
+                self.scope.settle(each.deferred, function)
+                return
+            guarded.append((each.watch, _memory(each), function))
+            places.append(each.deferred)
+
+        for plain in pending:
+            if isinstance(plain, _Plain):
+                self.writer.write(Section.CANON, plain.content)
+                defined(plain, self.scope.new(CORE_FUNC))
+        crossing = [each for each in pending if isinstance(each, _Crossing)]
+        for memory, realloc, crossings in _grouped(crossing):
             forwarders = Forwarders(realloc is not None)
             given = []
             for index, each in enumerate(crossings):
@@ -272,10 +330,9 @@ class _Component:
                 forwarders.lower(f"f{index}", each.type)
             instance = self._instantiated(forwarders, memory, realloc, given)
             for index, each in enumerate(crossings):
-                self.scope.settle(
-                    each.deferred,
-                    self.writer.exported(instance, f"f{index}", CORE_FUNC),
-                )
+                defined(each, self.writer.exported(instance, f"f{index}", CORE_FUNC))
+        for place, function in zip(places, self._counted.watched(guarded), strict=True):
+            self.scope.settle(place, function)
 
     def _flush_lifts(self) -> None:
         """Write the functions that the host calls.
@@ -284,7 +341,7 @@ class _Component:
         indices stay what they were: they are written, in their order and with those
         without bytes among them, before anything that adds or names a function.
         """
-        pending, self._lifts = self._lifts, []
+        pending, self._lifts = self._guarded(self._lifts), []
         ready: dict[int, tuple[int, int | None]] = {}
         crossings = [each[0] for each in pending if not isinstance(each, _Plain)]
         for memory, realloc, group in _grouped(crossings):
@@ -311,7 +368,7 @@ class _Component:
                 ready[id(each)] = function, done_index
         for item in pending:
             if isinstance(item, _Plain):
-                self.writer.write(Section.CANON, item.content)
+                self.writer.write(Section.CANON, item.section())
                 continue
             crossing, type_ = item
             function, post = ready[id(crossing)]
@@ -324,6 +381,29 @@ class _Component:
                 Section.CANON, b"\1\0\0" + leb(function) + options + leb(type_)
             )
 
+    # What looks at values.
+
+    def _guarded(
+        self, lifts: Sequence[tuple[_Crossing, int] | _Plain]
+    ) -> list[tuple[_Crossing, int] | _Plain]:
+        """Put functions that look at values before those that are to be watched."""
+        found = [each[0] if isinstance(each, tuple) else each for each in lifts]
+        functions = [
+            (each.watch, _memory(each), each.function)
+            for each in found
+            if each.watch is not None
+        ]
+        ready = iter(self._counted.watched(functions))
+        guarded: list[tuple[_Crossing, int] | _Plain] = []
+        for each in lifts:
+            own = each[0] if isinstance(each, tuple) else each
+            function = own.function if own.watch is None else next(ready)
+            if isinstance(each, tuple):
+                guarded.append((evolve(each[0], function=function), each[1]))
+            else:
+                guarded.append(evolve(each, function=function))
+        return guarded
+
     def _instantiated(
         self,
         forwarders: Forwarders,
@@ -333,7 +413,7 @@ class _Component:
     ) -> int:
         """Define the forwarders' module, and return its instance."""
         base = self._lane_beside(memory)
-        self.writer.write(Section.CORE_MODULE, _assembled(forwarders.text()))
+        self.writer.write(Section.CORE_MODULE, assembled(forwarders.text()))
         parts = [("memory", CORE_MEMORY, memory)]
         if realloc is not None:
             parts.append(("realloc", CORE_FUNC, realloc))
@@ -352,6 +432,11 @@ class _Lane:
     instance: int
     memory: int
     realloc: int
+
+
+def _memory(each: _Crossing | _Plain) -> int | None:
+    """Return the guest's memory in which a function's values lie."""
+    return each.memory if isinstance(each, _Plain) else each.options.memory
 
 
 def _can_cross(type_: FuncType, canon: CanonFunction) -> bool:
@@ -377,8 +462,3 @@ def _grouped(
             realloc = reallocs.get(memory)
         groups.setdefault((memory, realloc), []).append(each)
     return [(*key, group) for key, group in groups.items()]
-
-
-@lru_cache(maxsize=64)
-def _assembled(text: str) -> bytes:
-    return bytes(wasmtime.wat2wasm(text))

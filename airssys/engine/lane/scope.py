@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 from attrs import Factory, define, field, frozen
 
 from ...witmodel.types import FuncType, Opaque, Scalar, WitType
+from .abi import parts, within
 
 __all__ = (
     "COMPONENT",
@@ -17,6 +18,7 @@ __all__ = (
     "CORE_MODULE",
     "FUNC",
     "INSTANCE",
+    "LARGE",
     "NOTHING_ADDED",
     "PLAIN",
     "TYPE",
@@ -25,6 +27,8 @@ __all__ = (
     "Maybe",
     "Scope",
     "Unreadable",
+    "has_large",
+    "is_large",
 )
 
 _CORE: Final = 0x100
@@ -39,6 +43,27 @@ CORE_FUNC, CORE_MEMORY, CORE_MODULE, CORE_INSTANCE = (
 _PARTS: Final = 2000
 """Types that a type may have within it, so that it can be forwarded."""
 _DEPTH: Final = 50
+LARGE: Final = Opaque("a large type")
+"""What stands for a type that has more."""
+
+
+def is_large(type_: FuncType) -> bool:
+    """Tell whether a function's type is too large for code that looks at its values."""
+    each = [type_.result, *(param for _, param in type_.params)]
+    found = [(1, 0)] + [_measured(one) for one in each if one is not None]
+    return sum(p for p, _ in found) > _PARTS or max(d for _, d in found) >= _DEPTH
+
+
+def has_large(type_: WitType) -> bool:
+    """Tell whether there is a type within a type that was too large to be read."""
+    return any(part is LARGE for part in parts(type_))
+
+
+def _measured(type_: WitType) -> tuple[int, int]:
+    """Return how many types a type consists of, and how deep they lie."""
+    inner = [_measured(each) for each in within(type_)]
+    depth = max((depth for _, depth in inner), default=0)
+    return 1 + sum(count for count, _ in inner), 1 + depth
 
 
 class Added(NamedTuple):
@@ -70,7 +95,11 @@ class Known:
     """How many types it consists of, itself included."""
     depth: int = 1
     added: Added = NOTHING_ADDED
-    """What the lane adds to an instance of a component."""
+    """What the rewriting adds to an instance of a component."""
+    handles: bool = False
+    """Whether there are handles in it."""
+    counts: bool = False
+    """Whether an instance of a component has a function that takes its limits."""
 
     @classmethod
     def of(
@@ -81,11 +110,12 @@ class Known:
     ) -> Known:
         """Return what is known of a type, given what is known of the types in it."""
         has_bytes = has_bytes or any(each.bytes for each in inner)
+        handles = any(each.handles for each in inner)
         parts = 1 + sum(each.parts for each in inner)
         depth = 1 + max((each.depth for each in inner), default=0)
         if parts > _PARTS or depth > _DEPTH:
-            return cls(Opaque("a large type"), has_bytes)
-        return cls(make(), has_bytes, parts=parts, depth=depth)
+            return cls(LARGE, has_bytes, handles=handles)
+        return cls(make(), has_bytes, parts=parts, depth=depth, handles=handles)
 
     @property
     def is_u8(self) -> bool:
@@ -125,6 +155,12 @@ class Scope:
     await_core: Callable[[], None] = _nothing
     """Called where a core function is needed that is still to be defined."""
     added: Added = NOTHING_ADDED
+    counting: list[int] = Factory(list)
+    """The instances with a function that takes their limits."""
+    labels: dict[int, str] = Factory(dict)
+    """What imported functions are called, by their indices."""
+    places: dict[int, str] = Factory(dict)
+    """What imported instances are called, by their indices."""
     _spaces: Mapping[int, list[Maybe]] = field(
         factory=lambda: {FUNC: [], TYPE: [], INSTANCE: [], COMPONENT: []}
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
+import wasmtime
 from attrs import Factory, define
 
 from .binary import Section, leb
@@ -18,7 +20,7 @@ from .scope import (
     Scope,
 )
 
-__all__ = ("Writer", "section")
+__all__ = ("Writer", "assembled", "section")
 
 _OF_CORE: Final = b"\0"
 """What begins the sorts of core definitions."""
@@ -73,6 +75,27 @@ class Writer:
         )
         return self.scope.new(sort)
 
+    def lowered_export(self, instance: int, name: str) -> int:
+        """Define a core function of one that an instance exports and takes limits."""
+        self.write(Section.ALIAS, b"\1\1\0" + leb(instance) + _name(name))
+        index = self.scope.count(FUNC)
+        self.scope.add(FUNC)
+        self.write(Section.CANON, b"\1\1\0" + leb(index) + b"\0")
+        return self.scope.new(CORE_FUNC)
+
+    def limits_taker(self, core: int, export: str) -> None:
+        """Export a core function that takes limits: three numbers."""
+        type_ = self.scope.count(TYPE)
+        numbers = zip(("handles", "weight", "burn"), (b"\x79", b"\x77", b"\x77"))
+        params = b"".join(_name(name) + kind for name, kind in numbers)
+        self.write(Section.TYPE, b"\1\x40\3" + params + b"\1\0")
+        self.scope.add(TYPE)
+        self.write(Section.CANON, b"\1\0\0" + leb(core) + b"\0" + leb(type_))
+        index = self.scope.count(FUNC)
+        self.scope.add(FUNC)
+        self.write(Section.EXPORT, b"\1\0" + _name(export) + b"\1" + leb(index) + b"\0")
+        self.scope.add(FUNC)
+
     def drop(self, drop: Drop) -> None:
         """Export a function that drops a resource's handle."""
         scope = self.scope
@@ -102,6 +125,12 @@ class Writer:
         )
         scope.add(FUNC)
         scope.add(FUNC)
+
+
+@lru_cache(maxsize=64)
+def assembled(text: str) -> bytes:
+    """Return the binary of a core module."""
+    return bytes(wasmtime.wat2wasm(text))
 
 
 def section(kind: int, content: bytes) -> bytes:

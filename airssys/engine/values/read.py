@@ -7,8 +7,8 @@ API tells. Everything read is copied: nothing here keeps memory of C.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
-from ctypes import c_bool, c_size_t, c_void_p
+from collections.abc import Callable, Iterator, Sequence
+from ctypes import c_bool, c_char_p, c_size_t, c_void_p
 from enum import IntEnum
 from struct import Struct
 from typing import Any, Final
@@ -48,6 +48,11 @@ Compiling converters for it would take minutes of the event loop.
 """
 _ALL_PARTS: Final = 200_000
 """Parts that all types of a component may have."""
+_MANY: Final = 256
+"""Names from which on each is asked for by itself: wasmtime passes all before it to
+find the n-th."""
+_PASSED: Final = 20_000_000
+"""Names that may be passed so in all interfaces of a component: a second or two."""
 
 # --- the C API's getters ------------------------------------------------------------
 
@@ -73,6 +78,10 @@ _count_in_engine = {
 _nth_extern = {
     what: _get(f"{what}_nth", _P, _P, c_size_t, _P, _P, _P, returns=c_bool)
     for what in _count_in_engine
+}
+_named_extern = {
+    what: _get(f"{what}_get", _P, _P, c_char_p, c_size_t, _P, returns=c_bool)
+    for what in ("type_import", "type_export")
 }
 _nth_name = {
     what: _get(what, _P, c_size_t, _P, _P, returns=c_bool)
@@ -205,6 +214,9 @@ class TypeReader:
 
     engine: int
     """The address of wasmtime's engine."""
+    check: Callable[[], object] = lambda: None
+    """Raises where nobody waits for the types any more."""
+    _passed: int = 0
     _left: int = _ALL_PARTS
     _here: int = 0
     """Parts left for the function at hand."""
@@ -216,39 +228,62 @@ class TypeReader:
 
     @classmethod
     def read(
-        cls, engine: int, component: int
+        cls,
+        engine: int,
+        component: int,
+        names: tuple[Sequence[str], Sequence[str]] = ((), ()),
+        check: Callable[[], object] = lambda: None,
     ) -> tuple[dict[str, Extern], dict[str, Extern]]:
         """Return what a component imports and exports, by name.
 
         Args:
             engine: The address of wasmtime's engine.
             component: The address of the compiled component.
+            names: Those of its imports and exports, in their order, where they are
+                known. Of many, each is found at once then.
+            check: Called again and again; raises where nobody waits any more.
         """
-        reader = cls(engine)
+        reader = cls(engine, check)
         type_ = _type(component)
         try:
-            imports = reader._externs("type_import", type_)
+            imports = reader._outer("type_import", type_, names[0])
             reader._importing = False
-            return imports, reader._externs("type_export", type_)
+            return imports, reader._outer("type_export", type_, names[1])
         finally:
             for resource, _ in reader._resources:
                 _resource_delete(resource)
             _type_delete(type_)
+
+    def _outer(self, what: str, type_: int, names: Sequence[str]) -> dict[str, Extern]:
+        if not _MANY < len(names) == _count_in_engine[what](type_, self.engine):
+            return self._externs(what, type_)
+        found: dict[str, Extern] = {}
+        for name in names:
+            out, text = _Out(), name.encode()
+            if not _named_extern[what](type_, self.engine, text, len(text), out.at):
+                return self._externs(what, type_)
+            found[name] = self._item(name, out.pointer)
+        return found
 
     def _externs(self, what: str, type_: int) -> dict[str, Extern]:
         found: dict[str, Extern] = {}
         for index in range(_count_in_engine[what](type_, self.engine)):
             out = _Out()
             _nth_extern[what](type_, self.engine, index, out.name, out.size, out.at)
-            name, extern = out.text, out.pointer
-            item = _Out()
-            _extern_type(extern, item.at)
-            try:
-                found[name] = self._extern(name, item)
-            finally:
-                _item_delete(item.at)
-                _extern_delete(extern)
+            name = out.text
+            found[name] = self._item(name, out.pointer)
         return found
+
+    def _item(self, name: str, extern: int) -> Extern:
+        """Read an import or export that was given to us, and give it back."""
+        item = _Out()
+        _extern_type(extern, item.at)
+        try:
+            self.check()
+            return self._extern(name, item)
+        finally:
+            _item_delete(item.at)
+            _extern_delete(extern)
 
     def _extern(self, name: str, item: _Out) -> Extern:
         kind, pointer = item.kind
@@ -260,6 +295,10 @@ class TypeReader:
                 result = self._optional("func_type_result", pointer)
                 return FuncType(params, result, _is_async(pointer))
             case _Item.INSTANCE:
+                count = _count_in_engine["instance_type_export"](pointer, self.engine)
+                self._passed += count * count // 2
+                if self._passed > _PASSED:
+                    return Opaque("instance, of interfaces with too many functions")
                 outside = self._home
                 self._home = f"{outside}#{name}" if outside else name
                 exports = self._externs("instance_type_export", pointer)

@@ -24,10 +24,10 @@ __all__ = (
     "Timestamp",
     "about",
     "born_at",
+    "check_mode",
     "identity",
     "is_there",
     "nanoseconds",
-    "permissions_of",
     "seen",
     "touchable",
 )
@@ -113,15 +113,15 @@ def seen(directory: int, name: str, place: Place) -> os.stat_result:
     return found
 
 
-def permissions_of(mode: int) -> int:
+def check_mode(access: Access, mode: int, shown: str) -> None:
     """Check the mode that a guest wants a file to have.
 
     Raises:
-        WitError: It is more than the nine bits.
+        WitError: It is more than the nine bits; the audit is told.
     """
     if mode & ~NINE:
-        raise failure("invalid-argument", f"{mode:#o} has more than the nine bits")
-    return mode
+        words = f"{mode:#o} has more than the nine bits"
+        raise access.malformed(f"give mode {mode:#o} to", shown, words)
 
 
 def nanoseconds(moment: Timestamp) -> int:

@@ -11,12 +11,14 @@ all before it changes anything, and looks (`go_on`) between the steps of long wo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+import anyio.lowlevel
+from anyio.lowlevel import EventLoopToken
 from attrs import define, field
 
 from ...core.errors import WitError
@@ -24,13 +26,15 @@ from ...core.grants.capabilities import Denial, Filesystem
 from ...core.grants.grants import Grants
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import Gate
-from ..errors import permission_denied
+from ...witmodel.types import Variant
+from ..errors import DENIED, as_wit_errors, by_the_system, permission_denied
+from .aliases import banned
 from .errors import failure, from_os
 from .leads import Leads, first_left, leading
 from .limits import FileLimits
 from .pin import SUPPORTED, Pin, best_pin, look, open_folder, pinned
 from .resolve import InvalidPath, Moved, Place, check_path, resolve
-from .workers import Workers
+from .workers import Workers, hand_back
 
 __all__ = ("Access", "Action", "Disk")
 
@@ -90,8 +94,25 @@ class Disk:
                 partial(access.settle, work), undo, owner=call.standing
             )
         finally:
-            access.gone = True
-            access.emit_news()
+            access.leave()
+
+    def errors(self, call: Call, shown: str) -> AbstractContextManager[None]:
+        """Raise the system's errors as the guest's; a denial of it is audited.
+
+        Args:
+            call: Who asks.
+            shown: The path that the guest gave.
+        """
+
+        def value_of(error: OSError) -> Variant:
+            value = cast("Variant", from_os(error, repr(shown)).value)
+            if value.case != DENIED:
+                return value
+            reason = by_the_system(os.strerror(error.errno or 0))
+            self.gate.refused(call, f"use {shown!r}", reason, shown)
+            return permission_denied(f"{shown!r}: {reason}")
+
+        return as_wit_errors(value_of, OSError)
 
     async def use(
         self, call: Call, check: Callable[[], object], work: Callable[[], _T]
@@ -130,7 +151,11 @@ class Access:
     _since: float = field(init=False)
     """When that was, by the wall clock."""
     _asked: list[str] = field(factory=list, init=False)
+    _judged: dict[str, tuple[str, tuple[Action, ...]]] = field(factory=dict, init=False)
+    """Of each path that was asked for: what the guest calls it, and what for."""
     _news: list[Callable[[], None]] = field(factory=list, init=False)
+    _token: EventLoopToken | None = field(default=None, init=False)
+    """The event loop of the call, once that has ended."""
 
     def __attrs_post_init__(self) -> None:
         self._grants, self._since = self.call.grants, self.disk.gate.clock()
@@ -154,7 +179,10 @@ class Access:
             except Moved:
                 continue
             except OSError as error:
-                raise from_os(error, self._shown) from error
+                raise self._by_the_system(error) from error
+            finally:
+                if self.gone:
+                    self._hand_over()
         shown = " and ".join(self._asked)
         reason, attempt = "what it leads to keeps changing", f"use {shown!r}"
         denial = Denial("filesystem", "", "", reason, attempt=attempt)
@@ -166,6 +194,20 @@ class Access:
         news, self._news = self._news, []
         for emit in news:
             emit()
+
+    def leave(self) -> None:
+        """Emit what was found; what a thread still finds is handed over when it ends.
+
+        On the event loop's thread, when the call ends, cancelled or not.
+        """
+        self._token = anyio.lowlevel.current_token()
+        self.gone = True
+        self.emit_news()
+
+    def _hand_over(self) -> None:
+        """Have news emitted of a call that was cancelled, in its thread."""
+        if self._news and self._token is not None:
+            hand_back(self._token, self.emit_news)
 
     def go_on(self) -> None:
         """Stop the work where its caller is gone, or has other grants by now.
@@ -233,14 +275,14 @@ class Access:
             if not leads(directory):
                 self.demand("list", directory, path)
         if either:
-            self._demand_one(actions, place.path, path)
+            actions = (self._demand_one(actions, place.path, path),)
         else:
-            for action in actions:
-                self.demand(action, place.path, path)
+            self.demand_all([(action, place.path, path) for action in actions])
         if place.magic:
             reason = "it goes through a link of a process"
             raise self.refused(actions[0], place.path, path, reason)
         place.check()
+        self._judged[place.path] = (path, actions)
         return place
 
     def demand(self, action: Action, path: str, shown: str) -> None:
@@ -261,13 +303,49 @@ class Access:
         if self.disk.gate.grants:
             self._news.append(partial(self.disk.gate.granted, self.call, need, shown))
 
+    def demand_all(self, needs: Iterable[tuple[Action, str, str]]) -> None:
+        """Check several things; the error says each that is missing.
+
+        Args:
+            needs: Of each what `demand` takes.
+
+        Raises:
+            WitError: No grant covers some of it.
+        """
+        needs = tuple(needs)
+        missing = [need for need in needs if not self.may(need[0], need[1])]
+        if missing:
+            (action, path, shown), *more = missing
+            denial = self.disk.gate.judge(self.call, Filesystem(action, path))
+            if denial is None:
+                raise Moved(path)  # it was granted meanwhile
+            also = ", ".join(f"{each} {name!r}" for each, _, name in more)
+            raise self._denied(denial, shown, f"; nor {also}" if more else "")
+        for need in needs:
+            self.demand(*need)
+
+    def named(self, place: Place, shown: str, below: str) -> str:
+        """Return what to call something below a directory, to the guest.
+
+        Args:
+            place: The directory.
+            shown: What the guest calls it.
+            below: The path below it, such as ``/a/b``; its names are the guest's to
+                know only where it may list what they are in.
+        """
+        folder = (place.path + below).rpartition("/")[0]
+        if not below or not self.may("list", folder or "/"):
+            return shown
+        return shown.rstrip("/") + below
+
     def may(self, action: Action, path: str) -> bool:
         """Tell whether the caller might do it; it has not tried, so nobody is told."""
         return self.disk.gate.judge(self.call, Filesystem(action, path)) is None
 
-    def _demand_one(self, actions: tuple[Action, ...], path: str, shown: str) -> None:
+    def _demand_one(self, actions: tuple[Action, ...], path: str, shown: str) -> Action:
         first = next((one for one in actions if self.may(one, path)), actions[0])
         self.demand(first, path, shown)
+        return first
 
     @property
     def _leads(self) -> Leads:
@@ -297,13 +375,29 @@ class Access:
         self._report(action, shown[:_SHOWN], reason)
         return failure("invalid-path", reason)
 
-    def _denied(self, denial: Denial, shown: str) -> WitError:
+    def _denied(self, denial: Denial, shown: str, more: str = "") -> WitError:
         gate = self.disk.gate
         self._news.append(partial(gate.report, self.call, denial, shown))
-        return WitError(permission_denied(gate.words(denial, shown)))
+        return WitError(permission_denied(gate.words(denial, shown) + more))
+
+    def _by_the_system(self, error: OSError) -> WitError:
+        """Return what to raise for an error of the system's; a denial is audited."""
+        failed = from_os(error, self._shown)
+        if cast("Variant", failed.value).case != DENIED:
+            return failed
+        reason = by_the_system(os.strerror(error.errno or 0))
+        self._told(f"use {self._shown}", reason)
+        return WitError(permission_denied(f"{self._shown}: {reason}"))
+
+    def malformed(self, action: str, shown: str, reason: str) -> WitError:
+        """Return what to raise for an argument that nobody may give; audited."""
+        self._report(action, shown, reason)
+        return failure("invalid-argument", reason)
 
     def _report(self, action: str, shown: str, reason: str) -> None:
-        words = f"{action} {shown!r}"
+        self._told(f"{action} {shown!r}", reason, shown)
+
+    def _told(self, words: str, reason: str, shown: str = "") -> None:
         self._news.append(
             partial(self.disk.gate.refused, self.call, words, reason, shown)
         )
@@ -319,7 +413,36 @@ class Access:
         """
         with pinned(self.disk.pin, place.path) as (directory, name):
             self.go_on()
+            self._check_names(place.path, directory, name)
             yield directory, name
+
+    def _check_names(self, path: str, directory: int, name: str) -> None:
+        """Refuse what the host forbids by another name than the one that was judged.
+
+        Raises:
+            WitError: It does.
+        """
+        grants = self.call.grants
+        if grants.forbidden is None or path not in self._judged:
+            return
+        shown, actions = self._judged[path]
+        try:
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OSError:
+            found = None
+        for action in actions:
+            if denial := banned(grants, Filesystem(action, path), found):
+                raise self._denied(denial, shown)
+
+    def may_enter(self, path: str, directory: int) -> bool:
+        """Tell whether the host lets a directory be listed that was just opened.
+
+        Its path was judged; this is for what the host forbids by another name.
+        """
+        grants = self.call.grants
+        if grants.forbidden is None:
+            return True
+        return banned(grants, Filesystem("list", path), os.fstat(directory)) is None
 
     @contextmanager
     def inside(self, place: Place) -> Iterator[int]:

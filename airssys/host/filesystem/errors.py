@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-from contextlib import AbstractContextManager
 from typing import Final, Literal, TypeAlias
 
 from ...core.errors import WitError
-from ..errors import ErrorCases, as_wit_errors, numbered
+from ..errors import ErrorCases, numbered
 
-__all__ = ("Case", "as_file_errors", "failure", "from_os")
+__all__ = ("Case", "failure", "from_os")
 
 Case: TypeAlias = Literal[
     "not-found",
@@ -54,12 +53,3 @@ def from_os(error: OSError, shown: str) -> WitError:
         shown: What the guest asked for, in its words.
     """
     return _CASES.from_number(error.errno or errno.EIO, shown)
-
-
-def as_file_errors(path: str) -> AbstractContextManager[None]:
-    """Raise the system's errors as the guest's.
-
-    Args:
-        path: What the guest asked for.
-    """
-    return as_wit_errors(lambda error: from_os(error, repr(path)).value, OSError)

@@ -18,12 +18,19 @@ from ...hostcalls.declare import Free, Inside, interface_of, operation
 from ...hostcalls.interface import HostInterface, HostResource
 from ..errors import permission_denied
 from ..handles import hold_handle
-from .about import NINE, about, is_there, permissions_of, touchable
+from .about import NINE, about, check_mode, is_there, touchable
 from .access import Access, Action, Disk
-from .errors import as_file_errors, failure
-from .open_file import OpenFile, drop, open_file, open_or_make, open_regular
+from .errors import failure
+from .open_file import (
+    OpenFile,
+    drop,
+    open_file,
+    open_or_make,
+    open_regular,
+    relied_on,
+)
 from .pin import open_folder
-from .resolve import InvalidPath, check_path
+from .resolve import InvalidPath, Place, check_path
 from .tree import branch, clear, in_unicode
 
 __all__ = ("FILESYSTEM", "FilesystemOperations", "filesystem_interface")
@@ -82,7 +89,7 @@ class FilesystemOperations:
         if not file.mode.reads:
             raise failure("invalid-argument", f"{file.shown!r} is open for writing")
         size = min(max_bytes, self.disk.limits.transfer)
-        with as_file_errors(file.shown):
+        with self.disk.errors(call, file.shown):
             data = file.read_at_once(size)
             if data is None:
                 again = partial(self._check, call, file, "read")
@@ -96,7 +103,7 @@ class FilesystemOperations:
             raise failure("invalid-argument", f"{file.shown!r} is open for reading")
         taken = data[: self.disk.limits.transfer]
         again = partial(self._check, call, file, "write")
-        with as_file_errors(file.shown):
+        with self.disk.errors(call, file.shown):
             written = await self.disk.use(call, again, partial(file.write, taken))
         return {"bytes_written": written}
 
@@ -117,7 +124,7 @@ class FilesystemOperations:
     async def close(self, call: Call, file: OpenFile) -> None:
         file.give_back()
         try:
-            with as_file_errors(file.shown):
+            with self.disk.errors(call, file.shown):
                 await self.disk.workers.run(file.close, owner=call.standing)
         finally:
             # Cancelled before the thread began: nobody else has it any more.
@@ -152,8 +159,9 @@ class FilesystemOperations:
     @operation(
         needs=_inside(
             *("read", "write", "delete", "list"),
-            how="`delete` and `write` on the old path, `write` on the new one; what "
-            "else is granted on the new one, on the old one too",
+            how="`delete` and `write` on the old path, `write` on the new one, and "
+            "`delete` where something is there that `write` could not empty; what else "
+            "is granted on the new one, on the old one too",
         )
     )
     async def rename(self, call: Call, old_path: str, new_path: str) -> None:
@@ -210,7 +218,7 @@ def _delete_file(access: Access, path: str) -> None:
 
 def _create_directory(access: Access, path: str, mode: int) -> None:
     place = access.ask(path, "write", follow=False)
-    permissions_of(mode)
+    check_mode(access, mode, path)
     with access.held(place) as (directory, name):
         os.mkdir(name, mode, dir_fd=directory)
 
@@ -229,7 +237,9 @@ def _remove_all(access: Access, path: str) -> None:
             checked = branch(
                 access,
                 opened,
-                lambda below: access.demand("delete", place.path + below, path),
+                lambda below: access.demand(
+                    "delete", place.path + below, access.named(place, path, below)
+                ),
             )
             clear(access, opened, checked)
         finally:
@@ -243,13 +253,20 @@ def _rename(access: Access, old: str, new: str) -> None:
 
     def check(below: str) -> None:
         before, after = source.path + below, target.path + below
-        access.demand("delete", before, old)
-        access.demand("write", before, old)
-        access.demand("write", after, new)
-        # Or a guest could read a file by its new name that it may not read now.
-        for action in _VISIBLE:
-            if access.may(action, after):
-                access.demand(action, before, old)
+        shown = access.named(source, old, below)
+        access.demand_all(
+            (
+                ("delete", before, shown),
+                ("write", before, shown),
+                ("write", after, access.named(target, new, below)),
+                # Or it could be read by its new name, and may not be by its old one.
+                *(
+                    (action, before, shown)
+                    for action in _VISIBLE
+                    if access.may(action, after)
+                ),
+            )
+        )
 
     check("")
     with access.held(source) as (before, name), access.held(target) as (after, other):
@@ -262,7 +279,26 @@ def _rename(access: Access, old: str, new: str) -> None:
                 os.close(opened)
         elif source.folder or target.folder:
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        _check_replaced(access, after, other, target, new)
         os.rename(name, other, src_dir_fd=before, dst_dir_fd=after)
+
+
+def _check_replaced(
+    access: Access, directory: int, name: str, place: Place, shown: str
+) -> None:
+    """Check that a caller may remove what it puts something in the place of.
+
+    A file that it could empty by writing to it, it may replace as well. Links, devices,
+    sockets, directories and what others rely on are removed by that: as `delete-file`
+    does.
+    """
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    plain = stat.S_ISREG(found.st_mode) and not relied_on(found)
+    if not plain or not os.access(name, os.W_OK, dir_fd=directory):
+        access.demand("delete", place.path, shown)
 
 
 def _create_symlink(access: Access, target: str, link: str) -> None:
@@ -335,7 +371,7 @@ def _pour(access: Access, source: int, destination: int) -> None:
 
 def _set_permissions(access: Access, path: str, mode: int) -> None:
     place = access.ask(path, "write")
-    permissions_of(mode)
+    check_mode(access, mode, path)
     with touchable(access, place, path) as (target, found):
         # The sticky bit of a directory keeps others from its names: it stays.
         more = stat.S_IMODE(found.st_mode) & ~NINE

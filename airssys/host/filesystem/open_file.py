@@ -29,6 +29,7 @@ __all__ = (
     "open_file",
     "open_or_make",
     "open_regular",
+    "relied_on",
 )
 
 _QUICK: Final = 64 * 1024
@@ -345,12 +346,14 @@ def check_changeable(
     Raises:
         WitError: It is such a file.
     """
-    if not stat.S_ISREG(found.st_mode):
-        return
-    reason = ""
-    if found.st_nlink > 1:
-        reason = f"the file has {found.st_nlink} names (hard links)"
-    elif found.st_mode & (stat.S_ISUID | stat.S_ISGID):
-        reason = "the file is set-uid or set-gid"
-    if reason:
+    if stat.S_ISREG(found.st_mode) and (reason := relied_on(found)):
         raise access.refused("write", place.path, shown, reason)
+
+
+def relied_on(found: os.stat_result) -> str:
+    """Say why others rely on what a file holds; empty where they do not."""
+    if found.st_nlink > 1:
+        return f"the file has {found.st_nlink} names (hard links)"
+    if found.st_mode & (stat.S_ISUID | stat.S_ISGID):
+        return "the file is set-uid or set-gid"
+    return ""

@@ -166,6 +166,8 @@ def _walk(
             # It is gone, or another thing now, or the host may not: not entered.
             continue
         try:
+            if not access.may_enter(below, opened):
+                continue
             deeper = None if depth is None else depth - 1
             yield from _walk(
                 access, opened, below, f"{prefix}{name}/", deeper, counted, before

@@ -6,26 +6,64 @@ interrupted. Its outcome is undone, and there are only so many of such threads.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from threading import Lock, Thread
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar, cast
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import EventLoopToken
 from attrs import define, field
 
 from .errors import failure
 
-__all__ = ("Workers",)
+__all__ = ("Workers", "hand_back")
 
 _T = TypeVar("_T")
 
 _THREADS: Final = 16
 _FORGOTTEN: Final = 64
 _OWN: Final = 8
+
+
+class _Trio(Protocol):
+    """**Protocol:** what trio has to call something from another thread."""
+
+    def run_sync_soon(self, function: Callable[[], object], /) -> None: ...
+
+
+def hand_back(token: EventLoopToken, function: Callable[[], object]) -> None:
+    """Have something called on an event loop's thread, by a thread nobody waits for.
+
+    Args:
+        token: The event loop. Where it has ended, nothing is called.
+        function: Must not raise.
+    """
+    loop = token.native_token
+    with suppress(RuntimeError):  # it has ended
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            loop.call_soon_threadsafe(_begin, loop, function)
+        else:
+            cast("_Trio", loop).run_sync_soon(function)
+
+
+def _begin(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    async def call() -> None:
+        function()
+
+    # A task, since what is called may ask for the time, as anyio tells it to tasks.
+    task = loop.create_task(call())
+    _begun.add(task)
+    task.add_done_callback(_begun.discard)
+
+
+_begun: Final[set[asyncio.Task[None]]] = set()
+"""Tasks that have begun, which asyncio itself only refers to weakly."""
 
 
 @define(eq=False)

@@ -27,7 +27,7 @@ from .addresses import (
 )
 from .dial import connect as dial
 from .dial import connect_again
-from .errors import as_network_errors, failure
+from .errors import failure
 from .opening import open_tcp
 from .options import KEEP_ALIVE_LONGEST
 from .owned import Kind
@@ -104,7 +104,7 @@ class ConnectionOperations:
         """Look a name up, and return its normal form beside the answer."""
         asked = self.permits.name(call, name)
         self.permits.require(call, Network("resolve", asked))
-        with as_network_errors(f"looking up {asked}"):
+        with self.permits.errors(call, f"looking up {asked}"):
             answer = await self.permits.lookup(call, asked)
         self.permits.still(call, Network("resolve", asked))
         return asked, answer
@@ -114,7 +114,7 @@ class ConnectionOperations:
     )
     async def reverse_lookup(self, call: Call, address: Variant) -> str:
         asked = address_of(address)
-        with as_network_errors(f"looking up {asked}"):
+        with self.permits.errors(call, f"looking up {asked}"):
             with anyio.fail_after(self.permits.longest):
                 found = await self.permits.resolver.reverse(asked, asker=call.who)
             try:
@@ -144,7 +144,7 @@ class ConnectionOperations:
     @operation(needs=_USED)
     def get_connection_info(self, call: Call, socket: TcpSocket) -> dict[str, object]:
         self.permits.hold_to(call, socket)
-        with as_network_errors("telling of a connection"):
+        with self.permits.errors(call, "telling of a connection"):
             return socket.to_record()
 
     @operation(needs=_USED)
@@ -177,7 +177,7 @@ class ConnectionOperations:
         wanted = evolve(
             socket.options, tcp_keep_alive=True, keep_alive_interval=interval_seconds
         )
-        with as_network_errors("setting options"):
+        with self.permits.errors(call, "setting options"):
             wanted.apply(socket.raw)
         socket.options = wanted
 
@@ -206,7 +206,10 @@ class ConnectionOperations:
             how = socket.state if socket.agreed is None else "using TLS already"
             raise failure("invalid-argument", f"the socket is {how}")
         limit = self.permits.seconds(socket.options.connect_timeout)
-        with as_network_errors(f"agreeing on TLS with {name}"), anyio.fail_after(limit):
+        with (
+            self.permits.errors(call, f"agreeing on TLS with {name}"),
+            anyio.fail_after(limit),
+        ):
             again = partial(self._tls_again, call, socket, name)
             share = Share(self.permits.gate, call, again)
             await share.pay()

@@ -15,7 +15,7 @@ from ...hostcalls.call import Call
 from ...witmodel.types import Variant
 from ..errors import permission_denied
 from .addresses import Target
-from .errors import PASSING, as_network_errors, failure
+from .errors import PASSING, failure
 from .owned import Way
 from .permits import Permits
 from .tcp import TcpSocket
@@ -48,7 +48,7 @@ async def connect(
         WitError: It may not, or it failed at every address.
     """
     limit = permits.seconds(socket.options.connect_timeout)
-    with as_network_errors(f"connecting to {target}"), anyio.fail_after(limit):
+    with permits.errors(call, f"connecting to {target}"), anyio.fail_after(limit):
         family = None if any_family else socket.family
         ways = await permits.ways(call, target, family)
         if socket.state not in {"created", "error"}:
@@ -108,7 +108,7 @@ async def connect_again(
         WitError: It may not, or the last try failed.
     """
     with (
-        as_network_errors("connecting again and again"),
+        permits.errors(call, "connecting again and again"),
         anyio.fail_after(permits.longest),
     ):
         for left in range(min(retries, MOST_RETRIES), -1, -1):

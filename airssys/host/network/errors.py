@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final, Literal, TypeAlias
 
 from ...witmodel.types import Variant
-from ..errors import ErrorCases, as_wit_errors, numbered
+from ..errors import DENIED, ErrorCases, as_wit_errors, by_the_system, numbered
 
 __all__ = ("PASSING", "Case", "as_network_errors", "failure")
 
@@ -72,15 +73,22 @@ _KINDS: Final[tuple[type[OSError | ValueError], ...]] = (OSError, ValueError)
 failure: Final = _CASES.failure
 
 
-def as_network_errors(doing: str) -> AbstractContextManager[None]:
+def as_network_errors(
+    doing: str, denied: Callable[[str, str], object] | None = None
+) -> AbstractContextManager[None]:
     """Raise what the system and Python raise as the guest's error.
 
     Args:
         doing: What the guest wants, such as ``connecting``.
+        denied: Told that, and why not, where the system denies it.
     """
 
     def value_of(error: OSError | ValueError) -> Variant:
         case, words = _explained(error)
+        if case == DENIED:
+            words = by_the_system(words)
+            if denied is not None:
+                denied(doing, words)
         return Variant(case, f"{doing}: {words}")
 
     return as_wit_errors(value_of, *_KINDS)

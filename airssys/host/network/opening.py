@@ -8,7 +8,6 @@ from collections.abc import Callable
 from ...hostcalls.call import Call
 from ..handles import hold_handle
 from .addresses import Family
-from .errors import as_network_errors
 from .options import SocketOptions
 from .owned import Kind, opened
 from .permits import Permits
@@ -46,7 +45,7 @@ def _open(
     """Return a socket of the system's, and what gives its handle back."""
     give_back = hold_handle(permits.gate, call, "open another socket")
     try:
-        with as_network_errors("opening a socket"):
+        with permits.errors(call, "opening a socket"):
             return opened(family, kind, options), give_back
     except BaseException:
         give_back()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -81,6 +83,22 @@ class SocketOptions:
             for option in (_KEEP_IDLE, _KEEP_INTERVAL):
                 if option is not None and self.keep_alive_interval:
                     raw.setsockopt(tcp, option, self.keep_alive_interval)
+
+    @contextmanager
+    def alone(self, raw: socket.socket) -> Iterator[None]:
+        """Have a socket take a port only where nobody has it, whatever was asked for.
+
+        Of datagrams the system shares a port by reuse-address too.
+        """
+        shared = [] if _REUSE_PORT is None else [_REUSE_PORT]
+        if raw.type == socket.SOCK_DGRAM:
+            shared.append(socket.SO_REUSEADDR)
+        for option in shared:
+            raw.setsockopt(socket.SOL_SOCKET, option, 0)
+        try:
+            yield
+        finally:
+            self.apply(raw)
 
     def actual(self, raw: socket.socket) -> SocketOptions:
         """Return the options that the system has set; timeouts are kept here."""

@@ -8,6 +8,8 @@ answered otherwise (DNS rebinding), so there is none. How that goes on is in `di
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Final, Literal, cast
 
 import anyio
@@ -21,7 +23,7 @@ from ...hostcalls.gate import SHOWN, Gate
 from ...witmodel.types import Variant
 from ..errors import permission_denied
 from .addresses import Family, Named, Peer, Target, normal_name, target_of
-from .errors import failure
+from .errors import as_network_errors, failure
 from .owned import OwnedSocket, Way
 from .resolve import Answer, Resolver
 
@@ -43,6 +45,15 @@ class Permits:
     def seconds(self, timeout: int) -> float:
         """Return how long a timeout in milliseconds is; 0 is the longest there is."""
         return min(timeout / 1000, self.longest) if timeout else self.longest
+
+    def errors(self, call: Call, doing: str) -> AbstractContextManager[None]:
+        """Raise the system's errors as the guest's; a denial of it is audited.
+
+        Args:
+            call: Who asks.
+            doing: What the guest wants, such as ``connecting``.
+        """
+        return as_network_errors(doing, partial(self.gate.refused, call))
 
     # Check one capability.
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Final
 
 import anyio
-from attrs import asdict, define
+from attrs import asdict, define, field
 
 from ...core.errors import WitError
 from ...hostcalls.call import Call
@@ -17,11 +17,12 @@ from ...hostcalls.interface import HostInterface, HostResource
 from ...witmodel.types import Variant
 from ..handles import hold_handle
 from .addresses import Family, Peer, peer_of, peer_value
-from .errors import as_network_errors, failure
+from .errors import failure
 from .opening import open_tcp, open_udp
 from .options import SocketOptions
 from .owned import Kind, OwnedSocket
 from .permits import Permits
+from .ports import Ports
 from .shares import LARGEST_PIECE, Share
 from .tcp import How, TcpSocket
 from .udp import UdpSocket
@@ -58,6 +59,7 @@ class SocketOperations:
 
     interface: ClassVar[str] = SOCKET
     permits: Permits
+    ports: Ports = field(factory=Ports, init=False)
 
     @operation(needs=Inside(_BOTH, "any grant of one of them"))
     def create_socket(
@@ -90,7 +92,7 @@ class SocketOperations:
     )
     def get_socket_options(self, call: Call, socket: OwnedSocket) -> dict[str, object]:
         self.permits.use(call, socket)
-        with as_network_errors("reading options"):
+        with self.permits.errors(call, "reading options"):
             found = asdict(socket.options.actual(socket.raw))
         return {name.replace("_", "-"): value for name, value in found.items()}
 
@@ -102,7 +104,7 @@ class SocketOperations:
     def set_socket_options(self, call: Call, socket: OwnedSocket, options: Any) -> None:
         self.permits.use(call, socket)
         wanted = SocketOptions.of(options)
-        with as_network_errors("setting options"):
+        with self.permits.errors(call, "setting options"):
             wanted.apply(socket.raw)
         socket.options = wanted
 
@@ -113,7 +115,7 @@ class SocketOperations:
     )
     def get_local_address(self, call: Call, socket: OwnedSocket) -> dict[str, object]:
         self.permits.use(call, socket)
-        with as_network_errors("telling the local address"):
+        with self.permits.errors(call, "telling the local address"):
             return _known(socket.local, "the socket has no local address yet")
 
     @operation(
@@ -139,8 +141,8 @@ class SocketOperations:
             need = self.permits.require_port(call, peer.port, peer.port)
         if socket.state != "created" or socket.bound_to is not None:
             raise failure("invalid-argument", "the socket has an address already")
-        with as_network_errors(f"binding to {peer}"):
-            socket.bind(peer, need)
+        with self.permits.errors(call, f"binding to {peer}"):
+            self.ports.bind(call, socket, peer, need)
         socket.bound_to = peer
 
     @operation(
@@ -158,8 +160,8 @@ class SocketOperations:
         if bound is None or socket.state != "created":
             words = f"the socket is {'not bound' if bound is None else socket.state}"
             raise failure("invalid-argument", words)
-        with as_network_errors(f"listening on {local}"):
-            socket.listen(min(max(backlog, 1), _LONGEST_QUEUE))
+        with self.permits.errors(call, f"listening on {local}"):
+            self.ports.listen(call, socket, min(max(backlog, 1), _LONGEST_QUEUE))
         socket.need = need
 
     @operation(
@@ -172,7 +174,7 @@ class SocketOperations:
         give_back = hold_handle(self.permits.gate, call, "accept another connection")
         try:
             with (
-                as_network_errors("accepting"),
+                self.permits.errors(call, "accepting"),
                 anyio.fail_after(self._reading(socket)),
             ):
                 again = self.permits.again(call, socket)
@@ -187,14 +189,14 @@ class SocketOperations:
         socket.check_stream()
         if not data:
             return {"bytes-sent": 0}
-        with _until(socket, "sending", self._writing(socket)):
+        with self._until(call, socket, "sending", self._writing(socket)):
             return {"bytes-sent": await socket.send(self._share(call, socket), data)}
 
     @operation("[method]tcp-socket.send-all", needs=_USED)
     async def send_all(self, call: Call, socket: TcpSocket, data: bytes) -> None:
         self.permits.use(call, socket)
         socket.check_stream()
-        with _until(socket, "sending", self._writing(socket)):
+        with self._until(call, socket, "sending", self._writing(socket)):
             await socket.send_all(self._share(call, socket), data)
 
     @operation("[method]tcp-socket.receive", needs=_USED)
@@ -204,7 +206,7 @@ class SocketOperations:
         self.permits.use(call, socket)
         socket.check_stream()
         most = _at_most(max_bytes, None)
-        with _until(socket, "receiving", self._reading(socket)):
+        with self._until(call, socket, "receiving", self._reading(socket)):
             return _received(await socket.receive(self._share(call, socket), most))
 
     @operation("[method]tcp-socket.receive-all", needs=_USED)
@@ -214,14 +216,14 @@ class SocketOperations:
         self.permits.use(call, socket)
         socket.check_stream()
         most = _at_most(max_bytes, _LARGEST_RECEIVED)
-        with _until(socket, "receiving", self._reading(socket)):
+        with self._until(call, socket, "receiving", self._reading(socket)):
             return _received(await socket.receive_all(self._share(call, socket), most))
 
     @operation("[method]tcp-socket.shutdown", needs=_CLOSING)
-    def shutdown(self, _: Call, socket: TcpSocket, how: How) -> None:
+    def shutdown(self, call: Call, socket: TcpSocket, how: How) -> None:
         if socket.closed or socket.state not in {"connected", "closing"}:
             raise failure("invalid-argument", f"the socket is {socket.state}")
-        with as_network_errors("shutting down"):
+        with self.permits.errors(call, "shutting down"):
             socket.shutdown(how)
 
     # UDP.
@@ -235,8 +237,8 @@ class SocketOperations:
         need = self.permits.require_port(call, peer.port, peer.port)
         if socket.bound or socket.used or socket.peer:
             raise failure("invalid-argument", "the socket has an address already")
-        with as_network_errors(f"binding to {peer}"):
-            socket.bind(peer, need)
+        with self.permits.errors(call, f"binding to {peer}"):
+            self.ports.bind(call, socket, peer, need)
         socket.bound = True
 
     @operation(
@@ -251,7 +253,10 @@ class SocketOperations:
     ) -> None:
         target = self.permits.target(call, endpoint)
         limit = self.permits.seconds(socket.options.connect_timeout)
-        with as_network_errors(f"connecting to {target}"), anyio.fail_after(limit):
+        with (
+            self.permits.errors(call, f"connecting to {target}"),
+            anyio.fail_after(limit),
+        ):
             ways = await self.permits.ways(call, target, socket.family)
             if socket.closed:
                 raise failure("invalid-argument", "the socket is closed")
@@ -265,7 +270,10 @@ class SocketOperations:
         self.permits.use(call, socket)
         if socket.peer is None:
             raise failure("invalid-argument", "no peer was chosen: connect, or send-to")
-        with as_network_errors("sending"), anyio.fail_after(self._writing(socket)):
+        with (
+            self.permits.errors(call, "sending"),
+            anyio.fail_after(self._writing(socket)),
+        ):
             return {
                 "bytes-sent": await socket.send(self._share(call, socket), data, None)
             }
@@ -286,7 +294,7 @@ class SocketOperations:
         again = partial(self.permits.still, call, peer.outbound)
         share = Share(self.permits.gate, call, again, not socket.options.non_blocking)
         with (
-            as_network_errors(f"sending to {peer}"),
+            self.permits.errors(call, f"sending to {peer}"),
             anyio.fail_after(self._writing(socket)),
         ):
             return {"bytes-sent": await socket.send(share, data, peer)}
@@ -300,7 +308,10 @@ class SocketOperations:
             words = "no peer was chosen: connect, or receive-from"
             raise failure("invalid-argument", words)
         most = _at_most(max_bytes, LARGEST_PIECE)
-        with as_network_errors("receiving"), anyio.fail_after(self._reading(socket)):
+        with (
+            self.permits.errors(call, "receiving"),
+            anyio.fail_after(self._reading(socket)),
+        ):
             got = await socket.receive(
                 self._share(call, socket), most, lambda sender: sender == socket.peer
             )
@@ -327,7 +338,10 @@ class SocketOperations:
                 socket.bound or self.permits.gate.judge(call, sender.outbound) is None
             )
 
-        with as_network_errors("receiving"), anyio.fail_after(self._reading(socket)):
+        with (
+            self.permits.errors(call, "receiving"),
+            anyio.fail_after(self._reading(socket)),
+        ):
             got = await socket.receive(self._share(call, socket), most, wanted)
         return _received(*got)
 
@@ -338,31 +352,32 @@ class SocketOperations:
         waits = not socket.options.non_blocking
         return Share(self.permits.gate, call, again, waits)
 
+    @contextmanager
+    def _until(
+        self, call: Call, socket: TcpSocket, doing: str, timeout: float
+    ) -> Iterator[None]:
+        """Bound a wait by the timeout and by the connection's idle limit.
+
+        With TLS a record that went out in part can only be gone on with, so what times
+        out in the middle of sending ends the connection.
+        """
+        idle = socket.idle_left()
+        try:
+            with self.permits.errors(call, doing), anyio.fail_after(min(timeout, idle)):
+                yield
+        except WitError as error:
+            late = isinstance(error.value, Variant) and (
+                error.value.case == "connection-timeout"
+            )
+            if late and (idle <= timeout or (socket.agreed and doing == "sending")):
+                socket.close()
+            raise
+
     def _reading(self, socket: OwnedSocket) -> float:
         return self.permits.seconds(socket.options.read_timeout)
 
     def _writing(self, socket: OwnedSocket) -> float:
         return self.permits.seconds(socket.options.write_timeout)
-
-
-@contextmanager
-def _until(socket: TcpSocket, doing: str, timeout: float) -> Iterator[None]:
-    """Bound a wait by the timeout and by the connection's idle limit.
-
-    With TLS a record that went out in part can only be gone on with, so what times out
-    in the middle of sending ends the connection.
-    """
-    idle = socket.idle_left()
-    try:
-        with as_network_errors(doing), anyio.fail_after(min(timeout, idle)):
-            yield
-    except WitError as error:
-        late = isinstance(error.value, Variant) and (
-            error.value.case == "connection-timeout"
-        )
-        if late and (idle <= timeout or (socket.agreed and doing == "sending")):
-            socket.close()
-        raise
 
 
 def _known(peer: Peer | None, otherwise: str) -> dict[str, object]:

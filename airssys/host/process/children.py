@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final
@@ -13,18 +13,18 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ...core.defaults import PATIENCE
 from ...core.errors import WitError
-from ...core.grants.capabilities import Process
+from ...core.grants.capabilities import Denial, Process, uncovered
 from ...hostcalls.call import Call, Standing
 from ...hostcalls.gate import SHOWN, Gate
 from ...uncut import uncut
-from ..errors import permission_denied
+from ..filesystem.aliases import banned
 from ..filesystem.leads import PROGRAMS, leading
 from ..handles import hold_handle
-from .environment import variables
+from .environment import is_loading, variables
 from .errors import failure
 from .launch import Asker, Launch, Refused, Wanted, prepare
 from .launcher import Launcher
@@ -181,9 +181,13 @@ class AllChildren:
         # A pattern covers itself, as long as it has not expired and is not forbidden.
         patterns = call.grants.patterns("process", "spawn")
         programs = programs or [str(pattern) for pattern in patterns]
+        if not programs:
+            attempt = "spawn any program"
+            denial = Denial("process", "spawn", "", uncovered(), attempt=attempt)
+            self.gate.report(call, denial)
+            raise failure("permission-denied", self.gate.words(denial))
         if not any(self.may(call, program) for program in programs):
-            program = programs[0] if programs else "any program"
-            words = self.gate.allowed(call, Process("spawn", program))
+            words = self.gate.allowed(call, Process("spawn", programs[0]))
             raise failure("permission-denied", words)
 
     def still(self, call: Call, need: Process) -> None:
@@ -296,7 +300,7 @@ class AllChildren:
             yield
         except Refused as refused:
             self.gate.report(call, refused.denial, refused.shown)
-            words = self.gate.words(refused.denial, refused.shown)
+            words = self.gate.words(refused.denial, refused.shown) + refused.more
             raise failure("permission-denied", words) from refused
         except WitError as error:
             problem: Any = error.value
@@ -310,27 +314,56 @@ class AllChildren:
         if sys.platform != "linux":
             raise failure("spawn-failed", "programs are started on Linux only")
         settings = self.settings
-        environment, refused = variables(
+        environment, own = variables(
             options.environment,
             settings.environment if options.inherit_environment else {},
-            settings.variables,
         )
-        if refused:
-            words = f"variables that change what is loaded: {', '.join(refused)}"
-            self.gate.refused(call, f"set {', '.join(refused)}", words)
-            raise WitError(permission_denied(words))
+        names = [name for name in own if name not in settings.variables]
+        self._may_set(call, names)
         wanted = Wanted(
             options.command, options.arguments, options.working_directory, environment
         )
         # To its end: what the thread opens would be nobody's.
-        return await uncut(
+        found = await uncut(
             anyio.to_thread.run_sync,
             partial(prepare, wanted, self._asker(call), settings.interpreters, pins),
         )
+        named = tuple((Process("environment", name), "") for name in names)
+        return evolve(found, needs=(*found.needs, *named))
+
+    def _may_set(self, call: Call, names: Sequence[str]) -> None:
+        """Check the variables that a guest sets for a program.
+
+        Raises:
+            Refused: Some are not granted.
+        """
+        missing = [
+            (name, denial) for name in names if (denial := self._unset(call, name))
+        ]
+        if missing:
+            (_, denial), *more = missing
+            also = ", ".join(repr(name) for name, _ in more)
+            raise Refused(denial, "", f"; nor {also}" if more else "")
+
+    def _unset(self, call: Call, name: str) -> Denial | None:
+        """Return why a guest may not set a variable."""
+        need = Process("environment", name)
+        denial = self.gate.judge(call, need)
+        if denial is None and is_loading(name):
+            patterns = call.grants.patterns("process", "environment")
+            if name not in map(str, patterns):
+                reason = (
+                    "it changes what programs load or start, so that only a grant of "
+                    "its very name covers it"
+                )
+                return Denial(need.section, need.action, name, reason)
+        return denial
 
     def _asker(self, call: Call) -> Asker:
         judge = partial(self.gate.judge, call)
-        return Asker(judge, leading(call.grants, judge, PROGRAMS))
+        return Asker(
+            judge, leading(call.grants, judge, PROGRAMS), partial(banned, call.grants)
+        )
 
     async def _launch(
         self,

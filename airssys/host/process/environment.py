@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ...hostcalls.gate import SHOWN
@@ -30,25 +30,22 @@ _NAMES: Final = frozenset(
 
 
 def is_loading(name: str) -> bool:
-    """Tell whether a variable changes what programs load or start.
+    """Tell whether a variable is known to change what programs load or start.
 
-    A program's own variables cannot all be known: with a program one grants what its
-    variables make of it.
+    Not all such variables can be known, so a guest may set only what it is granted. Of
+    these a pattern with wildcards grants none: whoever writes ``*`` hardly means them.
     """
     return name.startswith(_PREFIXES) or name in _NAMES
 
 
 def variables(
-    given: Iterable[tuple[str, str]],
-    inherited: Mapping[str, str],
-    allowed: Container[str],
+    given: Iterable[tuple[str, str]], inherited: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the environment, and the guest's variables that change what is loaded.
+    """Return the environment of a program, and the names of the guest's own variables.
 
     Args:
         given: The guest's.
         inherited: The host's settings for programs, where the guest wants them.
-        allowed: What a guest may set although it changes what is loaded.
 
     Raises:
         WitError: A name or a value is none.
@@ -61,8 +58,7 @@ def variables(
         raise failure("invalid-argument", "a variable is given twice")
     for name, value in pairs:
         _check(name, value)
-    refused = [name for name in names if is_loading(name) and name not in allowed]
-    return {**inherited, **dict(pairs)}, refused
+    return {**inherited, **dict(pairs)}, names
 
 
 def _check(name: str, value: str) -> None:

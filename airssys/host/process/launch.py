@@ -67,10 +67,12 @@ class Launch:
 class Refused(Exception):
     """No grant covers what a guest wants."""
 
-    def __init__(self, denial: Denial, shown: str) -> None:
-        super().__init__(denial, shown)
+    def __init__(self, denial: Denial, shown: str, more: str = "") -> None:
+        super().__init__(denial, shown, more)
         self.denial = denial
         self.shown = shown
+        self.more = more
+        """What else is missing, for the guest."""
 
     @classmethod
     def check(cls, needs: Iterable[tuple[Capability, str]], judge: Judge) -> None:
@@ -96,6 +98,9 @@ class Asker:
     """Knows the guest's grants."""
     leads: Leads
     """Tells which directories they lead through."""
+
+    banned: Callable[[Capability, os.stat_result], Denial | None] = lambda *_: None
+    """Tells whether the host forbids what was opened by another of its names."""
 
     def leave(self, directory: str | None, shown: str) -> None:
         """Refuse to leave a directory by ``..`` that no grant leads through."""
@@ -241,6 +246,8 @@ def _pin_once(
             raise failure("resource-exhausted", f"the host: {problem}") from error
         raise failure("not-found", f"{shown!r}: {problem}") from error
     pins.callback(os.close, fd)
+    if needed is not None and (denial := ask.banned(needed, os.fstat(fd))):
+        raise Refused(denial, shown)
     opened = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - text in, text out
     if opened != path or not _is_at(path, fd):
         raise Moved(path)

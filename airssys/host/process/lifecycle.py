@@ -30,8 +30,9 @@ __all__ = ("LIFECYCLE", "LifecycleOperations", "lifecycle")
 LIFECYCLE: Final = "airssys:ext-process/lifecycle@1.0.0"
 _STATES: Final = {"T": "stopped", "t": "stopped", "Z": "zombie", "X": "terminated"}
 _SPAWN: Final = Inside(
-    ("process.spawn", "filesystem.list"),
-    "spawn of the program, list of its directory, by the paths that come out",
+    ("process.spawn", "process.environment", "filesystem.list"),
+    "spawn of the program, list of its directory, by the paths that come out; "
+    "environment for each variable that the guest sets",
 )
 _OWN: Final = Requires("process.spawn", lambda child, *_: child.path)
 _SIGNAL: Final = Requires("process.signal", lambda *_: "own")

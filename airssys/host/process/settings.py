@@ -51,7 +51,7 @@ class ProcessSettings:
     environment: Mapping[str, str] = INHERITED
     """What ``inherit-environment`` gives a program."""
     variables: Collection[str] = ()
-    """Variables that guests may set although they change what programs load."""
+    """Variables that all guests may set, without a grant of theirs."""
     interpreters: Collection[str] = field(default=("/bin/sh",), converter=_canonical)
     """Programs that may run a script which is granted, without a grant of their own."""
     limits: ProcessLimits = field(factory=ProcessLimits)

@@ -49,7 +49,7 @@ def asgi(
 
     Args:
         component: A `Component` that exports ``wasi:http/incoming-handler``.
-        imports: The interfaces to offer, `interfaces()` among them.
+        imports: The interfaces to offer, those of `open_interfaces` among them.
         limits: What a request may use; `Limits()` by default.
         grants: What the component may do.
         context: Makes the context of each instance.

@@ -243,15 +243,15 @@
 (component instance $i $between)
 (assert_trap (invoke "u32s" (u32.const 1) (u32.const 1)) "unaligned pointer")
 
-;; --- a result that takes 64 KiB of the guest and gigabytes of the host ---
+;; --- a result that takes 64 KiB of the guest and half a gigabyte of the host ---
 (component
   (core module $code
     (memory (export "memory") 2)
     (func (export "get") (result i32) (local i32)
-      ;; 8191 lists, each of the same 32768 numbers.
+      ;; 8191 lists, each of the same 2048 numbers.
       (loop $more
         (i32.store offset=65536 (local.get 0) (i32.const 0))
-        (i32.store offset=65540 (local.get 0) (i32.const 32768))
+        (i32.store offset=65540 (local.get 0) (i32.const 2048))
         (br_if $more (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 8)))
           (i32.const 65528))))
       (i32.store (i32.const 131064) (i32.const 65536))

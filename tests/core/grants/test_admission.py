@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airssys.core.errors import ManifestError
-from airssys.core.grants.admission import admit
+from airssys.core.grants.admission import admit, admitting
 from airssys.core.grants.capabilities import Messaging, Network
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import (
@@ -12,6 +12,7 @@ from airssys.core.grants.sections import (
     MessagingGrants,
     NetworkGrants,
     Sections,
+    StorageGrants,
 )
 
 NOTHING = Sections()
@@ -76,3 +77,17 @@ def test_what_the_host_forbids_is_no_ceiling_but_a_rule_at_each_use() -> None:
     assert denial.reason == "the host forbids it"
     assert admitted.check(Messaging("send", "acme/x")) is None
     assert admitted.expires == WANTED.expires
+
+
+def test_admission_is_done_in_pieces() -> None:
+    most = [f"{{**a{n},**b{n}}}" + "?" * 12 for n in range(4)]
+    wanted = Grants(storage=StorageGrants(read=["[ab]" * 60 + str(n) for n in "0123"]))
+    ceiling = Sections(storage=StorageGrants(read=most))
+    steps = []
+
+    with pytest.raises(ManifestError, match="ceiling does not cover"):
+        for taken in admitting(wanted, ceiling, NOTHING):
+            steps.append(taken)  # noqa: PERF402 - until it raises
+
+    assert sum(steps) > 4000
+    assert max(steps) < 1000

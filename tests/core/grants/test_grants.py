@@ -23,6 +23,7 @@ from airssys.core.grants.capabilities import (
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import (
     SECTIONS,
+    CustomGrant,
     FilesystemGrants,
     MessagingGrants,
     NetworkGrants,
@@ -30,6 +31,7 @@ from airssys.core.grants.sections import (
     Sections,
     StorageGrants,
 )
+from airssys.core.steps import to_the_end
 from airssys.core.toml.schema import read
 
 PATHS: Final = ["/a", "/a/*", "/a/**", "/**", "/a/{b,c}", "/a/b", "/*/b"]
@@ -577,3 +579,148 @@ def test_a_topic_may_be_heard_where_a_grant_matches_it() -> None:
         assert denial is not None
         assert denial.needed == f"subscribe to {topic!r}"
     assert Grants(messaging=held.messaging).hears("orders.secret") is None
+
+
+# --- how much there may be --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "most"),
+    [
+        (lambda many: FilesystemGrants(read=[f"/{n}" for n in range(many)]), 10_000),
+        (lambda many: ProcessGrants(signal=["own"] * many), 10_000),
+        (lambda many: NetworkGrants(outbound=["a.b:1"] * many), 10_000),
+        (lambda many: NetworkGrants(inbound=[1] * many), 10_000),
+        (lambda many: MessagingGrants(subscribe=["a"] * many), 1000),
+        (lambda many: MessagingGrants(publish=["a"] * many), 1000),
+        (lambda many: CustomGrant("n:p/i", ["a"] * many), 10_000),
+    ],
+    ids=["paths", "whose", "hosts", "ports", "heard", "told", "keys"],
+)
+def test_a_list_says_how_many_patterns_it_may_have(
+    make: Callable[[int], object], most: int
+) -> None:
+    make(most)
+    with pytest.raises(ValueError, match=rf"too many patterns .*at most {most:_}\)"):
+        make(most + 1)
+
+
+def test_custom_grants_say_how_many_they_may_be_together() -> None:
+    Grants(custom={f"n:p/i{number}": ["a"] for number in range(5000)})
+    with pytest.raises(ValueError, match=r"too many interfaces .*10_000 together"):
+        Grants(custom={f"n:p/i{number}": ["a"] for number in range(5001)})
+    with pytest.raises(ValueError, match=r"too many interfaces .*10_000 together"):
+        Grants(custom=[CustomGrant("n:p/i")] * 10_001)
+
+
+def test_patterns_of_one_list_say_how_large_they_may_be_together() -> None:
+    with pytest.raises(ValueError, match=r"8_\d\d\d characters .*at most 8_192"):
+        StorageGrants(read=[f"*{number}*x*" for number in range(1200)])
+    with pytest.raises(ValueError, match=r"alternatives \(at most 4_096\)"):
+        StorageGrants(read=[f"{number}/{{a,b,c,d}}*" for number in range(3000)])
+    # What they begin with does not count, as it is looked up.
+    StorageGrants(read=[f"some/where/below/{number}/**" for number in range(4000)])
+
+
+def test_a_denial_names_as_many_grants_as_anybody_reads() -> None:
+    held = Grants(messaging=MessagingGrants(send=[f"a{n}" for n in range(9000)]))
+
+    denial = held.check(Messaging("send", "b"))
+
+    assert denial is not None
+    assert len(denial.granted) < 100
+    assert denial.granted[:2] == ("send to 'a0'", "send to 'a1'")
+    assert denial.reason.startswith("no grant covers it (granted: send to 'a0', send")
+    assert denial.reason.endswith(f", {9000 - len(denial.granted):_} more)")
+    assert len(denial.reason) < 2000
+
+
+def test_what_is_longer_than_anything_granted_says_so() -> None:
+    held = Grants(custom={"n:p/i": ["**"]})
+
+    denial = held.check(Custom("n:p/i", "a" * 4097))
+
+    assert held.check(Custom("n:p/i", "a" * 4096)) is None
+    assert denial is not None
+    assert denial.reason == "it has more than 4_096 characters"
+    assert len(denial.target) < 1100
+    closed = held.forbidding(Grants(custom={"n:p/i": ["b*"]}))
+    assert closed.forbids(Custom("n:p/i", "a" * 4096)) is None
+    assert closed.forbids(Custom("n:p/i", "a" * 4097)) is not None
+
+
+@pytest.mark.parametrize(
+    ("start", "reached"),
+    [
+        *(("", True), ("a/", True), ("a/b", True), ("a/b/c/d", True), ("c", True)),
+        *(("lit", True), ("literal", True), ("literals", False), ("b", False)),
+        *(("c/x", True), ("c/x/y", False)),
+    ],
+)
+def test_it_is_known_whether_anything_that_begins_so_is_granted(
+    start: str, *, reached: bool
+) -> None:
+    held = Grants(storage=StorageGrants(read=["a/b/**", "literal", "c/*"]))
+
+    for _ in range(2):
+        assert held.reach("storage", "read", start) is reached
+    assert not held.reach("storage", "write", start)
+
+
+def test_a_section_holds_until_it_expires() -> None:
+    held = Grants(expires={"storage": 10.0})
+
+    assert held.holds("storage", 9.0)
+    assert not held.holds("storage", 10.0)
+    assert not held.holds("storage")
+    assert held.holds("network")
+
+
+def test_comparing_hard_grants_ends_with_a_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airssys.core.grants.grants._MOST_STEPS", 20_000)
+    hard = [f"{{**a{n},**b{n}}}" + "?" * 12 for n in range(40)]
+    wide = Grants(storage=StorageGrants(read=hard))
+    wanted = Grants(
+        storage=StorageGrants(read=["[ab]" * 60 + str(n) for n in range(9)])
+    )
+    work = wide.exceeding(wanted)
+    steps = list(work)
+
+    assert len(wide.excess(wanted)) == 9
+    assert sum(steps) < 21_000
+    assert max(steps) < 1000
+
+
+def test_what_is_the_same_is_covered_without_comparing() -> None:
+    many = [f"*{number}*" for number in range(800)]
+    held = Grants(messaging=MessagingGrants(send=many, subscribe=["#.a"]))
+
+    assert list(held.exceeding(held)) == []
+
+
+def test_what_the_host_forbids_as_a_whole_is_not_in_force(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airssys.core.grants.grants._MOST_STEPS", 20_000)
+    held = Grants(
+        storage=StorageGrants(read=["a/*", "b"]),
+        custom={"n:p/i": ["k"], "n:p/j": ["k", "l"]},
+    )
+    forbidden = Grants(
+        storage=StorageGrants(read=["a/**"]), custom={"n:p/i": [], "n:p/j": ["l"]}
+    )
+
+    assert [
+        (section, action, str(pattern))
+        for section, action, pattern in to_the_end(
+            held.forbidding(forbidden).in_force()
+        )
+    ] == [("storage", "read", "b"), ("custom", "n:p/j", "k")]
+    assert to_the_end(held.in_force()) == tuple(held)
+    # What cannot be told in time is shown: it is only shown.
+    hard = Grants(storage=StorageGrants(read=["[ab]" * 60 + str(n) for n in range(90)]))
+    bans = [f"{{**a{n},**b{n}}}" + "?" * 12 for n in range(40)]
+    closed = hard.forbidding(Grants(storage=StorageGrants(read=bans)))
+    assert to_the_end(closed.in_force()) == tuple(hard)

@@ -259,6 +259,20 @@ def test_a_quota_that_is_not_given_is_no_limit() -> None:
             ),
         ),
         (
+            "resources.values = '2MiB'",
+            (
+                "values of 2MiB is more than the component's 1MiB @ "
+                "child[0].resources.values, line 4"
+            ),
+        ),
+        (
+            "resources.resource_handles = 10001",
+            (
+                "resource_handles of 10001 is more than the component's 10000 @ "
+                "child[0].resources.resource_handles, line 4"
+            ),
+        ),
+        (
             "resources.cpu = '2s/s'",
             (
                 "cpu of 2s/s is more than the component's 1s/s @ "

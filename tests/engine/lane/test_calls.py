@@ -68,6 +68,7 @@ def host() -> HostInterface:
     return host
 
 
+@pytest.mark.once
 async def test_blocks_of_many_host_calls_do_not_add_up(
     make: Any, host: HostInterface
 ) -> None:

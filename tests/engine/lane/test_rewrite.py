@@ -79,7 +79,7 @@ async def test_bytes_cross_between_components_in_a_component(make: Any) -> None:
     for octets in (b"", b"abc", b"~", b"\x7f", RANDOM, RANDOM * 300):
         assert await instance.call("echo", octets) == octets
     assert instance.component.lane == {"echo"}
-    assert instance.component.added == (5, 2)
+    assert instance.component.added == (11, 2)
 
 
 LIST: Final = rf"""(component {MEMORY}

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
+from typing import cast
 
 import anyio
 import anyio.to_thread
@@ -326,6 +328,122 @@ async def test_what_may_not_be_read_cannot_be_renamed_to_where_it_may(
         else:
             await renaming
     assert (folder / "a.txt").exists() is bool(case)
+
+
+def put_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+def put_hard_link(path: Path) -> None:
+    path.with_name("twin").write_text("kept")
+    path.hardlink_to(path.with_name("twin"))
+
+
+def put_set_uid(path: Path) -> None:
+    path.write_text("kept")
+    path.chmod(0o4755)
+
+
+THERE: Mapping[str, Callable[[Path], object]] = {
+    "socket": put_socket,
+    "fifo": os.mkfifo,
+    "hard link": put_hard_link,
+    "set-uid": put_set_uid,
+    "link": lambda path: path.symlink_to("nowhere"),
+    "directory": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("there", THERE)
+async def test_what_delete_file_refuses_no_rename_puts_something_in_the_place_of(
+    there: str, tmp_path: Path
+) -> None:
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+    kept = tmp_path / "out" / "kept"
+    THERE[there](kept)
+    if there == "directory":
+        (tmp_path / "in" / "new").mkdir()
+    else:
+        (tmp_path / "in" / "new").write_text("new")
+    own, other = [f"{tmp_path}/in/**"], [f"{tmp_path}/out/**"]
+    before = snapshot(tmp_path)
+
+    async with running(grants(write=[*own, *other], delete=own)) as guest:
+        refused = guest("filesystem#rename", f"{tmp_path}/in/new", str(kept))
+        assert await failing(refused) == "permission-denied"
+        assert [each.needed for each in guest.denied] == [f"delete '{kept}'"]
+        assert snapshot(tmp_path) == before
+    async with running(grants(write=[*own, *other], delete=[*own, *other])) as guest:
+        await guest("filesystem#rename", f"{tmp_path}/in/new", str(kept))
+        assert guest.denied == []
+    assert not (tmp_path / "in" / "new").exists()
+
+
+async def test_what_a_guest_could_empty_it_may_replace(tmp_path: Path) -> None:
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    granted = grants(
+        write=[f"{tmp_path}/in/*", f"{tmp_path}/out/*"], delete=[f"{tmp_path}/in/*"]
+    )
+
+    async with running(granted) as guest:
+        await guest("filesystem#rename", f"{tmp_path}/in/file", f"{tmp_path}/out/file")
+        assert guest.denied == []
+    assert (tmp_path / "out" / "file").read_text() == "in"
+
+
+async def test_a_denied_rename_says_each_thing_that_is_missing(folder: Path) -> None:
+    (folder / "open").mkdir()
+    granted = grants(read=[f"{folder}/open/**"], list=[f"{folder}/open/**"])
+    old, new = f"{folder}/a.txt", f"{folder}/open/a.txt"
+
+    async def words() -> str:
+        with pytest.raises(WitError) as caught:
+            await guest("filesystem#rename", old, new)
+        return str(cast("Variant", caught.value.value).value)
+
+    async with running(granted) as guest:
+        told = await words()
+        assert told.startswith(f"may not delete '{old}': no grant covers it (")
+        assert told.endswith(f"; nor write '{old}'")
+        (denied,) = guest.denied
+        assert denied.needed == f"delete '{old}'"
+    granted = grants(
+        read=[f"{folder}/open/**"],
+        list=[f"{folder}/open/**"],
+        write=[f"{folder}/**"],
+        delete=[f"{folder}/**"],
+    )
+    async with running(granted) as guest:
+        told = await words()
+        assert told.startswith(f"may not read '{old}': no grant covers it (")
+        assert told.endswith(f"; nor list '{old}'")
+
+
+@pytest.mark.parametrize("lists", [True, False])
+async def test_a_denial_names_what_is_below_a_directory_that_may_be_listed(
+    *, lists: bool, folder: Path
+) -> None:
+    (folder / "sub" / "kept").write_bytes(b"kept")
+    below = [f"{folder}/*", f"{folder}/*/[!k]*"]
+    shown = [f"{folder}/sub"] if lists else []
+    granted = grants(read=below, write=below, delete=below, list=shown)
+    named = f"{folder}/sub/kept" if lists else f"{folder}/sub"
+
+    async with running(granted) as guest:
+        for function, *more in (
+            ("remove-directory-recursive",),
+            ("rename", f"{folder}/other"),
+        ):
+            with pytest.raises(WitError) as caught:
+                await guest(f"filesystem#{function}", f"{folder}/sub", *more)
+            told = str(cast("Variant", caught.value.value).value)
+            assert told.startswith(f"may not delete '{named}': no grant covers it")
+            assert ("kept" in told) is lists
+            assert guest.denied[-1].target == f"{folder}/sub/kept"
 
 
 async def test_a_directory_is_renamed_only_with_all_that_is_in_it(folder: Path) -> None:

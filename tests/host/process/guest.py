@@ -64,7 +64,9 @@ SLEEP: Final = real("/bin/sleep")
 TRUE: Final = real("/bin/true")
 ENV: Final = real("/usr/bin/env")
 FULL: Final = Grants(
-    process=ProcessGrants(spawn=[SH, SLEEP, TRUE, ENV], signal=["own"]),
+    process=ProcessGrants(
+        spawn=[SH, SLEEP, TRUE, ENV], environment=["*"], signal=["own"]
+    ),
     filesystem=FilesystemGrants(list=["/usr", "/usr/**"]),
 )
 MARK: Final = "AIRSSYS_TEST"

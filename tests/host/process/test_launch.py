@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from attrs import evolve
 
 from airssys.core.errors import WitError
-from airssys.core.event import Granted
+from airssys.core.event import Denied, Granted
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import ProcessGrants
 from airssys.host.process import ProcessSettings
@@ -27,7 +28,7 @@ from airssys.host.process.launch import Asker, Wanted, _head, prepare
 from airssys.host.process.launcher import Launcher
 from airssys.host.process.proc import newest_pid, peak_memory, stat
 
-from .guest import ENV, FULL, MARK, SH, TRUE, Guest, open_guest
+from .guest import ENV, FULL, MARK, SH, SLEEP, TRUE, Guest, open_guest
 
 pytestmark = pytest.mark.guest
 
@@ -174,17 +175,88 @@ def test_what_the_system_has_no_character_for_is_no_argument() -> None:
         prepare(wanted, Asker(lambda _: None, lambda _: True), (), pins)
 
 
-async def test_a_variable_that_changes_what_is_loaded_is_for_the_host_to_allow() -> (
-    None
-):
-    async with open_guest(variables={"PATH"}) as guest:
+def setting(*names: str) -> Grants:
+    return evolve(FULL, process=evolve(FULL.process, environment=names))
+
+
+async def test_the_host_allows_variables_to_all_guests() -> None:
+    async with open_guest(setting(), variables={"PATH", MARK}) as guest:
         given = [("PATH", "/nowhere"), (MARK, guest.mark)]
 
         child = await guest(SPAWN, ENV, [], given)
         assert "PATH=/nowhere" in (await guest.output(child)).splitlines()
         await guest.fails("permission-denied", SPAWN, ENV, [], [("PYTHONHOME", "/")])
         (event,) = guest.denied
-        assert event.needed == "set PYTHONHOME"
+        assert event.needed == "set variable 'PYTHONHOME'"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("TAR_OPTIONS", "MAKEFLAGS", "HOME", "XDG_CONFIG_HOME", "LANG", "TZ", "A"),
+        *("LD_PRELOAD", "PATH", "GIT_SSH_COMMAND", "APP", "APP/X"),
+    ],
+)
+async def test_a_guest_sets_no_variable_that_it_was_not_granted(name: str) -> None:
+    async with open_guest(setting("APP_*")) as guest:
+        with pytest.raises(WitError) as caught:
+            await guest(SPAWN, ENV, [], [(name, "x")])
+
+        told: Any = caught.value.value
+        if "/" in name:
+            assert told.case == "invalid-argument"
+            return
+        assert told.case == "permission-denied"
+        assert told.value == (
+            f"may not set variable {name!r}: no grant covers it "
+            "(granted: set variable 'APP_*')"
+        )
+        (event,) = guest.denied
+        assert (event.section, event.action) == ("process", "environment")
+        assert event.target == name
+
+
+async def test_a_guest_sets_the_variables_that_it_was_granted() -> None:
+    async with open_guest(setting("APP_*", "LD_LIBRARY_PATH", MARK)) as guest:
+        given = [("APP_A", "1"), ("LD_LIBRARY_PATH", "/x"), (MARK, guest.mark)]
+
+        child = await guest(SPAWN, ENV, [], given)
+        found = (await guest.output(child)).splitlines()
+
+        assert sorted(found) == sorted(f"{name}={value}" for name, value in given)
+        assert guest.denied == []
+
+
+async def test_a_wildcard_grants_no_variable_that_changes_what_is_loaded() -> None:
+    async with open_guest(setting("*", "GIT_*")) as guest:
+        with pytest.raises(WitError) as caught:
+            await guest(
+                SPAWN, ENV, [], [("A", ""), ("LD_PRELOAD", "x"), ("GIT_SSH", "x")]
+            )
+
+        told: Any = caught.value.value
+        assert told.value == (
+            "may not set variable 'LD_PRELOAD': it changes what programs load or "
+            "start, so that only a grant of its very name covers it; nor 'GIT_SSH'"
+        )
+        (event,) = guest.denied
+        assert (event.action, event.target) == ("environment", "LD_PRELOAD")
+
+
+async def test_a_grant_of_a_variable_that_goes_while_its_program_starts_is_gone() -> (
+    None
+):
+    async with open_guest() as guest:
+        starting = guest.relay.recorder
+
+        async def start() -> None:
+            await guest.fails("permission-denied", SPAWN, SLEEP, ["60"], [("A", "1")])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start)
+            await anyio.lowlevel.checkpoint()
+            guest.standing.grants = setting()
+        assert [each.target for each in starting.of(Denied)] == ["A"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from attrs import evolve
 
+from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import FilesystemGrants
 from airssys.host.process.proc import descendants, stat
@@ -422,6 +423,25 @@ async def test_names_and_numbers_of_signals_need_nothing() -> None:
 
 
 # --- refused ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function", ["get-children", "wait-any-child", "get-parent-id", "get-current-id"]
+)
+async def test_who_may_start_no_program_is_told_that_it_takes_any(
+    function: str,
+) -> None:
+    async with open_guest(Grants()) as guest:
+        with pytest.raises(WitError) as caught:
+            await guest(f"lifecycle#{function}")
+
+        told: Any = caught.value.value
+        words = "spawn any program"
+        assert told.value == f"may not {words}: no grant covers it (granted: nothing)"
+        (event,) = guest.denied
+        assert (event.section, event.action) == ("process", "spawn")
+        assert (event.needed, event.target) == (words, "")
+
 
 CHILD, PID, HANDLER = object(), object(), object()
 """What stands for a child, its number and a handler of it, in the next table."""

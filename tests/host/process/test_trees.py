@@ -302,7 +302,8 @@ from airssys.host.process import open_process_interfaces
 
 async def main():
     async with open_process_interfaces(Gate()) as (lifecycle, _):
-        call = Call("a", "a", "f", Grants(process=ProcessGrants(spawn=[sys.argv[1]])))
+        granted = ProcessGrants(spawn=[sys.argv[1]], environment=[sys.argv[3]])
+        call = Call("a", "a", "f", Grants(process=granted))
         spawn = lifecycle.functions["spawn-with-environment"].body
         child = await spawn(call, sys.argv[1], ["-c", sys.argv[2]], [
             (sys.argv[3], sys.argv[4])])

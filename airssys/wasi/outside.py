@@ -1,0 +1,29 @@
+"""Keep what all guests of one host share: a gate, a disk, a network, tasks."""
+
+from __future__ import annotations
+
+from anyio.abc import TaskGroup
+from attrs import frozen
+
+from ..host.filesystem import Disk
+from ..host.network.permits import Permits
+from ..host.network.tls import Tls
+from ..hostcalls.gate import Gate
+
+__all__ = ("Outside",)
+
+
+@frozen(eq=False, kw_only=True)
+class Outside:
+    """What the interfaces reach the world outside of guests by."""
+
+    gate: Gate
+    """Is asked for each access, and emits events."""
+    disk: Disk
+    """Opens files as far as grants lead."""
+    permits: Permits
+    """Looks names up and judges addresses."""
+    tls: Tls
+    """How guests may speak TLS."""
+    work: TaskGroup
+    """Runs what outlives the host call that begins it. It is cancelled at the end."""
