@@ -79,7 +79,7 @@ _LOOK_UPS: Final[Mapping[ErrorCode, tuple[str, ...]]] = {
 """The names of the resolver's numbers, as far as a system has them."""
 _OF_THE_HOST: Final[Mapping[str, ErrorCode]] = {
     "permission-denied": "access-denied",
-    "resource-exhausted": "new-socket-limit",
+    "resource-exhausted": "out-of-memory",
     "would-block": "would-block",
     "invalid-hostname": "invalid-argument",
     "invalid-address": "address-not-bindable",
@@ -134,16 +134,28 @@ def explained(
             return "unknown", f"{doing}: {error}"
 
 
-def as_error_codes(gate: Gate, call: Call, doing: str) -> AbstractContextManager[None]:
-    """Raise what goes wrong as the guest's error; the arguments are of `explained`.
+def as_error_codes(
+    gate: Gate, call: Call, doing: str, *, exhausted: ErrorCode = "out-of-memory"
+) -> AbstractContextManager[None]:
+    """Raise what goes wrong as the guest's error.
+
+    Args:
+        gate: As for `explained`.
+        call: As for `explained`.
+        doing: As for `explained`.
+        exhausted: What it is that a quota of the guest's is used up.
 
     Raises:
         WitError: Whatever went wrong.
     """
-    kinds = (OSError, ValueError, WitError)
-    return as_wit_errors(
-        lambda error: explained(gate, call, doing, cast("_Problem", error))[0], *kinds
-    )
+
+    def value_of(error: Exception) -> ErrorCode:
+        value = error.value if isinstance(error, WitError) else None
+        if isinstance(value, Variant) and value.case == "resource-exhausted":
+            return exhausted
+        return explained(gate, call, doing, cast("_Problem", error))[0]
+
+    return as_wit_errors(value_of, OSError, ValueError, WitError)
 
 
 def _of_resolver(number: int | None) -> ErrorCode:

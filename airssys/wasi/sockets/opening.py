@@ -42,7 +42,9 @@ def opened(
         reason = f"without a grant of the network {MOST_UNGRANTED} are the most"
         permits.gate.refused(call, "open another socket", reason)
         refuse("new-socket-limit")
-    with as_error_codes(permits.gate, call, "opening a socket"):
+    with as_error_codes(
+        permits.gate, call, "opening a socket", exhausted="new-socket-limit"
+    ):
         owned = opening(permits, call, family)
     owned.options = evolve(owned.options, non_blocking=True)
     if free:

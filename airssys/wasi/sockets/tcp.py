@@ -225,7 +225,9 @@ class TcpOperations:
         self._use(call, end, "accept")
         if not end.ready():
             refuse("would-block")
-        with self._errors(call, "accepting"):
+        with as_error_codes(
+            permits.gate, call, "accepting", exhausted="new-socket-limit"
+        ):
             give_back = hold_handle(permits.gate, call, "accept another connection")
             try:
                 again = permits.again(call, end.socket)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 import pytest
@@ -20,13 +20,13 @@ from airssys.host.network import FixedResolver, Resolver
 from airssys.host.offered import Facilities
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
-from airssys.hostcalls.interface import HostInterface
 from airssys.testing import Recorder
 from airssys.wasi import open_interfaces
 from airssys.wasi.sockets.datagrams import UdpEnd
 from airssys.wasi.sockets.tcp import TcpEnd
 from airssys.witmodel.types import Record, Variant
 
+from ...host.network.guest import listening
 from ...relay import Relay, relay
 
 LOOPBACK: Final = {"ipv4": "127.0.0.1", "ipv6": "::1"}
@@ -188,6 +188,31 @@ class Guest:
         peer.settimeout(5)
         return mine, peer
 
+    async def stuffed(self) -> tuple[Any, socket.socket, bytes]:
+        """Connect to a peer that does not read, and write until no more goes out.
+
+        Returns:
+            The guest's end, the peer, and what was written.
+        """
+        with listening() as (server, _):
+            # A fixed size, else the system makes room for more and more.
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
+            mine, peer = await self.outside(server)
+        await self.tcp_("set-send-buffer-size", mine[0], 1)
+        output, written, quiet = f"{STREAMS}#[method]output-stream", b"", 0
+        while quiet < 3:
+            room = await self(f"{output}.check-write", mine[2])
+            if room:
+                await self(
+                    f"{output}.write", mine[2], bytes(range(256)) * (room // 256)
+                )
+                written += bytes(range(256)) * (room // 256)
+                quiet = 0
+            else:  # unless what was acknowledged late makes room again
+                await anyio.sleep(0.05)
+                quiet += 1
+        return mine, peer, written
+
     async def read(self, stream: Any, most: int = 100) -> bytes:
         got: bytes = await self(
             f"{STREAMS}#[method]input-stream.blocking-read", stream, most
@@ -195,13 +220,14 @@ class Guest:
         return got
 
     async def read_all(self, stream: Any) -> bytes:
-        got = b""
-        while True:
+        got, closed = b"", None
+        while closed is None:
             try:
                 got += await self.read(stream, 2**20)
             except WitError as error:
-                assert error.value.case == "closed", error.value
-                return got
+                closed = cast("Variant", error.value).case
+        assert closed == "closed"
+        return got
 
     async def write(self, stream: Any, data: bytes) -> None:
         await self(
@@ -227,10 +253,8 @@ class Guest:
         return told
 
     async def next(self, found: Any) -> Any:
-        one = await self(
-            f"{LOOKUP}#[method]resolve-address-stream.resolve-next-address", found
-        )
-        return one
+        stream = f"{LOOKUP}#[method]resolve-address-stream"
+        return await self(f"{stream}.resolve-next-address", found)
 
     @property
     def denied(self) -> list[str]:
