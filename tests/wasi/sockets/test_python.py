@@ -12,6 +12,7 @@ import anyio.abc
 import pytest
 from attrs import define
 
+from airssys.core.event import Denied
 from airssys.core.grants.grants import NO_GRANTS, Grants
 from airssys.core.limits import Limits
 from airssys.engine.component import Engine
@@ -69,7 +70,7 @@ class Program:
 
     @property
     def denied(self) -> list[str]:
-        return [event.needed for event in self.recorder.events]  # type: ignore[attr-defined]
+        return [event.needed for event in self.recorder.of(Denied)]
 
 
 @asynccontextmanager
