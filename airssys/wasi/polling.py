@@ -7,10 +7,12 @@ with each source and sleeps until one of them wakes it, or the earliest time has
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 import anyio
+import anyio.lowlevel
 from attrs import define, field, frozen
 
 from ..hostcalls.call import Call
@@ -22,6 +24,8 @@ __all__ = ("Due", "PollOperations", "Pollable", "Source", "at", "on", "wait_firs
 
 _IN_HAND = Free("it waits for what the guest holds already")
 _NANO = 1e-9
+_PIECE = 1024
+"""Pollables that are looked at before others get their turn."""
 
 
 @define(eq=False)
@@ -84,25 +88,31 @@ def on(source: Source, holds: Callable[[], bool]) -> Pollable:
 
 async def wait_first(pollables: Sequence[Pollable]) -> list[int]:
     """Wait until one is ready, and return the places of all that are."""
-    if ready := _ready(pollables):
+    if ready := await _ready(pollables):
         return ready
     watched = {each.source for each in pollables if each.source is not None}
     dues = [each.due for each in pollables if each.due is not None]
     while True:
-        until = _left(dues)
         if watched:
-            await _touched(watched, until)
+            wake = anyio.Event()
+            with _watching(watched, wake):
+                # In pieces, so that one that was seen can have changed since.
+                if len(pollables) <= _PIECE or not (ready := await _ready(pollables)):
+                    with anyio.move_on_after(_left(dues)):
+                        await wake.wait()
         else:
-            await anyio.sleep(until)
-        if ready := _ready(pollables):
+            await anyio.sleep(_left(dues))
+        if ready or (ready := await _ready(pollables)):
             return ready
 
 
-def _ready(pollables: Sequence[Pollable]) -> list[int]:
+async def _ready(pollables: Sequence[Pollable]) -> list[int]:
     """Return the places of those that are ready, with one look at each clock."""
     ready: list[int] = []
     clock, now = None, 0
     for place, each in enumerate(pollables):
+        if place and not place % _PIECE:
+            await anyio.lowlevel.checkpoint()
         due = each.due
         if due is None:
             if each.ready():
@@ -115,6 +125,20 @@ def _ready(pollables: Sequence[Pollable]) -> list[int]:
     return ready
 
 
+@contextmanager
+def _watching(sources: Iterable[Source], wake: anyio.Event) -> Iterator[None]:
+    """Have some sources set an event."""
+    watched: list[Source] = []
+    try:
+        for source in sources:
+            watched.append(source)
+            source.watch(wake)
+        yield
+    finally:
+        for source in watched:
+            source.unwatch(wake)
+
+
 def _left(dues: Sequence[Due]) -> float:
     """Return the seconds until the first comes; infinity where none will."""
     first: dict[int, Due] = {}
@@ -124,21 +148,6 @@ def _left(dues: Sequence[Due]) -> float:
             first[id(due.clock)] = due
     left = ((due.instant - due.clock.monotonic()) * _NANO for due in first.values())
     return max(min(left, default=math.inf), 0)
-
-
-async def _touched(sources: Iterable[Source], until: float) -> None:
-    """Wait so many seconds for a source that is touched."""
-    wake = anyio.Event()
-    watched: list[Source] = []
-    try:
-        for source in sources:
-            watched.append(source)
-            source.watch(wake)
-        with anyio.move_on_after(until):
-            await wake.wait()
-    finally:
-        for source in watched:
-            source.unwatch(wake)
 
 
 class PollOperations:

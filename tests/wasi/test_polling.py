@@ -119,3 +119,52 @@ async def test_a_source_that_cannot_begin_leaves_the_others_unwatched() -> None:
         await wait_first(waits)
 
     assert begun == []
+
+
+async def test_a_poll_of_very_many_lets_others_run() -> None:
+    ran, source = [], Source()
+
+    async def other() -> None:
+        while not ran:
+            ran.append(1)
+
+    def look() -> bool:
+        return bool(ran)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        found = await wait_first([on(source, look) for _ in range(10_000)])
+
+    assert len(found) > 0
+
+
+async def test_what_changes_while_very_many_are_looked_at_is_not_missed() -> None:
+    source, changed = Source(), []
+
+    def first() -> bool:
+        return bool(changed)
+
+    def last() -> bool:
+        # The first was looked at already, and nobody is woken by this.
+        changed.append(1)
+        source.touch()
+        return False
+
+    waits = [on(source, first), *[on(source, lambda: False)] * 3000, on(source, last)]
+    with anyio.fail_after(5):
+        assert await wait_first(waits) == [0]
+
+
+@in_virtual_time
+async def test_very_many_are_waited_for_like_few() -> None:
+    source, come = Source(), []
+
+    async def touch() -> None:
+        await anyio.sleep(1)
+        come.append(1)
+        source.touch()
+
+    waits = [*[on(source, lambda: False)] * 3000, on(source, lambda: bool(come))]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(touch)
+        assert await wait_first(waits) == [3000]
