@@ -20,7 +20,14 @@ from attrs import Factory, define, field, frozen
 from ..host.network.owned import OwnedSocket
 from .polling import Source
 
-__all__ = ("Readiness", "Waiter", "is_readable", "is_writable")
+__all__ = (
+    "Readiness",
+    "SetWaiter",
+    "TaskWaiter",
+    "Waiter",
+    "is_readable",
+    "is_writable",
+)
 
 _READABLE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
 _WRITABLE: Final = select.POLLOUT | select.POLLHUP | select.POLLERR
