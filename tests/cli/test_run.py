@@ -399,7 +399,7 @@ def test_a_signal_cuts_off_what_is_being_compiled(tmp_path: Path, times: int) ->
         took = time.monotonic() - begun
 
     assert ended == 143
-    assert took < 3
+    assert took < 20
     assert psutil.wait_procs(compiling, timeout=3)[1] == []
 
 
