@@ -16,6 +16,7 @@ from ..core.defaults import LIFECYCLE
 from ..core.errors import (
     ActorStopped,
     AskRefused,
+    GuestExited,
     GuestTrapped,
     InitFailed,
     OutOfFuel,
@@ -270,6 +271,9 @@ class _Guest:
             await self.call(SHUTDOWN)
         except WitError as error:
             self.log("warn", f"shutdown: {_in_words(error.value)}")
+        except GuestExited as error:
+            if error.status:
+                self.log("warn", f"shutdown: {error}")
         except Exception as error:  # noqa: BLE001 - the edge: it ends all the same
             self.log("error", f"shutdown: {Crashed(error).reason}")
 
@@ -282,7 +286,7 @@ class _Guest:
             else:
                 result = await self.metered(budget, export, *args)
             why = ""
-        except WitError:
+        except (WitError, GuestExited):  # it came to its end by itself
             why = ""
             raise
         except Exception as error:

@@ -60,6 +60,8 @@ class ChildExited:
     """``normal``, ``crash`` or ``stopped``."""
     reason: str = ""
     """The exception's type and text for a crash."""
+    status: int | None = None
+    """What a guest exited with that ended itself so, unless that is 0."""
 
 
 @frozen(kw_only=True, slots=False)
