@@ -26,6 +26,7 @@ from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import Guard, HostInterface
 from ..reading import read_bytes
+from ..witmodel.agreement import meant
 from ..witmodel.types import (
     Extern,
     FuncType,
@@ -357,14 +358,9 @@ class Component:
             shapes: The Python classes of the component's types.
         """
         added = self._added(export)
-        functions = {} if added is not None else self.functions()
-        if added is None and export not in functions:
-            some = tuple(islice(functions, _COMPARED))
-            near = difflib.get_close_matches(export, some, _NEAR, 0.4)
-            if len(functions) <= _NEAR:
-                near = sorted(functions)
-            raise MissingExport(self.name, export, tuple(near))
-        path, type_ = added or (export, functions[export])
+        if added is None:
+            export = self._found(export)
+        path, type_ = added or (export, self.functions()[export])
         index = None
         for part in path.split("#"):
             index = self._code.get_export_index(part, index)
@@ -380,6 +376,29 @@ class Component:
                 f"wasmtime's C API cannot pass: {shortened(type_)}",
             ) from None
         return signature, _ffi.address(index.ptr())
+
+    def _found(self, export: str) -> str:
+        """Return what the component calls a function that it exports.
+
+        Its interface may have another version there: as with imports, a compatible one.
+        Where the name says no version, any will do if there is but one.
+
+        Raises:
+            MissingExport: There is none.
+        """
+        functions = self.functions()
+        if export in functions:
+            return export
+        home, mark, name = export.rpartition("#")
+        homes = [f.rpartition("#")[0] for f in functions if f.endswith(f"{mark}{name}")]
+        found = [f"{each}#{name}" for each in meant(home, homes)] if home else []
+        if found and (len(found) == 1 or "@" in home):
+            return found[0]
+        some = tuple(islice(functions, _COMPARED))
+        near = found or difflib.get_close_matches(export, some, _NEAR, 0.4)
+        if len(functions) <= _NEAR:
+            near = sorted(functions)
+        raise MissingExport(self.name, export, tuple(near))
 
     def _added(self, export: str) -> tuple[str, FuncType] | None:
         """Return the name and type of a function that was put into the component."""

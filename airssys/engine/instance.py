@@ -179,7 +179,8 @@ class Instance:
 
         Args:
             export: A function of the world, such as ``add``, or of an exported
-                interface, such as ``acme:calc/ops@1.0.0#mul``.
+                interface, such as ``acme:calc/ops@1.0.0#mul``, whose version may be
+                another that is compatible, and may be left out where there is but one.
             args: One Python value for each WIT parameter.
 
         Raises:
