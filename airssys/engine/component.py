@@ -43,7 +43,7 @@ from .ceiling import Ceiling
 from .compile import FORM, MAGIC, Compiled, Compiler
 from .compile_process import configured
 from .compilers import Processes, Thread, size_limit
-from .fiber import Pace, Slicing, Threads
+from .fiber import ClockPace, CountedPace, Pace, Slicing, Threads
 from .flights import Flights, Progress
 from .instance import Instance
 from .lane import SET_LIMITS, Added
@@ -116,6 +116,12 @@ class Engine:
         exceptions: Let guests throw exceptions of WebAssembly. Off, for they make
             `Limits.fuel` leak: wasmtime gives back what a function burned before it
             threw. Only a ``timeout`` bounds such guests.
+        pace: Calls, of an instance and of the host functions that it calls, after which
+            other tasks have a turn, whatever a clock says. Guests then compute on the
+            event loop alone, slice by slice, never in worker threads: so the same
+            instances, with host functions that do the same, do the same in the same
+            order, and use the same fuel. None: others have a turn each 0.5 ms, and
+            what computes for long moves to a thread.
     """
 
     def __init__(
@@ -133,6 +139,7 @@ class Engine:
         optimize: bool = True,
         bytes_lane: bool = True,
         exceptions: bool = False,
+        pace: int | None = None,
     ) -> None:
         if compiler not in ("process", "thread"):
             raise ValueError(
@@ -146,6 +153,7 @@ class Engine:
             slicing=slicing,
             compile_limits=compile_limits,
             progress=progress,
+            pace=pace,
         )
         given = room(memory_reservation)
         attributes, switches = proposals(exceptions=exceptions)
@@ -168,7 +176,7 @@ class Engine:
         self.pointer: int = _ffi.address(self.wasmtime.ptr())
         self.slicing: Slicing = slicing or Slicing()
         self.ceiling: Ceiling = Ceiling()
-        self.pace: Pace = Pace()
+        self.pace: Pace = ClockPace() if pace is None else CountedPace(pace)
         if cache is False:
             kept = None
         else:
@@ -442,7 +450,7 @@ class Component:
             GuestTrapped: Its start function trapped.
             LimitExceeded: Its start function ran out of fuel or time.
         """
-        await self.engine.pace.step()
+        await self.engine.pace.begin().step()
         call = Call(self.name, actor, "", grants or Standing(), context)
         ceiling = self.engine.ceiling
         before = 0 if self.mappings else ceiling.count()

@@ -26,7 +26,16 @@ from ..core.checks import seconds
 from . import _ffi
 from .values.pieces import Held
 
-__all__ = ("Fiber", "Host", "Pace", "Slicing", "Store", "Threads")
+__all__ = (
+    "ClockPace",
+    "CountedPace",
+    "Fiber",
+    "Host",
+    "Pace",
+    "Slicing",
+    "Store",
+    "Threads",
+)
 
 _UNMETERED: Final = 2**64 - 1
 _positive: Any = validators.gt(0)
@@ -61,19 +70,37 @@ class Slicing:
         return self.inline * self.inline_slices + self.threaded
 
 
-class Pace:
+class Pace(Protocol):
     """Let other tasks run often enough without a full checkpoint for each call.
 
     A checkpoint costs about as much as a short guest call. So every call looks for a
     cancel, and gives way to other tasks when none had a turn for `longest` seconds.
     """
 
+    threads: bool
+    """Whether what computes for long may move to worker threads."""
+
+    async def step(self) -> None:
+        """Be a checkpoint, a full one only when it is time."""
+
+    def begin(self) -> Pace:
+        """Return the pace of a new instance."""
+
+
+class ClockPace:
+    """Give way to other tasks when none had a turn for `longest` seconds."""
+
     __slots__ = ("_last",)
 
     longest: Final = 500e-6
+    threads = True
 
     def __init__(self) -> None:
         self._last: dict[int, float] = {}  # by thread, since each runs its own loop
+
+    def begin(self) -> ClockPace:
+        """Return itself: the clock is everybody's."""
+        return self
 
     async def step(self) -> None:
         """Be a checkpoint, a full one only when it is time."""
@@ -83,6 +110,35 @@ class Pace:
         else:
             await anyio.lowlevel.checkpoint()
             self._last[thread] = _now()
+
+
+class CountedPace:
+    """Give way to other tasks after so many steps of an instance, whatever they took.
+
+    So the order of what happens depends on what guests do, and on nothing else: not on
+    the clock, nor on worker threads, which are done when they are done.
+    """
+
+    __slots__ = ("_left", "_steps")
+
+    threads = False
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._left = 0
+
+    def begin(self) -> CountedPace:
+        """Return another one: what other instances did before counts for nothing."""
+        return CountedPace(self._steps)
+
+    async def step(self) -> None:
+        """Be a checkpoint, a full one the first time and after so many steps."""
+        if self._left:
+            self._left -= 1
+            await _checkpoint_if_cancelled()
+        else:
+            self._left = self._steps - 1
+            await anyio.lowlevel.checkpoint()
 
 
 class Host(Protocol):
@@ -262,14 +318,15 @@ class Fiber:
     async def finish(
         self,
         slicing: Slicing,
-        threads: Threads,
+        threads: Threads | None,
         serve: Callable[[], Awaitable[bool]],
     ) -> None:
         """Poll to the end, after a first poll that did not get there, or none.
 
         Args:
             slicing: The lengths of slices.
-            threads: Bounds the guests that run in worker threads at once.
+            threads: Bounds the guests that run in worker threads at once; None: none
+                does, all slices are on the event loop.
             serve: Runs the pending host call and lowers its result; tells whether
                 that was much.
         """
@@ -282,13 +339,13 @@ class Fiber:
                 large = isinstance(store.pending[1], Held)
                 large = await serve() or large
                 slices = 0
-                if store.slow or large:
+                if threads is not None and (store.slow or large):
                     # wasmtime frees its values of what was large, in the next poll, or
                     # makes values of it.
                     slices = slicing.inline_slices
                     continue
                 over = self.poll()
-            elif slices < slicing.inline_slices and not store.slow:
+            elif threads is None or (slices < slicing.inline_slices and not store.slow):
                 await anyio.lowlevel.checkpoint()
                 over = self.poll()
             else:

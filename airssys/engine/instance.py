@@ -16,7 +16,7 @@ from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
 from . import _ffi
 from .aside import aside
-from .fiber import Fiber, Store
+from .fiber import Fiber, Pace, Store
 from .lane import SET_LIMITS, Bounds
 from .large import LargeValues
 from .link import Link
@@ -49,6 +49,7 @@ class Instance:
             "_large_values",
             "_link",
             "_mappings",
+            "_pace",
             "_raw",
             "_raw_at",
             "_running",
@@ -74,9 +75,10 @@ class Instance:
         self._link = link
         engine = component.engine
         self._engine: SharedEngine = engine
+        self._pace: Pace = engine.pace.begin()
         self._large_values = LargeValues(component.name, limits)
         self._host_calls = HostCalls(
-            link.functions, guard, call, engine.pace, self._large_values
+            link.functions, guard, call, self._pace, self._large_values
         )
         bounds = Bounds.of(limits, engine.slicing.on_the_loop)
         self._bounds = bounds if component.counts and bounds != Bounds() else None
@@ -196,7 +198,7 @@ class Instance:
 
         Whatever a host function raises leaves from here unchanged.
         """
-        await self._engine.pace.step()
+        await self._pace.step()
         if self._store is None:
             raise InstanceClosed(self.component.name, self._why)
         if self._running is not None:
@@ -233,14 +235,14 @@ class Instance:
 
         self._running = export
         try:
-            frame = await aside(lower, lambda _: None)
+            frame = await aside(lower, lambda _: None, threads=self._pace.threads)
         finally:
             self._running = None
         self._calls += 1
         # wasmtime makes values of its own of them, at once.
         begin = partial(_future, func, self._begin(export), signature, frame)
         try:
-            future = await aside(begin, _ffi.future_delete)
+            future = await aside(begin, _ffi.future_delete, threads=self._pace.threads)
         except BaseException as error:
             self._end(f"{export!r} was cut off by {type(error).__name__}", error)
             raise
@@ -262,7 +264,7 @@ class Instance:
             # out yet stays for the next call where this is cancelled.
             self._running = "drop"
             try:
-                await self._engine.pace.step()
+                await self._pace.step()
             finally:
                 self._running = None
             handle = handles.closing.popleft()
@@ -432,7 +434,7 @@ class Instance:
     async def _finish(self, fiber: Fiber, export: str) -> None:
         """Go on after the first slice, under the time limit."""
         engine, timeout = self._engine, self.limits.timeout
-        threads = engine.threads()
+        threads = engine.threads() if self._pace.threads else None
         if timeout is None:
             await fiber.finish(engine.slicing, threads, self._serve)
             return
