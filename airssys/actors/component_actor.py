@@ -19,6 +19,7 @@ from ..core.errors import (
     GuestExited,
     GuestTrapped,
     InitFailed,
+    OutOfComputing,
     OutOfFuel,
     OutOfMemory,
     Overtime,
@@ -324,6 +325,8 @@ def _cut_by(error: Exception) -> str:
             return "fuel"
         case Overtime():
             return "time"
+        case OutOfComputing():
+            return "computing"
         case OutOfMemory():
             return "memory"
         case ValuesTooLarge():

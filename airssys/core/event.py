@@ -225,8 +225,8 @@ class CallCut:
     subject: str
     export: str
     why: str
-    """``fuel``, ``time``, ``memory``, ``values``, ``trap``, ``cancelled``, or ``host``
-    where a host function failed."""
+    """``fuel``, ``time``, ``computing``, ``memory``, ``values``, ``handles``, ``trap``,
+    ``cancelled``, or ``host`` where a host function failed."""
 
 
 @frozen(kw_only=True, slots=False)

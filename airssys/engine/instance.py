@@ -10,13 +10,19 @@ from typing import Any, Final, Self
 
 import anyio
 
-from ..core.errors import InstanceBusy, InstanceClosed, Overtime, WitError
+from ..core.errors import (
+    InstanceBusy,
+    InstanceClosed,
+    OutOfComputing,
+    Overtime,
+    WitError,
+)
 from ..core.limits import Limits, Usage
 from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
 from . import _ffi
 from .aside import aside
-from .fiber import Fiber, Pace, Store
+from .fiber import Fiber, Pace, Store, TooMuch
 from .lane import SET_LIMITS, Bounds
 from .large import LargeValues
 from .link import Link
@@ -190,7 +196,7 @@ class Instance:
             ValueMismatch: An argument does not fit its WIT type.
             WitError: The function returned ``err``.
             GuestTrapped: The guest trapped.
-            LimitExceeded: The call ran out of fuel or time.
+            LimitExceeded: The call ran out of fuel, time or computing.
             InstanceClosed: The instance was closed, or an earlier call ended it.
             InstanceBusy: Another call of this instance is under way.
 
@@ -405,9 +411,13 @@ class Instance:
         assert store is not None
         store.slow = slow
         try:
-            with Fiber(future, store) as fiber:
+            with Fiber(future, store, self.limits.computing) as fiber:
                 try:
                     await self._finish(fiber, export)
+                except TooMuch:
+                    most = self.limits.computing
+                    assert most is not None
+                    raise OutOfComputing(self.component.name, export, most) from None
                 finally:
                     self._threaded += fiber.threaded
         except BaseException as error:

@@ -25,6 +25,7 @@ from airssys.core.errors import (
     GuestExited,
     InitFailed,
     InstanceClosed,
+    OutOfComputing,
     OutOfFuel,
     OutOfMemory,
     Overtime,
@@ -215,6 +216,7 @@ async def test_a_reply_over_the_limit_fails_the_ask_and_the_guest_lives_on(
     [
         (TRAP, "trap"),
         (OutOfFuel("acme/a", HANDLE_MESSAGE, 1), "fuel"),
+        (OutOfComputing("acme/a", HANDLE_MESSAGE, 1.0), "computing"),
         (OutOfMemory("acme/a", "grew", 1), "memory"),
         (ValuesTooLarge("acme/a", "f", "result", 1), "values"),
         (TooManyHandles("acme/a", "f", 1), "handles"),

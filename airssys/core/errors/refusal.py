@@ -13,6 +13,7 @@ __all__ = (
     "CompileLimit",
     "LimitExceeded",
     "NamespaceTaken",
+    "OutOfComputing",
     "OutOfFuel",
     "OutOfMemory",
     "Overtime",
@@ -156,6 +157,22 @@ class Overtime(LimitExceeded, TimeoutError):
     def __str__(self) -> str:
         return (
             f"component {self.component!r} took longer than {self.limit:g} s "
+            f"in {self.export!r}"
+        )
+
+
+@define(eq=False)
+class OutOfComputing(LimitExceeded):
+    """The call computed for longer than its limit, however long it waited."""
+
+    component: str
+    export: str
+    limit: float
+    """Seconds of processor time."""
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} computed for longer than {self.limit:g} s "
             f"in {self.export!r}"
         )
 

@@ -40,9 +40,11 @@ class Resources:
     """Per call."""
     timeout: Seconds
     """Of wall clock, per call."""
-    memories: Count = 1
-    """Linear memories, each of which may have ``memory``. Compilers make one; guests
-    with an interpreter inside have more."""
+    computing: Seconds | None = None
+    """Of processor time that the guest computes, per call. None: no end."""
+    memories: Count = MEMORIES
+    """Linear memories. Most compilers make one; guests with an interpreter inside, and
+    those that are composed of others, have more."""
     resource_handles: Count = HANDLES
     """Handles of resources in the guest's own tables, whatever they stand for; unlike
     ``handles``, which counts what the host holds open."""
@@ -80,6 +82,7 @@ LIMIT_KEYS: Final[Mapping[str, str]] = {
     "memory": "memory",
     "fuel": "fuel",
     "timeout": "timeout",
+    "computing": "computing",
     "memories": "memories",
     "resource_handles": "handles",
     "values": "values",
@@ -99,6 +102,7 @@ class ResourcesOverride:
     memory: Bytes | None = None
     fuel: Count | None = None
     timeout: Seconds | None = None
+    computing: Seconds | None = None
     memories: Count | None = None
     resource_handles: Count | None = None
     values: Bytes | None = None
