@@ -59,6 +59,7 @@ class Instance:
             "_raw",
             "_raw_at",
             "_running",
+            "_sharing",
             "_source",
             "_store",
             "_threaded",
@@ -99,6 +100,9 @@ class Instance:
         self._raw_at = ctypes.addressof(self._raw)
         self._mappings = component.mappings
         """What the instance gives back to the ceiling; 0 where that is not known."""
+        added = component.added
+        self._sharing = component.needs.sharing(limits, added.memories)
+        """How many memories share what there is."""
         # First of all: where the system has no mapping left, wasmtime aborts.
         engine.ceiling.admit(component.name, component.mappings)
         self._store: Store | None = (store := Store(engine.pointer))
@@ -108,11 +112,11 @@ class Instance:
         store.host = self._handles
         _ffi.store_limiter(
             store.pointer,
-            limits.memory,
+            limits.share(self._sharing),
             limits.table_elements,
-            limits.instances + component.added.instances,
+            limits.instances + added.instances,
             limits.tables,
-            limits.memories + component.added.memories,
+            limits.memories + added.memories,
         )
 
     def __repr__(self) -> str:
@@ -473,6 +477,7 @@ class Instance:
             fuel_used=None if self.limits.fuel is None else used,
             limits=self.limits,
             added=self.component.added,
+            sharing=self._sharing,
             lane=bool(self.component.lane or self.component.added.instances),
         )
         self._end(f"{export!r} ended with {type(problem).__name__}", problem)

@@ -137,7 +137,9 @@ class OutOfMemory(LimitExceeded):
 
     def __str__(self) -> str:
         limit = f"{self.limit:_} bytes"
-        if self.key != "memory":
+        if self.key == "total_memory":
+            limit = f"total_memory = {self.limit:_} bytes"
+        elif self.key != "memory":
             limit = f"{self.key} = {self.limit}"
         return (
             f"component {self.component!r} is out of memory: {cut(self.reason)} "

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from ..defaults import MAILBOX, MAILBOX_BYTES
-from ..limits import HANDLES, KIB, MIB, QUOTAS, Limits, Quota
+from ..limits import HANDLES, KIB, MEMORIES, MIB, QUOTAS, Limits, Quota
 from ..message import Overflow
 from ..units import Bytes, BytesRate, Count, CountRate, Seconds, Share
 
@@ -42,6 +42,8 @@ class Resources:
     """Of wall clock, per call."""
     computing: Seconds | None = None
     """Of processor time that the guest computes, per call. None: no end."""
+    total_memory: Bytes | None = None
+    """Of all linear memories together. None: twice ``memory``."""
     memories: Count = MEMORIES
     """Linear memories. Most compilers make one; guests with an interpreter inside, and
     those that are composed of others, have more."""
@@ -83,6 +85,7 @@ LIMIT_KEYS: Final[Mapping[str, str]] = {
     "fuel": "fuel",
     "timeout": "timeout",
     "computing": "computing",
+    "total_memory": "total_memory",
     "memories": "memories",
     "resource_handles": "handles",
     "values": "values",
@@ -103,6 +106,7 @@ class ResourcesOverride:
     fuel: Count | None = None
     timeout: Seconds | None = None
     computing: Seconds | None = None
+    total_memory: Bytes | None = None
     memories: Count | None = None
     resource_handles: Count | None = None
     values: Bytes | None = None
