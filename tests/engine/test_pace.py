@@ -86,8 +86,8 @@ async def played(engine: Engine) -> Outcome:
         return list(range(20_000))  # so much that a thread would lower it
 
     async def live(name: str, work: int) -> None:
-        options = {"actor": name, "limits": Limits(fuel=10**9)}
-        with await component.instantiate([host], **options) as instance:
+        limits = Limits(fuel=10**9)
+        with await component.instantiate([host], limits=limits, actor=name) as instance:
             for rounds in (7, 30):
                 await instance.call("run", rounds, work)
             fuel[name] = instance.usage.fuel
