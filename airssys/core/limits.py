@@ -124,7 +124,7 @@ class Limits:
     composed of others has those of all. They share ``total_memory``."""
     tables: int = field(default=32, validator=_POSITIVE)
     """Tables. Compilers make two or three."""
-    instances: int = field(default=512, validator=_POSITIVE)
+    instances: int = field(default=256, validator=_POSITIVE)
     """Core instances inside the component. Compilers make 3 to 38."""
     handles: int = field(
         default=HANDLES,
