@@ -16,8 +16,10 @@ from ..core.defaults import LIFECYCLE
 from ..core.errors import (
     ActorStopped,
     AskRefused,
+    GuestExited,
     GuestTrapped,
     InitFailed,
+    OutOfComputing,
     OutOfFuel,
     OutOfMemory,
     Overtime,
@@ -270,6 +272,9 @@ class _Guest:
             await self.call(SHUTDOWN)
         except WitError as error:
             self.log("warn", f"shutdown: {_in_words(error.value)}")
+        except GuestExited as error:
+            if error.status:
+                self.log("warn", f"shutdown: {error}")
         except Exception as error:  # noqa: BLE001 - the edge: it ends all the same
             self.log("error", f"shutdown: {Crashed(error).reason}")
 
@@ -282,7 +287,7 @@ class _Guest:
             else:
                 result = await self.metered(budget, export, *args)
             why = ""
-        except WitError:
+        except (WitError, GuestExited):  # it came to its end by itself
             why = ""
             raise
         except Exception as error:
@@ -320,6 +325,8 @@ def _cut_by(error: Exception) -> str:
             return "fuel"
         case Overtime():
             return "time"
+        case OutOfComputing():
+            return "computing"
         case OutOfMemory():
             return "memory"
         case ValuesTooLarge():

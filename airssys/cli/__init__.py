@@ -149,7 +149,8 @@ def _report(error: BaseException) -> int:
     from .failure import explain  # noqa: PLC0415 - not for --help
 
     text, status = explain(error)
-    remark(text)
+    if text:
+        remark(text)
     return status
 
 

@@ -19,7 +19,7 @@ from ..artifacts.folder import load
 from ..audit import audit_for
 from ..config import load_config
 from ..core.budget import Budget
-from ..core.errors import WaveError, WitError
+from ..core.errors import GuestExited, WaveError, WitError
 from ..core.event import Instrument
 from ..core.grants.grants import Grants
 from ..core.limits import Limits, Quota
@@ -162,7 +162,7 @@ async def _call(
     given: Mapping[str, Any],
     settings: HostConfig,
     screen: Screen,
-) -> tuple[str, Status]:
+) -> tuple[str, int]:
     component, limits, grants, values, quota = await open_component(path, settings)
     export = _full_name(component, name)
     type_ = component.functions().get(export)
@@ -182,17 +182,19 @@ async def _call(
         grants_too = audit is not None and audit.grants
         gate = Gate(FanOut(instruments), grants=grants_too)
         offered = await stack.enter_async_context(open_interfaces(registry, gate))
-        with await component.instantiate(
-            offered,
-            limits=evolve(limits, **given),
-            grants=standing,
-            actor=_ACTOR,
-            guard=gate,
-        ) as instance:
-            try:
+        try:
+            with await component.instantiate(
+                offered,
+                limits=evolve(limits, **given),
+                grants=standing,
+                actor=_ACTOR,
+                guard=gate,
+            ) as instance:
                 value = await instance.call(export, *arguments)
-            except WitError as error:
-                return _shown(Err(error.value), type_.result, json=json), Status.FAILED
+        except WitError as error:
+            return _shown(Err(error.value), type_.result, json=json), Status.FAILED
+        except GuestExited as exited:
+            return "", exited.status
     return _shown(
         Ok(value) if fallible else value, type_.result, json=json
     ), Status.DONE

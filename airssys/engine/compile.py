@@ -30,8 +30,7 @@ from .lane import (
     rewritten,
     skeleton,
 )
-from .needs import NOTHING as NO_NEEDS
-from .needs import Needs, needs_of
+from .needs import UNKNOWN, Needs, needs_of
 from .proposals import hint
 from .shared import has_shared_memory
 from .values.read import TypeReader
@@ -61,7 +60,7 @@ class Compiled:
     """What the rewriting adds to each instance."""
     counts: bool = False
     """Whether code was put into it that takes limits."""
-    needs: Needs = NO_NEEDS
+    needs: Needs = UNKNOWN
     """What each instance has from the start, at the least."""
 
 
@@ -210,7 +209,7 @@ def _needs(binary: bytes) -> Needs:
     try:
         return needs_of(binary)
     except ValueError:
-        return NO_NEEDS  # it is found out when an instance is made
+        return UNKNOWN  # it is found out when an instance is made
 
 
 _EXCERPT: Final = re.compile(r"\n *--> [^\n]*?:([0-9]+):([0-9]+)\n.*", re.DOTALL)

@@ -184,7 +184,7 @@ class _Linking:
         full = _full(name, offer.name) if offer is not None else path
         function = None if offer is None else offer.functions.get(name)
         if function is None and self.traps:
-            function = _absent(self.component, full, name)
+            function = _absent(self.component, path, name)
         if function is None:
             self.problems.append(f"{full!r} is missing: {shortened(type_)}")
             return
@@ -220,13 +220,16 @@ class _Linking:
         hosted = self.resources.get(type_)
         found = None if offer is None else offer.resources.get(name)
         full = _full(name, offer.name if offer is not None else "")
+        if found is None and hosted is None and self.traps:
+            found = HostResource(name, _Absent)
         if hosted is None:
-            if found is None and self.traps:
-                found = HostResource(name, _Absent)
             if found is None:
                 self.problems.append(f"{full!r} is missing: resource")
                 return
             hosted = self.resources[type_] = Hosted(len(self.resources), found)
+        elif found is not None and hosted.offer.made is _Absent:
+            # It was missing where the component first names it, and is offered here.
+            hosted = self.resources[type_] = Hosted(hosted.index, found)
         elif found is not None and found.made is not hosted.offer.made:
             self.problems.append(
                 f"{full!r} is {found.made.__name__}, the component expects the "
@@ -251,14 +254,14 @@ class _Absent:
     """A resource that nobody offers: none can be made."""
 
 
-def _absent(component: str, full: str, name: str) -> HostFunction:
+def _absent(component: str, path: str, name: str) -> HostFunction:
     """Return what stands in for a function that nobody offers."""
 
     def body(*_: object) -> Never:
-        reason = "nobody offers it, and its imports were linked to trap then"
-        raise GuestTrapped(component, full, "missing-import", reason)
+        reason = "the component imports it, and nobody offers it"
+        raise GuestTrapped(component, path, "missing-import", reason)
 
-    return HostFunction(name, body)
+    return HostFunction(name, body, needed="nothing: it does nothing")
 
 
 def _full(name: str, interface: str) -> str:

@@ -12,6 +12,7 @@ from ..witmodel.types import Extern, FuncType, ResourceType
 from .ceiling import Ceiling
 from .fiber import Pace, Slicing, Threads
 from .lane import Added
+from .needs import Needs
 from .signature import ExportSignature
 
 __all__ = ("Exports", "Origin", "SharedEngine")
@@ -65,6 +66,10 @@ class Origin(Exports, Protocol):
     @property
     def mappings(self) -> int:
         """Memory mappings that an instance takes; 0 before the first was made."""
+
+    @property
+    def needs(self) -> Needs:
+        """What an instance has from the start, at the least."""
 
     @property
     def added(self) -> Added:

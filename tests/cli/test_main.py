@@ -18,6 +18,7 @@ from airssys.cli import main
 from airssys.cli.failure import BadInput, Status, explain, status_of
 from airssys.core import errors
 from airssys.core.errors import (
+    GuestExited,
     InitFailed,
     ManifestError,
     Overtime,
@@ -160,6 +161,13 @@ class NoText(Exception):
             Status.BAD_INPUT,
         ),
         (InitFailed("c", "no"), "component 'c' did not start: no", Status.FAILED),
+        (GuestExited("c", 0), "", Status.DONE),
+        (GuestExited("c", 7), "", 7),
+        (
+            ExceptionGroup("", [GuestExited("c", 7), InitFailed("c", "no")]),
+            "component 'c' did not start: no",
+            7,
+        ),
         (
             Overtime("c", "f", 1.0),
             "component 'c' took longer than 1 s in 'f'",
@@ -194,7 +202,7 @@ class NoText(Exception):
     ],
 )
 def test_an_error_becomes_a_message_and_a_status(
-    error: Exception, text: str, status: Status
+    error: Exception, text: str, status: int
 ) -> None:
     assert explain(error) == (text, status)
     assert explain(ExceptionGroup("", [ExceptionGroup("", [error])])) == (text, status)
