@@ -93,7 +93,7 @@ class Instance:
         """What the instance gives back to the ceiling; 0 where that is not known."""
         # First of all: where the system has no mapping left, wasmtime aborts.
         engine.ceiling.admit(component.name, component.mappings)
-        self._store: Store | None = (store := Store(engine.pointer))
+        self._store: Store | None = (store := Store(component.engine_pointer))
         self._handles = Resources(
             component.name, store.context, link.lifts, link.resources, weakref.ref(self)
         )
