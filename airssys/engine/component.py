@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -37,12 +36,12 @@ from ..witmodel.types import (
     shortened,
 )
 from . import _ffi
+from .borrows import needs_taskless
 from .bound import Bindable, Bound
 from .cache import Cache, default_folder
 from .ceiling import Ceiling
-from .compile import FORM, MAGIC, Compiled, Compiler
-from .compile_process import configured
-from .compilers import Processes, Thread, size_limit
+from .compile import FORM, MAGIC, Compiled, Compiler, Targets
+from .compilers import Processes, Target, Thread, size_limit
 from .fiber import ClockPace, CountedPace, Pace, Slicing, Threads
 from .flights import Flights, Progress
 from .instance import Instance
@@ -156,24 +155,29 @@ class Engine:
             pace=pace,
         )
         given = room(memory_reservation)
-        attributes, switches = proposals(exceptions=exceptions)
-        settings: dict[str, Any] = {
-            **attributes,
-            "consume_fuel": True,
-            "memory_reservation": given.reservation,
-            "memory_guard_size": given.guard,
-            "memory_reservation_for_growth": given.growth,
-            "memory_may_move": True,
-            "cranelift_opt_level": "speed" if optimize else "none",
-            "switches": {
-                **switches,
-                "max_wasm_stack": stack,
-                "async_stack_size": stack + _FIBRE_SPARE,
-            },
-        }
-        config = configured(settings)
-        self.wasmtime: wasmtime.Engine = wasmtime.Engine(config)
-        self.pointer: int = _ffi.address(self.wasmtime.ptr())
+
+        def target(*, tasks: bool) -> Target:
+            attributes, switches = proposals(exceptions=exceptions, tasks=tasks)
+            settings: dict[str, Any] = {
+                **attributes,
+                "consume_fuel": True,
+                "memory_reservation": given.reservation,
+                "memory_guard_size": given.guard,
+                "memory_reservation_for_growth": given.growth,
+                "memory_may_move": True,
+                "cranelift_opt_level": "speed" if optimize else "none",
+                "switches": {
+                    **switches,
+                    "max_wasm_stack": stack,
+                    "async_stack_size": stack + _FIBRE_SPARE,
+                },
+            }
+            return Target.of(settings)
+
+        usual = target(tasks=True)
+        self.wasmtime: wasmtime.Engine = usual.engine
+        taskless = partial(target, tasks=False)
+        self._targets = Targets(usual, taskless, needs_taskless)
         self.slicing: Slicing = slicing or Slicing()
         self.ceiling: Ceiling = Ceiling()
         self.pace: Pace = ClockPace() if pace is None else CountedPace(pace)
@@ -191,13 +195,10 @@ class Engine:
         def compiling() -> _Compiling:
             return _Compiling(
                 Compiler(
-                    self.wasmtime,
-                    repr((FORM, _ffi.VERSION, platform.machine(), settings)),
+                    self._targets,
                     kept,
                     bytes_lane,
-                    Processes(settings, compile_limits)
-                    if compiler == "process"
-                    else Thread(),
+                    Processes(compile_limits) if compiler == "process" else Thread(),
                     compile_limits,
                 ),
                 Flights(progress),
@@ -295,8 +296,12 @@ class Component:
         self.name: str = name
         self.digest: Digest = digest
         self.size: int = compiled.size
+        self._wasmtime = compiled.engine
+        self.engine_pointer: int = _ffi.address(compiled.engine.ptr())
+        """The address of the engine of wasmtime's that its code is for."""
         self._code = compiled.code
         self.pointer: int = _ffi.address(compiled.code.ptr())
+        """The address of its code."""
         self.imports: Mapping[str, Extern] = compiled.imports
         self.exports: Mapping[str, Extern] = compiled.exports
         self.added: Added = compiled.added
@@ -306,6 +311,7 @@ class Component:
         self.lane: frozenset[str] = compiled.plan.exports
         """Exported functions whose bytes cross in one piece."""
         self._lane_imports = compiled.plan.imports
+        self._borrows_one = compiled.borrows_one
         self._drops = {drop.resource: drop for drop in compiled.plan.drops}
         self._dropping = {drop.label: drop for drop in compiled.plan.drops}
         self._exported: Mapping[str, FuncType] | None = None
@@ -468,12 +474,13 @@ class Component:
         key = (missing, *((id(offer), len(offer.functions)) for offer in imports))
         if key not in self._links:
             made = link(
-                self.engine.wasmtime,
+                self._wasmtime,
                 self.name,
                 self.imports,
                 imports,
                 missing=missing,
                 lane=self._lane_imports,
+                borrows_one=self._borrows_one,
                 signatures=self._signatures,
             )
             if len(self._links) >= _LINKS:

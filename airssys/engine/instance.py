@@ -105,7 +105,7 @@ class Instance:
         """How many memories share what there is."""
         # First of all: where the system has no mapping left, wasmtime aborts.
         engine.ceiling.admit(component.name, component.mappings)
-        self._store: Store | None = (store := Store(engine.pointer))
+        self._store: Store | None = (store := Store(component.engine_pointer))
         self._handles = Resources(
             component.name, store.context, link.lifts, link.resources, weakref.ref(self)
         )

@@ -26,6 +26,7 @@ from ..witmodel.types import (
     shortened,
 )
 from . import _ffi
+from .borrows import has_several_borrows, several_borrows
 from .resource import Hosted, LiftParameters
 from .signature import ImportSignature
 from .values.layout import Unsupported
@@ -89,6 +90,7 @@ def link(
     *,
     missing: Missing = "refuse",
     lane: AbstractSet[str] = frozenset(),
+    borrows_one: bool = False,
     signatures: dict[str, ImportSignature] | None = None,
 ) -> Link:
     """Link what a component imports with host interfaces.
@@ -102,6 +104,8 @@ def link(
         missing: What happens where nobody offers a function or resource: the component
             is refused, or whatever calls it traps.
         lane: Functions whose bytes cross in one piece, by their names as imports.
+        borrows_one: Whether wasmtime passes one borrowed handle at most, and traps
+            where there are more: functions that take more are missing.
         signatures: How functions cross whose values have no classes of their own: used
             again where they are there, else kept there. By their names as imports.
 
@@ -114,7 +118,8 @@ def link(
     # sleeps, as no reactor runs here, and `add_wasip2` blocks the loop all the while.
     linker = Linker(engine)
     kept = {} if signatures is None else signatures
-    linking = _Linking(component, imports, offered, missing == "trap", lane, kept)
+    traps = missing == "trap"
+    linking = _Linking(component, imports, offered, traps, lane, borrows_one, kept)
     with linker.root() as root:
         linking.instance(root, "", imports)
     if linking.problems:
@@ -133,6 +138,7 @@ class _Linking:
     traps: bool
     """Whether what is missing traps where it is called."""
     lane: AbstractSet[str]
+    borrows_one: bool
     signatures: dict[str, ImportSignature]
     functions: list[Linked] = Factory(list)
     resources: dict[ResourceType, Hosted] = Factory(dict)
@@ -190,6 +196,9 @@ class _Linking:
             return
         if problem := _unfit(type_, function):
             self.problems.append(f"{full!r} {problem}")
+            return
+        if self.borrows_one and not self.traps and has_several_borrows(type_):
+            self.problems.append(f"{full!r} {several_borrows()}: {shortened(type_)}")
             return
         general = offer is not None and offer.shapes is None
         signature = self.signatures.get(path) if general else None

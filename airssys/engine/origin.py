@@ -29,10 +29,6 @@ class SharedEngine(Protocol):
     """What all instances of an engine share."""
 
     @property
-    def pointer(self) -> int:
-        """The address of wasmtime's engine."""
-
-    @property
     def slicing(self) -> Slicing: ...
     @property
     def ceiling(self) -> Ceiling: ...
@@ -59,6 +55,10 @@ class Origin(Exports, Protocol):
     def imports(self) -> Mapping[str, Extern]: ...
     @property
     def exports(self) -> Mapping[str, Extern]: ...
+    @property
+    def engine_pointer(self) -> int:
+        """The address of the engine of wasmtime's that its code is for."""
+
     @property
     def pointer(self) -> int:
         """The address of its compiled code."""

@@ -17,6 +17,7 @@ from ..core.errors import (
 )
 from ..core.limits import Limits
 from ._ffi import Frames
+from .borrows import FAULT, several_borrows
 from .lane import (
     LANE_OUT_OF_MEMORY,
     NAME,
@@ -139,8 +140,8 @@ def failure(
     if lane:
         frames = Frames(frame for frame in frames if not _is_lane(frame))
     # The causes come last, the innermost at the end; the head repeats the backtrace.
-    reason = message.rsplit("Caused by:", 1)[-1].strip()
-    last = reason.splitlines()[-1].strip() if reason else message
+    cause = message.rsplit("Caused by:", 1)[-1].strip()
+    last = cause.splitlines()[-1].strip() if cause else message
     reason = last.removeprefix("wasm trap: ")
     if any(words in last for words in _FOUND):
         last = reason = _found(own) or last
@@ -149,6 +150,10 @@ def failure(
         return OutOfFuel(component, export, fuel_limit)
     if any(words in last for words in _OUT_OF_MEMORY):
         return _out_of_memory(component, last, limits, added, sharing)
+    if FAULT in cause:
+        reason = f"a host function {several_borrows()}"
+        kind = "several-borrows"
+        return GuestTrapped(component, export, kind, reason, tuple(frames), fuel_used)
     kind = next((kind for words, kind in _KINDS if words in last), "error")
     return GuestTrapped(component, export, kind, reason, tuple(frames), fuel_used)
 
