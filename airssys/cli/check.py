@@ -12,8 +12,9 @@ import anyio
 from attrs import frozen
 from cyclopts import Parameter
 
-from ..artifacts.folder import Artifact, check_actor, load
+from ..artifacts.folder import Artifact, load
 from ..artifacts.namespaces import Claim, Namespaces
+from ..artifacts.runnable import check_runnable
 from ..config import load_config
 from ..core.errors import AirssysError, InvalidComponent, ManifestError
 from ..core.grants.grants import Grants
@@ -128,7 +129,7 @@ class _Checks:
         """Check a component under its manifest, or under what a tree left of it."""
         component = artifact.component
         try:
-            check_actor(component)
+            check_runnable(component)
         except InvalidComponent as error:
             yield _Finding(path, str(error))
         for _, reason in component.needs.beyond(manifest.limits):

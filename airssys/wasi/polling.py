@@ -28,6 +28,8 @@ _NANO = 1e-9
 class Source:
     """Something that changes, such as a stream; tells whoever polls it."""
 
+    asked: Callable[[], object] | None = field(default=None, repr=False)
+    """Called when somebody begins to wait, for what is only looked at then."""
     _wakes: set[anyio.Event] = field(factory=set, init=False, repr=False)
 
     def touch(self) -> None:
@@ -38,6 +40,8 @@ class Source:
     def watch(self, wake: anyio.Event) -> None:
         """Set an event when it changes."""
         self._wakes.add(wake)
+        if self.asked is not None:
+            self.asked()
 
     def unwatch(self, wake: anyio.Event) -> None:
         """Forget an event."""
