@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final, cast
@@ -19,7 +20,7 @@ from .descriptors import DescriptorInput, DescriptorOutput, open_input, open_out
 from .file_stdio import FileInput, FileOutput, open_file_input, open_file_output
 from .outside import Outside
 from .stdio import BytesInput, Lines, NoOutput
-from .streams import InputStream, OutputStream
+from .streams import InputStream, OutputStream, StreamClosed
 
 __all__ = ("Surroundings",)
 
@@ -38,6 +39,9 @@ class Surroundings:
     """The component's name, which is the program's own."""
     actor: str = ""
     standing: Standing = field(factory=Standing)
+    closed: Callable[[], Exception] = StreamClosed
+    """Makes what is raised where nobody reads what goes to the process's own output;
+    what is no error of a stream's ends the guest."""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Context]:
@@ -62,6 +66,7 @@ class Surroundings:
                 stdin=stdin,
                 stdout=Kept(stdout, 0),
                 stderr=stderr,
+                terminals=_terminals(wasi),
             )
             try:
                 yield context
@@ -95,7 +100,7 @@ class Surroundings:
         stream: DescriptorOutput | FileOutput
         if where == INHERIT:
             number = _STDERR if name == "stderr" else _STDOUT
-            stream = await open_output(number, self.outside.work)
+            stream = await open_output(number, self.outside.work, self.closed)
         else:
             with self._failing(name):
                 stream = await open_file_output(self.outside.disk, call, where)
@@ -115,6 +120,16 @@ class Surroundings:
             value = cast("Variant", error.value)
             words = f"its {name} cannot be opened: {value.case}: {value.value}"
             raise InitFailed(self.actor or self.component, words) from error
+
+
+def _terminals(wasi: Wasi) -> frozenset[str]:
+    """Return which streams are the host's own, which has a terminal there."""
+    given = (("stdin", wasi.stdin), ("stdout", wasi.stdout), ("stderr", wasi.stderr))
+    return frozenset(
+        name
+        for number, (name, where) in enumerate(given)
+        if where == INHERIT and os.isatty(number)
+    )
 
 
 @define(eq=False)
