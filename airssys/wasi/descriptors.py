@@ -32,6 +32,8 @@ __all__ = ("DescriptorInput", "DescriptorOutput", "open_input", "open_output")
 _T = TypeVar("_T")
 _PIECE: Final = 64 * 1024
 """Bytes that are read or written at a time."""
+_AGAIN: Final = Path("/proc/self/fd")
+"""Where the system opens once more what a descriptor is open for."""
 _READABLE: Final = getattr(select, "POLLIN", 0)
 _WRITABLE: Final = getattr(select, "POLLOUT", 0)
 
@@ -211,7 +213,7 @@ def _hold(number: int, access: int) -> _Held:
     if stat.S_ISFIFO(mode) or os.isatty(number):
         with suppress(OSError):  # the system has no such folder, or does not let us
             again = access | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-            return _Held(os.open(Path("/proc/self/fd", str(number)), again))
+            return _Held(os.open(_AGAIN / str(number), again))
         return _Held(os.dup(number), reads_aside=True, writes_aside=True)
     # What has no position never blocks (`/dev/null`, `/dev/zero`). A file's has to be
     # the one that others go on from, so it is not opened again. To write a piece into

@@ -14,18 +14,19 @@ import sys
 from pathlib import Path
 
 
+def run(*command: str | Path) -> None:
+    subprocess.run(command, check=True)
+
+
 def build(source: Path, adapter: Path) -> Path:
     core, component = source.with_suffix(".core.wasm"), source.with_suffix(".wasm")
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi"]
     # A stack of 64 KiB; zig's own choice of 16 MiB would be most of its memory.
     small = ["-Oz", "-s", "-Wl,-z,stack-size=65536"]
-    subprocess.run([*compiler, *small, source, "-o", core], check=True)
+    run(*compiler, *small, source, "-o", core)
     adapt = ["--adapt", f"wasi_snapshot_preview1={adapter}"]
-    join = ["wasm-tools", "component", "new", *adapt, core, "-o", component]
-    subprocess.run(join, check=True)
-    subprocess.run(
-        ["wasm-tools", "strip", "--all", component, "-o", component], check=True
-    )
+    run("wasm-tools", "component", "new", *adapt, core, "-o", component)
+    run("wasm-tools", "strip", "--all", component, "-o", component)
     core.unlink()
     return component
 
