@@ -31,6 +31,8 @@ from .waiting import engine_with_progress
 __all__ = ("Program", "run_program", "surroundings_of")
 
 _READ_ONLY: Final = "ro"
+_NAMELESS: Final = frozenset("{}]")
+"""What stands for no character of a path in any pattern."""
 _SPECIAL: Final = re.compile(r"[*?\[]")
 
 
@@ -196,8 +198,9 @@ def _parts(given: str) -> tuple[Path, str, bool]:
 
 def _patterns(given: str, real: str) -> tuple[str, str]:
     """Return the patterns that grant a folder and all in it."""
-    if not {"{", "}"}.isdisjoint(real):
-        raise BadInput(f"--dir: {given!r}: no grant can name {real!r}, for its braces")
+    if not _NAMELESS.isdisjoint(real):
+        reason = f"no grant can name {real!r}, for its braces or brackets"
+        raise BadInput(f"--dir: {given!r}: {reason}")
     plain = _SPECIAL.sub(lambda found: f"[{found[0]}]", real)
     return plain, f"{plain.rstrip('/')}/**"
 
