@@ -118,7 +118,13 @@ def with_extension() -> str:
 
 
 def write_program(
-    parent: Path, *args: str, name: str = "acme/program", wasi: str = "", **more: str
+    parent: Path,
+    *args: str,
+    name: str = "acme/program",
+    wasi: str = "",
+    resources: str = "",
+    capabilities: str = "",
+    supervision: str = 'restart = "temporary"',
 ) -> Path:
     """Write a folder with a stock program that runs once, and return it.
 
@@ -127,9 +133,10 @@ def write_program(
         args: The program's arguments, of which the first says what to do.
         name: The package's name.
         wasi: Further lines of [wasi].
-        more: For `write_component`.
+        resources: As for `write_component`; likewise the others.
+        capabilities: By default none.
+        supervision: By default it is started once.
     """
-    given = {"capabilities": "", "supervision": 'restart = "temporary"', **more}
     words = ", ".join(f"'{each}'" for each in args)
     return write_component(
         parent,
@@ -137,5 +144,7 @@ def write_program(
         component='world = "wasi:cli/command@0.2.0"',
         wasm=PROGRAM_WASM,
         wasi=f"args = [{words}]\n{wasi}",
-        **given,
+        resources=resources,
+        capabilities=capabilities,
+        supervision=supervision,
     )

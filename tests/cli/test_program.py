@@ -168,19 +168,19 @@ def test_a_folder_is_grant_and_preopen_in_one(run: Run, tmp_path: Path) -> None:
         assert (status, out, path in err) == (1, "", True)
 
 
-def test_input_of_any_kind_is_passed_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_input_is_passed_on(tmp_path: Path, kind: str, backend: str) -> None:
     content = os.urandom(300_000)
     (tmp_path / "in").write_bytes(content)
-    for backend in ("trio", "asyncio"):
-        tokens = (PROGRAM_WASM, "cat", "--backend", backend)
-        with (
-            (tmp_path / "in").open("rb") as file,
-            started(*tokens, stdin=file, stdout=subprocess.PIPE) as running,
-        ):
-            assert running.communicate(timeout=30)[0] == content
-        with started(*tokens, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-            assert running.communicate(content, timeout=30)[0] == content
-        assert running.returncode == 0
+    tokens = (PROGRAM_WASM, "cat", "--backend", backend)
+
+    with (tmp_path / "in").open("rb") as file:
+        stdin = file if kind == "file" else subprocess.PIPE
+        with started(*tokens, stdin=stdin, stdout=subprocess.PIPE) as running:
+            given = None if kind == "file" else content
+            assert running.communicate(given, timeout=50)[0] == content
+    assert running.returncode == 0
 
 
 def test_a_closed_input_is_at_its_end() -> None:

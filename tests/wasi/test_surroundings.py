@@ -166,7 +166,7 @@ async def test_a_file_that_no_grant_covers_is_not_opened(
 ) -> None:
     (tmp_path / "file").write_bytes(b"secret")
     with pytest.raises(BaseExceptionGroup) as raised:
-        async with surrounded(recorder, **{name: f"{tmp_path}/file"}):
+        async with surrounded(recorder, None, **{name: f"{tmp_path}/file"}):
             pass
     (error,) = raised.value.exceptions
     assert isinstance(error, InitFailed)
