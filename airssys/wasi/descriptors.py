@@ -20,11 +20,12 @@ from threading import Lock
 from typing import Final, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup, TaskStatus
 from attrs import define, field
 
-from .polling import on, wait_first
+from .polling import Source, on, wait_first
 from .streams import InputStream, OutputStream, StreamClosed, StreamFailed
 
 __all__ = ("DescriptorInput", "DescriptorOutput", "open_input", "open_output")
@@ -78,7 +79,7 @@ class DescriptorInput(InputStream):
     _ended: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.source.asked = self.look.ask
+        self.source.begin, self.source.end = self.look.begin, self.look.end
 
     def ready(self) -> bool:
         return self._ended or self.look.there()
@@ -115,7 +116,7 @@ class DescriptorOutput(OutputStream):
     _gone: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.source.asked = self.look.ask
+        self.source.begin, self.source.end = self.look.begin, self.look.end
 
     def room(self) -> int:
         if self._gone or self.look.closed:
@@ -240,9 +241,13 @@ class _Look:
         poll.register(self.held.number, self.event)
         return bool(poll.poll(0))
 
-    def ask(self) -> None:
-        """Have `run` tell when there is something."""
+    def begin(self, _: Source) -> None:
+        """Have `run` tell when there is something, from now on."""
         self._asked.set()
+
+    def end(self, _: Source) -> None:
+        """Tell nobody any more."""
+        self._asked = anyio.Event()
 
     def close(self) -> None:
         self.closed = True
@@ -251,7 +256,7 @@ class _Look:
     async def run(
         self, tell: Callable[[], object], *, task_status: TaskStatus[None]
     ) -> None:
-        """Tell when there is something, each time that somebody has asked.
+        """Tell when there is something, as long as somebody waits for it.
 
         At the end the descriptor is closed: nobody waits for it any more.
         """
@@ -260,10 +265,11 @@ class _Look:
             with self._scope:
                 while True:
                     await self._asked.wait()
-                    self._asked = anyio.Event()
                     if not self.there():
                         await self.wait(self.held.number)
                     tell()
+                    # Whoever waited goes on now, and ends this or begins it again.
+                    await anyio.lowlevel.checkpoint()
         finally:
             self.closed = True
             self.held.close()
