@@ -40,7 +40,7 @@ from .borrows import needs_taskless
 from .bound import Bindable, Bound
 from .cache import Cache, default_folder
 from .ceiling import Ceiling
-from .compile import FORM, MAGIC, Compiled, Compiler, Targets
+from .compile import MAGIC, Compiled, Compiler, Targets
 from .compilers import Processes, Target, Thread, size_limit
 from .fiber import ClockPace, CountedPace, Pace, Slicing, Threads
 from .flights import Flights, Progress

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
+from ..core.child import LAST_WORDS
 from ..core.event import (
     CallCut,
     ChildExited,
@@ -138,7 +139,9 @@ def _brief(event: Event) -> _Words:
             siblings = f", and with it {', '.join(along)}" if along else ""
             return LogLevel.INFO, f"restarts {when}{siblings}"
         case ChildExited(how="crash", reason=reason):
-            return LogLevel.ERROR, _LIFECYCLE.sub("", f"crash: {reason}")
+            # The last lines of its stderr were log lines a moment ago.
+            said = reason.partition(f"\n{LAST_WORDS}")[0]
+            return LogLevel.ERROR, _LIFECYCLE.sub("", f"crash: {said}")
         case (
             ChildExited()
             | ChildStarted()

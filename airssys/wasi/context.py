@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol, runtime_checkable
 
 from attrs import field, frozen
@@ -16,6 +17,14 @@ from .streams import InputStream, OutputStream
 __all__ = ("Context", "HasContext", "context_of")
 
 
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
+def _variables(given: Mapping[str, str]) -> dict[str, str]:
+    return dict(given)
+
+
 @frozen(kw_only=True)
 class Context:
     """What a guest finds around it. Each instance gets one of its own.
@@ -24,15 +33,21 @@ class Context:
     and random numbers: no arguments, an empty input, and what is printed is lost.
     """
 
-    args: Sequence[str] = field(default=(), converter=tuple)
+    args: Sequence[str] = field(default=(), converter=_texts)
     """The program's arguments, its name first."""
-    env: Mapping[str, str] = field(factory=dict, converter=dict)
+    env: Mapping[str, str] = field(factory=dict, converter=_variables)
     """Its environment variables: these and no others."""
     cwd: str | None = None
     """The folder that it is told it starts in."""
+    preopens: Mapping[str, str] | None = None
+    """The folders that it begins with: what it calls them, and where they are on the
+    host. What it may do there is in its grants; None: the folders of its grants."""
     stdin: InputStream = field(factory=BytesInput)
     stdout: OutputStream = field(factory=NoOutput)
     stderr: OutputStream = field(factory=NoOutput)
+    terminals: AbstractSet[str] = frozenset()
+    """Which of the three, by these names, are a terminal: programs write line by line
+    to one, and may steer it."""
     clock: Clock = field(factory=LoopClock)
     random: Callable[[int], bytes] = secrets.token_bytes
     """Returns that many bytes that nobody can guess."""

@@ -6,6 +6,7 @@ from anyio.abc import TaskGroup
 from attrs import frozen
 
 from ..host.filesystem import Disk
+from ..host.guest_log import GuestLog
 from ..host.network.permits import Permits
 from ..host.network.tls import Tls
 from ..hostcalls.gate import Gate
@@ -25,5 +26,7 @@ class Outside:
     """Looks names up and judges addresses."""
     tls: Tls
     """How guests may speak TLS."""
+    log: GuestLog
+    """Takes the lines that guests write."""
     work: TaskGroup
     """Runs what outlives the host call that begins it. It is cancelled at the end."""

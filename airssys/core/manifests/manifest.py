@@ -23,6 +23,7 @@ from ..toml.rules import Sha256, Shutdown, Wasm, World
 from ..toml.schema import Problem, json_schema, read
 from ..units import Count, Moment, Seconds, parse_size, show_size
 from .resources import CEILING, LEAST_MEMORY, Resources
+from .wasi import Wasi
 
 __all__ = (
     "Capabilities",
@@ -103,6 +104,7 @@ class Manifest:
     component: CodeSection
     resources: Resources
     capabilities: Capabilities = Capabilities()
+    wasi: Wasi = field(factory=Wasi)
     supervision: SupervisionRule = SupervisionRule()
 
     @property
