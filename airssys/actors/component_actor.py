@@ -14,6 +14,7 @@ from ..core.defaults import LIFECYCLE
 from ..core.errors import (
     ActorStopped,
     AskRefused,
+    GuestExited,
     InitFailed,
     QuotaExceeded,
     ReplyTimeout,

@@ -46,6 +46,11 @@ from .http.message import (
 from .outside import Outside
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
+from .sockets.datagrams import IncomingDatagrams, OutgoingDatagrams, UdpEnd
+from .sockets.lookup import LookupOperations, ResolvedAddresses
+from .sockets.network import InstanceNetwork, Network, NetworkOperations
+from .sockets.tcp import TcpCreation, TcpEnd, TcpOperations
+from .sockets.udp import UdpCreation, UdpOperations
 from .streams import (
     ErrorOperations,
     InputStream,
@@ -83,9 +88,17 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
     FieldOperations,
     BodyOperations,
     MessageOperations,
+    InstanceNetwork,
+    NetworkOperations,
 )
 """What needs nothing but the instance's own `Context`."""
-_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = ()
+_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
+    LookupOperations,
+    TcpCreation,
+    TcpOperations,
+    UdpCreation,
+    UdpOperations,
+)
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
 """What `open_interfaces` offers."""
@@ -101,6 +114,14 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
     },
     "wasi:cli/terminal-input@0.2.12": {"terminal-input": TerminalInput},
     "wasi:cli/terminal-output@0.2.12": {"terminal-output": TerminalOutput},
+    "wasi:sockets/network@0.2.12": {"network": Network},
+    "wasi:sockets/ip-name-lookup@0.2.12": {"resolve-address-stream": ResolvedAddresses},
+    "wasi:sockets/tcp@0.2.12": {"tcp-socket": TcpEnd},
+    "wasi:sockets/udp@0.2.12": {
+        "udp-socket": UdpEnd,
+        "incoming-datagram-stream": IncomingDatagrams,
+        "outgoing-datagram-stream": OutgoingDatagrams,
+    },
     "wasi:http/types@0.2.12": {
         "fields": Fields,
         "incoming-request": IncomingRequest,
