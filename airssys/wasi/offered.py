@@ -29,6 +29,11 @@ from .cli import (
     TerminalStdout,
 )
 from .clocks import MonotonicClock, Timezone, WallClock
+from .filesystem.descriptor import Descriptor
+from .filesystem.files import FileOperations
+from .filesystem.listing import DirectoryEntryStream
+from .filesystem.paths import PathOperations
+from .filesystem.preopens import PreopenOperations
 from .http.body import BodyOperations, FutureTrailers, IncomingBody, OutgoingBody
 from .http.fields import FieldOperations, Fields
 from .http.message import (
@@ -77,7 +82,11 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
     MessageOperations,
 )
 """What needs nothing but the instance's own `Context`."""
-_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = ()
+_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
+    PreopenOperations,
+    FileOperations,
+    PathOperations,
+)
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
 """What `open_interfaces` offers."""
@@ -93,6 +102,10 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
     },
     "wasi:cli/terminal-input@0.2.12": {"terminal-input": TerminalInput},
     "wasi:cli/terminal-output@0.2.12": {"terminal-output": TerminalOutput},
+    "wasi:filesystem/types@0.2.12": {
+        "descriptor": Descriptor,
+        "directory-entry-stream": DirectoryEntryStream,
+    },
     "wasi:http/types@0.2.12": {
         "fields": Fields,
         "incoming-request": IncomingRequest,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+from functools import partial
+
 from anyio.abc import TaskGroup
-from attrs import frozen
+from attrs import field, frozen
 
 from ..host.filesystem import Disk
 from ..host.network.permits import Permits
@@ -25,5 +28,7 @@ class Outside:
     """Looks names up and judges addresses."""
     tls: Tls
     """How guests may speak TLS."""
+    secret: bytes = field(factory=partial(secrets.token_bytes, 16), repr=False)
+    """What guests are told in its stead of the host's own numbers is hashed with it."""
     work: TaskGroup
     """Runs what outlives the host call that begins it. It is cancelled at the end."""
