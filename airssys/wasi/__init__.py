@@ -7,6 +7,8 @@ it; every access is asked of the guest's grants.
 from __future__ import annotations
 
 from .context import Context as Context
+from .filesystem.stdio import FileInput as FileInput
+from .filesystem.stdio import FileOutput as FileOutput
 from .http.served import asgi as asgi
 from .offered import open_interfaces as open_interfaces
 from .stdio import BytesInput as BytesInput

@@ -18,6 +18,14 @@ from .streams import InputStream, OutputStream
 __all__ = ("Context", "HasContext", "context_of")
 
 
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
+def _variables(given: Mapping[str, str]) -> dict[str, str]:
+    return dict(given)
+
+
 def _hosts(preopens: Mapping[str, str | PathLike[str]]) -> dict[str, str]:
     return {guest: fspath(host) for guest, host in preopens.items()}
 
@@ -38,9 +46,9 @@ class Context:
     and random numbers: no arguments, an empty input, and what is printed is lost.
     """
 
-    args: Sequence[str] = field(default=(), converter=tuple)
+    args: Sequence[str] = field(default=(), converter=_texts)
     """The program's arguments, its name first."""
-    env: Mapping[str, str] = field(factory=dict, converter=dict)
+    env: Mapping[str, str] = field(factory=dict, converter=_variables)
     """Its environment variables: these and no others."""
     cwd: str | None = None
     """The folder that it is told it starts in."""

@@ -11,6 +11,7 @@ all before it changes anything, and looks (`go_on`) between the steps of long wo
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -301,7 +302,8 @@ class Access:
             either: Whether one of the actions is enough.
             folders: Where one of the actions is enough: whether a directory needs none
                 that grants lead through. A caller walks there to use what they name, so
-                that there is one is no secret. Then the place must be a directory.
+                that there is one is no secret. What is found there is for
+                `check_folder`.
             beneath: Where a relative path starts, and must stay; None: at the caller's
                 working directory.
 
@@ -334,7 +336,7 @@ class Access:
             allowed = [one for one in actions if self.may(one, place.path)]
             actions = (*allowed, *actions)[:1]
             if folders and not allowed and leads(place.path):
-                place = evolve(place, folder=True)
+                place = evolve(place, through=True)
             else:
                 self.demand(actions[0], place.path, path)
         else:
@@ -363,6 +365,20 @@ class Access:
             raise self._denied(denial, shown)
         if self.disk.gate.grants:
             self._news.append(partial(self.disk.gate.granted, self.call, need, shown))
+
+    def check_folder(self, place: Place, found: os.stat_result, shown: str) -> None:
+        """Check that a caller may know of what it found on its way to other things.
+
+        Args:
+            place: Where it looked.
+            found: What is there.
+            shown: The path that the guest gave.
+
+        Raises:
+            WitError: It is no directory, and no grant covers it.
+        """
+        if place.through and not stat.S_ISDIR(found.st_mode):
+            self.demand("read", place.path, shown)
 
     def demand_all(self, needs: Iterable[tuple[Action, str, str]]) -> None:
         """Check several things; the error says each that is missing.

@@ -1,4 +1,4 @@
-"""Call what Linux can do with files and Python does not offer: openat2, statx, statfs."""
+"""Call what Linux can do with files and Python cannot: openat2, statx and fstatfs."""
 
 from __future__ import annotations
 

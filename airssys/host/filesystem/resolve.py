@@ -86,6 +86,8 @@ class Place:
     outside: bool = False
     """Whether it leads out of the folder it must stay in; then it ends where it would
     leave."""
+    through: bool = False
+    """Whether the caller may know of it only as a directory on the way to others."""
 
     def check(self) -> None:
         """Raise the problem, if there is one.

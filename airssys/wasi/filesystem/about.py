@@ -76,16 +76,17 @@ def look_at(access: Access, path: str, folder: Folder, *, follow: bool) -> Any:
         path, "read", "list", either=True, folders=True, follow=follow, beneath=folder
     )
     with access.held(place) as (directory, name):
-        return _seen(directory, name, place, follow=follow)
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        access.check_folder(place, found, path)
+        _check_kind(found, place, follow=follow)
+        return found
 
 
-def _seen(directory: int, name: str, place: Place, *, follow: bool) -> os.stat_result:
-    found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+def _check_kind(found: os.stat_result, place: Place, *, follow: bool) -> None:
     if stat.S_ISLNK(found.st_mode) and (follow or place.folder):
         raise Moved(place.path)
     if place.folder and not stat.S_ISDIR(found.st_mode):
         raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    return found
 
 
 @frozen
@@ -137,7 +138,8 @@ def touch(
     place = access.ask(path, "write", follow=follow, beneath=folder)
     if not follow:
         with access.held(place) as (directory, name):
-            found = _seen(directory, name, place, follow=follow)
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            _check_kind(found, place, follow=follow)
             if stat.S_ISLNK(found.st_mode):
                 os.utime(
                     name, ns=times.over(found), dir_fd=directory, follow_symlinks=False

@@ -67,36 +67,40 @@ class FileOperations:
     def read_via_stream(
         self, call: Call, self_: Descriptor, offset: int
     ) -> InputStream:
-        return FileReader(call, self._readable(call, self_, offset).hold(), offset)
+        shared = _readable(self_, offset)
+        shared.check(call, "read")
+        return FileReader(call, shared.hold(), offset)
 
     @operation("[method]descriptor.write-via-stream", needs=_WRITE)
     def write_via_stream(
         self, call: Call, self_: Descriptor, offset: int
     ) -> OutputStream:
-        return FileWriter(call, self._writable(call, self_, offset).hold(), offset)
+        shared = _writable(self_, offset)
+        shared.check(call, "write")
+        return FileWriter(call, shared.hold(), offset)
 
     @operation("[method]descriptor.append-via-stream", needs=_WRITE)
     def append_via_stream(self, call: Call, self_: Descriptor) -> OutputStream:
-        return FileWriter(call, self._writable(call, self_).hold(), None)
+        shared = _writable(self_)
+        shared.check(call, "write")
+        return FileWriter(call, shared.hold(), None)
 
     @operation("[method]descriptor.read", needs=_READ)
     async def read(
         self, call: Call, self_: Descriptor, length: int, offset: int
     ) -> tuple[bytes, bool]:
-        shared = self._readable(call, self_, offset)
-        data = await read_at(call, shared, length, offset)
+        data = await read_at(call, _readable(self_, offset), length, offset)
         return data, bool(length) and not data
 
     @operation("[method]descriptor.write", needs=_WRITE)
     async def write(
         self, call: Call, self_: Descriptor, buffer: bytes, offset: int
     ) -> int:
-        shared = self._writable(call, self_, offset)
-        return (await write_at(call, shared, buffer, offset))[0]
+        return (await write_at(call, _writable(self_, offset), buffer, offset))[0]
 
     @operation("[method]descriptor.set-size", needs=_WRITE)
     async def set_size(self, call: Call, self_: Descriptor, size: int) -> None:
-        shared = self._writable(call, self_, size)
+        shared = _writable(self_, size)
         shared.check(call, "write")
         most = self.outside.disk.limits.file_size
         if most is not None and size > most:
@@ -231,28 +235,32 @@ class FileOperations:
 
     # How it is done.
 
-    def _readable(self, call: Call, self_: Descriptor, offset: int) -> SharedFile:
-        """Return a file that may be read from somewhere on."""
-        shared = self_.file
-        if not shared.file.mode.reads:
-            raise WitError("bad-descriptor")
-        shared.check(call, "read")
-        if offset > LAST:
-            raise WitError("invalid")
-        return shared
-
-    def _writable(self, call: Call, self_: Descriptor, offset: int = 0) -> SharedFile:
-        """Return a file that may be written to from somewhere on."""
-        shared = self_.file
-        if not shared.file.mode.writes:
-            raise WitError("bad-descriptor")
-        shared.check(call, "write")
-        if offset > LAST:
-            raise WitError("file-too-large")
-        return shared
-
     async def _run(self, call: Call, work: Callable[[Access], _T]) -> _T:
         return await self.outside.disk.run(call, work)
+
+
+def _readable(of: Descriptor, offset: int) -> SharedFile:
+    """Return a file that is open to be read, from somewhere on.
+
+    Raises:
+        WitError: It is none, or no file reaches that far.
+    """
+    shared = of.file
+    if not shared.file.mode.reads:
+        raise WitError("bad-descriptor")
+    if offset > LAST:
+        raise WitError("invalid")
+    return shared
+
+
+def _writable(of: Descriptor, offset: int = 0) -> SharedFile:
+    """Return a file that is open to be written, from somewhere on; as `_readable`."""
+    shared = of.file
+    if not shared.file.mode.writes:
+        raise WitError("bad-descriptor")
+    if offset > LAST:
+        raise WitError("file-too-large")
+    return shared
 
 
 def _sync_folder(access: Access, folder: Folder) -> None:

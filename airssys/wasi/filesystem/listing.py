@@ -6,6 +6,7 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from threading import Lock
 from typing import Final, TypeAlias
@@ -15,6 +16,7 @@ from attrs import define, field
 from ...core.errors import WitError
 from ...core.grants.capabilities import Filesystem
 from ...host.filesystem.access import Access, Disk
+from ...host.filesystem.pin import look, open_folder
 from ...host.filesystem.resolve import Folder
 from ...host.filesystem.tree import in_unicode
 from ...hostcalls.call import Call
@@ -104,9 +106,13 @@ def open_listing(access: Access, folder: Folder) -> Listing:
         OSError: It is gone, or the host may not.
     """
     place = access.ask(".", "list", beneath=folder)
-    with access.inside(place) as opened:
-        entries = os.scandir(opened)
-    return Listing(place.path, entries, entries.close)
+    with access.held(place) as (directory, name), ExitStack() as opened:
+        look(directory, name)
+        descriptor = open_folder(directory, name)
+        # Entries of a type that the directory does not hold are looked up by it.
+        opened.callback(os.close, descriptor)
+        entries = opened.enter_context(os.scandir(descriptor))
+        return Listing(place.path, entries, opened.pop_all().close)
 
 
 @define(eq=False)

@@ -132,6 +132,7 @@ def open_below(access: Access, path: str, folder: Folder, wanted: Wanted) -> Ope
                 raise
             found = None
         if found is not None:
+            access.check_folder(place, found, path)
             _check(found, place, wanted)
             if stat.S_ISDIR(found.st_mode):
                 return Opened(place.path, (found.st_dev, found.st_ino), None)

@@ -284,8 +284,8 @@ class PathOperations:
         "[method]descriptor.link-at",
         needs=_inside(
             *("read", "write", "list"),
-            how="`write` on both paths; what else is granted on the new one, on the old "
-            "one too",
+            how="`write` on both paths; what else is granted on the new one, on the "
+            "old one too",
         ),
     )
     async def link_at(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +14,12 @@ from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import FilesystemGrants
-from airssys.host.filesystem import FileLimits
+from airssys.host.filesystem import Disk, FileLimits
+from airssys.host.filesystem.pin import Pin
 from airssys.host.offered import Facilities
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostInterface
 from airssys.testing import Recorder
 from airssys.wasi import Context, open_interfaces
 from airssys.witmodel.types import Variant
@@ -27,10 +29,12 @@ from ...relay import Relay, relay
 __all__ = (
     "FOLLOW",
     "NOW",
+    "NO_LINKS",
     "SAME",
     "Guest",
     "at",
     "everything",
+    "failed",
     "failing",
     "grants",
     "read_only",
@@ -143,6 +147,7 @@ async def running(
     preopens: dict[str, str] | None = None,
     limits: FileLimits | None = None,
     budget: Budget | None = None,
+    pin: Pin | None = None,
     tell_grants: bool = False,
     context: Context | None = None,
 ) -> AsyncIterator[Guest]:
@@ -162,7 +167,17 @@ async def running(
             guest = Guest(made, standing)
             folders = await guest.preopens()
             guest.root = next(iter(folders.values()), None)
+            if pin is not None:
+                _disk(offered).pin = pin
             yield guest
+
+
+def _disk(offered: Sequence[HostInterface]) -> Disk:
+    """Return what the interfaces open files by."""
+    (types,) = (one for one in offered if one.name.startswith("wasi:filesystem/types"))
+    body: Any = types.functions["[method]descriptor.open-at"].body
+    disk: Disk = body.__self__.outside.disk
+    return disk
 
 
 async def failing(waiting: Awaitable[object]) -> str:
@@ -170,4 +185,11 @@ async def failing(waiting: Awaitable[object]) -> str:
     with pytest.raises(WitError) as caught:
         await waiting
     assert isinstance(caught.value.value, str)
+    return caught.value.value
+
+
+async def failed(waiting: Awaitable[object]) -> Any:
+    """Return the ``stream-error`` that a call gives the guest."""
+    with pytest.raises(WitError) as caught:
+        await waiting
     return caught.value.value
