@@ -1,3 +1,13 @@
+/* Read, write and open files, as C programs do, and print how many bytes that was.
+   Built, as files.wasm beside it, by
+
+   python -m ziglang cc -O2 -target wasm32-wasi files.c -o files.core.wasm
+   wasm-tools component new files.core.wasm -o files.whole.wasm \
+     --adapt wasi_snapshot_preview1=wasi_snapshot_preview1.command.wasm
+   wasm-tools strip -a files.whole.wasm -o files.wasm
+
+   with the adapter that is in the npm package jco. */
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

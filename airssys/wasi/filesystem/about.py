@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from ...core.errors import WitError
 from ...host.filesystem.about import nanoseconds, touchable
 from ...host.filesystem.access import Access
 from ...host.filesystem.resolve import Folder, Moved, Place
 from ...witmodel.records import timestamp
 from ...witmodel.types import Variant
+from .codes import coded
 
 __all__ = ("Times", "hash_of", "kind_of", "look_at", "stat_of", "touch")
 
@@ -104,7 +106,10 @@ class Times:
         Raises:
             WitError: The system has no such moment.
         """
-        return cls(_moment(accessed, now), _moment(modified, now))
+        try:
+            return cls(_moment(accessed, now), _moment(modified, now))
+        except WitError as error:
+            raise coded(error) from error
 
     def over(self, found: os.stat_result) -> tuple[int, int]:
         """Return both, those of a file where they are not to change."""

@@ -197,11 +197,7 @@ class PathOperations:
         modified: Variant,
     ) -> None:
         directory = self_.directory
-        now = context_of(call).clock.wall()
-        try:
-            times = Times.of(accessed, modified, now)
-        except WitError as error:
-            raise coded(error) from error
+        times = Times.of(accessed, modified, context_of(call).clock.wall())
         work = partial(
             touch,
             path=path,
