@@ -7,6 +7,7 @@ it; every access is asked of the guest's grants.
 from __future__ import annotations
 
 from .context import Context
+from .filesystem.stdio import FileInput, FileOutput
 from .http.served import asgi
 from .offered import open_interfaces
 from .stdio import BytesInput, BytesOutput, Lines, NoOutput
@@ -16,6 +17,8 @@ __all__ = (
     "BytesInput",
     "BytesOutput",
     "Context",
+    "FileInput",
+    "FileOutput",
     "InputStream",
     "Lines",
     "NoOutput",

@@ -31,6 +31,11 @@ from .cli import (
     TerminalStdout,
 )
 from .clocks import MonotonicClock, Timezone, WallClock
+from .filesystem.descriptor import Descriptor
+from .filesystem.files import FileOperations
+from .filesystem.listing import DirectoryEntryStream
+from .filesystem.paths import PathOperations
+from .filesystem.preopens import PreopenOperations
 from .http.body import BodyOperations, FutureTrailers, IncomingBody, OutgoingBody
 from .http.fields import FieldOperations, Fields
 from .http.message import (
@@ -98,6 +103,9 @@ _OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
     TcpOperations,
     UdpCreation,
     UdpOperations,
+    PreopenOperations,
+    FileOperations,
+    PathOperations,
 )
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
@@ -121,6 +129,10 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
         "udp-socket": UdpEnd,
         "incoming-datagram-stream": IncomingDatagrams,
         "outgoing-datagram-stream": OutgoingDatagrams,
+    },
+    "wasi:filesystem/types@0.2.12": {
+        "descriptor": Descriptor,
+        "directory-entry-stream": DirectoryEntryStream,
     },
     "wasi:http/types@0.2.12": {
         "fields": Fields,

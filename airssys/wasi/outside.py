@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from functools import partial
+
 from anyio.abc import TaskGroup
 from attrs import Factory, field, frozen
 
@@ -30,6 +33,8 @@ class Outside:
     """How guests may speak TLS."""
     log: GuestLog
     """Takes the lines that guests write."""
+    secret: bytes = field(factory=partial(secrets.token_bytes, 16), repr=False)
+    """What guests are told in its stead of the host's own numbers is hashed with it."""
     work: TaskGroup
     """Runs what outlives the host call that begins it. It is cancelled at the end."""
     readiness: Readiness = field(
