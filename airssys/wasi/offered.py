@@ -41,6 +41,7 @@ from .http.message import (
     RequestOptions,
     ResponseOutparam,
 )
+from .http.outgoing import OutgoingHandler
 from .outside import Outside
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
@@ -77,7 +78,7 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
     MessageOperations,
 )
 """What needs nothing but the instance's own `Context`."""
-_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = ()
+_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (OutgoingHandler,)
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
 """What `open_interfaces` offers."""
