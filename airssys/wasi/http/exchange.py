@@ -37,6 +37,7 @@ __all__ = ("Exchange", "Wanted")
 
 _MOST_INFORMATIONAL: Final = 16
 """Answers before the answer."""
+_VERSIONS: Final = (b"1.0", b"1.1")
 _AT_A_STRETCH: Final = 64
 """Chunks of a body that are read without a look at other tasks."""
 _SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
@@ -300,12 +301,14 @@ class Exchange:
                     raise RequestFailed(_ENDED) from error
                 raise _broken(connection, error) from error
             match event:
-                case h11.Response():
-                    return event
                 case None:
                     await connection.fill(share, limit)
-                case _:
+                case h11.Response(http_version=version) if version in _VERSIONS:
+                    return event
+                case h11.InformationalResponse():
                     informational += 1
+                case _:
+                    break
             await anyio.lowlevel.checkpoint()
         raise RequestFailed(Variant("HTTP-protocol-error"))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anyio
 from attrs import define, field
@@ -40,6 +40,7 @@ class Instances:
     context: Callable[[], object]
     guard: Guard | None
     actor: str
+    missing: Literal["refuse", "trap"]
     size: int
     reuse: bool
     _ready: deque[Any] = field(factory=deque, init=False)
@@ -106,4 +107,5 @@ class Instances:
             actor=self.actor,
             guard=self.guard,
             context=self.context(),
+            missing=self.missing,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anyio
 from attrs import define
@@ -35,6 +35,7 @@ def asgi(
     reuse: bool = False,
     guard: Guard | None = None,
     actor: str = "",
+    missing: Literal["refuse", "trap"] = "refuse",
 ) -> Application:
     """Return an ASGI application that has a component answer requests.
 
@@ -61,6 +62,8 @@ def asgi(
         guard: What stands before the host functions; by default a `Gate` that emits no
             events.
         actor: Under which name the host functions know the callers.
+        missing: What to do where some imports are not offered; as of
+            `Component.instantiate`.
 
     Raises:
         InvalidComponent: The component does not export it.
@@ -83,6 +86,7 @@ def asgi(
                 context=context,
                 guard=guard,
                 actor=actor,
+                missing=missing,
                 size=size,
                 reuse=reuse,
             )

@@ -38,6 +38,8 @@ TYPES("[method]fields.append")
 void append(u32, const char *, u32, const char *, u32, u32 *ret);
 TYPES("[method]incoming-request.method") void method_of(u32 request, u32 *ret);
 TYPES("[method]incoming-request.path-with-query") void path_of(u32 request, u32 *ret);
+TYPES("[method]incoming-request.headers") u32 headers_of(u32 request);
+TYPES("[method]fields.entries") void entries(u32 fields, u32 *ret);
 TYPES("[method]incoming-request.consume") void consume_request(u32, u32 *ret);
 TYPES("[method]incoming-body.stream") void stream_of(u32 body, u32 *ret);
 TYPES("[static]incoming-body.finish") u32 finish_incoming(u32 body);
@@ -328,6 +330,25 @@ __attribute__((export_name("wasi:http/incoming-handler@0.2.12#handle"))) void ha
     u32 response = new_response(new_fields());
     set_status(response, 204);
     answer(param, response);
+  } else if (IS("/empty")) {
+    u32 fields = new_fields();
+    field(fields, "content-length", "5");
+    answer(param, new_response(fields));
+  } else if (IS("/204")) {
+    u32 fields = new_fields();
+    field(fields, "content-length", "5");
+    u32 response = new_response(fields), body = body_of(response);
+    set_status(response, 204);
+    answer(param, response);
+    u32 out = writer_of(body);
+    write_wait(out, "hello", 5, ret);
+    drop_output(out);
+    finish_whole(body);
+  } else if (IS("/fields")) {
+    u32 headers = headers_of(request);
+    entries(headers, ret);
+    char digit = (char)('0' + ret[1]);
+    say(param, new_fields(), &digit, 1);
   } else if (IS("/silent")) {
     drop_outparam(param);
   } else if (IS("/leave")) {
