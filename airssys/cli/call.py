@@ -40,7 +40,7 @@ from .screen import Screen
 from .source import Kind, kind_of
 from .waiting import engine_with_progress
 
-__all__ = ("call", "call_under", "open_component")
+__all__ = ("call", "call_under", "open_component", "read_option")
 
 _T = TypeVar("_T")
 _ACTOR: Final = "call"
@@ -81,8 +81,8 @@ def call(
     """
     limits = {
         "fuel": fuel,
-        "timeout": _read(parse_duration, timeout, "--timeout"),
-        "memory": _read(parse_size, memory, "--memory"),
+        "timeout": read_option(parse_duration, timeout, "--timeout"),
+        "memory": read_option(parse_size, memory, "--memory"),
     }
     given = {name: value for name, value in limits.items() if value is not None}
     if fuel is not None and fuel <= 0:
@@ -281,7 +281,14 @@ def _json_text(value: Any) -> str:
     )
 
 
-def _read(parse: Callable[[object], _T], text: str | None, option: str) -> _T | None:
+def read_option(
+    parse: Callable[[object], _T], text: str | None, option: str
+) -> _T | None:
+    """Read what an option was given; None: it was not.
+
+    Raises:
+        BadInput: It cannot be read.
+    """
     if text is None:
         return None
     try:

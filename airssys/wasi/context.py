@@ -16,6 +16,14 @@ from .streams import InputStream, OutputStream
 __all__ = ("Context", "HasContext", "context_of")
 
 
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
+def _variables(given: Mapping[str, str]) -> dict[str, str]:
+    return dict(given)
+
+
 @frozen(kw_only=True)
 class Context:
     """What a guest finds around it. Each instance gets one of its own.
@@ -24,9 +32,9 @@ class Context:
     and random numbers: no arguments, an empty input, and what is printed is lost.
     """
 
-    args: Sequence[str] = field(default=(), converter=tuple)
+    args: Sequence[str] = field(default=(), converter=_texts)
     """The program's arguments, its name first."""
-    env: Mapping[str, str] = field(factory=dict, converter=dict)
+    env: Mapping[str, str] = field(factory=dict, converter=_variables)
     """Its environment variables: these and no others."""
     cwd: str | None = None
     """The folder that it is told it starts in."""

@@ -59,7 +59,8 @@ class Answering:
     _begun: bool = field(default=False, init=False)
     """Whether the answer's status has gone out."""
     _answered: bool = field(default=False, init=False)
-    """Whether the answer has gone out whole."""
+    """Whether all of the answer has been handed over. Servers may say that the client
+    has left as soon as they have it, before `_send` returns."""
     _cut: Exception | None = field(default=None, init=False)
     """What to raise where it has not, and cannot any more."""
 
@@ -80,7 +81,6 @@ class Answering:
             nursery.start_soon(self._feed, receive, nursery.cancel_scope)
             nursery.start_soon(self._work, request)
             await self._answer()
-            self._answered = True
             if self._cut is None:
                 # It may have something to do still, within its time limit.
                 await self._ended.wait()
@@ -162,7 +162,7 @@ class Answering:
                 self._name, self._export, "misuse", error.text
             )
             return
-        await self._send(_piece(b"", more=False))
+        await self._finish()
         if trailers:
             named = response.body.pipe.trailers if response.body else None
             fields = [] if named is None else _on_the_wire(named.pairs)
@@ -204,6 +204,10 @@ class Answering:
 
     async def _refuse(self, status: int) -> None:
         await self._begin(status, (("content-length", b"0"),), trailers=False)
+        await self._finish()
+
+    async def _finish(self) -> None:
+        self._answered = True
         await self._send(_piece(b"", more=False))
 
     @property

@@ -111,11 +111,19 @@ class Application:
             case kind:
                 raise NotImplementedError(f"components do not serve {kind!r}")
 
+    async def prepare(self) -> None:
+        """Make the first instance, where there is none yet.
+
+        Raises:
+            AirssysError: It cannot be made.
+        """
+        await self._instances.prepare()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """Make instances ahead from the start of the server to its end."""
         await receive()
         try:
-            await self._instances.prepare()
+            await self.prepare()
         except AirssysError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return

@@ -61,7 +61,12 @@ def _build_python(work: Path, made: Path) -> None:
     world = ("--wit-path", work / "wit", "--world", "serving")
     options = ("--python-path", work, "--output", made)
     tools._run(
-        tools._tool("componentize-py"), *world, "componentize", *options, "app", cwd=work
+        tools._tool("componentize-py"),
+        *world,
+        "componentize",
+        *options,
+        "app",
+        cwd=work,
     )
 
 

@@ -19,7 +19,9 @@ class Client:
     app: Any
     path: str = "/"
     method: str = "GET"
-    headers: list[tuple[bytes, bytes]] = field(factory=lambda: [(b"host", b"x.example")])
+    headers: list[tuple[bytes, bytes]] = field(
+        factory=lambda: [(b"host", b"x.example")]
+    )
     body: tuple[bytes, ...] | None = (b"",)
     """Its pieces; None: it never comes."""
     extensions: Mapping[str, Any] = field(factory=dict)

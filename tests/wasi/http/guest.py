@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias, cast
 
 import anyio
@@ -182,7 +182,10 @@ async def on_http(
         resolver=FixedResolver(names), tls=tls or Tls(), longest_wait=longest
     )
     with anyio.fail_after(20):
-        async with open_interfaces(gate, facilities) as offered, AsyncExitStack() as all_:
+        async with (
+            open_interfaces(gate, facilities) as offered,
+            AsyncExitStack() as all_,
+        ):
             chosen = [
                 each for each in offered if each.name.partition("@")[0] in OFFERED
             ]
@@ -205,15 +208,14 @@ async def served(handle: Handler) -> AsyncIterator[int]:
 
     async def one(stream: SocketStream) -> None:
         async with stream:
-            try:
+            # The guest may go at any moment.
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream):
                 await handle(stream)
-            except (anyio.BrokenResourceError, anyio.EndOfStream):
-                pass  # the guest has gone
 
     listener = await anyio.create_tcp_listener(local_host=LOOPBACK)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, one)
-        yield listener.extra(SocketAttribute.local_port)
+        yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - it is no SQL
         tasks.cancel_scope.cancel()
 
 

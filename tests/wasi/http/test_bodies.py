@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -171,8 +172,9 @@ async def test_trailers_can_be_none_or_fail() -> None:
 async def test_whoever_feeds_a_body_learns_that_nobody_reads_it() -> None:
     async with on_http() as guest:
         for drop in ("body", "future"):
-            pipe, left = Pipe(), []
-            pipe.on_leave = lambda: left.append(True)
+            pipe = Pipe()
+            left: list[str] = []
+            pipe.on_leave = partial(left.append, drop)
             pipe.put_nowait(bytes(ROOM))
             body = IncomingBody(pipe)
             if drop == "body":
@@ -180,7 +182,7 @@ async def test_whoever_feeds_a_body_learns_that_nobody_reads_it() -> None:
             else:
                 future = await guest.types("[static]incoming-body.finish", body)
                 await guest.relay.drop(future)
-            assert left == [True]
+            assert left == [drop]
             assert not await pipe.put(b"more")
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from airssys.core.errors import WitError
 from airssys.wasi.http.body import IncomingBody
 from airssys.wasi.http.fields import Fields
 from airssys.wasi.http.message import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -266,7 +266,7 @@ async def test_a_guest_passes_a_request_on_and_its_answer_back(
 async def test_a_server_that_tells_of_its_start_has_instances_ahead(
     serving: Serving,
 ) -> None:
-    told: list[MutableMapping[str, Any]] = []
+    told: list[Mapping[str, Any]] = []
     stop, made = anyio.Event(), 0
 
     async def receive() -> MutableMapping[str, Any]:
@@ -275,7 +275,7 @@ async def test_a_server_that_tells_of_its_start_has_instances_ahead(
             return {"type": "lifespan.shutdown"}
         return {"type": "lifespan.startup"}
 
-    async def send(message: MutableMapping[str, Any]) -> None:
+    async def send(message: Mapping[str, Any]) -> None:
         told.append(message)
 
     def context() -> Context:
@@ -302,12 +302,12 @@ async def test_a_server_that_tells_of_its_start_has_instances_ahead(
 async def test_a_component_that_cannot_start_fails_with_the_server(
     service: Component,
 ) -> None:
-    told: list[MutableMapping[str, Any]] = []
+    told: list[Mapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
         return {"type": "lifespan.startup"}
 
-    async def send(message: MutableMapping[str, Any]) -> None:
+    async def send(message: Mapping[str, Any]) -> None:
         told.append(message)
 
     await asgi(service, ())({"type": "lifespan"}, receive, send)
@@ -318,8 +318,9 @@ async def test_a_component_that_cannot_start_fails_with_the_server(
 
 async def test_only_http_is_served(serving: Serving) -> None:
     async with serving() as app:
+        client = Client(app, scope={"type": "websocket"})
         with pytest.raises(NotImplementedError, match="do not serve 'websocket'"):
-            await app({"type": "websocket"}, None, None)
+            await client.run()
 
 
 async def test_what_serves_no_http_is_refused(service: Component) -> None:
