@@ -48,6 +48,7 @@ from .http.message import (
     RequestOptions,
     ResponseOutparam,
 )
+from .http.outgoing import OutgoingHandler
 from .outside import Outside
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
@@ -106,6 +107,7 @@ _OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
     PreopenOperations,
     FileOperations,
     PathOperations,
+    OutgoingHandler,
 )
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
