@@ -34,6 +34,7 @@ from . import (
     operations,
     parallel,
     waiting,
+    wasi_files,
 )
 from .measure import Effort, Row
 
@@ -54,6 +55,7 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "checks": checks.rows,
     "operations": operations.rows,
     "waiting": waiting.rows,
+    "wasi-files": wasi_files.rows,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 PACKAGES: Final = ("airssys", "wasmtime", "anyio", "trio", "pykka", "pyperf")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+from functools import partial
+
 from anyio.abc import TaskGroup
 from attrs import Factory, field, frozen
 
 from ..host.filesystem import Disk
+from ..host.guest_log import GuestLog
 from ..host.network.dealings import Ledger
 from ..host.network.permits import Permits
 from ..host.network.tls import Tls
@@ -27,6 +31,10 @@ class Outside:
     """Looks names up and judges addresses."""
     tls: Tls
     """How guests may speak TLS."""
+    log: GuestLog
+    """Takes the lines that guests write."""
+    secret: bytes = field(factory=partial(secrets.token_bytes, 16), repr=False)
+    """What guests are told in its stead of the host's own numbers is hashed with it."""
     work: TaskGroup
     """Runs what outlives the host call that begins it. It is cancelled at the end."""
     readiness: Readiness = field(

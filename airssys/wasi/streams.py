@@ -286,6 +286,9 @@ async def _some(stream: InputStream, length: int) -> bytes:
 
 
 async def _all(stream: OutputStream, content: bytes) -> None:
+    if len(content) <= _room(stream):
+        await _told(stream.write, content)
+        return
     left = memoryview(content)
     while left:
         await _wait_for_room(stream)

@@ -122,7 +122,8 @@ async def test_a_source_that_cannot_begin_leaves_the_others_unwatched() -> None:
 
 
 async def test_a_poll_of_very_many_lets_others_run() -> None:
-    ran, source = [], Source()
+    ran: list[int] = []
+    source = Source()
 
     async def other() -> None:
         while not ran:
@@ -139,7 +140,8 @@ async def test_a_poll_of_very_many_lets_others_run() -> None:
 
 
 async def test_what_changes_while_very_many_are_looked_at_is_not_missed() -> None:
-    source, changed = Source(), []
+    changed: list[int] = []
+    source = Source()
 
     def first() -> bool:
         return bool(changed)
