@@ -130,7 +130,7 @@ class Disk:
         short = len(path) <= _SHORT and path.count("/") <= _FEW
         if not (self.supported and short and is_at_hand(path)):
             return await self.run(call, work, undo)
-        access = Access(self, call)
+        access = Access(self, call, near=True)
         try:
             return access.settle(work)
         finally:
@@ -184,6 +184,8 @@ class Access:
 
     disk: Disk
     call: Call
+    near: bool = False
+    """Whether what it is about is known to be on a disk of this system."""
     gone: bool = field(default=False, init=False)
     """Whether the caller was cancelled: then nothing more is begun."""
     _grants: Grants = field(init=False)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import anyio
 import pytest
 
 from airssys.core.errors import WitError
 from airssys.host.filesystem.errors import failure
 from airssys.wasi.filesystem.codes import CODES, code_of, coded
+from airssys.wasi.filesystem.listing import Listing
 from airssys.witmodel.signatures import SIGNATURES
 
-from ...host.filesystem.guest import names, snapshot
+from ...host.filesystem.guest import descriptors, names, snapshot
 from .guest import (
     FOLLOW,
     NO_LINKS,
@@ -357,7 +360,7 @@ async def test_a_directory_is_listed(folder: Path) -> None:
 async def test_a_large_directory_is_listed_in_pieces(folder: Path) -> None:
     many = folder / "many"
     many.mkdir()
-    for number in range(700):
+    for number in range(12_000):
         (many / f"{number}").touch()
     async with running(everything(folder)) as guest:
         stream = await guest("read-directory", await guest.open("many"))
@@ -366,7 +369,40 @@ async def test_a_large_directory_is_listed_in_pieces(folder: Path) -> None:
         assert len(stream._ahead) < 300
         found = await guest.names(await guest.open("many"))
 
-    assert len(found) == 700
+    assert len(found) == 12_000
+
+
+async def test_a_list_that_is_cut_off_is_closed(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        stream = await guest("read-directory", guest.root)
+    listing, open_before = stream.listing, descriptors()
+
+    listing.close()
+    listing.close()
+
+    assert descriptors() == open_before - 2
+    with pytest.raises(OSError, match="Bad file"):
+        listing.piece()
+
+
+async def test_a_list_is_closed_when_the_thread_that_reads_it_is_done() -> None:
+    began, may_end = Event(), Event()
+    ended: list[str] = []
+
+    def entries() -> Iterator[os.DirEntry[str]]:
+        began.set()
+        may_end.wait(10)
+        yield from ()
+
+    listing = Listing("/", entries(), lambda: ended.append("closed"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, listing.piece)
+        await anyio.to_thread.run_sync(began.wait, 10)
+        listing.close()
+        assert ended == []
+        may_end.set()
+
+    assert ended == ["closed"]
 
 
 async def test_names_that_are_no_unicode_are_left_out(folder: Path) -> None:
