@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from os import PathLike, fspath
 from typing import Final, Protocol, runtime_checkable
 
@@ -64,6 +65,9 @@ class Context:
     stdin: InputStream = field(factory=BytesInput)
     stdout: OutputStream = field(factory=NoOutput)
     stderr: OutputStream = field(factory=NoOutput)
+    terminals: AbstractSet[str] = frozenset()
+    """Which of the three, by these names, are a terminal: programs write line by line
+    to one, and may steer it."""
     clock: Clock = field(factory=LoopClock)
     random: Callable[[int], bytes] = secrets.token_bytes
     """Returns that many bytes that nobody can guess."""
