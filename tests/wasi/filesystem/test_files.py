@@ -253,6 +253,35 @@ async def test_what_is_not_in_memory_is_read_by_a_thread(
         assert await failing(guest("read", file, 10, 0)) == "not-permitted"
 
 
+async def test_a_disk_that_answers_no_more_is_told_of(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        file = await guest.open("a.txt", "read", "write")
+        workers = file.of.disk.workers
+        workers.most = 0
+        workers._left["another guest"] = 1
+        assert await failing(guest("sync", file)) == "insufficient-memory"
+        assert await failing(guest("set-size", file, 0)) == "insufficient-memory"
+        assert await failing(guest("unlink-file-at", guest.root, "a.txt")) == (
+            "insufficient-memory"
+        )
+
+    assert (folder / "a.txt").read_bytes() == b"alpha"
+
+
+async def test_what_the_system_refuses_to_an_open_file_is_told(
+    folder: Path,
+) -> None:
+    async with running(everything(folder)) as guest:
+        file = await guest.open("a.txt", "read", "write")
+        # As if it were a pipe: nothing is cut off there, nor written in its middle.
+        read, write = os.pipe()
+        os.dup2(write, file.of.file.descriptor)
+        os.close(read)
+        os.close(write)
+        assert await failing(guest("set-size", file, 1)) == "invalid"
+        assert await failing(guest("write", file, b"x", 0)) == "invalid-seek"
+
+
 async def test_a_stream_of_a_file_is_always_ready(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         file = await guest.open("a.txt", "read", "write")
