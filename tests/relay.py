@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 
 from attrs import define, field, frozen
 
+from airssys.core.errors import GuestExited
 from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
 from airssys.engine.component import Component, Engine
@@ -107,6 +108,9 @@ class Relay:
         try:
             value = await self.instance.call(_export(function), *args)
             done = True
+        except GuestExited:
+            done = True  # that is what the function is for
+            raise
         finally:
             refused = {event.operation for event in self.denied[before:]}
             full = self._full(function)

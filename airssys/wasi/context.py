@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from attrs import field, frozen
@@ -16,6 +16,15 @@ from .streams import InputStream, OutputStream
 __all__ = ("Context", "HasContext", "context_of")
 
 
+# Typed, so that who passes a list or a dict of texts is not told that it is none.
+def _texts(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
+def _named(given: Mapping[str, str]) -> dict[str, str]:
+    return dict(given)
+
+
 @frozen(kw_only=True)
 class Context:
     """What a guest finds around it. Each instance gets one of its own.
@@ -24,10 +33,12 @@ class Context:
     and random numbers: no arguments, an empty input, and what is printed is lost.
     """
 
-    args: Sequence[str] = field(default=(), converter=tuple)
+    args: Sequence[str] = field(default=(), converter=_texts)
     """The program's arguments, its name first."""
-    env: Mapping[str, str] = field(factory=dict, converter=dict)
+    env: Mapping[str, str] = field(factory=dict, converter=_named)
     """Its environment variables: these and no others."""
+    config: Mapping[str, str] = field(factory=dict, converter=_named)
+    """Its configuration, which it reads by ``wasi:config``."""
     cwd: str | None = None
     """The folder that it is told it starts in."""
     stdin: InputStream = field(factory=BytesInput)

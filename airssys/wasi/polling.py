@@ -6,22 +6,32 @@ with each source and sleeps until one of them wakes it, or the earliest time has
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import anyio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, operation
 from .clock import Clock
 from .misuse import misuse
 
-__all__ = ("PollOperations", "Pollable", "Source", "at", "on", "wait_first")
+__all__ = (
+    "MOST_POLLED",
+    "Due",
+    "PollOperations",
+    "Pollable",
+    "Source",
+    "at",
+    "on",
+    "wait_first",
+)
 
+MOST_POLLED: Final = 10_000
+"""Pollables in one poll: each is looked at every time that one of them changes."""
 _IN_HAND = Free("it waits for what the guest holds already")
-_NANO = 1e-9
+_NANO: Final = 1e-9
 
 
 @define(eq=False)
@@ -44,6 +54,15 @@ class Source:
         self._wakes.discard(wake)
 
 
+@frozen(eq=False)
+class Due:
+    """A moment of a clock."""
+
+    instant: int
+    """In nanoseconds, as `Clock.monotonic` counts them."""
+    clock: Clock
+
+
 @define(eq=False)
 class Pollable:
     """The resource ``pollable``: ready once something holds."""
@@ -51,16 +70,13 @@ class Pollable:
     ready: Callable[[], bool]
     source: Source | None = None
     """What changes when it becomes ready; None: the time alone, or nothing."""
-    left: Callable[[], float] | None = None
-    """Returns the seconds until it is ready; None: no clock makes it so."""
+    due: Due | None = None
+    """When it is ready; None: no clock makes it so."""
 
 
 def at(instant: int, clock: Clock) -> Pollable:
     """Return what is ready at an instant of the clock, in nanoseconds."""
-    return Pollable(
-        lambda: clock.monotonic() >= instant,
-        left=lambda: (instant - clock.monotonic()) * _NANO,
-    )
+    return Pollable(lambda: clock.monotonic() >= instant, due=Due(instant, clock))
 
 
 def on(source: Source, holds: Callable[[], bool]) -> Pollable:
@@ -71,24 +87,53 @@ def on(source: Source, holds: Callable[[], bool]) -> Pollable:
 async def wait_first(pollables: Sequence[Pollable]) -> list[int]:
     """Wait until one is ready, and return the places of all that are."""
     watched = {each.source for each in pollables if each.source is not None}
-    timed = [each.left for each in pollables if each.left is not None]
     while True:
-        ready = [place for place, each in enumerate(pollables) if each.ready()]
+        ready, first = _look(pollables)
         if ready:
             return ready
-        until = min((left() for left in timed), default=math.inf)
-        if not watched:
-            await anyio.sleep(max(until, 0) if timed else math.inf)
+        await _wait(watched, first)
+
+
+def _look(pollables: Sequence[Pollable]) -> tuple[list[int], Due | None]:
+    """Return the places of those that are ready, and else what is due first."""
+    ready: list[int] = []
+    first: Due | None = None
+    soonest = now = 0
+    clock: Clock | None = None
+    for place, each in enumerate(pollables):
+        due = each.due
+        if due is None:
+            if each.ready():
+                ready.append(place)
             continue
-        wake = anyio.Event()
+        if due.clock is not clock:
+            # Once for all: there may be 10,000, and an instance has one clock.
+            clock = due.clock
+            now = clock.monotonic()
+        if due.instant <= now:
+            ready.append(place)
+        elif first is None or due.instant - now < soonest:
+            first, soonest = due, due.instant - now
+    return ready, first
+
+
+async def _wait(watched: set[Source], first: Due | None) -> None:
+    """Wait until one of the sources changes, or what is due first is due."""
+    if first is not None and not watched:
+        await first.clock.sleep_until(first.instant)
+        return
+    left = None if first is None else first.instant - first.clock.monotonic()
+    wake = anyio.Event()
+    for source in watched:
+        source.watch(wake)
+    try:
+        with anyio.move_on_after(None if left is None else max(left, 0) * _NANO):
+            await wake.wait()
+    finally:
         for source in watched:
-            source.watch(wake)
-        try:
-            with anyio.move_on_after(max(until, 0)):
-                await wake.wait()
-        finally:
-            for source in watched:
-                source.unwatch(wake)
+            source.unwatch(wake)
+    if first is not None and not wake.is_set():
+        await first.clock.sleep_until(first.instant)
 
 
 class PollOperations:
@@ -108,4 +153,9 @@ class PollOperations:
     async def poll(self, call: Call, pollables: list[Pollable]) -> list[int]:
         if not pollables:
             raise misuse(call, "to poll nothing would never end")
+        if len(pollables) > MOST_POLLED:
+            reason = (
+                f"it polled {len(pollables):_} things: {MOST_POLLED:_} are the most"
+            )
+            raise misuse(call, reason)
         return await wait_first(pollables)
