@@ -16,7 +16,7 @@ from airssys.host.storage import StorageOperations
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.declare import needs_of
 from airssys.hostcalls.interface import HostInterface
-from airssys.wasi.offered import WASI_OPERATIONS
+from airssys.wasi.offered import WASI_OPERATIONS, names_of
 from airssys.witmodel.signatures import SIGNATURES
 
 from .offers import offered
@@ -67,8 +67,9 @@ def test_what_is_declared_is_what_is_offered() -> None:
     declared: dict[str, dict[str, str]] = {}
     classes: tuple[Any, ...] = (*OPERATIONS, *WASI_OPERATIONS)
     for each in classes:
-        of_interface = declared.setdefault(each.interface, {})
-        of_interface |= {name: str(needs) for name, needs in needs_of(each).items()}
+        needs = {name: str(need) for name, need in needs_of(each).items()}
+        for interface in names_of(each):
+            declared[interface] = declared.get(interface, {}) | needs
 
     assert declared == {
         each.name: {name: one.needed for name, one in each.functions.items()}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from operator import methodcaller
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
 from ..host.filesystem import Disk
+from ..host.guest_log import GuestLog
 from ..host.network import SystemResolver
 from ..host.network.permits import Permits
 from ..host.offered import Facilities
@@ -29,6 +30,7 @@ from .cli import (
     TerminalStdout,
 )
 from .clocks import MonotonicClock, Timezone, WallClock
+from .config import ConfigOperations
 from .http.body import BodyOperations, FutureTrailers, IncomingBody, OutgoingBody
 from .http.fields import FieldOperations, Fields
 from .http.message import (
@@ -41,6 +43,20 @@ from .http.message import (
     RequestOptions,
     ResponseOutparam,
 )
+from .kept import Kept
+from .keyvalue import (
+    BatchOperations,
+    Bucket,
+    BucketOperations,
+    Cas,
+    CasOperations,
+    IncrementOperations,
+    NumberedPages,
+    OptionalPairs,
+    Pages,
+    Pairs,
+)
+from .logging import LoggingOperations
 from .outside import Outside
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
@@ -52,7 +68,7 @@ from .streams import (
     StreamOperations,
 )
 
-__all__ = ("WASI_OPERATIONS", "open_interfaces")
+__all__ = ("WASI_OPERATIONS", "names_of", "open_interfaces")
 
 _ALONE: Final[tuple[type[Operations], ...]] = (
     ErrorOperations,
@@ -72,12 +88,23 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
     TerminalStdin,
     TerminalStdout,
     TerminalStderr,
+    ConfigOperations,
     FieldOperations,
     BodyOperations,
     MessageOperations,
 )
 """What needs nothing but the instance's own `Context`."""
-_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = ()
+_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
+    LoggingOperations,
+    BucketOperations,
+    NumberedPages,
+    Pages,
+    IncrementOperations,
+    CasOperations,
+    BatchOperations,
+    OptionalPairs,
+    Pairs,
+)
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
 """What `open_interfaces` offers."""
@@ -93,6 +120,9 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
     },
     "wasi:cli/terminal-input@0.2.12": {"terminal-input": TerminalInput},
     "wasi:cli/terminal-output@0.2.12": {"terminal-output": TerminalOutput},
+    "wasi:keyvalue/store@0.2.0-draft": {"bucket": Bucket},
+    "wasi:keyvalue/store@0.2.0-draft2": {"bucket": Bucket},
+    "wasi:keyvalue/atomics@0.2.0-draft2": {"cas": Cas},
     "wasi:http/types@0.2.12": {
         "fields": Fields,
         "incoming-request": IncomingRequest,
@@ -133,10 +163,20 @@ async def open_interfaces(
                 disk=Disk(gate, given.files),
                 permits=permits,
                 tls=given.tls,
+                log=GuestLog(gate.emitter),
+                kept=Kept(gate, given.shelves),
                 work=work,
             )
         )
         work.cancel_scope.cancel()
+
+
+def names_of(operations: Any) -> tuple[str, ...]:
+    """Return the interfaces that a class of operations serves.
+
+    That is its own, and other versions of it, ``also``, for which the same holds.
+    """
+    return (operations.interface, *getattr(operations, "also", ()))
 
 
 def _interfaces(outside: Outside) -> tuple[HostInterface, ...]:
@@ -144,11 +184,12 @@ def _interfaces(outside: Outside) -> tuple[HostInterface, ...]:
         *(each() for each in _ALONE),
         *(each(outside) for each in _OUTSIDE),
     )
-    made = {each.interface: HostInterface(each.interface) for each in operations}
+    made: dict[str, HostInterface] = {}
     for each in operations:
-        # Those of a large interface are in several classes.
-        part = interface_of(each)
-        made[part.name].functions |= part.functions
+        for name in names_of(type(each)):
+            # Those of a large interface are in several classes.
+            part = made.setdefault(name, HostInterface(name))
+            part.functions |= interface_of(each, name=name).functions
     for name, resources in _RESOURCES.items():
         home = made.setdefault(name, HostInterface(name))
         home.resources |= {each: _resource(each, of) for each, of in resources.items()}

@@ -6,9 +6,11 @@ from anyio.abc import TaskGroup
 from attrs import frozen
 
 from ..host.filesystem import Disk
+from ..host.guest_log import GuestLog
 from ..host.network.permits import Permits
 from ..host.network.tls import Tls
 from ..hostcalls.gate import Gate
+from .kept import Kept
 
 __all__ = ("Outside",)
 
@@ -25,5 +27,9 @@ class Outside:
     """Looks names up and judges addresses."""
     tls: Tls
     """How guests may speak TLS."""
+    log: GuestLog
+    """Takes the lines that guests write."""
+    kept: Kept
+    """Keeps keys and values."""
     work: TaskGroup
     """Runs what outlives the host call that begins it. It is cancelled at the end."""

@@ -27,13 +27,15 @@ __all__ = ("Narrow", "Trickle", "chosen", "error")
 @asynccontextmanager
 async def chosen(
     *prefixes: str,
+    exact: bool = False,
     context: object = None,
     grants: Grants = NO_GRANTS,
     budget: Budget | None = None,
+    standing: Standing | None = None,
     facilities: Facilities | None = None,
     **options: Any,
 ) -> AsyncIterator[Relay]:
-    """Run a guest that imports the interfaces whose names begin so.
+    """Run a guest that imports the interfaces whose names begin so, or are these.
 
     It is granted nothing unless a test says so.
     """
@@ -42,8 +44,12 @@ async def chosen(
     async with (
         open_interfaces(gate, facilities) as offered,
         relay(
-            [each for each in offered if each.name.startswith(prefixes)],
-            grants=Standing(grants, budget),
+            [
+                each
+                for each in offered
+                if (each.name in prefixes if exact else each.name.startswith(prefixes))
+            ],
+            grants=standing or Standing(grants, budget),
             guard=gate,
             recorder=recorder,
             context=context,

@@ -246,6 +246,51 @@ SIGNATURES: Final[Mapping[str, Mapping[str, str]]] = {
     "wasi:http/outgoing-handler@0.2.12": {
         "handle": "func(request: outgoing-request, options: option<request-options>) -> result<future-incoming-response, variant { DNS-timeout, DNS-error(record { rcode: option<string>, info-code: option<u16> }), destination-not-found, destination-unavailable, destination-IP-prohibited, destination-IP-unroutable, connection-refused, connection-terminated, connection-timeout, connection-read-timeout, connection-write-timeout, connection-limit-reached, TLS-protocol-error, TLS-certificate-error, TLS-alert-received(record { alert-id: option<u8>, alert-message: option<string> }), HTTP-request-denied, HTTP-request-length-required, HTTP-request-body-size(option<u64>), HTTP-request-method-invalid, HTTP-request-URI-invalid, HTTP-request-URI-too-long, HTTP-request-header-section-size(option<u32>), HTTP-request-header-size(option<record { field-name: option<string>, field-size: option<u32> }>), HTTP-request-trailer-section-size(option<u32>), HTTP-request-trailer-size(record { field-name: option<string>, field-size: option<u32> }), HTTP-response-incomplete, HTTP-response-header-section-size(option<u32>), HTTP-response-header-size(record { field-name: option<string>, field-size: option<u32> }), HTTP-response-body-size(option<u64>), HTTP-response-trailer-section-size(option<u32>), HTTP-response-trailer-size(record { field-name: option<string>, field-size: option<u32> }), HTTP-response-transfer-coding(option<string>), HTTP-response-content-coding(option<string>), HTTP-response-timeout, HTTP-upgrade-failed, HTTP-protocol-error, loop-detected, configuration-error, internal-error(option<string>) }>",
     },
+    "wasi:keyvalue/store@0.2.0-draft": {
+        "[method]bucket.get": "func(self: borrow<bucket>, key: string) -> result<option<list<u8>>, variant { no-such-store, access-denied, other(string) }>",
+        "[method]bucket.set": "func(self: borrow<bucket>, key: string, value: list<u8>) -> result<_, variant { no-such-store, access-denied, other(string) }>",
+        "[method]bucket.delete": "func(self: borrow<bucket>, key: string) -> result<_, variant { no-such-store, access-denied, other(string) }>",
+        "[method]bucket.exists": "func(self: borrow<bucket>, key: string) -> result<bool, variant { no-such-store, access-denied, other(string) }>",
+        "[method]bucket.list-keys": "func(self: borrow<bucket>, cursor: option<u64>) -> result<record { keys: list<string>, cursor: option<u64> }, variant { no-such-store, access-denied, other(string) }>",
+        "open": "func(identifier: string) -> result<bucket, variant { no-such-store, access-denied, other(string) }>",
+    },
+    "wasi:keyvalue/atomics@0.2.0-draft": {
+        "increment": "func(bucket: borrow<bucket>, key: string, delta: u64) -> result<u64, variant { no-such-store, access-denied, other(string) }>",
+    },
+    "wasi:keyvalue/batch@0.2.0-draft": {
+        "get-many": "func(bucket: borrow<bucket>, keys: list<string>) -> result<list<option<tuple<string, list<u8>>>>, variant { no-such-store, access-denied, other(string) }>",
+        "set-many": "func(bucket: borrow<bucket>, key-values: list<tuple<string, list<u8>>>) -> result<_, variant { no-such-store, access-denied, other(string) }>",
+        "delete-many": "func(bucket: borrow<bucket>, keys: list<string>) -> result<_, variant { no-such-store, access-denied, other(string) }>",
+    },
+    "wasi:keyvalue/store@0.2.0-draft2": {
+        "[method]bucket.get": "func(self: borrow<bucket>, key: string) -> result<option<list<u8>>, variant { no-such-store, access-denied, other(string) }>",
+        "[method]bucket.set": "func(self: borrow<bucket>, key: string, value: list<u8>) -> result<_, variant { no-such-store, access-denied, other(string) }>",
+        "[method]bucket.delete": "func(self: borrow<bucket>, key: string) -> result<_, variant { no-such-store, access-denied, other(string) }>",
+        "[method]bucket.exists": "func(self: borrow<bucket>, key: string) -> result<bool, variant { no-such-store, access-denied, other(string) }>",
+        "[method]bucket.list-keys": "func(self: borrow<bucket>, cursor: option<string>) -> result<record { keys: list<string>, cursor: option<string> }, variant { no-such-store, access-denied, other(string) }>",
+        "open": "func(identifier: string) -> result<bucket, variant { no-such-store, access-denied, other(string) }>",
+    },
+    "wasi:keyvalue/atomics@0.2.0-draft2": {
+        "[static]cas.new": "func(bucket: borrow<bucket>, key: string) -> result<cas, variant { no-such-store, access-denied, other(string) }>",
+        "[method]cas.current": "func(self: borrow<cas>) -> result<option<list<u8>>, variant { no-such-store, access-denied, other(string) }>",
+        "increment": "func(bucket: borrow<bucket>, key: string, delta: s64) -> result<s64, variant { no-such-store, access-denied, other(string) }>",
+        "swap": "func(cas: cas, value: list<u8>) -> result<_, variant { store-error(variant { no-such-store, access-denied, other(string) }), cas-failed(cas) }>",
+    },
+    "wasi:keyvalue/batch@0.2.0-draft2": {
+        "get-many": "func(bucket: borrow<bucket>, keys: list<string>) -> result<list<tuple<string, option<list<u8>>>>, variant { no-such-store, access-denied, other(string) }>",
+        "set-many": "func(bucket: borrow<bucket>, key-values: list<tuple<string, list<u8>>>) -> result<_, variant { no-such-store, access-denied, other(string) }>",
+        "delete-many": "func(bucket: borrow<bucket>, keys: list<string>) -> result<_, variant { no-such-store, access-denied, other(string) }>",
+    },
+    "wasi:config/store@0.2.0-rc.1": {
+        "get": "func(key: string) -> result<option<string>, variant { upstream(string), io(string) }>",
+        "get-all": "func() -> result<list<tuple<string, string>>, variant { upstream(string), io(string) }>",
+    },
+    "wasi:logging/logging@0.1.0-draft": {
+        "log": "func(level: enum { trace, debug, info, warn, error, critical }, context: string, message: string)",
+    },
+    "wasi:logging/logging": {
+        "log": "func(level: enum { trace, debug, info, warn, error, critical }, context: string, message: string)",
+    },
 }
 RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
     "wasi:io/error@0.2.12": ("error",),
@@ -277,4 +322,7 @@ RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
         "trailers",
         "future-incoming-response",
     ),
+    "wasi:keyvalue/store@0.2.0-draft": ("bucket",),
+    "wasi:keyvalue/store@0.2.0-draft2": ("bucket",),
+    "wasi:keyvalue/atomics@0.2.0-draft2": ("cas",),
 }
