@@ -9,6 +9,7 @@ from __future__ import annotations
 from .context import Context as Context
 from .http.served import asgi as asgi
 from .offered import open_interfaces as open_interfaces
+from .seeded import deterministic as deterministic
 from .stdio import BytesInput as BytesInput
 from .stdio import BytesOutput as BytesOutput
 from .stdio import Lines as Lines
