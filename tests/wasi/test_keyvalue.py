@@ -8,22 +8,25 @@ import anyio
 import pytest
 from attrs import evolve
 
+from airssys.artifacts.namespaces import Claim
 from airssys.core.budget import Budget
 from airssys.core.errors import StorageError, WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import StorageGrants
 from airssys.core.limits import Quota
+from airssys.engine.component import Engine
 from airssys.host.offered import Facilities
 from airssys.host.storage import storage_interface
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
 from airssys.storage import MemoryStorage
 from airssys.storage.keys import PER_KEY
+from airssys.wasi import open_interfaces
 from airssys.wasi.keyvalue import MOST_AT_ONCE, MOST_TOGETHER
 from airssys.witmodel.types import Variant
 
 from ..operations import operation
-from ..relay import Relay, relay
+from ..relay import Relay, relay, relay_text
 from .chosen import chosen, error
 
 pytestmark = pytest.mark.guest
@@ -219,6 +222,16 @@ async def test_what_is_no_name_is_no_store() -> None:
     async with guest_of() as guest:
         assert await error(guest, "store#open", "a" * 1025) == Variant("no-such-store")
         assert len(guest.denied) == 1
+
+
+async def test_a_component_that_imports_it_has_a_namespace_of_its_name() -> None:
+    async with open_interfaces() as offered:
+        for package, reaches in (("wasi:keyvalue/store", True), ("wasi:config", False)):
+            (chosen_one, *_) = (o for o in offered if o.name.startswith(package))
+            engine = Engine(cache=False, optimize=False)
+            component = await engine.compile(relay_text(chosen_one), name="acme/a")
+
+            assert Claim(component).reaches is reaches
 
 
 # --- refused ----------------------------------------------------------------------
