@@ -7,6 +7,7 @@ bucket ``users`` is the key ``users/a``, to grants, quotas and ``airssys:core/st
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from attrs import define, frozen
@@ -22,12 +23,14 @@ from ..hostcalls.pieces import in_pieces
 from ..storage import keys
 from .spelled import spelled, spelled_name, unspelled
 
-__all__ = ("DEFAULT", "BadKey", "Kept", "NotGranted")
+__all__ = ("DEFAULT", "Action", "BadKey", "Kept", "NotGranted")
 
 DEFAULT: Final = "default"
 """The folder that is meant where a guest gives no name."""
-_Action: TypeAlias = Literal["read", "write", "delete"]
-_ACTIONS: Final[tuple[_Action, ...]] = ("read", "write", "delete")
+_MARK: Final = "%container"
+"""What is in a folder though it is empty. No text is spelled so, so no guest has it."""
+Action: TypeAlias = Literal["read", "write", "delete"]
+_ACTIONS: Final[tuple[Action, ...]] = ("read", "write", "delete")
 _Write: TypeAlias = Callable[[], Awaitable[bool]]
 
 
@@ -57,6 +60,8 @@ class _Asked:
 
     needs: tuple[Needed, ...]
     grants: Grants
+    shown: str
+    """As of `Gate.allowed`."""
 
 
 @define(eq=False)
@@ -78,6 +83,64 @@ class Kept:
         start = keys.target(f"{self._folder(call, folder)}/")
         if not any(self._reaches(call, action, start) for action in _ACTIONS):
             self._deny(call, Needed("read", f"{start}**"))
+
+    def check(self, call: Call, folder: str, key: str, *actions: Action) -> None:
+        """Refuse to do something later with a key that would be refused now."""
+        self._ask(call, [self._place(call, folder, key)], *actions)
+
+    async def make(self, call: Call, folder: str, content: bytes) -> bool:
+        """Mark that a folder is there, and tell whether it was not before.
+
+        Needs to write to it.
+        """
+        place = f"{self._folder(call, folder)}/{_MARK}"
+        asked = self._ask(call, [place], "write")
+        if await self.is_there(call, folder):
+            return False
+        await self._set(call, asked, place, content)
+        return True
+
+    async def is_there(self, call: Call, folder: str) -> bool:
+        """Tell whether a folder is marked, or holds a key. Needs to reach into it."""
+        self.check_reach(call, folder)
+        found = await self.shelves.store.keys(
+            call.namespace, f"{self._folder(call, folder)}/", most=1
+        )
+        self.check_reach(call, folder)
+        return bool(found)
+
+    async def mark(self, call: Call, folder: str) -> bytes | None:
+        """Return what a folder is marked with. Needs to reach into it."""
+        self.check_reach(call, folder)
+        place = f"{self._folder(call, folder)}/{_MARK}"
+        content = await self.shelves.store.get(call.namespace, place)
+        self.check_reach(call, folder)
+        return content
+
+    async def clear(self, call: Call, folder: str, *, mark: bool) -> None:
+        """Remove all that is in a folder. Needs to delete each key.
+
+        Args:
+            call: Who clears it.
+            folder: Which.
+            mark: Whether that it is there is forgotten too.
+        """
+        prefix = f"{self._folder(call, folder)}/"
+        last = ""
+        while True:
+            found = await self.shelves.store.keys(
+                call.namespace, prefix, after=last, most=LISTED
+            )
+            for place in found:
+                if mark or place != f"{prefix}{_MARK}":
+                    # By the folder's name: it may not know of the key.
+                    asked = self._ask(call, [place], "delete", shown=prefix)
+                    await self.shelves.remove(
+                        call, place, partial(self._still, call, asked)
+                    )
+            if len(found) < LISTED:
+                return
+            last = found[-1]
 
     async def get(self, call: Call, folder: str, key: str) -> bytes | None:
         """Return a value; None where there is none. Needs to read it."""
@@ -131,7 +194,7 @@ class Kept:
         removed = 0
         for place in places:
             removed += await self.shelves.remove(
-                call, place, lambda: self._still(call, asked)
+                call, place, partial(self._still, call, asked)
             )
         return removed
 
@@ -154,6 +217,10 @@ class Kept:
         done = found == before and await self._put(call, place, value, write)
         self._still(call, asked)
         return done
+
+    def check_list(self, call: Call, folder: str) -> None:
+        """Refuse to list a folder of which the caller may read nothing."""
+        self._may_list(call, f"{self._folder(call, folder)}/")
 
     async def page(
         self, call: Call, folder: str, after: str | None = None
@@ -200,16 +267,15 @@ class Kept:
         self.gate.refused(call, attempt, reason)
         return BadKey(reason)
 
-    def _ask(self, call: Call, places: Sequence[str], *actions: _Action) -> _Asked:
+    def _ask(
+        self, call: Call, places: Sequence[str], *actions: Action, shown: str = ""
+    ) -> _Asked:
         """Check that the caller may, with an event of each."""
-        asked = _Asked(
-            tuple(Needed(each, keys.target(p)) for p in places for each in actions),
-            call.grants,
-        )
-        for need in asked.needs:
-            if problem := self.gate.allowed(call, need):
+        needs = [Needed(each, keys.target(p)) for p in places for each in actions]
+        for need in needs:
+            if problem := self.gate.allowed(call, need, shown):
                 raise NotGranted(problem)
-        return asked
+        return _Asked(tuple(needs), call.grants, shown)
 
     def _still(self, call: Call, asked: _Asked) -> None:
         """Check again after a wait: meanwhile a grant may be gone."""
@@ -217,15 +283,15 @@ class Kept:
             return
         for need in asked.needs:
             if self.gate.judge(call, need) is not None:
-                self._deny(call, need)
+                self._deny(call, need, asked.shown)
 
-    def _deny(self, call: Call, need: Needed) -> None:
+    def _deny(self, call: Call, need: Needed, shown: str = "") -> None:
         denial = self.gate.judge(call, need)
         assert denial is not None, "no grant reaches it, so none covers it"
-        self.gate.report(call, denial)
-        raise NotGranted(self.gate.words(denial))
+        self.gate.report(call, denial, shown)
+        raise NotGranted(self.gate.words(denial, shown))
 
-    def _reaches(self, call: Call, action: _Action, start: str) -> bool:
+    def _reaches(self, call: Call, action: Action, start: str) -> bool:
         grants = call.grants
         holds = grants.holds("storage", self.gate.clock())
         return holds and grants.reach("storage", action, start)

@@ -17,6 +17,15 @@ from ..host.offered import Facilities
 from ..hostcalls.declare import Operations, interface_of
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface, HostResource
+from .blobstore import (
+    BlobstoreOperations,
+    Container,
+    ContainerOperations,
+    IncomingValue,
+    ObjectNames,
+    OutgoingValue,
+    ValueOperations,
+)
 from .cli import (
     Environment,
     Exit,
@@ -104,6 +113,9 @@ _OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
     BatchOperations,
     OptionalPairs,
     Pairs,
+    ValueOperations,
+    ContainerOperations,
+    BlobstoreOperations,
 )
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
@@ -123,6 +135,14 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
     "wasi:keyvalue/store@0.2.0-draft": {"bucket": Bucket},
     "wasi:keyvalue/store@0.2.0-draft2": {"bucket": Bucket},
     "wasi:keyvalue/atomics@0.2.0-draft2": {"cas": Cas},
+    "wasi:blobstore/types@0.2.0-draft": {
+        "outgoing-value": OutgoingValue,
+        "incoming-value": IncomingValue,
+    },
+    "wasi:blobstore/container@0.2.0-draft": {
+        "container": Container,
+        "stream-object-names": ObjectNames,
+    },
     "wasi:http/types@0.2.12": {
         "fields": Fields,
         "incoming-request": IncomingRequest,

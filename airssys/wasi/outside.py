@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anyio.abc import TaskGroup
-from attrs import frozen
+from attrs import field, frozen
 
 from ..host.filesystem import Disk
 from ..host.guest_log import GuestLog
@@ -11,6 +11,7 @@ from ..host.network.permits import Permits
 from ..host.network.tls import Tls
 from ..hostcalls.gate import Gate
 from .kept import Kept
+from .values import Values
 
 __all__ = ("Outside",)
 
@@ -33,3 +34,5 @@ class Outside:
     """Keeps keys and values."""
     work: TaskGroup
     """Runs what outlives the host call that begins it. It is cancelled at the end."""
+    values: Values = field(factory=Values, init=False)
+    """Holds values that guests write or read piece by piece."""
