@@ -13,10 +13,18 @@ from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import StorageGrants
 from airssys.core.limits import Quota
 from airssys.host.offered import Facilities
-from airssys.hostcalls.call import Standing
+from airssys.hostcalls.call import Call, Standing
 from airssys.storage import MemoryStorage
 from airssys.wasi.blobstore import MOST_NAMES, Container, OutgoingValue
-from airssys.wasi.values import LARGEST_VALUE, MOST_HELD
+from airssys.wasi.streams import StreamClosed
+from airssys.wasi.values import (
+    LARGEST_VALUE,
+    MOST_HELD,
+    HeldInput,
+    HeldOutput,
+    TooMuchHeld,
+    Values,
+)
 from airssys.witmodel.types import Record
 
 from ..operations import operation
@@ -189,6 +197,8 @@ async def test_a_guest_lists_objects() -> None:
         third = await guest(f"{C}list-objects", photos)
         assert len((await guest(read, third, LAST))[0]) == MOST_NAMES
         assert await guest(skip, third, LAST) == (1500, True)
+        await guest(f"{C}clear", photos)
+        assert await facilities.storage.keys("acme/guest") == []
 
 
 @operation(*full("blobstore#copy-object", "blobstore#move-object"), allowed=True)
@@ -486,3 +496,25 @@ async def test_a_value_is_nobodys_once_it_is_finished() -> None:
         await guest(FINISH, value)
 
         assert (await error(guest, CHECK, body)).case == "closed"
+
+
+async def test_a_stream_of_what_is_let_go_of_is_closed() -> None:
+    values = Values()
+    value = values.new(Call("acme/a", grants=Standing()), b"abc")
+    reader, writer = HeldInput(value), HeldOutput(value)
+    assert reader.ready()
+    value.close()
+
+    with pytest.raises(StreamClosed):
+        await writer.write(b"d")
+    with pytest.raises(StreamClosed):
+        await reader.read(1)
+
+
+async def test_a_value_takes_no_more_than_fits() -> None:
+    value = Values().new(Call("acme/a", grants=Standing()))
+    with pytest.raises(TooMuchHeld):
+        value.add(bytes(LARGEST_VALUE + 1))
+
+    assert value.cut
+    assert not value.content
