@@ -63,6 +63,19 @@ def test_the_table_in_the_docs_is_what_the_code_says(found: list[Operation]) -> 
     assert TABLE.read_text() == table(found)
 
 
+def test_the_guide_names_all_of_wasi_that_is_offered() -> None:
+    guide = (TABLE.parent / "how-to" / "wasi.md").read_text()
+    for offer in anyio.run(offered):
+        package, _, rest = offer.name.partition("/")
+        interface, _, version = rest.partition("@")
+        if not package.startswith("wasi:"):
+            continue
+        assert package in guide
+        assert not version or f"@{version}`" in guide
+        named = f"`{interface}`" in guide or interface.startswith("terminal-")
+        assert named, f"docs/how-to/wasi.md does not name {offer.name}"
+
+
 def test_what_is_declared_is_what_is_offered() -> None:
     declared: dict[str, dict[str, str]] = {}
     classes: tuple[Any, ...] = (*OPERATIONS, *WASI_OPERATIONS)
