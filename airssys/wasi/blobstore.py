@@ -19,16 +19,20 @@ from ..hostcalls.declare import Free, Inside, operation
 from .context import context_of
 from .kept import BadKey, Kept, NotGranted
 from .outside import Outside
-from .values import HeldInput, HeldOutput, HeldValue, TooMuchHeld
+from .values import (
+    HeldInput,
+    HeldOutput,
+    IncomingValue,
+    OutgoingValue,
+    TooMuchHeld,
+)
 
 __all__ = (
     "MOST_NAMES",
     "BlobstoreOperations",
     "Container",
     "ContainerOperations",
-    "IncomingValue",
     "ObjectNames",
-    "OutgoingValue",
     "ValueOperations",
 )
 
@@ -59,36 +63,6 @@ def _text(problem: Exception) -> str:
 _AS_ERRORS: Final = as_wit_errors(
     _text, NotGranted, BadKey, QuotaExceeded, StorageError, TooMuchHeld
 )
-
-
-@define(eq=False)
-class OutgoingValue:
-    """The resource ``outgoing-value``: what is to be an object."""
-
-    value: HeldValue
-    place: tuple[str, str] | None = field(default=None, init=False)
-    """The container and the name under which it is stored when it is finished."""
-    taken: bool = field(default=False, init=False)
-    """Whether the guest has had the stream."""
-
-    def drop(self) -> None:
-        """Let go of it: what was not finished is not stored."""
-        self.value.close()
-
-
-@define(eq=False)
-class IncomingValue:
-    """The resource ``incoming-value``: what was read of an object."""
-
-    value: HeldValue
-    size: int
-    taken: bool = field(default=False, init=False)
-    """Whether a stream has it now."""
-
-    def drop(self) -> None:
-        """Let go of what nobody reads."""
-        if not self.taken:
-            self.value.close()
 
 
 @define(eq=False)
@@ -187,8 +161,7 @@ class ContainerOperations:
             raise WitError(f"the first byte, {start}, is after the last, {end}")
         with _AS_ERRORS:
             content = await self._content(call, container.name, name)
-            part = content[start : end + 1]
-            return IncomingValue(self.outside.values.new(call, part), len(part))
+            return self.outside.values.incoming(call, content[start : end + 1])
 
     @operation("[method]container.write-data", needs=_WRITE)
     def write_data(

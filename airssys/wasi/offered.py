@@ -21,9 +21,7 @@ from .blobstore import (
     BlobstoreOperations,
     Container,
     ContainerOperations,
-    IncomingValue,
     ObjectNames,
-    OutgoingValue,
     ValueOperations,
 )
 from .cli import (
@@ -40,6 +38,13 @@ from .cli import (
 )
 from .clocks import MonotonicClock, Timezone, WallClock
 from .config import ConfigOperations
+from .eventual import (
+    ErrorTraces,
+    EventualBatchOperations,
+    EventualOperations,
+    EventualValues,
+    KeyvalueError,
+)
 from .http.body import BodyOperations, FutureTrailers, IncomingBody, OutgoingBody
 from .http.fields import FieldOperations, Fields
 from .http.message import (
@@ -76,6 +81,7 @@ from .streams import (
     OutputStream,
     StreamOperations,
 )
+from .values import IncomingValue, OutgoingValue
 
 __all__ = ("WASI_OPERATIONS", "names_of", "open_interfaces")
 
@@ -98,6 +104,7 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
     TerminalStdout,
     TerminalStderr,
     ConfigOperations,
+    ErrorTraces,
     FieldOperations,
     BodyOperations,
     MessageOperations,
@@ -113,6 +120,9 @@ _OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
     BatchOperations,
     OptionalPairs,
     Pairs,
+    EventualValues,
+    EventualOperations,
+    EventualBatchOperations,
     ValueOperations,
     ContainerOperations,
     BlobstoreOperations,
@@ -132,6 +142,12 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
     },
     "wasi:cli/terminal-input@0.2.12": {"terminal-input": TerminalInput},
     "wasi:cli/terminal-output@0.2.12": {"terminal-output": TerminalOutput},
+    "wasi:keyvalue/wasi-keyvalue-error@0.1.0": {"error": KeyvalueError},
+    "wasi:keyvalue/types@0.1.0": {
+        "bucket": Bucket,
+        "outgoing-value": OutgoingValue,
+        "incoming-value": IncomingValue,
+    },
     "wasi:keyvalue/store@0.2.0-draft": {"bucket": Bucket},
     "wasi:keyvalue/store@0.2.0-draft2": {"bucket": Bucket},
     "wasi:keyvalue/atomics@0.2.0-draft2": {"cas": Cas},

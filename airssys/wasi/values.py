@@ -26,6 +26,8 @@ __all__ = (
     "HeldInput",
     "HeldOutput",
     "HeldValue",
+    "IncomingValue",
+    "OutgoingValue",
     "TooMuchHeld",
     "Values",
 )
@@ -70,6 +72,14 @@ class Values:
         value = HeldValue(self._held.setdefault(call.standing, _Held()))
         value.add(content)
         return value
+
+    def incoming(self, call: Call, content: bytes) -> IncomingValue:
+        """Return what was read, for the caller.
+
+        Raises:
+            TooMuchHeld: There is no room for it.
+        """
+        return IncomingValue(self.new(call, content), len(content))
 
 
 @define(eq=False)
@@ -151,3 +161,33 @@ class HeldOutput(OutputStream):
         if self.value.closed:
             raise StreamClosed
         self.value.add(content)
+
+
+@define(eq=False)
+class OutgoingValue:
+    """The resource ``outgoing-value``: what is to be stored."""
+
+    value: HeldValue
+    place: tuple[str, str] | None = field(default=None, init=False)
+    """The folder and the key under which it is stored when it is finished."""
+    taken: bool = field(default=False, init=False)
+    """Whether the guest has had the stream."""
+
+    def drop(self) -> None:
+        """Let go of it: what was not stored is lost."""
+        self.value.close()
+
+
+@define(eq=False)
+class IncomingValue:
+    """The resource ``incoming-value``: what was read."""
+
+    value: HeldValue
+    size: int
+    taken: bool = field(default=False, init=False)
+    """Whether it was consumed: a stream has it now, or the guest."""
+
+    def drop(self) -> None:
+        """Let go of what nobody reads."""
+        if not self.taken:
+            self.value.close()

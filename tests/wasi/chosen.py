@@ -15,6 +15,7 @@ from airssys.core.grants.grants import NO_GRANTS, Grants
 from airssys.host.offered import Facilities
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
+from airssys.hostcalls.interface import HostInterface
 from airssys.testing import Recorder
 from airssys.wasi import InputStream, OutputStream, open_interfaces
 from airssys.wasi.streams import LARGEST_PIECE, StreamClosed
@@ -28,6 +29,7 @@ __all__ = ("Narrow", "Trickle", "chosen", "error")
 async def chosen(
     *prefixes: str,
     exact: bool = False,
+    bare: str = "",
     context: object = None,
     grants: Grants = NO_GRANTS,
     budget: Budget | None = None,
@@ -37,7 +39,8 @@ async def chosen(
 ) -> AsyncIterator[Relay]:
     """Run a guest that imports the interfaces whose names begin so, or are these.
 
-    It is granted nothing unless a test says so.
+    It is granted nothing unless a test says so. Of the interface ``bare`` it imports
+    the resources alone: a relay knows resources by their names, and two are ``error``.
     """
     recorder = Recorder()
     gate = Gate(recorder)
@@ -45,9 +48,10 @@ async def chosen(
         open_interfaces(gate, facilities) as offered,
         relay(
             [
-                each
+                _without_functions(each) if each.name == bare else each
                 for each in offered
                 if (each.name in prefixes if exact else each.name.startswith(prefixes))
+                or each.name == bare
             ],
             grants=standing or Standing(grants, budget),
             guard=gate,
@@ -57,6 +61,12 @@ async def chosen(
         ) as guest,
     ):
         yield guest
+
+
+def _without_functions(offer: HostInterface) -> HostInterface:
+    made = HostInterface(offer.name)
+    made.resources |= offer.resources
+    return made
 
 
 async def error(guest: Relay, function: str, *args: Any) -> Any:

@@ -15,13 +15,14 @@ from airssys.core.limits import Quota
 from airssys.host.offered import Facilities
 from airssys.hostcalls.call import Call, Standing
 from airssys.storage import MemoryStorage
-from airssys.wasi.blobstore import MOST_NAMES, Container, OutgoingValue
+from airssys.wasi.blobstore import MOST_NAMES, Container
 from airssys.wasi.streams import StreamClosed
 from airssys.wasi.values import (
     LARGEST_VALUE,
     MOST_HELD,
     HeldInput,
     HeldOutput,
+    OutgoingValue,
     TooMuchHeld,
     Values,
 )

@@ -246,6 +246,30 @@ SIGNATURES: Final[Mapping[str, Mapping[str, str]]] = {
     "wasi:http/outgoing-handler@0.2.12": {
         "handle": "func(request: outgoing-request, options: option<request-options>) -> result<future-incoming-response, variant { DNS-timeout, DNS-error(record { rcode: option<string>, info-code: option<u16> }), destination-not-found, destination-unavailable, destination-IP-prohibited, destination-IP-unroutable, connection-refused, connection-terminated, connection-timeout, connection-read-timeout, connection-write-timeout, connection-limit-reached, TLS-protocol-error, TLS-certificate-error, TLS-alert-received(record { alert-id: option<u8>, alert-message: option<string> }), HTTP-request-denied, HTTP-request-length-required, HTTP-request-body-size(option<u64>), HTTP-request-method-invalid, HTTP-request-URI-invalid, HTTP-request-URI-too-long, HTTP-request-header-section-size(option<u32>), HTTP-request-header-size(option<record { field-name: option<string>, field-size: option<u32> }>), HTTP-request-trailer-section-size(option<u32>), HTTP-request-trailer-size(record { field-name: option<string>, field-size: option<u32> }), HTTP-response-incomplete, HTTP-response-header-section-size(option<u32>), HTTP-response-header-size(record { field-name: option<string>, field-size: option<u32> }), HTTP-response-body-size(option<u64>), HTTP-response-trailer-section-size(option<u32>), HTTP-response-trailer-size(record { field-name: option<string>, field-size: option<u32> }), HTTP-response-transfer-coding(option<string>), HTTP-response-content-coding(option<string>), HTTP-response-timeout, HTTP-upgrade-failed, HTTP-protocol-error, loop-detected, configuration-error, internal-error(option<string>) }>",
     },
+    "wasi:keyvalue/wasi-keyvalue-error@0.1.0": {
+        "[method]error.trace": "func(self: borrow<error>) -> string",
+    },
+    "wasi:keyvalue/types@0.1.0": {
+        "[static]bucket.open-bucket": "func(name: string) -> result<bucket, error>",
+        "[static]outgoing-value.new-outgoing-value": "func() -> outgoing-value",
+        "[method]outgoing-value.outgoing-value-write-body-async": "func(self: borrow<outgoing-value>) -> result<output-stream, error>",
+        "[method]outgoing-value.outgoing-value-write-body-sync": "func(self: borrow<outgoing-value>, value: list<u8>) -> result<_, error>",
+        "[method]incoming-value.incoming-value-consume-sync": "func(self: borrow<incoming-value>) -> result<list<u8>, error>",
+        "[method]incoming-value.incoming-value-consume-async": "func(self: borrow<incoming-value>) -> result<input-stream, error>",
+        "[method]incoming-value.incoming-value-size": "func(self: borrow<incoming-value>) -> result<u64, error>",
+    },
+    "wasi:keyvalue/eventual@0.1.0": {
+        "get": "func(bucket: borrow<bucket>, key: string) -> result<option<incoming-value>, error>",
+        "set": "func(bucket: borrow<bucket>, key: string, outgoing-value: borrow<outgoing-value>) -> result<_, error>",
+        "delete": "func(bucket: borrow<bucket>, key: string) -> result<_, error>",
+        "exists": "func(bucket: borrow<bucket>, key: string) -> result<bool, error>",
+    },
+    "wasi:keyvalue/eventual-batch@0.1.0": {
+        "get-many": "func(bucket: borrow<bucket>, keys: list<string>) -> result<list<option<incoming-value>>, error>",
+        "keys": "func(bucket: borrow<bucket>) -> result<list<string>, error>",
+        "set-many": "func(bucket: borrow<bucket>, key-values: list<tuple<string, borrow<outgoing-value>>>) -> result<_, error>",
+        "delete-many": "func(bucket: borrow<bucket>, keys: list<string>) -> result<_, error>",
+    },
     "wasi:keyvalue/store@0.2.0-draft": {
         "[method]bucket.get": "func(self: borrow<bucket>, key: string) -> result<option<list<u8>>, variant { no-such-store, access-denied, other(string) }>",
         "[method]bucket.set": "func(self: borrow<bucket>, key: string, value: list<u8>) -> result<_, variant { no-such-store, access-denied, other(string) }>",
@@ -352,6 +376,8 @@ RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
         "trailers",
         "future-incoming-response",
     ),
+    "wasi:keyvalue/wasi-keyvalue-error@0.1.0": ("error",),
+    "wasi:keyvalue/types@0.1.0": ("bucket", "outgoing-value", "incoming-value"),
     "wasi:keyvalue/store@0.2.0-draft": ("bucket",),
     "wasi:keyvalue/store@0.2.0-draft2": ("bucket",),
     "wasi:keyvalue/atomics@0.2.0-draft2": ("cas",),
