@@ -12,9 +12,9 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, Final
 
 import anyio
-from attrs import define, field
+from attrs import define
 
-from ..core.emitter import SILENT, Emitter
+from ..core.emitter import SILENT
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.grants.capabilities import Messaging
 from ..core.texts import shortened
@@ -48,7 +48,7 @@ _MOST_FIELDS: Final = 64
 def host_services(
     actors: ActorDirectory,
     *,
-    emitter: Emitter = SILENT,
+    guest_log: GuestLog | None = None,
     wall_clock: Callable[[], int] = time.time_ns,
     random_source: Callable[[int], bytes] = secrets.token_bytes,
 ) -> HostInterface:
@@ -56,11 +56,12 @@ def host_services(
 
     Args:
         actors: All actors of the system.
-        emitter: Tells of log lines, as `Logged` events.
+        guest_log: Where log lines go; None: nowhere.
         wall_clock: Returns nanoseconds since 1970.
         random_source: Returns that many bytes that nobody can guess.
     """
-    return interface_of(HostServices(actors, emitter, wall_clock, random_source))
+    log = guest_log or GuestLog(SILENT)
+    return interface_of(HostServices(actors, log, wall_clock, random_source))
 
 
 @define(eq=False)
@@ -69,13 +70,9 @@ class HostServices:
 
     interface: ClassVar[str] = HOST_SERVICES
     actors: ActorDirectory
-    emitter: Emitter
+    guest_log: GuestLog
     wall_clock: Callable[[], int]
     random_source: Callable[[int], bytes]
-    lines: GuestLog = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.lines = GuestLog(self.emitter)
 
     @operation(needs=Free("a log line carries the caller's name"))
     def log(
@@ -86,7 +83,7 @@ class HostServices:
             (shortened(key, _LONGEST_FIELD), shortened(value, _LONGEST_FIELD))
             for key, value in context[:_MOST_FIELDS]
         )
-        self.lines.write(call, level, message, fields)
+        self.guest_log.write(call, level, message, fields)
 
     @operation(needs=Free("the wall clock is no secret"))
     def current_time(self, _: Call) -> dict[str, int]:

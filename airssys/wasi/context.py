@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from os import PathLike, fspath
 from typing import Final, Protocol
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
+from attrs.converters import optional
 
 from ..hostcalls.call import Call
 from .clock import Clock, LoopClock
@@ -16,13 +19,24 @@ from .streams import InputStream, OutputStream
 __all__ = ("Context", "HasContext", "context_of")
 
 
-# Typed, so that who passes a list or a dict of texts is not told that it is none.
-def _texts(given: Iterable[str]) -> tuple[str, ...]:
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(given)
 
 
 def _named(given: Mapping[str, str]) -> dict[str, str]:
     return dict(given)
+
+
+def _hosts(preopens: Mapping[str, str | PathLike[str]]) -> dict[str, str]:
+    return {guest: fspath(host) for guest, host in preopens.items()}
+
+
+def _folders(_: object, __: object, preopens: Mapping[str, str]) -> None:
+    for guest, host in preopens.items():
+        if not guest or "\0" in guest:
+            raise ValueError(f"{guest!r} is no path for a guest: name a folder")
+        if not host.startswith("/") or "\0" in host:
+            raise ValueError(f"preopen {guest!r} is {host!r}: use an absolute path")
 
 
 @frozen(kw_only=True)
@@ -41,9 +55,21 @@ class Context:
     """Its configuration, which it reads by ``wasi:config``."""
     cwd: str | None = None
     """The folder that it is told it starts in."""
+    preopens: Mapping[str, str] | None = field(
+        default=None,
+        converter=optional(_hosts),
+        validator=validators.optional(_folders),
+    )
+    """By the path that the guest has of it: the absolute path of a folder of the host.
+    None: the folders that its grants name, each under its own path. A folder that is
+    not there is left out. A preopen only says where paths begin: what is done there is
+    asked of the grants, each time."""
     stdin: InputStream = field(factory=BytesInput)
     stdout: OutputStream = field(factory=NoOutput)
     stderr: OutputStream = field(factory=NoOutput)
+    terminals: AbstractSet[str] = frozenset()
+    """Which of the three, by these names, are a terminal: programs write line by line
+    to one, and may steer it."""
     clock: Clock = field(factory=LoopClock)
     random: Callable[[int], bytes] = secrets.token_bytes
     """Returns that many bytes that nobody can guess."""

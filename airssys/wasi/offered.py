@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from operator import methodcaller
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 
@@ -14,9 +14,10 @@ from ..host.guest_log import GuestLog
 from ..host.network import SystemResolver
 from ..host.network.permits import Permits
 from ..host.offered import Facilities
-from ..hostcalls.declare import Operations, interface_of
+from ..hostcalls.declare import Needed, Operations, interface_of, needs_of
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface, HostResource
+from ..witmodel.agreement import agreement
 from .blobstore import (
     BlobstoreOperations,
     Container,
@@ -45,6 +46,11 @@ from .eventual import (
     EventualValues,
     KeyvalueError,
 )
+from .filesystem.descriptor import Descriptor
+from .filesystem.files import FileOperations
+from .filesystem.listing import DirectoryEntryStream
+from .filesystem.paths import PathOperations
+from .filesystem.preopens import PreopenOperations
 from .http.body import BodyOperations, FutureTrailers, IncomingBody, OutgoingBody
 from .http.fields import FieldOperations, Fields
 from .http.message import (
@@ -57,6 +63,7 @@ from .http.message import (
     RequestOptions,
     ResponseOutparam,
 )
+from .http.outgoing import OutgoingHandler
 from .kept import Kept
 from .keyvalue import (
     BatchOperations,
@@ -74,6 +81,11 @@ from .logging import LoggingOperations
 from .outside import Outside
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
+from .sockets.datagrams import IncomingDatagrams, OutgoingDatagrams, UdpEnd
+from .sockets.lookup import LookupOperations, ResolvedAddresses
+from .sockets.network import InstanceNetwork, Network, NetworkOperations
+from .sockets.tcp import TcpCreation, TcpEnd, TcpOperations
+from .sockets.udp import UdpCreation, UdpOperations
 from .streams import (
     ErrorOperations,
     InputStream,
@@ -83,7 +95,14 @@ from .streams import (
 )
 from .values import IncomingValue, OutgoingValue
 
-__all__ = ("WASI_OPERATIONS", "names_of", "open_interfaces")
+__all__ = (
+    "WASI_OPERATIONS",
+    "interfaces_over",
+    "names_of",
+    "needed_for",
+    "open_interfaces",
+    "open_outside",
+)
 
 _ALONE: Final[tuple[type[Operations], ...]] = (
     ErrorOperations,
@@ -108,6 +127,8 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
     FieldOperations,
     BodyOperations,
     MessageOperations,
+    InstanceNetwork,
+    NetworkOperations,
 )
 """What needs nothing but the instance's own `Context`."""
 _OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
@@ -126,6 +147,15 @@ _OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
     ValueOperations,
     ContainerOperations,
     BlobstoreOperations,
+    LookupOperations,
+    TcpCreation,
+    TcpOperations,
+    UdpCreation,
+    UdpOperations,
+    PreopenOperations,
+    FileOperations,
+    PathOperations,
+    OutgoingHandler,
 )
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
@@ -159,6 +189,18 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
         "container": Container,
         "stream-object-names": ObjectNames,
     },
+    "wasi:sockets/network@0.2.12": {"network": Network},
+    "wasi:sockets/ip-name-lookup@0.2.12": {"resolve-address-stream": ResolvedAddresses},
+    "wasi:sockets/tcp@0.2.12": {"tcp-socket": TcpEnd},
+    "wasi:sockets/udp@0.2.12": {
+        "udp-socket": UdpEnd,
+        "incoming-datagram-stream": IncomingDatagrams,
+        "outgoing-datagram-stream": OutgoingDatagrams,
+    },
+    "wasi:filesystem/types@0.2.12": {
+        "descriptor": Descriptor,
+        "directory-entry-stream": DirectoryEntryStream,
+    },
     "wasi:http/types@0.2.12": {
         "fields": Fields,
         "incoming-request": IncomingRequest,
@@ -190,19 +232,31 @@ async def open_interfaces(
         gate: Checks every host call, and emits events; None: one without events.
         facilities: What the interfaces work with; None: the usual.
     """
-    gate, given = gate or Gate(), facilities or Facilities()
+    async with open_outside(gate or Gate(), facilities) as outside:
+        yield interfaces_over(outside)
+
+
+@asynccontextmanager
+async def open_outside(
+    gate: Gate, facilities: Facilities | None = None
+) -> AsyncIterator[Outside]:
+    """Open what the interfaces of `interfaces_over` reach the world by.
+
+    Args:
+        gate: As for `open_interfaces`; likewise ``facilities``.
+        facilities: What they work with.
+    """
+    given = facilities or Facilities()
     permits = Permits(gate, given.resolver or SystemResolver(), given.longest_wait)
     async with anyio.create_task_group() as work:
-        yield _interfaces(
-            Outside(
-                gate=gate,
-                disk=Disk(gate, given.files),
-                permits=permits,
-                tls=given.tls,
-                log=GuestLog(gate.emitter),
-                kept=Kept(gate, given.shelves),
-                work=work,
-            )
+        yield Outside(
+            gate=gate,
+            disk=Disk(gate, given.files),
+            permits=permits,
+            tls=given.tls,
+            log=GuestLog(gate.emitter),
+            kept=Kept(gate, given.shelves),
+            work=work,
         )
         work.cancel_scope.cancel()
 
@@ -215,7 +269,8 @@ def names_of(operations: Any) -> tuple[str, ...]:
     return (operations.interface, *getattr(operations, "also", ()))
 
 
-def _interfaces(outside: Outside) -> tuple[HostInterface, ...]:
+def interfaces_over(outside: Outside) -> tuple[HostInterface, ...]:
+    """Return all interfaces, as they reach the world by these means."""
     operations = (
         *(each() for each in _ALONE),
         *(each(outside) for each in _OUTSIDE),
@@ -230,6 +285,24 @@ def _interfaces(outside: Outside) -> tuple[HostInterface, ...]:
         home = made.setdefault(name, HostInterface(name))
         home.resources |= {each: _resource(each, of) for each, of in resources.items()}
     return tuple(made.values())
+
+
+def needed_for(interface: str) -> Mapping[str, Needed] | None:
+    """Return what each function of an interface needs; None: it is not offered.
+
+    Args:
+        interface: Its name, with the version that a component imports.
+    """
+    found: dict[str, Needed] = {}
+    wanted = agreement(interface)
+    offered = cast("tuple[type[Operations], ...]", WASI_OPERATIONS)
+    homes = (*(name for each in offered for name in names_of(each)), *_RESOURCES)
+    if wanted not in map(agreement, homes):
+        return None
+    for each in offered:
+        if wanted in map(agreement, names_of(each)):
+            found |= needs_of(each)
+    return found
 
 
 def _resource(name: str, made: type) -> HostResource:

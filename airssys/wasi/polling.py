@@ -38,6 +38,10 @@ _NANO: Final = 1e-9
 class Source:
     """Something that changes, such as a stream; tells whoever polls it."""
 
+    begin: Callable[[Source], object] | None = None
+    """Called with it when somebody begins to watch it, and nobody else does."""
+    end: Callable[[Source], object] | None = None
+    """Called with it when nobody watches it any more."""
     _wakes: set[anyio.Event] = field(factory=set, init=False, repr=False)
 
     def touch(self) -> None:
@@ -48,10 +52,14 @@ class Source:
     def watch(self, wake: anyio.Event) -> None:
         """Set an event when it changes."""
         self._wakes.add(wake)
+        if self.begin is not None and len(self._wakes) == 1:
+            self.begin(self)
 
     def unwatch(self, wake: anyio.Event) -> None:
         """Forget an event."""
         self._wakes.discard(wake)
+        if self.end is not None and not self._wakes:
+            self.end(self)
 
 
 @frozen(eq=False)

@@ -81,7 +81,7 @@ class Trickle(InputStream):
     """Has what it is fed."""
 
     content: bytearray = field(factory=bytearray)
-    ended: bool = False
+    finished: bool = False
     dropped: int = 0
 
     def feed(self, content: bytes) -> None:
@@ -89,14 +89,14 @@ class Trickle(InputStream):
         self.source.touch()
 
     def end(self) -> None:
-        self.ended = True
+        self.finished = True
         self.source.touch()
 
     def ready(self) -> bool:
-        return bool(self.content) or self.ended
+        return bool(self.content) or self.finished
 
     async def read(self, most: int) -> bytes:
-        if self.ended and not self.content:
+        if self.finished and not self.content:
             raise StreamClosed
         piece = bytes(self.content[:most])
         del self.content[:most]
@@ -104,7 +104,7 @@ class Trickle(InputStream):
 
     def drop(self) -> None:
         self.dropped += 1
-        self.ended = True
+        self.finished = True
 
 
 @define(eq=False)

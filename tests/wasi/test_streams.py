@@ -277,7 +277,7 @@ async def test_a_guest_splices_as_much_as_there_is_and_as_fits() -> None:
 
 async def test_a_splice_of_what_is_closed_is_refused(guest: Relay) -> None:
     for function in ("splice", "blocking-splice"):
-        ended, target = Trickle(ended=True), Narrow()
+        ended, target = Trickle(finished=True), Narrow()
 
         assert await error(guest, f"{OUT}{function}", target, ended, 1) == CLOSED
         failed = await error(guest, f"{OUT}{function}", target, Broken(), 1)
