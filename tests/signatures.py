@@ -145,7 +145,8 @@ def _resources_of(component: Component) -> dict[str, tuple[str, ...]]:
         return tuple(
             name
             for name, extern in externs.items()
-            if isinstance(extern, ResourceType) and extern.home == interface
+            if isinstance(extern, ResourceType)
+            and (extern.home, extern.name) == (interface, name)  # not another name
         )
 
     found = {

@@ -364,7 +364,6 @@ RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
     "wasi:http/types@0.2.12": (
         "fields",
         "incoming-request",
-        "headers",
         "incoming-body",
         "outgoing-request",
         "outgoing-body",
@@ -373,7 +372,6 @@ RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
         "outgoing-response",
         "incoming-response",
         "future-trailers",
-        "trailers",
         "future-incoming-response",
     ),
     "wasi:keyvalue/wasi-keyvalue-error@0.1.0": ("error",),
