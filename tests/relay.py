@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 
 from attrs import define, field, frozen
 
+from airssys.core.errors import GuestExited
 from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
 from airssys.engine.component import Component, Engine
@@ -35,12 +36,14 @@ from airssys.witmodel.types import (
     Option,
     Own,
     ResourceType,
+    Tuple,
     WitType,
 )
 
 from .canonical import (
     MAX_FLAT_PARAMS,
     MAX_FLAT_RESULTS,
+    elem_size,
     flatten,
     flatten_params,
     inside,
@@ -54,7 +57,6 @@ __all__ = ("Relay", "relay", "relay_text", "watching")
 
 _AREA: Final = 1024
 """Where the guest has results that are more than one core value."""
-_2: Final = "(i32.const 2)"
 
 
 _seen: ContextVar[list[tuple[str, bool]] | None] = ContextVar("seen", default=None)
@@ -107,6 +109,9 @@ class Relay:
         try:
             value = await self.instance.call(_export(function), *args)
             done = True
+        except GuestExited:
+            done = True  # that is what the function is for
+            raise
         finally:
             refused = {event.operation for event in self.denied[before:]}
             full = self._full(function)
@@ -284,11 +289,15 @@ class _Drop:
     """Core code that tells whether there is one; empty: always."""
     many: str = ""
     """Core code that gets the length of a list, of which ``handle`` is the address."""
+    stride: int = 4
+    """Bytes of each element of the list, and where in it the handle is."""
+    offset: int = 0
 
     @property
     def code(self) -> str:
         if self.many:
-            handle = f"(i32.load (i32.add {self.handle} (i32.shl (local.get $i) {_2})))"
+            at = f"(i32.mul (local.get $i) (i32.const {self.stride}))"
+            handle = f"(i32.load offset={self.offset} (i32.add {self.handle} {at}))"
             return (
                 f"(local.set $i {self.many}) (block $end (loop $next"
                 " (br_if $end (i32.eqz (local.get $i)))"
@@ -319,6 +328,12 @@ def _drops(params: Sequence[WitType]) -> list[_Drop]:
             case List(Borrow(resource)) if not in_memory:
                 place, length = f"(local.get {at})", f"(local.get {at + 1})"
                 found.append(_Drop(resource.name, place, many=length))
+            case List(Tuple((*_, Borrow(resource))) as each) if not in_memory:
+                place, length = f"(local.get {at})", f"(local.get {at + 1})"
+                (*_, (within, _last)) = placed(each.elements)
+                found.append(
+                    _Drop(resource.name, place, "", length, elem_size(each), within)
+                )
             case _:
                 assert not handles, f"{param} holds borrowed handles"
         at += len(cores)

@@ -39,6 +39,8 @@ _WIT: Final = PROJECT / "wit"
 _CORE: Final = "core"
 CORE_DEPS: Final = Path("deps", "core.wit")
 """Where an extension's folder has the text of ``airssys:core``."""
+_LINE: Final = 88
+"""Characters of a line, where it can be broken."""
 _HEADER: Final = "package airssys:core@1.0.0;"
 
 
@@ -143,7 +145,8 @@ def _resources_of(component: Component) -> dict[str, tuple[str, ...]]:
         return tuple(
             name
             for name, extern in externs.items()
-            if isinstance(extern, ResourceType) and extern.home == interface
+            if isinstance(extern, ResourceType)
+            and (extern.home, extern.name) == (interface, name)  # not another name
         )
 
     found = {
@@ -188,11 +191,22 @@ def module_text(package: Package, component: Component) -> str:
     }
     lines += ["}", "RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {"]
     for interface, names in resources.items():
-        listed = "".join(f'"{name}", ' for name in names).strip()
-        listed = listed if len(names) == 1 else listed.rstrip(",")
-        lines.append(f'    "{interface}": ({listed}),')
+        lines += _tuple(interface, names)
     lines.append("}")
     return "\n".join(lines).replace("= {\n}", "= {}") + "\n"
+
+
+def _tuple(interface: str, names: tuple[str, ...]) -> list[str]:
+    """Return a line of a table, or several where one would be too long."""
+    listed = ", ".join(f'"{name}"' for name in names)
+    line = f'    "{interface}": ({listed}{"," if len(names) == 1 else ""}),'
+    if len(line) <= _LINE:
+        return [line]
+    return [
+        f'    "{interface}": (',
+        *(f'        "{name}",' for name in names),
+        "    ),",
+    ]
 
 
 def write() -> None:

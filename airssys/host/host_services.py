@@ -17,6 +17,7 @@ from attrs import define
 from ..core.emitter import SILENT
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
 from ..core.grants.capabilities import Messaging
+from ..core.texts import shortened
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.interface import HostInterface
@@ -77,9 +78,9 @@ class HostServices:
     def log(
         self, call: Call, level: str, message: str, context: list[tuple[str, str]]
     ) -> None:
-        message = _cut(message, _LONGEST_MESSAGE)
+        message = shortened(message, _LONGEST_MESSAGE)
         fields = tuple(
-            (_cut(key, _LONGEST_FIELD), _cut(value, _LONGEST_FIELD))
+            (shortened(key, _LONGEST_FIELD), shortened(value, _LONGEST_FIELD))
             for key, value in context[:_MOST_FIELDS]
         )
         self.guest_log.write(call, level, message, fields)
@@ -146,12 +147,6 @@ class HostServices:
             "metadata": known.metadata,
             "health": known.health or Variant("unknown", "not checked yet"),
         }
-
-
-def _cut(text: str, longest: int) -> str:
-    if len(text) <= longest:
-        return text
-    return f"{text[:longest]}... (and {len(text) - longest:_} characters)"
 
 
 def _may_know(call: Call, id_: str, now: float) -> bool:

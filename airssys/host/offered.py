@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from attrs import field, frozen, validators
+from attrs import Factory, field, frozen, validators
 
 from ..core.checks import seconds
 from ..hostcalls.declare import Needed, Operations, needs_of
@@ -30,6 +30,7 @@ from .permissions import PermissionsOperations, permissions_interface
 from .process import ProcessSettings, open_process_interfaces
 from .process.lifecycle import LifecycleOperations
 from .process.signals import SignalsOperations
+from .shelves import Shelves
 from .storage import StorageOperations, storage_interface
 
 __all__ = ("OPERATIONS", "Facilities", "needed_for", "open_interfaces")
@@ -84,6 +85,12 @@ class Facilities:
     """Seconds that anything on the network may wait, whatever a guest asks for."""
     processes: ProcessSettings = field(factory=ProcessSettings)
     """What holds for all programs that guests start."""
+    shelves: Shelves = field(
+        default=Factory(lambda self: Shelves(self.storage), takes_self=True),
+        init=False,
+        repr=False,
+    )
+    """What all interfaces write to the storage by, so that a quota counts it once."""
 
 
 @asynccontextmanager
@@ -115,7 +122,7 @@ async def open_interfaces(
         yield (
             host_services(actors, guest_log=guest_log or GuestLog(gate.emitter)),
             messaging(actors, gate),
-            storage_interface(given.storage, gate),
+            storage_interface(given.shelves, gate),
             permissions_interface(gate, disk),
             capabilities_interface(gate),
             *filesystem_interfaces(gate, disk=disk),

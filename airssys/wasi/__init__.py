@@ -10,6 +10,7 @@ from .context import Context
 from .filesystem.stdio import FileInput, FileOutput
 from .http.served import asgi
 from .offered import open_interfaces
+from .seeded import deterministic
 from .stdio import BytesInput, BytesOutput, Lines, NoOutput
 from .streams import InputStream, OutputStream, StreamClosed, StreamFailed
 
@@ -26,5 +27,6 @@ __all__ = (
     "StreamClosed",
     "StreamFailed",
     "asgi",
+    "deterministic",
     "open_interfaces",
 )

@@ -11,6 +11,9 @@ from attrs import frozen
 __all__ = ("Clock", "LoopClock")
 
 _NANO: Final = 1_000_000_000
+_SHORTEST: Final = 1e-6
+"""Seconds of a sleep at the least: what is less is lost where the loop adds it to its
+own time, after some weeks, and the sleeper would wake too early for ever."""
 
 
 class Clock(Protocol):
@@ -25,6 +28,9 @@ class Clock(Protocol):
     @property
     def resolution(self) -> int:
         """Nanoseconds between two values of `monotonic` at the least."""
+
+    async def sleep_until(self, instant: int) -> None:
+        """Wait until `monotonic` has come to an instant, or a moment less."""
 
 
 @frozen
@@ -41,3 +47,7 @@ class LoopClock:
 
     def wall(self) -> int:
         return time.time_ns()
+
+    async def sleep_until(self, instant: int) -> None:
+        left = instant - self.monotonic()
+        await anyio.sleep(max(left / _NANO, _SHORTEST) if left > 0 else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from ..hostcalls.call import Call
@@ -14,6 +13,7 @@ __all__ = ("MonotonicClock", "Timezone", "WallClock")
 
 _NANO: Final = 1_000_000_000
 _LATEST: Final = 2**64 - 1
+_UTC: Final = 0
 _TIME = Free("the time is no secret")
 
 
@@ -63,16 +63,16 @@ class Timezone:
     interface: ClassVar[str] = "wasi:clocks/timezone@0.2.12"
 
     @operation(needs=_TIME)
-    def display(self, call: Call, when: Any) -> dict[str, object]:
+    def display(self, _: Call, __: Any) -> dict[str, object]:
         return {
-            "utc-offset": self.utc_offset(call, when),
-            "name": datetime.now(UTC).tzname() or "UTC",
+            "utc-offset": _UTC,
+            "name": "UTC",
             "in-daylight-saving-time": False,
         }
 
     @operation(needs=_TIME)
     def utc_offset(self, _: Call, __: Any) -> int:
-        return 0
+        return _UTC
 
 
 def _stamp(nanoseconds: int) -> dict[str, int]:

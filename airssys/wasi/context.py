@@ -23,7 +23,7 @@ def _texts(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _variables(given: Mapping[str, str]) -> dict[str, str]:
+def _named(given: Mapping[str, str]) -> dict[str, str]:
     return dict(given)
 
 
@@ -49,8 +49,10 @@ class Context:
 
     args: Sequence[str] = field(default=(), converter=_texts)
     """The program's arguments, its name first."""
-    env: Mapping[str, str] = field(factory=dict, converter=_variables)
+    env: Mapping[str, str] = field(factory=dict, converter=_named)
     """Its environment variables: these and no others."""
+    config: Mapping[str, str] = field(factory=dict, converter=_named)
+    """Its configuration, which it reads by ``wasi:config``."""
     cwd: str | None = None
     """The folder that it is told it starts in."""
     preopens: Mapping[str, str] | None = field(
@@ -91,8 +93,8 @@ def context_of(call: Call) -> Context:
     of another class; where it has neither, a context with nothing in it.
     """
     context = call.context
-    if context is None or isinstance(context, Context):
-        return context or _EMPTY
-    # Not whether it is a `HasContext`: that takes longer than the rest of most calls.
+    if isinstance(context, Context):
+        return context
+    # Not by isinstance of the protocol, which takes longer than a clock is read in.
     own = getattr(context, "wasi", None)
     return own if isinstance(own, Context) else _EMPTY

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from operator import methodcaller
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import anyio
 
@@ -18,6 +18,13 @@ from ..hostcalls.declare import Needed, Operations, interface_of, needs_of
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface, HostResource
 from ..witmodel.agreement import agreement
+from .blobstore import (
+    BlobstoreOperations,
+    Container,
+    ContainerOperations,
+    ObjectNames,
+    ValueOperations,
+)
 from .cli import (
     Environment,
     Exit,
@@ -31,6 +38,14 @@ from .cli import (
     TerminalStdout,
 )
 from .clocks import MonotonicClock, Timezone, WallClock
+from .config import ConfigOperations
+from .eventual import (
+    ErrorTraces,
+    EventualBatchOperations,
+    EventualOperations,
+    EventualValues,
+    KeyvalueError,
+)
 from .filesystem.descriptor import Descriptor
 from .filesystem.files import FileOperations
 from .filesystem.listing import DirectoryEntryStream
@@ -49,6 +64,20 @@ from .http.message import (
     ResponseOutparam,
 )
 from .http.outgoing import OutgoingHandler
+from .kept import Kept
+from .keyvalue import (
+    BatchOperations,
+    Bucket,
+    BucketOperations,
+    Cas,
+    CasOperations,
+    IncrementOperations,
+    NumberedPages,
+    OptionalPairs,
+    Pages,
+    Pairs,
+)
+from .logging import LoggingOperations
 from .outside import Outside
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
@@ -64,10 +93,12 @@ from .streams import (
     OutputStream,
     StreamOperations,
 )
+from .values import IncomingValue, OutgoingValue
 
 __all__ = (
     "WASI_OPERATIONS",
     "interfaces_over",
+    "names_of",
     "needed_for",
     "open_interfaces",
     "open_outside",
@@ -91,6 +122,8 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
     TerminalStdin,
     TerminalStdout,
     TerminalStderr,
+    ConfigOperations,
+    ErrorTraces,
     FieldOperations,
     BodyOperations,
     MessageOperations,
@@ -99,6 +132,21 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
 )
 """What needs nothing but the instance's own `Context`."""
 _OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
+    LoggingOperations,
+    BucketOperations,
+    NumberedPages,
+    Pages,
+    IncrementOperations,
+    CasOperations,
+    BatchOperations,
+    OptionalPairs,
+    Pairs,
+    EventualValues,
+    EventualOperations,
+    EventualBatchOperations,
+    ValueOperations,
+    ContainerOperations,
+    BlobstoreOperations,
     LookupOperations,
     TcpCreation,
     TcpOperations,
@@ -124,6 +172,23 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
     },
     "wasi:cli/terminal-input@0.2.12": {"terminal-input": TerminalInput},
     "wasi:cli/terminal-output@0.2.12": {"terminal-output": TerminalOutput},
+    "wasi:keyvalue/wasi-keyvalue-error@0.1.0": {"error": KeyvalueError},
+    "wasi:keyvalue/types@0.1.0": {
+        "bucket": Bucket,
+        "outgoing-value": OutgoingValue,
+        "incoming-value": IncomingValue,
+    },
+    "wasi:keyvalue/store@0.2.0-draft": {"bucket": Bucket},
+    "wasi:keyvalue/store@0.2.0-draft2": {"bucket": Bucket},
+    "wasi:keyvalue/atomics@0.2.0-draft2": {"cas": Cas},
+    "wasi:blobstore/types@0.2.0-draft": {
+        "outgoing-value": OutgoingValue,
+        "incoming-value": IncomingValue,
+    },
+    "wasi:blobstore/container@0.2.0-draft": {
+        "container": Container,
+        "stream-object-names": ObjectNames,
+    },
     "wasi:sockets/network@0.2.12": {"network": Network},
     "wasi:sockets/ip-name-lookup@0.2.12": {"resolve-address-stream": ResolvedAddresses},
     "wasi:sockets/tcp@0.2.12": {"tcp-socket": TcpEnd},
@@ -190,9 +255,18 @@ async def open_outside(
             permits=permits,
             tls=given.tls,
             log=GuestLog(gate.emitter),
+            kept=Kept(gate, given.shelves),
             work=work,
         )
         work.cancel_scope.cancel()
+
+
+def names_of(operations: Any) -> tuple[str, ...]:
+    """Return the interfaces that a class of operations serves.
+
+    That is its own, and other versions of it, ``also``, for which the same holds.
+    """
+    return (operations.interface, *getattr(operations, "also", ()))
 
 
 def interfaces_over(outside: Outside) -> tuple[HostInterface, ...]:
@@ -201,11 +275,12 @@ def interfaces_over(outside: Outside) -> tuple[HostInterface, ...]:
         *(each() for each in _ALONE),
         *(each(outside) for each in _OUTSIDE),
     )
-    made = {each.interface: HostInterface(each.interface) for each in operations}
+    made: dict[str, HostInterface] = {}
     for each in operations:
-        # Those of a large interface are in several classes.
-        part = interface_of(each)
-        made[part.name].functions |= part.functions
+        for name in names_of(type(each)):
+            # Those of a large interface are in several classes.
+            part = made.setdefault(name, HostInterface(name))
+            part.functions |= interface_of(each, name=name).functions
     for name, resources in _RESOURCES.items():
         home = made.setdefault(name, HostInterface(name))
         home.resources |= {each: _resource(each, of) for each, of in resources.items()}
@@ -221,11 +296,11 @@ def needed_for(interface: str) -> Mapping[str, Needed] | None:
     found: dict[str, Needed] = {}
     wanted = agreement(interface)
     offered = cast("tuple[type[Operations], ...]", WASI_OPERATIONS)
-    homes = (*(each.interface for each in offered), *_RESOURCES)
+    homes = (*(name for each in offered for name in names_of(each)), *_RESOURCES)
     if wanted not in map(agreement, homes):
         return None
     for each in offered:
-        if agreement(each.interface) == wanted:
+        if wanted in map(agreement, names_of(each)):
             found |= needs_of(each)
     return found
 

@@ -14,7 +14,9 @@ from ..host.network.dealings import Ledger
 from ..host.network.permits import Permits
 from ..host.network.tls import Tls
 from ..hostcalls.gate import Gate
+from .kept import Kept
 from .readiness import Readiness
+from .values import Values
 
 __all__ = ("Outside",)
 
@@ -35,6 +37,8 @@ class Outside:
     """Takes the lines that guests write."""
     secret: bytes = field(factory=partial(secrets.token_bytes, 16), repr=False)
     """What guests are told in its stead of the host's own numbers is hashed with it."""
+    kept: Kept
+    """Keeps keys and values."""
     work: TaskGroup
     """Runs what outlives the host call that begins it. It is cancelled at the end."""
     readiness: Readiness = field(
@@ -43,3 +47,5 @@ class Outside:
     """Tells when sockets can go on."""
     ledger: Ledger = field(factory=Ledger, init=False)
     """What guests were told of names."""
+    values: Values = field(factory=Values, init=False)
+    """Holds values that guests write or read piece by piece."""

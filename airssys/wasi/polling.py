@@ -6,13 +6,11 @@ with each source and sleeps until one of them wakes it, or the earliest time has
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import anyio
-import anyio.lowlevel
 from attrs import define, field, frozen
 
 from ..hostcalls.call import Call
@@ -20,12 +18,21 @@ from ..hostcalls.declare import Free, operation
 from .clock import Clock
 from .misuse import misuse
 
-__all__ = ("Due", "PollOperations", "Pollable", "Source", "at", "on", "wait_first")
+__all__ = (
+    "MOST_POLLED",
+    "Due",
+    "PollOperations",
+    "Pollable",
+    "Source",
+    "at",
+    "on",
+    "wait_first",
+)
 
+MOST_POLLED: Final = 10_000
+"""Pollables in one poll: each is looked at every time that one of them changes."""
 _IN_HAND = Free("it waits for what the guest holds already")
-_NANO = 1e-9
-_PIECE = 1024
-"""Pollables that are looked at before others get their turn."""
+_NANO: Final = 1e-9
 
 
 @define(eq=False)
@@ -59,9 +66,10 @@ class Source:
 
 @frozen(eq=False)
 class Due:
-    """An instant of a clock, in nanoseconds."""
+    """A moment of a clock."""
 
     instant: int
+    """In nanoseconds, as `Clock.monotonic` counts them."""
     clock: Clock
 
 
@@ -73,7 +81,7 @@ class Pollable:
     source: Source | None = None
     """What changes when it becomes ready; None: the time alone, or nothing."""
     due: Due | None = None
-    """When a clock makes it ready; None: none does."""
+    """When it is ready; None: no clock makes it so."""
 
 
 def at(instant: int, clock: Clock) -> Pollable:
@@ -88,41 +96,36 @@ def on(source: Source, holds: Callable[[], bool]) -> Pollable:
 
 async def wait_first(pollables: Sequence[Pollable]) -> list[int]:
     """Wait until one is ready, and return the places of all that are."""
-    if ready := await _ready(pollables):
-        return ready
-    watched = {each.source for each in pollables if each.source is not None}
-    dues = [each.due for each in pollables if each.due is not None]
-    while True:
-        if watched:
-            wake = anyio.Event()
-            with _watching(watched, wake):
-                # In pieces, so that one that was seen can have changed since.
-                if len(pollables) <= _PIECE or not (ready := await _ready(pollables)):
-                    with anyio.move_on_after(_left(dues)):
-                        await wake.wait()
-        else:
-            await anyio.sleep(_left(dues))
-        if ready or (ready := await _ready(pollables)):
-            return ready
+    ready, first = _look(pollables)
+    if not ready:
+        watched = {each.source for each in pollables if each.source is not None}
+        while not ready:
+            await _wait(watched, first)
+            ready, first = _look(pollables)
+    return ready
 
 
-async def _ready(pollables: Sequence[Pollable]) -> list[int]:
-    """Return the places of those that are ready, with one look at each clock."""
+def _look(pollables: Sequence[Pollable]) -> tuple[list[int], Due | None]:
+    """Return the places of those that are ready, and else what is due first."""
     ready: list[int] = []
-    clock, now = None, 0
+    first: Due | None = None
+    soonest = now = 0
+    clock: Clock | None = None
     for place, each in enumerate(pollables):
-        if place and not place % _PIECE:
-            await anyio.lowlevel.checkpoint()
         due = each.due
         if due is None:
             if each.ready():
                 ready.append(place)
             continue
         if due.clock is not clock:
-            clock, now = due.clock, due.clock.monotonic()
-        if now >= due.instant:
+            # Once for all: there may be 10,000, and an instance has one clock.
+            clock = due.clock
+            now = clock.monotonic()
+        if due.instant <= now:
             ready.append(place)
-    return ready
+        elif first is None or due.instant - now < soonest:
+            first, soonest = due, due.instant - now
+    return ready, first
 
 
 @contextmanager
@@ -139,15 +142,18 @@ def _watching(sources: Iterable[Source], wake: anyio.Event) -> Iterator[None]:
             source.unwatch(wake)
 
 
-def _left(dues: Sequence[Due]) -> float:
-    """Return the seconds until the first comes; infinity where none will."""
-    first: dict[int, Due] = {}
-    for due in dues:
-        known = first.get(id(due.clock))
-        if known is None or due.instant < known.instant:
-            first[id(due.clock)] = due
-    left = ((due.instant - due.clock.monotonic()) * _NANO for due in first.values())
-    return max(min(left, default=math.inf), 0)
+async def _wait(watched: set[Source], first: Due | None) -> None:
+    """Wait until one of the sources changes, or what is due first is due."""
+    if first is not None and not watched:
+        await first.clock.sleep_until(first.instant)
+        return
+    left = None if first is None else first.instant - first.clock.monotonic()
+    wake = anyio.Event()
+    with _watching(watched, wake):
+        with anyio.move_on_after(None if left is None else max(left, 0) * _NANO):
+            await wake.wait()
+    if first is not None and not wake.is_set():
+        await first.clock.sleep_until(first.instant)
 
 
 class PollOperations:
@@ -167,4 +173,9 @@ class PollOperations:
     async def poll(self, call: Call, pollables: list[Pollable]) -> list[int]:
         if not pollables:
             raise misuse(call, "to poll nothing would never end")
+        if len(pollables) > MOST_POLLED:
+            reason = (
+                f"it polled {len(pollables):_} things: {MOST_POLLED:_} are the most"
+            )
+            raise misuse(call, reason)
         return await wait_first(pollables)

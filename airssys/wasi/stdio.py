@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import codecs
+from collections.abc import Callable, Generator
 from typing import Final
 
 from attrs import define, field
 
+from ..hostcalls.pieces import in_pieces
+from ..observe.line import printable
 from .streams import LARGEST_PIECE, InputStream, OutputStream, StreamClosed
 
 __all__ = ("BytesInput", "BytesOutput", "Lines", "NoOutput")
 
 _LONGEST_LINE: Final = 16_384
-"""Bytes of a line; what is longer comes as several."""
+"""Characters of a line; what is longer comes as several."""
+_PIECE: Final = 65_536
+"""Bytes that are made lines of at a time."""
+
+
+def _new_decoder() -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder("utf-8")("replace")
 
 
 @define(eq=False)
@@ -60,32 +69,42 @@ class NoOutput(OutputStream):
 
 @define(eq=False)
 class Lines(OutputStream):
-    """Passes on each line that is complete; the rest when the guest lets go of it."""
+    """Passes on each line that is complete; the rest when the guest lets go of it.
+
+    Each is printable: what could steer a terminal comes as Python would write it.
+    """
 
     line: Callable[[str], object]
-    """Gets a line without its end. What is no UTF-8 is replaced."""
-    _begun: bytearray = field(factory=bytearray, init=False)
+    """Gets a line without its end, of 16,384 characters at the most: what is longer
+    comes as several. What is no UTF-8 is replaced."""
+    _decoder: codecs.IncrementalDecoder = field(factory=_new_decoder, init=False)
+    _begun: str = field(default="", init=False)
+
+    def room(self) -> int:
+        return _PIECE
 
     async def write(self, content: bytes) -> None:
-        *whole, rest = content.split(b"\n")
-        for each in whole:
-            self._begun += each
-            self._end_line()
-        self._begun += rest
-        while len(self._begun) > _LONGEST_LINE:
-            self._say(self._begun[:_LONGEST_LINE])
-            del self._begun[:_LONGEST_LINE]
+        # A thousand lines for a log take their time.
+        await in_pieces(self._lines(content))
 
     def drop(self) -> None:
-        if self._begun:
-            self._end_line()
+        rest = self._begun + self._decoder.decode(b"", final=True)
+        self._begun = ""
+        if rest:
+            self._say(rest)
 
-    def _end_line(self) -> None:
-        begun, self._begun = self._begun, bytearray()
-        if begun.endswith(b"\r"):
-            del begun[-1]
-        for start in range(0, max(len(begun), 1), _LONGEST_LINE):
-            self._say(begun[start : start + _LONGEST_LINE])
+    def _lines(self, content: bytes) -> Generator[int, None, None]:
+        *ended, self._begun = (self._begun + self._decoder.decode(content)).split("\n")
+        for text in ended:
+            for start in range(0, max(len(text), 1), _LONGEST_LINE):
+                self._say(text[start : start + _LONGEST_LINE])
+                yield 1
+        while len(self._begun) > _LONGEST_LINE:
+            text, self._begun = self._begun[:_LONGEST_LINE], self._begun[_LONGEST_LINE:]
+            self._say(text)
+            yield 1
 
-    def _say(self, text: bytearray) -> None:
-        self.line(text.decode(errors="replace"))
+    def _say(self, text: str) -> None:
+        shown = printable(text.removesuffix("\r").expandtabs())
+        for start in range(0, max(len(shown), 1), _LONGEST_LINE):
+            self.line(shown[start : start + _LONGEST_LINE])

@@ -22,7 +22,7 @@ from .outside import Outside
 from .stdio import BytesInput, Lines, NoOutput
 from .streams import InputStream, OutputStream, StreamClosed
 
-__all__ = ("Surroundings",)
+__all__ = ("Kept", "Surroundings")
 
 _STDIN, _STDOUT, _STDERR = range(3)
 _REMEMBERED: Final = 2048

@@ -31,6 +31,9 @@ class Hands:
     def wall(self) -> int:
         return self.time
 
+    async def sleep_until(self, instant: int) -> None:
+        self.time = max(self.time, instant)
+
 
 async def test_all_that_are_ready_are_told() -> None:
     clock = Hands(10)

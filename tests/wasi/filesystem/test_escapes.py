@@ -16,6 +16,7 @@ from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import FilesystemGrants
 
 from ...host.filesystem.guest import descriptors, snapshot
+from ...operations import operation
 from .guest import FOLLOW, NO_LINKS, Guest, at, everything, failing, grants, running
 
 Use = Callable[[Guest, str], Awaitable[Any]]
@@ -137,6 +138,10 @@ async def test_a_magic_link_of_a_process_leads_nowhere(folder: Path) -> None:
             assert await failing(guest.open("self/cwd")) == "not-permitted"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.set-times-at",
+    allowed=False,
+)
 async def test_what_has_another_name_outside_is_not_written(folder: Path) -> None:
     (folder / "hard").hardlink_to(folder.parent / "outside" / "secret.txt")
     async with running(everything(folder)) as guest:

@@ -19,6 +19,7 @@ from airssys.host.filesystem.pin import best_pin
 from airssys.wasi.streams import IoError
 
 from ...host.filesystem.guest import descriptors, until
+from ...operations import operation
 from .guest import (
     NOW,
     SAME,
@@ -69,6 +70,10 @@ async def test_a_file_is_written_anywhere(folder: Path) -> None:
     assert (folder / "a.txt").read_bytes() == b"aLPha\0\0!"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.write-via-stream",
+    allowed=True,
+)
 async def test_streams_of_one_file_each_go_their_own_way(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         file = await guest.open("a.txt", "read", "write")
@@ -126,6 +131,10 @@ async def test_much_is_written_and_read_through_streams(folder: Path) -> None:
     assert found == content
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.set-size",
+    allowed=True,
+)
 async def test_a_file_gets_another_size(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         file = await guest.open("a.txt", "write")
@@ -147,6 +156,11 @@ async def test_advice_is_taken(folder: Path, advice: str) -> None:
         assert await failing(guest("advise", file, HUGE, 5, advice)) == "invalid"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.sync",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.sync-data",
+    allowed=True,
+)
 async def test_a_file_and_a_directory_are_brought_to_the_disk(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         file = await guest.open("a.txt", "write")
@@ -156,6 +170,12 @@ async def test_a_file_and_a_directory_are_brought_to_the_disk(folder: Path) -> N
             assert await guest("sync-data", descriptor) is None
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.get-flags",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.get-type",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.write",
+    allowed=True,
+)
 async def test_what_a_descriptor_is_and_allows(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         reading = await guest.open("a.txt")
@@ -190,6 +210,10 @@ async def test_what_is_known_of_a_file(folder: Path) -> None:
     assert sub.type == "directory"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.set-times",
+    allowed=True,
+)
 async def test_a_file_and_a_directory_get_other_times(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         file, sub = await guest.open("a.txt"), await guest.open("sub")
@@ -362,6 +386,12 @@ async def test_what_is_revoked_is_refused_for_a_directory(
     assert refused == ("read-only" if use == "set-times" else "not-permitted")
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.append-via-stream",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.read-via-stream",
+    "wasi:filesystem/types@0.2.12#filesystem-error-code",
+    allowed=True,
+)
 async def test_a_stream_ends_when_its_grant_does(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         file = await guest.open("a.txt", "read", "write")
@@ -408,6 +438,10 @@ async def test_a_directory_has_no_content(folder: Path, use: str) -> None:
         assert await failing(USES[use](guest, guest.root)) == "bad-descriptor"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.stat-at",
+    allowed=False,
+)
 async def test_the_size_of_a_file_may_be_known_to_who_writes_it(folder: Path) -> None:
     async with running(grants(write=[f"{folder}/**"])) as guest:
         file = await guest.open("a.txt", "write")
@@ -453,6 +487,10 @@ async def test_a_file_grows_as_far_as_the_limit(folder: Path) -> None:
     assert (folder / "a.txt").stat().st_size == 10
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.set-times",
+    allowed=False,
+)
 async def test_the_times_of_what_others_rely_on_stay(folder: Path) -> None:
     (folder / "second").hardlink_to(folder / "a.txt")
     async with running(everything(folder)) as guest:

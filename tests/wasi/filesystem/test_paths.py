@@ -19,6 +19,7 @@ from airssys.wasi.filesystem.listing import Listing
 from airssys.witmodel.signatures import SIGNATURES
 
 from ...host.filesystem.guest import descriptors, names, snapshot
+from ...operations import operation
 from .guest import (
     FOLLOW,
     NO_LINKS,
@@ -112,6 +113,10 @@ async def test_what_is_opened_by_any_path_inside(folder: Path, path: str) -> Non
     assert guest.denied == []
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.is-same-object",
+    allowed=True,
+)
 async def test_a_directory_is_a_beginning_too(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         sub = await guest.open("sub/", how=["directory"])
@@ -136,6 +141,11 @@ async def test_a_directory_in_the_place_of_another_is_not_that_one(
         assert await failing(guest("stat", sub)) == "no-entry"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.create-directory-at",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.remove-directory-at",
+    allowed=True,
+)
 async def test_directories_are_made_and_removed(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         await guest("create-directory-at", guest.root, "made")
@@ -154,6 +164,11 @@ async def test_directories_are_made_and_removed(folder: Path) -> None:
     assert not (folder / "made").exists()
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.stat",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.unlink-file-at",
+    allowed=True,
+)
 async def test_files_are_unlinked(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         held = await guest.open("a.txt")
@@ -170,6 +185,10 @@ async def test_files_are_unlinked(folder: Path) -> None:
     assert names(folder) == ["sub"]
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.rename-at",
+    allowed=True,
+)
 async def test_names_change_also_between_two_directories(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         sub = await guest.open("sub")
@@ -199,6 +218,10 @@ async def test_names_change_also_between_two_directories(folder: Path) -> None:
     ]
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.link-at",
+    allowed=True,
+)
 async def test_a_file_gets_a_second_name(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         sub = await guest.open("sub")
@@ -231,6 +254,10 @@ async def test_a_file_gets_a_second_name(folder: Path) -> None:
     ]
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.link-at",
+    allowed=False,
+)
 async def test_a_second_name_gives_no_more_rights(folder: Path) -> None:
     below = f"{folder}/**"
     granted = grants(write=[below], read=[f"{folder}/sub/**"], delete=[below])
@@ -243,6 +270,16 @@ async def test_a_second_name_gives_no_more_rights(folder: Path) -> None:
     assert names(folder / "sub") == ["b.txt"]
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.read",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.readlink-at",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.symlink-at",
+    allowed=True,
+)
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.symlink-at",
+    allowed=False,
+)
 async def test_links_are_made_and_read(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         await guest("symlink-at", guest.root, "../a.txt", "sub/up")
@@ -282,6 +319,10 @@ async def test_no_link_is_made_that_leads_out(
     assert snapshot(folder) == before
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.readlink-at",
+    allowed=False,
+)
 async def test_an_absolute_link_is_not_read(folder: Path) -> None:
     (folder / "away").symlink_to(folder / "a.txt")
     async with running(everything(folder)) as guest:
@@ -290,6 +331,14 @@ async def test_an_absolute_link_is_not_read(folder: Path) -> None:
         assert len(guest.denied) == 1
 
 
+@operation(
+    "wasi:filesystem/preopens@0.2.12#get-directories",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.metadata-hash",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.metadata-hash-at",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.open-at",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.stat-at",
+    allowed=True,
+)
 async def test_what_is_known_of_a_path(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     async with running(everything(folder)) as guest:
@@ -326,6 +375,10 @@ async def test_what_is_known_of_a_path(folder: Path) -> None:
     assert opening == "not-permitted"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.set-times-at",
+    allowed=True,
+)
 async def test_times_of_paths_and_of_links_themselves_change(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         set_times = "set-times-at"
@@ -423,6 +476,10 @@ async def test_names_that_are_no_unicode_are_left_out(folder: Path) -> None:
         assert await failing(reading) == "illegal-byte-sequence"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]directory-entry-stream.read-directory-entry",
+    allowed=False,
+)
 async def test_a_list_ends_when_its_grant_does(folder: Path) -> None:
     async with running(everything(folder)) as guest:
         stream = await guest("read-directory", guest.root)
@@ -532,6 +589,10 @@ async def test_what_is_revoked_is_refused_at_the_next_path(
     assert snapshot(folder) == before
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.read-directory",
+    allowed=False,
+)
 async def test_a_folder_that_grants_lead_through_can_be_walked(folder: Path) -> None:
     granted = grants(read=[f"{folder}/sub/b.txt"])
     async with running(granted, preopens={"/data": str(folder)}) as guest:
@@ -544,6 +605,11 @@ async def test_a_folder_that_grants_lead_through_can_be_walked(folder: Path) -> 
         assert await failing(guest.open("none")) == "not-permitted"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.read-directory",
+    "wasi:filesystem/types@0.2.12#[method]directory-entry-stream.read-directory-entry",
+    allowed=True,
+)
 async def test_what_may_be_listed_is_not_read(folder: Path) -> None:
     async with running(grants(list=[str(folder), f"{folder}/**"])) as guest:
         assert "a.txt" in await guest.names()

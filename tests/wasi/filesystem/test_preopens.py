@@ -10,6 +10,7 @@ from airssys.core.grants.grants import Grants
 from airssys.wasi import Context
 from airssys.wasi.filesystem.preopens import granted_folders
 
+from ...operations import operation
 from .guest import everything, failing, grants, running
 
 
@@ -59,6 +60,11 @@ async def test_the_host_may_name_them(folder: Path) -> None:
         assert await failing(guest.open("none")) == "no-entry"
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.open-at",
+    "wasi:filesystem/types@0.2.12#[method]descriptor.stat",
+    allowed=False,
+)
 async def test_a_preopen_alone_grants_nothing(folder: Path) -> None:
     given = {"/data": str(folder)}
     async with running(Grants(), preopens=given) as guest:

@@ -14,6 +14,7 @@ from airssys.wasi.http.fields import (
 from airssys.wasi.http.ledger import Ledger
 from airssys.witmodel.types import Variant
 
+from ...operations import operation
 from .guest import Guest, on_http
 
 BAD = Variant("invalid-syntax")
@@ -25,6 +26,14 @@ async def entries(guest: Guest, fields: Any) -> list[Any]:
     return [tuple(pair) for pair in await guest.method("fields.entries", fields)]
 
 
+@operation(
+    "wasi:http/types@0.2.12#[constructor]fields",
+    "wasi:http/types@0.2.12#[method]fields.append",
+    "wasi:http/types@0.2.12#[method]fields.delete",
+    "wasi:http/types@0.2.12#[method]fields.has",
+    "wasi:http/types@0.2.12#[method]fields.set",
+    allowed=True,
+)
 async def test_fields_keep_their_order_and_spelling_and_compare_without_case() -> None:
     async with on_http() as guest:
         fields = await guest.types("[constructor]fields")
@@ -52,6 +61,10 @@ async def test_fields_keep_their_order_and_spelling_and_compare_without_case() -
         assert await entries(guest, fields) == []
 
 
+@operation(
+    "wasi:http/types@0.2.12#[method]fields.clone",
+    allowed=True,
+)
 async def test_a_clone_is_another_and_can_be_changed() -> None:
     async with on_http() as guest:
         fields = await guest.fields(("a", b"1"))

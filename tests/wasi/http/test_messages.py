@@ -16,6 +16,7 @@ from airssys.wasi.http.pipe import Pipe
 from airssys.wasi.streams import IoError
 from airssys.witmodel.types import Err, Ok, Variant
 
+from ...operations import operation
 from .guest import Guest, on_http
 
 REQUEST = "outgoing-request."
@@ -39,6 +40,13 @@ def incoming(body: bytes = b"hello") -> IncomingRequest:
     )
 
 
+@operation(
+    "wasi:http/types@0.2.12#[method]outgoing-request.authority",
+    "wasi:http/types@0.2.12#[method]outgoing-request.method",
+    "wasi:http/types@0.2.12#[method]outgoing-request.path-with-query",
+    "wasi:http/types@0.2.12#[method]outgoing-request.scheme",
+    allowed=True,
+)
 async def test_an_outgoing_request_is_what_was_set() -> None:
     async with on_http() as guest:
         request = await outgoing(guest)
@@ -95,6 +103,16 @@ async def test_bad_syntax_is_refused_and_changes_nothing(part: str, value: Any) 
         assert await guest.method(REQUEST + part, request) == before
 
 
+@operation(
+    "wasi:http/types@0.2.12#[method]fields.get",
+    "wasi:http/types@0.2.12#[method]incoming-request.authority",
+    "wasi:http/types@0.2.12#[method]incoming-request.consume",
+    "wasi:http/types@0.2.12#[method]incoming-request.headers",
+    "wasi:http/types@0.2.12#[method]incoming-request.method",
+    "wasi:http/types@0.2.12#[method]incoming-request.path-with-query",
+    "wasi:http/types@0.2.12#[method]incoming-request.scheme",
+    allowed=True,
+)
 async def test_an_incoming_request_tells_what_came() -> None:
     async with on_http() as guest:
         request = incoming()
@@ -150,6 +168,16 @@ async def test_an_answer_that_came_tells_its_status_and_fields() -> None:
         await guest.relay.drop(answer)
 
 
+@operation(
+    "wasi:http/types@0.2.12#[constructor]request-options",
+    "wasi:http/types@0.2.12#[method]request-options.between-bytes-timeout",
+    "wasi:http/types@0.2.12#[method]request-options.connect-timeout",
+    "wasi:http/types@0.2.12#[method]request-options.first-byte-timeout",
+    "wasi:http/types@0.2.12#[method]request-options.set-between-bytes-timeout",
+    "wasi:http/types@0.2.12#[method]request-options.set-connect-timeout",
+    "wasi:http/types@0.2.12#[method]request-options.set-first-byte-timeout",
+    allowed=True,
+)
 async def test_request_options_are_what_was_set() -> None:
     async with on_http() as guest:
         options = await guest.types("[constructor]request-options")
@@ -165,6 +193,12 @@ async def test_request_options_are_what_was_set() -> None:
         assert RequestOptions().seconds("connect", 7.0) == 7.0
 
 
+@operation(
+    "wasi:http/types@0.2.12#[constructor]outgoing-response",
+    "wasi:http/types@0.2.12#[method]outgoing-response.set-status-code",
+    "wasi:http/types@0.2.12#[method]outgoing-response.status-code",
+    allowed=True,
+)
 async def test_an_outgoing_response_has_a_status_that_is_one() -> None:
     async with on_http() as guest:
         response = await guest.types(
@@ -181,6 +215,10 @@ async def test_an_outgoing_response_has_a_status_that_is_one() -> None:
         assert await guest.method("outgoing-response.status-code", response) == 418
 
 
+@operation(
+    "wasi:http/types@0.2.12#[static]response-outparam.set",
+    allowed=True,
+)
 async def test_an_answer_is_given_once() -> None:
     async with on_http() as guest:
         param = ResponseOutparam()
@@ -200,6 +238,10 @@ async def test_an_answer_is_given_once() -> None:
         assert given_up.answer is None
 
 
+@operation(
+    "wasi:http/types@0.2.12#[method]response-outparam.send-informational",
+    allowed=True,
+)
 async def test_what_comes_before_an_answer_is_sent_where_the_server_can() -> None:
     sent: list[tuple[int, Any]] = []
 

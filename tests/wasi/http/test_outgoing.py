@@ -15,6 +15,7 @@ from airssys.hostcalls.call import Standing
 from airssys.wasi.http.outgoing import MOST_REQUESTS
 from airssys.witmodel.types import Err, Ok, Variant
 
+from ...operations import operation
 from .guest import ALL, OK, Guest, answers, grants, head_of, on_http, served
 
 BEFORE = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n"
@@ -25,6 +26,11 @@ async def status_and_body(guest: Guest, answer: Any) -> tuple[int, bytes]:
     return status, await guest.body(answer)
 
 
+@operation(
+    "wasi:http/types@0.2.12#[method]incoming-response.headers",
+    "wasi:http/types@0.2.12#[method]incoming-response.status",
+    allowed=True,
+)
 async def test_a_request_goes_out_as_it_was_made_and_its_answer_comes_back() -> None:
     heard: list[bytes] = []
     text = b"HTTP/1.1 201 Made\r\nX-A: 1\r\nx-a:  2 \r\nContent-Length: 5\r\n\r\nhello"
@@ -79,6 +85,27 @@ async def test_a_body_is_streamed_both_ways_at_the_same_time() -> None:
         assert await guest.read(back) == b""
 
 
+@operation(
+    "wasi:http/outgoing-handler@0.2.12#handle",
+    "wasi:http/types@0.2.12#[constructor]outgoing-request",
+    "wasi:http/types@0.2.12#[method]fields.entries",
+    "wasi:http/types@0.2.12#[method]future-incoming-response.get",
+    "wasi:http/types@0.2.12#[method]future-incoming-response.subscribe",
+    "wasi:http/types@0.2.12#[method]future-trailers.get",
+    "wasi:http/types@0.2.12#[method]future-trailers.subscribe",
+    "wasi:http/types@0.2.12#[method]incoming-body.stream",
+    "wasi:http/types@0.2.12#[method]incoming-response.consume",
+    "wasi:http/types@0.2.12#[method]outgoing-body.write",
+    "wasi:http/types@0.2.12#[method]outgoing-request.body",
+    "wasi:http/types@0.2.12#[method]outgoing-request.set-authority",
+    "wasi:http/types@0.2.12#[method]outgoing-request.set-method",
+    "wasi:http/types@0.2.12#[method]outgoing-request.set-path-with-query",
+    "wasi:http/types@0.2.12#[method]outgoing-request.set-scheme",
+    "wasi:http/types@0.2.12#[static]fields.from-list",
+    "wasi:http/types@0.2.12#[static]incoming-body.finish",
+    "wasi:http/types@0.2.12#[static]outgoing-body.finish",
+    allowed=True,
+)
 async def test_trailers_go_out_and_come_back() -> None:
     heard: list[bytes] = []
 
@@ -248,6 +275,10 @@ async def test_a_guest_has_no_more_connections_than_its_quota_of_handles() -> No
         await guest.relay.drop(held)
 
 
+@operation(
+    "wasi:http/outgoing-handler@0.2.12#handle",
+    allowed=False,
+)
 async def test_a_guest_has_no_more_requests_than_there_may_be() -> None:
     async with served(lambda _: anyio.sleep_forever()) as port, on_http() as guest:
         held = [
@@ -390,6 +421,10 @@ async def test_a_connection_stands_only_while_the_grant_does_that_it_was_made_by
         assert connections == 1
 
 
+@operation(
+    "wasi:http/types@0.2.12#http-error-code",
+    allowed=True,
+)
 async def test_a_grant_that_goes_ends_a_request_under_way() -> None:
     go = anyio.Event()
 
