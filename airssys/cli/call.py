@@ -76,13 +76,15 @@ def call(
         json: Read the arguments and print the result as JSON.
         fuel: What the call may use, about one unit for each instruction.
         timeout: How long the call may take, such as 5s or 500ms.
-        memory: What the instance may use, such as 4MiB.
+        memory: What the instance may use, such as 4MiB: the largest of its memories,
+            and all of them twice as much.
         config: The host file. The audit log that it asks for is written.
     """
     limits = {
         "fuel": fuel,
         "timeout": _read(parse_duration, timeout, "--timeout"),
-        "memory": _read(parse_size, memory, "--memory"),
+        "memory": (size := _read(parse_size, memory, "--memory")),
+        "total_memory": None if size is None else 2 * size,
     }
     given = {name: value for name, value in limits.items() if value is not None}
     if fuel is not None and fuel <= 0:
@@ -164,11 +166,8 @@ async def _call(
     screen: Screen,
 ) -> tuple[str, int]:
     component, limits, grants, values, quota = await open_component(path, settings)
-    export = _full_name(component, name)
-    type_ = component.functions().get(export)
-    if type_ is None:
-        component.function(export)  # which says what there is
-        raise AssertionError
+    export = component.named(_full_name(component, name))
+    type_ = component.functions()[export]
     arguments = _arguments(export, type_, texts, json=json)
     registry = Registry()
     standing = Standing(grants, Budget(_ACTOR, quota))
