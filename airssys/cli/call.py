@@ -63,7 +63,8 @@ def call(
         json: Read the arguments and print the result as JSON.
         fuel: What the call may use, about one unit for each instruction.
         timeout: How long the call may take, such as 5s or 500ms.
-        memory: What the instance may use, such as 4MiB.
+        memory: What the instance may use, such as 4MiB: the largest of its memories,
+            and all of them twice as much.
         config: The host file. The audit log that it asks for is written.
     """
     given = given_limits(fuel, timeout, memory)
@@ -81,7 +82,8 @@ def given_limits(
     limits = {
         "fuel": fuel,
         "timeout": read_option(parse_duration, timeout, "--timeout"),
-        "memory": read_option(parse_size, memory, "--memory"),
+        "memory": (size := read_option(parse_size, memory, "--memory")),
+        "total_memory": None if size is None else 2 * size,
     }
     if fuel is not None and fuel <= 0:
         raise BadInput(f"--fuel: {fuel} must be more than 0")
@@ -160,11 +162,8 @@ async def _call(
     screen: Screen,
 ) -> tuple[str, int]:
     component, terms = await open_component(path, settings)
-    export = _full_name(component, name)
-    type_ = component.functions().get(export)
-    if type_ is None:
-        component.function(export)  # which says what there is
-        raise AssertionError
+    export = component.named(_full_name(component, name))
+    type_ = component.functions()[export]
     arguments = _arguments(export, type_, texts, json=json)
     fallible = isinstance(type_.result, Result)
     terms = evolve(terms, limits=evolve(terms.limits, **given))

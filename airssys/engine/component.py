@@ -373,7 +373,7 @@ class Component:
         """
         added = self._added(export)
         if added is None:
-            export = self._found(export)
+            export = self.named(export)
         path, type_ = added or (export, self.functions()[export])
         index = None
         for part in path.split("#"):
@@ -391,7 +391,7 @@ class Component:
             ) from None
         return signature, _ffi.address(index.ptr())
 
-    def _found(self, export: str) -> str:
+    def named(self, export: str) -> str:
         """Return what the component calls a function that it exports.
 
         Its interface may have another version there: as with imports, a compatible one.

@@ -49,22 +49,9 @@ class Instance:
 
     __slots__ = (
         *("__weakref__", "_bounds", "_calls", "_engine", "_fuel", "_funcs"),
-        *(
-            "_handles",
-            "_host_calls",
-            "_large_values",
-            "_link",
-            "_mappings",
-            "_pace",
-            "_raw",
-            "_raw_at",
-            "_running",
-            "_sharing",
-            "_source",
-            "_store",
-            "_threaded",
-        ),
-        *("_why", "component", "limits"),
+        *("_handles", "_host_calls", "_large_values", "_link", "_mappings"),
+        *("_pace", "_raw", "_raw_at", "_running", "_sharing", "_source"),
+        *("_store", "_threaded", "_why", "component", "limits"),
     )
 
     def __init__(
@@ -204,9 +191,8 @@ class Instance:
             InstanceClosed: The instance was closed, or an earlier call ended it.
             InstanceBusy: Another call of this instance is under way.
 
-        Destructors of handles that were closed since the last call run first.
-
-        Whatever a host function raises leaves from here unchanged.
+        Destructors of handles that were closed since the last call run first. Whatever
+        a host function raises leaves from here unchanged.
         """
         await self._pace.step()
         if self._store is None:
@@ -419,8 +405,7 @@ class Instance:
                 try:
                     await self._finish(fiber, export)
                 except TooMuch:
-                    most = self.limits.computing
-                    assert most is not None
+                    most = self.limits.computing or 0.0
                     raise OutOfComputing(self.component.name, export, most) from None
                 finally:
                     self._threaded += fiber.threaded

@@ -37,6 +37,7 @@ CLERK = EXAMPLES / "clerk" / "clerk.wasm"
         (["acme:calc/ops@1.0.0#mul", "3", "4"], "12"),
         (["acme:calc/ops#mul", "3", "4"], "12"),
         (["ops#mul", "3", "4"], "12"),
+        (["acme:calc/ops@1.2.3#mul", "3", "4"], "12"),
         (["twice", "3", "4"], "7"),
         (["add", "3", "4", "--json"], "7"),
         (["echo", '"a"', "--json"], '"a"'),
@@ -167,6 +168,17 @@ def test_too_little_memory_is_told(airssys: Command, calculator: Path) -> None:
 
     assert ran.status == 1
     assert "out of memory" in ran.err
+
+
+def test_more_memory_is_more_for_all_memories(airssys: Command, tmp_path: Path) -> None:
+    guest = tmp_path / "guest.wat"
+    parts = """(core module $m{0} (memory 1200) (func (export "run")))
+      (core instance $c{0} (instantiate $m{0}))"""
+    guest.write_text(f"""(component {parts.format(1)} {parts.format(2)}
+      (func (export "run") (canon lift (core func $c1 "run"))))""")
+
+    assert airssys("call", guest, "run", "--memory", "70MiB").status == 1
+    assert airssys("call", guest, "run", "--memory", "80MiB").status == 0
 
 
 def test_a_component_under_a_manifest_has_what_the_manifest_gives(
