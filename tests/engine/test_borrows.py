@@ -11,7 +11,11 @@ from attrs import define
 
 import airssys
 from airssys.engine import _ffi
-from airssys.engine.borrows import has_several_borrows, passes_several_borrows
+from airssys.engine.borrows import (
+    has_several_borrows,
+    passes_borrows,
+    passes_several_borrows,
+)
 from airssys.engine.component import Component, Engine
 from airssys.errors import GuestTrapped, TooManyHandles, UnknownImport
 from airssys.wasi.offered import open_interfaces
@@ -459,8 +463,23 @@ async def test_only_what_wasmtime_cannot_do_with_tasks_is_compiled_without(
 def test_whether_wasmtime_passes_several_is_tried() -> None:
     known = {"49": True, "50": False}
     version = _ffi.VERSION.partition(".")[0]
+    found = passes_borrows(2)
 
-    assert passes_several_borrows() is known.get(version, passes_several_borrows())
+    assert found is passes_several_borrows() is known.get(version, found)
+    assert passes_borrows(3) is found
+    assert passes_borrows(0)
+    assert passes_borrows(1)
+
+
+def test_what_goes_wrong_in_the_trial_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(_ffi, "resource_any_to_host", broken)
+    with pytest.raises(ZeroDivisionError):
+        passes_borrows(1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tomllib
 from ctypes import Structure, c_char
 from typing import Any, ClassVar
 
@@ -8,13 +9,22 @@ from wasmtime import _ffi as library
 
 from airssys.engine import _ffi
 
+from ..where import PROJECT
+
 
 def test_a_wasmtime_that_was_not_tested_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_ffi, "VERSION", "99.1.2")
-    with pytest.raises(ImportError, match=r"not 99\.1\.2: install 'wasmtime>=49,<51'"):
+    monkeypatch.setattr(_ffi, "VERSION", "48.1.2")
+    with pytest.raises(ImportError, match=r"not 48\.1\.2: install 'wasmtime>=49,<"):
         _ffi._check_layout()
+
+
+def test_what_is_installed_is_what_was_tested() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    tested = f"wasmtime>={_ffi.TESTED.start},<{_ffi.TESTED.stop}"
+
+    assert tested in project["project"]["dependencies"]
 
 
 def test_a_struct_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ Each handle takes memory of the host's, in a table that no limit of wasmtime's h
 table's numbers are dense: what is dropped is used again before it grows. So nothing
 needs to be counted. A handle whose number is above the limit says that there are too
 many; and where handles come in some value, the number that the next handle would have
-says whether the table had to grow for them.
+says whether the table had to grow for them. Where there are no tasks, nothing tells
+that number (see `engine.borrows`), and the handles in a value are looked at one by one.
 
 See the canonical ABI for what puts handles into a table: `resource.new`, what a called
 function returns, what a caller gives away; and tasks, streams, futures, sets of them.
