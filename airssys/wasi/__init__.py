@@ -7,6 +7,10 @@ it; every access is asked of the guest's grants.
 from __future__ import annotations
 
 from .context import Context as Context
+from .descriptors import DescriptorInput as DescriptorInput
+from .descriptors import DescriptorOutput as DescriptorOutput
+from .descriptors import open_input as open_input
+from .descriptors import open_output as open_output
 from .http.served import asgi as asgi
 from .offered import open_interfaces as open_interfaces
 from .stdio import BytesInput as BytesInput

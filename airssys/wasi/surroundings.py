@@ -14,6 +14,7 @@ from ..core.child import LAST_WORDS
 from ..core.errors import InitFailed, WitError
 from ..core.manifests.wasi import INHERIT, LOG, NULL, Wasi
 from ..hostcalls.call import Call, Standing
+from ..observe.line import printable_lines
 from ..witmodel.types import Variant
 from .context import Context
 from .descriptors import DescriptorInput, DescriptorOutput, open_input, open_output
@@ -57,14 +58,14 @@ class Surroundings:
         with ExitStack() as closing:
             stdin = await self._input(wasi.stdin, closing)
             stdout = await self._output("stdout", wasi.stdout, closing)
-            stderr = Kept(await self._output("stderr", wasi.stderr, closing))
+            stderr = _Remembered(await self._output("stderr", wasi.stderr, closing))
             context = Context(
                 args=[self.component, *wasi.args],
                 env=dict(wasi.env),
                 cwd=wasi.cwd,
                 preopens=wasi.preopens,
                 stdin=stdin,
-                stdout=Kept(stdout, 0),
+                stdout=_Remembered(stdout, 0),
                 stderr=stderr,
                 terminals=_terminals(wasi),
             )
@@ -72,7 +73,7 @@ class Surroundings:
                 yield context
             except Exception as error:
                 if last := stderr.last:
-                    error.add_note(f"{LAST_WORDS}\n{last}")
+                    error.add_note(f"{LAST_WORDS}\n{printable_lines(last)}")
                 raise
 
     async def _input(self, where: str, closing: ExitStack) -> InputStream:
@@ -133,7 +134,7 @@ def _terminals(wasi: Wasi) -> frozenset[str]:
 
 
 @define(eq=False)
-class Kept(OutputStream):
+class _Remembered(OutputStream):
     """Passes on what is written, and keeps the end of it.
 
     A guest may let go of its output and ask for it again; so whoever made it is the one

@@ -149,12 +149,3 @@ def test_check_notes_what_has_no_grant_and_refuses_what_nobody_has(
     ran = airssys("check", good)
     assert ran.status == 1
     assert "imports 'wasi:nn/graph@0.2.0-rc-2024', which is neither" in ran.out
-
-
-def test_what_nobody_has_traps_where_it_is_called(
-    airssys: Command, tmp_path: Path
-) -> None:
-    file = tmp_path / "odd.wat"
-    file.write_text(NOBODY_HAS)
-
-    assert airssys("call", file, "f").status == 0
