@@ -33,6 +33,7 @@ from . import (
     messages,
     operations,
     parallel,
+    wasi_files,
 )
 from .measure import Effort, Row
 
@@ -52,6 +53,7 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "messages": messages.rows,
     "checks": checks.rows,
     "operations": operations.rows,
+    "wasi-files": wasi_files.rows,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 PACKAGES: Final = ("airssys", "wasmtime", "anyio", "trio", "pykka", "pyperf")

@@ -12,6 +12,7 @@ from ..core.budget import Budget
 from ..core.errors import (
     GuestExited,
     GuestTrapped,
+    OutOfComputing,
     OutOfFuel,
     OutOfMemory,
     Overtime,
@@ -102,6 +103,8 @@ def _cut_by(error: Exception) -> str:
             return "fuel"
         case Overtime():
             return "time"
+        case OutOfComputing():
+            return "computing"
         case OutOfMemory():
             return "memory"
         case ValuesTooLarge():

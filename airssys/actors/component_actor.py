@@ -14,6 +14,7 @@ from ..core.defaults import LIFECYCLE
 from ..core.errors import (
     ActorStopped,
     AskRefused,
+    GuestExited,
     InitFailed,
     QuotaExceeded,
     ReplyTimeout,
@@ -238,6 +239,9 @@ class _Guest:
             await self.call(SHUTDOWN)
         except WitError as error:
             self.log("warn", f"shutdown: {_in_words(error.value)}")
+        except GuestExited as error:
+            if error.status:
+                self.log("warn", f"shutdown: {error}")
         except Exception as error:  # noqa: BLE001 - the edge: it ends all the same
             self.log("error", f"shutdown: {Crashed(error).reason}")
 

@@ -24,6 +24,7 @@ Add --traceback to any command to see where an error comes from.
 _COMMANDS = {
     "run": (".run:run", "Run a tree of actors, one component, or a program."),
     "call": (".call:call", "Call an exported function and print its result."),
+    "serve": (".serve:serve", "Serve HTTP with a component."),
     "inspect": (".inspect:inspect", "Say what a component imports and exports."),
     "bindgen": (".bindgen:bindgen", "Write typed Python bindings for a component."),
     "check": (".check:check", "Check manifests, tree files and host files."),
@@ -152,7 +153,8 @@ def _report(error: BaseException) -> int:
     from .failure import explain  # noqa: PLC0415 - not for --help
 
     text, status = explain(error)
-    remark(text)
+    if text:
+        remark(text)
     return status
 
 

@@ -30,7 +30,7 @@ from .screen import Screen
 from .source import Kind, kind_of
 from .waiting import engine_with_progress
 
-__all__ = ("call", "call_under", "given_limits", "open_component")
+__all__ = ("call", "call_under", "given_limits", "open_component", "read_option")
 
 _T = TypeVar("_T")
 _SHORT: Final = 60
@@ -80,8 +80,8 @@ def given_limits(
     """
     limits = {
         "fuel": fuel,
-        "timeout": _read(parse_duration, timeout, "--timeout"),
-        "memory": _read(parse_size, memory, "--memory"),
+        "timeout": read_option(parse_duration, timeout, "--timeout"),
+        "memory": read_option(parse_size, memory, "--memory"),
     }
     if fuel is not None and fuel <= 0:
         raise BadInput(f"--fuel: {fuel} must be more than 0")
@@ -263,7 +263,14 @@ def _json_text(value: Any) -> str:
     )
 
 
-def _read(parse: Callable[[object], _T], text: str | None, option: str) -> _T | None:
+def read_option(
+    parse: Callable[[object], _T], text: str | None, option: str
+) -> _T | None:
+    """Read what an option was given; None: it was not.
+
+    Raises:
+        BadInput: It cannot be read.
+    """
     if text is None:
         return None
     try:

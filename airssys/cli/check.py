@@ -146,7 +146,9 @@ class _Checks:
             check_runnable(component)
         except InvalidComponent as error:
             yield _Finding(path, str(error))
-        for _, reason in component.needs.beyond(manifest.limits):
+        for _, reason in component.needs.beyond(
+            manifest.limits, component.added.memories
+        ):
             yield _Finding(path, f"no instance of {component.name!r}: {reason}")
         grants = manifest.grants
         try:

@@ -233,8 +233,8 @@ class _Show:
     summary: str = field(default="", init=False)
     """Empty if the job never started."""
     _significant: frozenset[str] = field(default=frozenset(), init=False)
-    _crashed: bool = field(default=False, init=False)
-    """Whether the significant child that ended last crashed."""
+    _ended_with: int = field(default=Status.DONE, init=False)
+    """What the end of the significant child that ended last means for ours."""
     _late: float = field(default=0.0, init=False)
     """Seconds the event loop was late at the worst."""
 
@@ -243,7 +243,7 @@ class _Show:
         """What to exit with, where no error says it."""
         if self.signals.number is not None:
             return 128 + self.signals.number
-        return Status.FAILED if self._crashed else Status.DONE
+        return self._ended_with
 
     def event(self, event: Event) -> None:
         """Note how significant children end."""
@@ -252,7 +252,8 @@ class _Show:
             and event.subject in self._significant
             and event.how != "stopped"
         ):
-            self._crashed = event.how == "crash"
+            crashed = event.how == "crash"
+            self._ended_with = event.status or Status.FAILED if crashed else Status.DONE
 
     def run(
         self,

@@ -154,6 +154,7 @@ class Normal:
 
     how = "normal"
     reason = ""
+    status = None
 
 
 @frozen
@@ -171,6 +172,12 @@ class Crashed:
         said = f"{type(error).__name__}: {text}" if text else type(error).__name__
         return f"{said}{_notes_of(error)}"
 
+    @property
+    def status(self) -> int | None:
+        """What a guest exited with, if it was that which ended the child."""
+        error = unwrap(self.error)
+        return error.status if isinstance(error, GuestExited) else None
+
 
 @frozen
 class Stopped:
@@ -179,6 +186,7 @@ class Stopped:
     cut_off: bool = False
     """Whether it was cut off after it had been asked in vain."""
     how = "stopped"
+    status = None
 
     @property
     def reason(self) -> str:

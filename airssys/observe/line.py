@@ -33,6 +33,7 @@ _LIFECYCLE: Final = re.compile(r"airssys:core/component-lifecycle@[0-9.]+#")
 _CUTS: Final = {
     "fuel": "it ran out of fuel",
     "time": "it took too long",
+    "computing": "it computed for too long",
     "memory": "it ran out of memory",
     "trap": "it trapped",
     "cancelled": "it was stopped",

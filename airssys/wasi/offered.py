@@ -31,6 +31,11 @@ from .cli import (
     TerminalStdout,
 )
 from .clocks import MonotonicClock, Timezone, WallClock
+from .filesystem.descriptor import Descriptor
+from .filesystem.files import FileOperations
+from .filesystem.listing import DirectoryEntryStream
+from .filesystem.paths import PathOperations
+from .filesystem.preopens import PreopenOperations
 from .http.body import BodyOperations, FutureTrailers, IncomingBody, OutgoingBody
 from .http.fields import FieldOperations, Fields
 from .http.message import (
@@ -43,9 +48,15 @@ from .http.message import (
     RequestOptions,
     ResponseOutparam,
 )
+from .http.outgoing import OutgoingHandler
 from .outside import Outside
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
+from .sockets.datagrams import IncomingDatagrams, OutgoingDatagrams, UdpEnd
+from .sockets.lookup import LookupOperations, ResolvedAddresses
+from .sockets.network import InstanceNetwork, Network, NetworkOperations
+from .sockets.tcp import TcpCreation, TcpEnd, TcpOperations
+from .sockets.udp import UdpCreation, UdpOperations
 from .streams import (
     ErrorOperations,
     InputStream,
@@ -83,9 +94,21 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
     FieldOperations,
     BodyOperations,
     MessageOperations,
+    InstanceNetwork,
+    NetworkOperations,
 )
 """What needs nothing but the instance's own `Context`."""
-_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = ()
+_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
+    LookupOperations,
+    TcpCreation,
+    TcpOperations,
+    UdpCreation,
+    UdpOperations,
+    PreopenOperations,
+    FileOperations,
+    PathOperations,
+    OutgoingHandler,
+)
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
 """What `open_interfaces` offers."""
@@ -101,6 +124,18 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
     },
     "wasi:cli/terminal-input@0.2.12": {"terminal-input": TerminalInput},
     "wasi:cli/terminal-output@0.2.12": {"terminal-output": TerminalOutput},
+    "wasi:sockets/network@0.2.12": {"network": Network},
+    "wasi:sockets/ip-name-lookup@0.2.12": {"resolve-address-stream": ResolvedAddresses},
+    "wasi:sockets/tcp@0.2.12": {"tcp-socket": TcpEnd},
+    "wasi:sockets/udp@0.2.12": {
+        "udp-socket": UdpEnd,
+        "incoming-datagram-stream": IncomingDatagrams,
+        "outgoing-datagram-stream": OutgoingDatagrams,
+    },
+    "wasi:filesystem/types@0.2.12": {
+        "descriptor": Descriptor,
+        "directory-entry-stream": DirectoryEntryStream,
+    },
     "wasi:http/types@0.2.12": {
         "fields": Fields,
         "incoming-request": IncomingRequest,

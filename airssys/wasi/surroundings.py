@@ -18,7 +18,12 @@ from ..observe.line import printable_lines
 from ..witmodel.types import Variant
 from .context import Context
 from .descriptors import DescriptorInput, DescriptorOutput, open_input, open_output
-from .file_stdio import FileInput, FileOutput, open_file_input, open_file_output
+from .granted_stdio import (
+    GrantedInput,
+    GrantedOutput,
+    open_granted_input,
+    open_granted_output,
+)
 from .outside import Outside
 from .stdio import BytesInput, Lines, NoOutput
 from .streams import InputStream, OutputStream, StreamClosed
@@ -79,13 +84,13 @@ class Surroundings:
     async def _input(self, where: str, closing: ExitStack) -> InputStream:
         if where == NULL:
             return BytesInput()
-        stream: DescriptorInput | FileInput
+        stream: DescriptorInput | GrantedInput
         if where == INHERIT:
             stream = await open_input(_STDIN, self.outside.work)
         else:
             with self._failing("stdin"):
                 call = self._call("stdin")
-                stream = await open_file_input(self.outside.disk, call, where)
+                stream = await open_granted_input(self.outside.disk, call, where)
         closing.callback(stream.close)
         return stream
 
@@ -98,13 +103,13 @@ class Surroundings:
             lines = Lines(partial(self.outside.log.write, call, level))
             closing.callback(lines.drop)
             return lines
-        stream: DescriptorOutput | FileOutput
+        stream: DescriptorOutput | GrantedOutput
         if where == INHERIT:
             number = _STDERR if name == "stderr" else _STDOUT
             stream = await open_output(number, self.outside.work, self.closed)
         else:
             with self._failing(name):
-                stream = await open_file_output(self.outside.disk, call, where)
+                stream = await open_granted_output(self.outside.disk, call, where)
         closing.callback(stream.close)
         return stream
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 import airssys
-from airssys.core.child import LAST_WORDS, Crashed, Normal
+from airssys.core.child import LAST_WORDS, Crashed
 from airssys.core.errors import ActorStopped, GuestExited, InitFailed, InvalidComponent
 from airssys.core.event import CallCut, ChildExited, ChildStarted, Denied, Logged
 from airssys.core.manifests.tree import parse_tree
@@ -183,8 +183,7 @@ wasi = { args = ["args", "two"] }
     )
     async with open_() as system:
         await system.start_tree(tree)
-        await ended(recorder)
-        assert isinstance(system.children[0].last_exit, Normal)
+        assert (await ended(recorder)).how == "normal"
     assert [text for _, text in lines(recorder)] == ["acme/program", "args", "two"]
 
 

@@ -12,13 +12,30 @@ from ...core.errors import WitError
 from ...hostcalls.call import Call
 from ...hostcalls.declare import Free, operation
 from ...witmodel.types import Variant
+from ..misuse import misuse
+from .ledger import Ledger, Ledgers
 
-__all__ = ("LARGEST_FIELDS", "TYPES", "FieldOperations", "Fields", "Pair", "is_token")
+__all__ = (
+    "LARGEST_FIELDS",
+    "MOST_FIELDS",
+    "TYPES",
+    "FieldOperations",
+    "Fields",
+    "FieldsTooLarge",
+    "Pair",
+    "is_token",
+)
 
 TYPES: Final = "wasi:http/types@0.2.12"
 Pair = tuple[str, bytes]
 LARGEST_FIELDS: Final = 128 * 1024
-"""Bytes of all names and values of one message."""
+"""Bytes of all names and values of one message, with `_BESIDE` for each."""
+MOST_FIELDS: Final = 1024
+"""Fields of one message."""
+_BESIDE: Final = 32
+"""Bytes that each field counts beside its name and its value (RFC 9113, 10.5.1)."""
+_ALL: Final = 16 * 2**20
+"""Bytes of all fields that a guest has made."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, 5.6.2."""
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
@@ -41,6 +58,10 @@ _FORBIDDEN: Final = frozenset(
 _MEMORY = Free("it is a value of the guest's own")
 
 
+class FieldsTooLarge(Exception):
+    """The fields are more than there may be, by number or bytes."""
+
+
 def is_token(text: str) -> bool:
     """Tell whether a text may name a field or a method."""
     return _TOKEN.fullmatch(text) is not None
@@ -50,76 +71,112 @@ def is_token(text: str) -> bool:
 class Fields:
     """The resource ``fields``: names, which compare without case, and their values."""
 
-    pairs: list[Pair] = field(factory=list)
+    pairs: tuple[Pair, ...] = ()
     fixed: bool = False
     """Whether it belongs to a message, whose fields cannot be changed any more."""
-    _size: int = field(default=0, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._size = sum(_size(pair) for pair in self.pairs)
+    ledger: Ledger | None = field(default=None, repr=False)
+    """Counts its bytes; None: another's does."""
+    _of: Fields | None = field(default=None, repr=False)
+    """Whose view it is: as long as there is a view, that one is counted."""
+    _size: int = field(default=0, init=False, repr=False)
 
     @classmethod
-    def received(cls, pairs: Iterable[Pair]) -> Fields:
-        """Return the fields of a message that came from outside."""
-        return cls(list(pairs), fixed=True)
+    def received(cls, pairs: Iterable[Pair], ledger: Ledger | None = None) -> Fields:
+        """Return the fields of a message that came from outside.
+
+        What is of the connection is left out, and what is no field.
+
+        Raises:
+            FieldsTooLarge: They are too many or too large.
+        """
+        made = cls(ledger=ledger)
+        made.put(tuple(pair for pair in pairs if _refusal(*pair) is None))
+        made.fixed = True
+        return made
+
+    def view(self) -> Fields:
+        """Return the same fields as an object of its own, which cannot be changed."""
+        return Fields(self.pairs, fixed=True, of=self)
 
     def get(self, name: str) -> list[bytes]:
         """Return all values of a name."""
         wanted = name.lower()
         return [value for key, value in self.pairs if key.lower() == wanted]
 
-    def add(self, name: str, *values: bytes) -> None:
-        """Add values at the end.
-
-        Raises:
-            WitError: They may not be there.
-        """
-        self.check(name, *values)
-        added = [(name, value) for value in values]
-        size = self._size + sum(map(_size, added))
-        if size > LARGEST_FIELDS:
-            raise WitError(Variant("invalid-syntax"))
-        self._size = size
-        self.pairs += added
-
-    def remove(self, name: str) -> None:
-        """Remove all values of a name."""
+    def without(self, name: str) -> tuple[Pair, ...]:
+        """Return what has another name."""
         wanted = name.lower()
-        self.pairs = [pair for pair in self.pairs if pair[0].lower() != wanted]
-        self._size = sum(map(_size, self.pairs))
+        return tuple(pair for pair in self.pairs if pair[0].lower() != wanted)
 
-    def check(self, name: str, *values: bytes) -> None:
-        """Check that a guest may change these.
+    def put(self, pairs: tuple[Pair, ...]) -> None:
+        """Have these fields from now on.
 
         Raises:
-            WitError: It may not; a ``header-error``.
+            FieldsTooLarge: They are too many or too large; nothing has changed.
+        """
+        size = sum(map(_size, pairs))
+        if len(pairs) > MOST_FIELDS or size > LARGEST_FIELDS:
+            raise FieldsTooLarge
+        if self.ledger is not None and not self.ledger.hold(size - self._size):
+            raise FieldsTooLarge
+        self.pairs, self._size = pairs, size
+
+    def change(self, name: str, values: Iterable[bytes], *, keep: bool) -> None:
+        """Add values to a name, to those that it has or in their place.
+
+        Raises:
+            WitError: They may not be there; a ``header-error``. Nothing has changed.
         """
         if self.fixed:
             raise WitError(Variant("immutable"))
-        if not is_token(name) or not all(map(_VALUE.fullmatch, values)):
-            raise WitError(Variant("invalid-syntax"))
-        if name.lower() in _FORBIDDEN:
-            raise WitError(Variant("forbidden"))
+        added = tuple((name, value) for value in values)
+        for pair in added or ((name, b""),):
+            if problem := _refusal(*pair):
+                raise WitError(Variant(problem))
+        try:
+            self.put((*(self.pairs if keep else self.without(name)), *added))
+        except FieldsTooLarge as error:
+            raise WitError(Variant("invalid-syntax")) from error
+
+    def __del__(self) -> None:
+        if self.ledger is not None:
+            self.ledger.release(self._size)
+
+
+def _refusal(name: str, value: bytes) -> str | None:
+    """Return why a message may not have a field: a ``header-error``."""
+    if not is_token(name) or not _VALUE.fullmatch(value):
+        return "invalid-syntax"
+    return "forbidden" if name.lower() in _FORBIDDEN else None
 
 
 def _size(pair: Pair) -> int:
-    return len(pair[0]) + len(pair[1])
+    return len(pair[0]) + len(pair[1]) + _BESIDE
 
 
+@define(eq=False)
 class FieldOperations:
     """The operations of ``fields`` in ``wasi:http/types``."""
 
     interface: ClassVar[str] = TYPES
+    _ledgers: Ledgers = field(factory=lambda: Ledgers(_ALL), init=False)
 
     @operation("[constructor]fields", needs=_MEMORY)
-    def make(self, _: Call) -> Fields:
-        return Fields()
+    def make(self, call: Call) -> Fields:
+        return Fields(ledger=self._ledgers.of(call))
 
     @operation("[static]fields.from-list", needs=_MEMORY)
-    def from_list(self, _: Call, entries: list[Pair]) -> Fields:
-        fields = Fields()
-        for name, value in entries:
-            fields.add(name, value)
+    def from_list(self, call: Call, entries: list[Pair]) -> Fields:
+        if len(entries) > MOST_FIELDS:
+            raise WitError(Variant("invalid-syntax"))
+        for entry in entries:
+            if problem := _refusal(*entry):
+                raise WitError(Variant(problem))
+        fields = Fields(ledger=self._ledgers.of(call))
+        try:
+            fields.put(tuple(entries))
+        except FieldsTooLarge as error:
+            raise WitError(Variant("invalid-syntax")) from error
         return fields
 
     @operation("[method]fields.get", needs=_MEMORY)
@@ -132,23 +189,25 @@ class FieldOperations:
 
     @operation("[method]fields.set", needs=_MEMORY)
     def set(self, _: Call, fields: Fields, name: str, values: list[bytes]) -> None:
-        fields.check(name, *values)
-        fields.remove(name)
-        fields.add(name, *values)
+        fields.change(name, values, keep=False)
 
     @operation("[method]fields.delete", needs=_MEMORY)
     def delete(self, _: Call, fields: Fields, name: str) -> None:
-        fields.check(name)
-        fields.remove(name)
+        fields.change(name, (), keep=False)
 
     @operation("[method]fields.append", needs=_MEMORY)
     def append(self, _: Call, fields: Fields, name: str, value: bytes) -> None:
-        fields.add(name, value)
+        fields.change(name, (value,), keep=True)
 
     @operation("[method]fields.entries", needs=_MEMORY)
     def entries(self, _: Call, fields: Fields) -> list[Pair]:
         return list(fields.pairs)
 
     @operation("[method]fields.clone", needs=_MEMORY)
-    def clone(self, _: Call, fields: Fields) -> Fields:
-        return Fields(list(fields.pairs))
+    def clone(self, call: Call, fields: Fields) -> Fields:
+        made = Fields(ledger=self._ledgers.of(call))
+        try:
+            made.put(fields.pairs)
+        except FieldsTooLarge as error:
+            raise misuse(call, f"its fields are more than {_ALL:_} bytes") from error
+        return made

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Final, Literal
 
 import anyio
 from attrs import define, field
@@ -18,6 +17,9 @@ from ..polling import Pollable, Source, on
 from ..streams import IoError
 from .body import IncomingBody, OutgoingBody
 from .fields import TYPES, Fields, is_token
+from .ledger import Ledgers
+from .pipe import Pipe
+from .syntax import BadLength, authority_of, content_length, is_path, is_scheme
 
 __all__ = (
     "FutureIncomingResponse",
@@ -31,13 +33,11 @@ __all__ = (
 )
 
 _NANO: Final = 1_000_000_000
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-"""RFC 3986, 3.1."""
-_PATH: Final = re.compile(r"(?:/|\?|\*$)[\x21-\x22\x24-\x7e]*")
-"""A path with its query as a request line has it: no space, no fragment, no control
-character, which would end the line."""
-_AUTHORITY: Final = re.compile(r"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]+")
-"""RFC 3986, 3.2, without what names a user."""
+_BODIES: Final = 16 * 2**20
+"""Bytes of all bodies that a guest has written and nobody has read yet."""
+_INFORMATIONAL: Final = range(100, 200)
+_SWITCHING: Final = 101
+"""The one of them that would end HTTP."""
 _MEMORY = Free("it is a value of the guest's own")
 _GIVEN = Free("the request was made for the guest to answer")
 
@@ -63,6 +63,7 @@ class IncomingRequest:
 class OutgoingRequest:
     """The resource ``outgoing-request``."""
 
+    part: ClassVar[Literal["request"]] = "request"
     headers: Fields
     method: Variant = field(factory=lambda: Variant("get"))
     scheme: Variant | None = None
@@ -90,6 +91,7 @@ class RequestOptions:
 class OutgoingResponse:
     """The resource ``outgoing-response``."""
 
+    part: ClassVar[Literal["response"]] = "response"
     headers: Fields
     status: int = 200
     body: OutgoingBody | None = None
@@ -101,8 +103,9 @@ class ResponseOutparam:
 
     answered: anyio.Event = field(factory=anyio.Event)
     answer: Ok[OutgoingResponse] | Err[Variant] | None = None
-    informational: Callable[[int, Fields], object] | None = None
-    """Sends what comes before the answer; None: there is no way to."""
+    informational: Callable[[int, Fields], Awaitable[bool]] | None = None
+    """Sends what comes before the answer, and tells whether it could; None: there is no
+    way to."""
 
     def drop(self) -> None:
         """Note that no answer comes any more, where none has."""
@@ -147,10 +150,12 @@ class FutureIncomingResponse:
             self.scope.cancel()
 
 
+@define(eq=False)
 class MessageOperations:
     """The operations of requests and responses in ``wasi:http/types``."""
 
     interface: ClassVar[str] = TYPES
+    _bodies: Ledgers = field(factory=lambda: Ledgers(_BODIES), init=False)
 
     @operation(needs=_MEMORY)
     def http_error_code(self, _: Call, error: IoError) -> Variant | None:
@@ -203,7 +208,8 @@ class MessageOperations:
     )
     def headers(self, _: Call, message: Any) -> Fields:
         # A view of its own: the guest gives it back without the message.
-        return Fields(message.headers.pairs, fixed=True)
+        view: Fields = message.headers.view()
+        return view
 
     @operation(
         "[method]incoming-request.consume",
@@ -250,7 +256,7 @@ class MessageOperations:
 
     @operation("[method]outgoing-request.set-path-with-query", needs=_MEMORY)
     def set_path(self, _: Call, request: OutgoingRequest, path: str | None) -> None:
-        if path and not _PATH.fullmatch(path):
+        if path is not None and not is_path(path):
             raise WitError(None)
         request.path = path
 
@@ -259,7 +265,7 @@ class MessageOperations:
         self, _: Call, request: OutgoingRequest, scheme: Variant | None
     ) -> None:
         other = scheme is not None and scheme.case == "other"
-        if scheme is not None and other and not _SCHEME.fullmatch(str(scheme.value)):
+        if scheme is not None and other and not is_scheme(str(scheme.value)):
             raise WitError(None)
         request.scheme = scheme
 
@@ -267,7 +273,7 @@ class MessageOperations:
     def set_authority(
         self, _: Call, request: OutgoingRequest, authority: str | None
     ) -> None:
-        if authority is not None and not _AUTHORITY.fullmatch(authority):
+        if authority is not None and authority_of(authority) is None:
             raise WitError(None)
         request.authority = authority
 
@@ -277,12 +283,17 @@ class MessageOperations:
         needs=_MEMORY,
     )
     def body(
-        self, _: Call, message: OutgoingRequest | OutgoingResponse
+        self, call: Call, message: OutgoingRequest | OutgoingResponse
     ) -> OutgoingBody:
         if message.body is not None:
             raise WitError(None)
-        message.body = OutgoingBody(_length(message.headers))
-        return message.body
+        try:
+            length = content_length(message.headers)
+        except BadLength:
+            length = None  # it is refused when it is to be sent
+        pipe = Pipe(self._bodies.of(call))
+        message.body = body = OutgoingBody(message.part, length, pipe)
+        return body
 
     @operation("[constructor]outgoing-response", needs=_MEMORY)
     def make_response(self, _: Call, headers: Fields) -> OutgoingResponse:
@@ -312,12 +323,17 @@ class MessageOperations:
         param.answered.set()
 
     @operation("[method]response-outparam.send-informational", needs=_GIVEN)
-    def send_informational(
+    async def send_informational(
         self, _: Call, param: ResponseOutparam, status: int, headers: Fields
     ) -> None:
-        if param.informational is None:
+        headers.fixed = True
+        if status not in _INFORMATIONAL or status == _SWITCHING:
+            words = f"{status} is no status of what comes before an answer"
+            raise WitError(Variant("internal-error", words))
+        if param.informational is None or not await param.informational(
+            status, headers
+        ):
             raise WitError(Variant("internal-error", "the server cannot send it"))
-        param.informational(status, headers)
 
     # Options.
 
@@ -354,11 +370,3 @@ class MessageOperations:
         self, _: Call, options: RequestOptions, duration: int | None
     ) -> None:
         options.between_bytes = duration
-
-
-def _length(headers: Fields) -> int | None:
-    """Return what a message says of its body's length; None: it does not, or badly."""
-    found = headers.get("content-length")
-    if len(found) != 1 or not found[0].isdigit():
-        return None
-    return int(found[0])

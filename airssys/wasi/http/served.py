@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
 
 import anyio
-from attrs import define, field
+from attrs import define
 
 from ...core.errors import AirssysError, InvalidComponent
 from ...core.grants.grants import Grants
 from ...core.limits import Limits
 from ...hostcalls.call import Standing
-from ...hostcalls.interface import HostInterface
+from ...hostcalls.interface import Guard, HostInterface
 from ...witmodel.agreement import agreement
-from ...witmodel.types import Err, Ok, Variant
 from ..context import Context
-from .body import IncomingBody, Pipe
-from .fields import Fields
-from .message import IncomingRequest, OutgoingResponse, ResponseOutparam
+from .answer import Answering, Receive, Scope, Send
+from .instances import Instances
 
 __all__ = ("Application", "asgi")
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
 _HANDLER: Final = "wasi:http/incoming-handler@0.2.0"
-_METHODS: Final = frozenset(
-    ("get", "head", "post", "put", "delete", "connect", "options", "trace", "patch")
-)
-_FAILED: Final = 500
-_log = logging.getLogger("airssys.wasi")
+_LIMITS: Final = Limits(timeout=60.0)
 
 
 def asgi(
@@ -42,26 +31,66 @@ def asgi(
     limits: Limits | None = None,
     grants: Grants | Standing | None = None,
     context: Callable[[], object] = Context,
+    size: int = 32,
+    reuse: bool = False,
+    guard: Guard | None = None,
+    actor: str = "",
+    missing: Literal["refuse", "trap"] = "refuse",
 ) -> Application:
-    """Return an ASGI application that answers each request by an instance of its own.
+    """Return an ASGI application that has a component answer requests.
 
-    It runs under any server of trio or asyncio, such as hypercorn and uvicorn.
+    It runs under any server of trio or asyncio, such as hypercorn and uvicorn. A server
+    that tells it of its start (ASGI's lifespan) gets instances made ahead.
+
+    A request that fails before its answer has begun is answered with 500, or with 504
+    where it took too long and 503 where the host has no room. One that fails later
+    raises: the server then cuts the connection, and no client takes the answer for
+    whole.
 
     Args:
         component: A `Component` that exports ``wasi:http/incoming-handler``.
         imports: The interfaces to offer, those of `open_interfaces` among them.
-        limits: What a request may use; `Limits()` by default.
-        grants: What the component may do.
+        limits: What a request may use: fuel and timeout hold for each, the others for
+            an instance. By default `Limits` with a timeout of 60 seconds.
+        grants: What the component may do; a `Standing` can be changed later.
         context: Makes the context of each instance.
+        size: Requests that are answered at one time, each by an instance of its own;
+            others wait for their turn.
+        reuse: Whether an instance that has answered is kept for another request. What a
+            guest remembers of one client is then there for the next. An instance that
+            trapped, or was cancelled, is not kept.
+        guard: What stands before the host functions; by default a `Gate` that emits no
+            events.
+        actor: Under which name the host functions know the callers.
+        missing: What to do where some imports are not offered; as of
+            `Component.instantiate`.
 
     Raises:
         InvalidComponent: The component does not export it.
+        ValueError: ``size`` is less than 1.
     """
+    if size < 1:
+        raise ValueError(f"size: {size} is less than 1 request at a time")
     wanted = agreement(_HANDLER)
     for name in component.functions():
         interface, _, function = name.partition("#")
         if function == "handle" and agreement(interface) == wanted:
-            return Application(component, name, tuple(imports), limits, grants, context)
+            standing = (
+                grants if isinstance(grants, Standing) else Standing(grants or Grants())
+            )
+            instances = Instances(
+                component=component,
+                imports=tuple(imports),
+                limits=limits or _LIMITS,
+                standing=standing,
+                context=context,
+                guard=guard,
+                actor=actor,
+                missing=missing,
+                size=size,
+                reuse=reuse,
+            )
+            return Application(instances, name)
     reason = "it does not export 'wasi:http/incoming-handler', so it serves no HTTP"
     raise InvalidComponent(component.name, reason)
 
@@ -70,137 +99,37 @@ def asgi(
 class Application:
     """An ASGI application. Made by `asgi`."""
 
-    _component: Any
+    _instances: Instances
     _export: str
-    _imports: tuple[HostInterface, ...]
-    _limits: Limits | None
-    _grants: Grants | Standing | None
-    _context: Callable[[], object]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "lifespan":
-                await _live(receive, send)
+                await self._live(receive, send)
             case "http":
-                await _Exchange(self, scope, receive, send).run()
+                await Answering(self._instances, self._export, scope, send).run(receive)
             case kind:
                 raise NotImplementedError(f"components do not serve {kind!r}")
 
-    async def handle(self, request: IncomingRequest, param: ResponseOutparam) -> None:
-        """Have one instance answer one request."""
-        instance = await self._component.instantiate(
-            self._imports,
-            limits=self._limits,
-            grants=self._grants,
-            context=self._context(),
-        )
-        with instance:
-            await instance.call(self._export, request, param)
+    async def prepare(self) -> None:
+        """Make the first instance, where there is none yet.
 
+        Raises:
+            AirssysError: It cannot be made.
+        """
+        await self._instances.prepare()
 
-async def _live(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
-
-
-@define(eq=False)
-class _Exchange:
-    """One request and its answer."""
-
-    app: Application
-    scope: Scope
-    receive: Receive
-    send: Send
-    body: Pipe = field(factory=Pipe, init=False)
-    param: ResponseOutparam = field(factory=ResponseOutparam, init=False)
-    error: Exception | None = field(default=None, init=False)
-    answered: bool = field(default=False, init=False)
-    """Whether the answer has gone out whole."""
-
-    async def run(self) -> None:
-        async with anyio.create_task_group() as nursery:
-            nursery.start_soon(self._feed, nursery.cancel_scope)
-            nursery.start_soon(self._work)
-            await self._answer()
-            self.answered = True
-            # What the guest did not read, nobody will.
-            self.body.give_up()
-            nursery.cancel_scope.cancel()
-
-    async def _feed(self, scope: anyio.CancelScope) -> None:
-        """Pass the body on as it comes; a client that leaves ends the guest."""
-        while True:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                if not self.answered:
-                    scope.cancel()
-                return
-            if not await self.body.put(message.get("body", b"")):
-                continue  # the guest does not want it: wait for the client to leave
-            if not message.get("more_body", False):
-                self.body.end()
-
-    async def _work(self) -> None:
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Make instances ahead from the start of the server to its end."""
+        await receive()
         try:
-            await self.app.handle(_request(self.scope, self.body), self.param)
+            await self.prepare()
         except AirssysError as error:
-            self.error = error
-        finally:
-            self.param.answered.set()
-            # It has ended, so a body that it has not finished never will be.
-            match self.param.answer:
-                case Ok(value=OutgoingResponse(body=body)) if body is not None:
-                    body.drop()
-                case _:
-                    pass
-
-    async def _answer(self) -> None:
-        await self.param.answered.wait()
-        match self.param.answer:
-            case Ok(value=response):
-                await self._send_all(response)
-            case Err(value=code):
-                await self._fail(f"it answered with the error {code}")
-            case None:
-                await self._fail(str(self.error or "it gave no answer"))
-
-    async def _send_all(self, response: OutgoingResponse) -> None:
-        headers = [
-            (name.lower().encode(), value) for name, value in response.headers.pairs
-        ]
-        start = {"type": "http.response.start", "status": response.status}
-        body = response.body
-        await self.send({**start, "headers": headers})
-        while body is not None and (piece := await body.pipe.get()):
-            await self.send(_piece(piece, more=True))
-        await self.send(_piece(b"", more=False))
-
-    async def _fail(self, reason: str) -> None:
-        _log.error("%s: %s", self.app._component.name, reason)  # noqa: SLF001 - its own
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"0")]
-        start = {"type": "http.response.start", "status": _FAILED, "headers": headers}
-        await self.send(start)
-        await self.send(_piece(b"", more=False))
-
-
-def _piece(piece: bytes, *, more: bool) -> dict[str, object]:
-    return {"type": "http.response.body", "body": piece, "more_body": more}
-
-
-def _request(scope: Scope, body: Pipe) -> IncomingRequest:
-    method = scope["method"].lower()
-    headers = [(name.decode("latin-1"), value) for name, value in scope["headers"]]
-    host = next((value for name, value in headers if name == "host"), b"")
-    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-    query = scope.get("query_string", b"").decode("latin-1")
-    return IncomingRequest(
-        Variant(method) if method in _METHODS else Variant("other", scope["method"]),
-        Variant("HTTPS" if scope.get("scheme") == "https" else "HTTP"),
-        host.decode("latin-1") or None,
-        f"{path}?{query}" if query else path,
-        Fields.received(headers),
-        IncomingBody(body),
-    )
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        async with anyio.create_task_group() as nursery:
+            nursery.start_soon(self._instances.refill)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            nursery.cancel_scope.cancel()
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,251 @@
+"""Serve HTTP with a component, until a signal stops it."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import anyio
+from attrs import define, evolve, field
+from cyclopts import Parameter
+
+from ..actors.registry import Registry
+from ..audit import audit_for
+from ..config import load_config
+from ..core.budget import Budget
+from ..core.event import Instrument
+from ..core.levels import LogLevel
+from ..core.manifests.host import HostConfig
+from ..core.units import parse_duration, parse_size
+from ..host.offered import open_interfaces
+from ..hostcalls.call import Standing
+from ..hostcalls.gate import Gate
+from ..observe.fan_out import FanOut
+from ..wasi import Context, Lines, asgi
+from ..wasi import open_interfaces as open_wasi
+from .behind import Behind
+from .call import open_component, read_option
+from .failure import BadInput
+from .screen import LogBridge, Screen
+from .signals import Signals
+
+__all__ = ("serve",)
+
+_ACTOR: Final = "serve"
+"""The id that the guest has in events."""
+_TIMEOUT: Final = 60.0
+"""Seconds that a request may take, where nobody says otherwise."""
+_GRACE: Final = 3.0
+"""Seconds that requests under way have at the end."""
+_QUEUE: Final = 100
+"""Connections that wait to be accepted."""
+_LARGEST_PORT: Final = 65_535
+_ADDRESS: Final = re.compile(
+    r"(?:\[(?P<six>[^]]+)\]|(?P<host>[^:]+)):(?P<port>\d{1,5})"
+)
+
+
+def serve(
+    component: Path,
+    /,
+    *,
+    addr: str = "127.0.0.1:8080",
+    reuse: Annotated[bool, Parameter(negative="")] = False,
+    size: int = 32,
+    env: tuple[str, ...] = (),
+    fuel: int | None = None,
+    timeout: str | None = None,
+    memory: str | None = None,
+    config: Path | None = None,
+    log_level: LogLevel | None = None,
+    backend: Literal["trio", "asyncio"] = "trio",
+) -> int:
+    """Serve HTTP with a component that exports wasi:http/incoming-handler.
+
+    Each request is answered by an instance of its own. Ctrl-C ends it: requests under
+    way have 3 s; a second Ctrl-C cuts them off. SIGTERM and SIGHUP do as Ctrl-C does.
+
+    Args:
+        component: A .wasm or .wat file, or a component's folder or Component.toml,
+            whose limits, quotas and capabilities then hold.
+        addr: Where to listen: HOST:PORT, [ADDRESS]:PORT for IPv6. Port 0 is one that
+            is free.
+        reuse: Keep an instance for other requests once it has answered. What the
+            component remembers of one client is then there for the next.
+        size: Requests that are answered at one time; others wait.
+        env: NAME=VALUE, for the component to see; can be given several times.
+        fuel: What a request may use, about one unit for each instruction.
+        timeout: How long a request may take, such as 5s; 60s by default.
+        memory: What an instance may use, such as 64MiB.
+        config: The host file. The audit log that it asks for is written.
+        log_level: The least important log lines to show; by default as the host file
+            says, or info.
+        backend: The event loop.
+    """
+    limits = {
+        "fuel": fuel,
+        "timeout": read_option(parse_duration, timeout, "--timeout"),
+        "memory": read_option(parse_size, memory, "--memory"),
+    }
+    if fuel is not None and fuel <= 0:
+        raise BadInput(f"--fuel: {fuel} must be more than 0")
+    if size < 1:
+        raise BadInput(f"--size: {size} must be at least 1")
+    settings = load_config(config)
+    with _listener(addr) as listener, Signals() as signals:
+        behind = Behind(sys.stderr)
+        screen = Screen(behind.console(), log_level or settings.log)
+        job = _Job(
+            component,
+            settings,
+            screen,
+            {name: value for name, value in limits.items() if value is not None},
+            dict(map(_variable, env)),
+            size,
+            reuse,
+            listener,
+            _server(backend),
+        )
+        bridge = LogBridge(screen)
+        logging.getLogger().addHandler(bridge)
+        signals.looping = True
+        try:
+            anyio.run(job.run, signals, backend=backend)
+        finally:
+            logging.getLogger().removeHandler(bridge)
+            behind.close()
+    return 0 if signals.number is None else 128 + signals.number
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals or "\0" in text:
+        raise BadInput(f"--env: {text!r} is no NAME=VALUE")
+    return name, value
+
+
+def _listener(addr: str) -> socket.socket:
+    """Listen at an address.
+
+    Raises:
+        BadInput: It is none, or is taken.
+    """
+    found = _ADDRESS.fullmatch(addr)
+    if found is None or int(found["port"]) > _LARGEST_PORT:
+        raise BadInput(f"--addr: {addr!r} is no HOST:PORT, such as 127.0.0.1:8080")
+    host, port = found["six"] or found["host"], int(found["port"])
+    try:
+        return socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if found["six"] else socket.AF_INET,
+            backlog=_QUEUE,
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadInput(f"--addr: cannot listen at {addr}: {reason}") from error
+
+
+def _server(backend: str) -> Any:
+    """Return the function of hypercorn that serves.
+
+    Raises:
+        BadInput: It is not installed.
+    """
+    try:
+        return import_module(f"hypercorn.{backend}").serve
+    except ModuleNotFoundError as error:
+        words = "hypercorn is missing: pip install 'airssys[serve]'"
+        raise BadInput(words) from error
+
+
+@define(eq=False)
+class _Job:
+    """What is to be served, and how."""
+
+    path: Path
+    settings: HostConfig
+    screen: Screen
+    limits: Mapping[str, Any]
+    env: Mapping[str, str]
+    size: int
+    reuse: bool
+    listener: socket.socket
+    server: Any
+    _serving: bool = field(default=False, init=False)
+    _stop: anyio.Event = field(factory=anyio.Event, init=False)
+
+    async def run(self, signals: Signals) -> None:
+        """Serve until the first signal; one that comes before ends it at once."""
+        async with anyio.create_task_group() as nursery:
+            nursery.start_soon(self._obey, signals, nursery.cancel_scope)
+            await self._serve()
+            nursery.cancel_scope.cancel()
+
+    async def _obey(self, signals: Signals, scope: anyio.CancelScope) -> None:
+        await signals.wait_heard()
+        self._stop.set()
+        if not self._serving:
+            scope.cancel()
+
+    async def _serve(self) -> None:
+        component, terms = await open_component(self.path, self.settings)
+        limits = evolve(terms.limits, timeout=terms.limits.timeout or _TIMEOUT)
+        registry = Registry()
+        standing = Standing(terms.grants, Budget(_ACTOR, terms.quota))
+        registry.register(_ACTOR, standing=standing, config=terms.config)
+        async with AsyncExitStack() as stack:
+            instruments: list[Instrument] = [self.screen]
+            audit = await stack.enter_async_context(audit_for(self.settings))
+            if audit is not None:
+                instruments.append(audit)
+            gate = Gate(FanOut(instruments), grants=audit is not None and audit.grants)
+            own = await stack.enter_async_context(open_interfaces(registry, gate))
+            wasi = await stack.enter_async_context(open_wasi(gate))
+            app = asgi(
+                component,
+                (*own, *wasi),
+                limits=evolve(limits, **self.limits),
+                grants=standing,
+                context=lambda: self._context(component.name),
+                size=self.size,
+                reuse=self.reuse,
+                guard=gate,
+                actor=_ACTOR,
+            )
+            await app.prepare()
+            name = self.listener.getsockname()
+            host = f"[{name[0]}]" if ":" in name[0] else name[0]
+            self._say(LogLevel.INFO, component.name, f"on http://{host}:{name[1]}/")
+            self._serving = True
+            await self.server(
+                app, self._config(), shutdown_trigger=self._stop.wait, mode="asgi"
+            )
+            self._say(LogLevel.INFO, component.name, "stopped")
+
+    def _context(self, name: str) -> Context:
+        return Context(
+            args=(name,),
+            env=self.env,
+            stdout=Lines(lambda text: self._say(LogLevel.INFO, name, text)),
+            stderr=Lines(lambda text: self._say(LogLevel.WARN, name, text)),
+        )
+
+    def _say(self, level: LogLevel, name: str, text: str) -> None:
+        self.screen.log(level, name, text)
+
+    def _config(self) -> Any:
+        config = import_module("hypercorn").Config()
+        # Another descriptor: hypercorn closes what it serves.
+        config.bind = [f"fd://{self.listener.dup().detach()}"]
+        config.graceful_timeout = _GRACE
+        config.include_server_header = False
+        # What a component does wrong is told where it is noticed, in one line.
+        config.errorlog = None
+        return config
