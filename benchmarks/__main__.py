@@ -33,6 +33,7 @@ from . import (
     messages,
     operations,
     parallel,
+    waiting,
     wasi_files,
 )
 from .measure import Effort, Row
@@ -53,6 +54,7 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "messages": messages.rows,
     "checks": checks.rows,
     "operations": operations.rows,
+    "waiting": waiting.rows,
     "wasi-files": wasi_files.rows,
 }
 RESULTS: Final = Path(__file__).parent / "results"

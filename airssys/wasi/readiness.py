@@ -10,7 +10,6 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -21,7 +20,14 @@ from attrs import Factory, define, field, frozen
 from ..host.network.owned import OwnedSocket
 from .polling import Source
 
-__all__ = ("Readiness", "Waiter", "is_readable", "is_writable")
+__all__ = (
+    "Readiness",
+    "SetWaiter",
+    "TaskWaiter",
+    "Waiter",
+    "is_readable",
+    "is_writable",
+)
 
 _READABLE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
 _WRITABLE: Final = select.POLLOUT | select.POLLHUP | select.POLLERR
@@ -78,17 +84,18 @@ class SetWaiter:
             self.work.start_soon(self._run, self._set)
         self._sources[number], self._numbers[source] = source, number
         # Once: what was told need not be told again and again until somebody runs.
-        self._set.register(number, self.event | select.EPOLLONESHOT)
+        events = self.event | select.EPOLLONESHOT
+        try:
+            self._set.modify(number, events)
+        except FileNotFoundError:
+            self._set.register(number, events)
 
     def end(self, source: Source) -> None:
         number = self._numbers.pop(source, None)
-        # A number that is another socket's by now was given up when it was closed.
+        # It stays in the set, to be waited for again with one system call, or until it
+        # is closed. By then its number can be another's, which is left alone.
         if number is not None and self._sources.get(number) is source:
             del self._sources[number]
-            if self._set is not None:
-                # A socket that was closed is in no set any more.
-                with suppress(OSError, ValueError):
-                    self._set.unregister(number)
 
     async def _run(self, watched: Any) -> None:
         try:

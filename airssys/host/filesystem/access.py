@@ -51,6 +51,9 @@ _SHORT: Final = 512
 """Characters of a path that is followed on the event loop's thread."""
 _FEW: Final = 24
 """Names of such a path."""
+_ODD: Final = frozenset(("", ".", ".."))
+"""What is no name in a path."""
+_LOOKS: Final[tuple[Action, ...]] = ("read", "list")
 _SHOWN: Final = 256
 """Characters of a text that can be no path, for the audit: it can be of any length."""
 
@@ -121,20 +124,31 @@ class Disk:
             call: Who asks.
             work: Looks at what a path leads to, or opens it to be read.
             undo: As of `run`.
-            path: What the work follows, absolute, as far as its text tells.
+            path: What the work follows, absolute, as far as its text tells. Where the
+                caller may neither read nor list that it is done by a thread, whether it
+                is there or not: how long it takes would tell.
 
         Raises:
             WitError: What to tell the guest.
         """
-        # A long path takes as long as its names are many, twice over.
-        short = len(path) <= _SHORT and path.count("/") <= _FEW
-        if not (self.supported and short and is_at_hand(path)):
+        if not (self.supported and self._is_near(call, path)):
             return await self.run(call, work, undo)
-        access = Access(self, call)
+        access = Access(self, call, near=True)
         try:
             return access.settle(work)
         finally:
             access.leave()
+
+    def _is_near(self, call: Call, path: str) -> bool:
+        # A long path takes as long as its names are many, twice over.
+        if len(path) > _SHORT or not _ODD.isdisjoint(names := path.split("/")[1:]):
+            return False
+        if len(names) > _FEW or "\0" in path:
+            return False
+        needs = (Filesystem(action, path) for action in _LOOKS)
+        return any(
+            self.gate.judge(call, need) is None for need in needs
+        ) and is_at_hand(path)
 
     def errors(self, call: Call, shown: str) -> AbstractContextManager[None]:
         """Raise the system's errors as the guest's; a denial of it is audited.
@@ -184,6 +198,8 @@ class Access:
 
     disk: Disk
     call: Call
+    near: bool = False
+    """Whether what it is about is known to be on a disk of this system."""
     gone: bool = field(default=False, init=False)
     """Whether the caller was cancelled: then nothing more is begun."""
     _grants: Grants = field(init=False)

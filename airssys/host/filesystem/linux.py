@@ -87,6 +87,8 @@ def is_at_hand(path: str) -> bool:
         found = openat2(0, path, os.O_PATH | os.O_NOFOLLOW, _RESOLVE_CACHED)
     except OSError:
         return False  # an old kernel refuses the flag, a new one says what it lacks
+    except UnicodeEncodeError:
+        return False  # no file has such a name in this locale
     try:
         return is_local(found) and not stat.S_ISLNK(os.fstat(found).st_mode)
     finally:

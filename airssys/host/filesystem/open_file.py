@@ -115,14 +115,16 @@ class OpenFile:
         if nowait is None:
             return None
         room = bytearray(min(size, _QUICK))
-        with self.used() as descriptor:
-            try:
-                got = os.preadv(descriptor, [room], at, nowait)
-            except OSError:
-                return None
+        descriptor = self._enter()
+        try:
+            got = os.preadv(descriptor, (room,), at, nowait)
             # A file that can be read so has its size at hand, too.
             if got < size and at + got < os.fstat(descriptor).st_size:
                 return None
+        except OSError:
+            return None
+        finally:
+            self._leave()
         self.at_hand = True
         return bytes(room if got == len(room) else room[:got])
 
@@ -169,7 +171,8 @@ class OpenFile:
             OSError: The system could not, or the file would be larger than allowed.
         """
         most = _MOST if self.limits.file_size is None else self.limits.file_size
-        with self.used() as descriptor:
+        descriptor = self._enter()
+        try:
             begin = os.fstat(descriptor).st_size if at is None else at
             if data and begin >= most:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
@@ -182,6 +185,8 @@ class OpenFile:
                 return written, os.lseek(descriptor, 0, os.SEEK_CUR)
             written = _append(descriptor, room, begin)
             return written, begin + written
+        finally:
+            self._leave()
 
     def close(self) -> None:
         """Close the descriptor, now or when the last thread has left it.
@@ -205,14 +210,23 @@ class OpenFile:
 
     @contextmanager
     def used(self) -> Iterator[int]:
+        """Hold the descriptor, which is not closed meanwhile.
+
+        Raises:
+            OSError: It is closed already.
+        """
+        descriptor = self._enter()
+        try:
+            yield descriptor
+        finally:
+            self._leave()
+
+    def _enter(self) -> int:
         with self._lock:
             if self.closed:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             self._users += 1
-        try:
-            yield self.descriptor
-        finally:
-            self._leave()
+        return self.descriptor
 
     def _leave(self) -> None:
         with self._lock:

@@ -12,7 +12,16 @@ from ...hostcalls.call import Call
 from .codes import coded
 from .descriptor import SharedFile
 
-__all__ = ("LAST", "read_at", "read_now", "use", "write_at", "write_now")
+__all__ = (
+    "LAST",
+    "read_at",
+    "read_later",
+    "read_now",
+    "use",
+    "write_at",
+    "write_later",
+    "write_now",
+)
 
 _T = TypeVar("_T")
 LAST: Final = 2**63 - 1
@@ -23,7 +32,7 @@ def read_now(call: Call, shared: SharedFile, size: int, at: int) -> bytes | None
     """Return what is in a file from somewhere on, where that takes no wait.
 
     Returns:
-        Nothing: it ends before. None: `read_at` can tell.
+        Nothing: it ends before. None: `read_later` can tell.
 
     Raises:
         WitError: The caller may not any more.
@@ -32,18 +41,25 @@ def read_now(call: Call, shared: SharedFile, size: int, at: int) -> bytes | None
     return shared.file.at_once(min(size, shared.disk.limits.transfer), at)
 
 
+async def read_later(call: Call, shared: SharedFile, size: int, at: int) -> bytes:
+    """Return what is in a file from somewhere on, by a thread; nothing: it ends before.
+
+    Raises:
+        WitError: The caller may not any more, or the system could not.
+    """
+    size = min(size, shared.disk.limits.transfer, LAST - at)
+    work = partial(shared.file.read_at, size, at)
+    return await use(call, shared, partial(shared.check, call, "read"), work)
+
+
 async def read_at(call: Call, shared: SharedFile, size: int, at: int) -> bytes:
-    """Return what is in a file from somewhere on; nothing: it ends before.
+    """Return what is in a file from somewhere on, with a wait where it takes one.
 
     Raises:
         WitError: The caller may not any more, or the system could not.
     """
     data = read_now(call, shared, size, at)
-    if data is None:
-        size = min(size, shared.disk.limits.transfer, LAST - at)
-        work = partial(shared.file.read_at, size, at)
-        data = await use(call, shared, partial(shared.check, call, "read"), work)
-    return data
+    return await read_later(call, shared, size, at) if data is None else data
 
 
 def write_now(
@@ -59,7 +75,7 @@ def write_now(
 
     Returns:
         How many bytes were written, and where they end. None: nothing was, and
-        `write_at` can.
+        `write_later` can.
 
     Raises:
         WitError: The caller may not any more, or the system could not.
@@ -70,28 +86,44 @@ def write_now(
         return None
     begin = perf_counter()
     try:
-        with disk.errors(call, shared.file.shown):
-            return shared.file.write_at(data[: disk.limits.transfer], at)
-    except WitError as error:
-        raise coded(error) from error
+        return shared.file.write_at(data[: disk.limits.transfer], at)
+    except OSError as error:
+        raise _told(call, shared, error) from error
     finally:
         disk.quick.took(perf_counter() - begin)
+
+
+def _told(call: Call, shared: SharedFile, error: OSError) -> WitError:
+    """Return the guest's error for the system's; a denial of it is audited."""
+    try:
+        with shared.disk.errors(call, shared.file.shown):
+            raise error
+    except WitError as failed:
+        return coded(failed)
+
+
+async def write_later(
+    call: Call, shared: SharedFile, data: bytes | memoryview, at: int | None
+) -> tuple[int, int]:
+    """Write into a file, which may take less than all, by a thread; as `write_now`.
+
+    Raises:
+        WitError: The caller may not any more, or the system could not.
+    """
+    work = partial(shared.file.write_at, data[: shared.disk.limits.transfer], at)
+    return await use(call, shared, partial(shared.check, call, "write"), work)
 
 
 async def write_at(
     call: Call, shared: SharedFile, data: bytes | memoryview, at: int | None
 ) -> tuple[int, int]:
-    """Write into a file, which may take less than all; as `write_now`, with a wait.
+    """Write into a file, with a wait where it takes one; as `write_now`.
 
     Raises:
         WitError: The caller may not any more, or the system could not.
     """
     done = write_now(call, shared, data, at)
-    if done is None:
-        taken = data[: shared.disk.limits.transfer]
-        work = partial(shared.file.write_at, taken, at)
-        done = await use(call, shared, partial(shared.check, call, "write"), work)
-    return done
+    return await write_later(call, shared, data, at) if done is None else done
 
 
 async def use(
@@ -108,9 +140,9 @@ async def use(
     Raises:
         WitError: The caller may not any more, or the system could not.
     """
-    disk = shared.disk
     try:
-        with disk.errors(call, shared.file.shown):
-            return await disk.use(call, check, work)
+        return await shared.disk.use(call, check, work)
+    except OSError as error:
+        raise _told(call, shared, error) from error
     except WitError as error:
         raise coded(error) from error

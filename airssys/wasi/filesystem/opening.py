@@ -179,7 +179,7 @@ def _open_file(
             os.ftruncate(descriptor, 0)
         found = os.fstat(descriptor)
         file = OpenFile(descriptor, place.path, path, mode, access.limits)
-        file.at_hand = is_local(descriptor)
+        file.at_hand = access.near or is_local(descriptor)
         failed.pop_all()
     return Opened(place.path, (found.st_dev, found.st_ino), file)
 

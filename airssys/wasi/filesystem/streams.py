@@ -8,7 +8,7 @@ from ...core.errors import WitError
 from ...hostcalls.call import Call
 from ..streams import InputStream, OutputStream, StreamClosed, StreamFailed
 from .codes import FileError
-from .content import read_at, write_at
+from .content import read_later, read_now, write_later, write_now
 from .descriptor import SharedFile
 
 __all__ = ("FileReader", "FileWriter")
@@ -30,7 +30,9 @@ class FileReader(InputStream):
 
     async def read(self, most: int) -> bytes:
         try:
-            data = await read_at(self.call, self.shared, most, self.at)
+            data = read_now(self.call, self.shared, most, self.at)
+            if data is None:
+                data = await read_later(self.call, self.shared, most, self.at)
         except WitError as error:
             raise _failed(error, "read", self.shared) from error
         if not data:
@@ -59,7 +61,10 @@ class FileWriter(OutputStream):
         left = memoryview(content)
         while left:
             try:
-                written, end = await write_at(self.call, self.shared, left, self.at)
+                done = write_now(self.call, self.shared, left, self.at)
+                if done is None:
+                    done = await write_later(self.call, self.shared, left, self.at)
+                written, end = done
             except WitError as error:
                 raise _failed(error, "written", self.shared) from error
             if self.at is not None:

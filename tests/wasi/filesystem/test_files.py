@@ -227,6 +227,81 @@ async def test_one_file_is_the_same_by_all_its_descriptors(folder: Path) -> None
         assert (folder / "a.txt").stat().st_ino not in {hashed.lower, hashed.upper}
 
 
+async def test_a_file_of_another_machine_is_used_by_threads(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        file = await guest.open("a.txt", "read", "write")
+        file.of.file.at_hand = False
+        assert (await guest("stat", file)).size == 5
+        assert await guest("write", file, b"AL", 0) == 2
+        writer = await guest("write-via-stream", file, 2)
+        await guest("output-stream.blocking-write-and-flush", writer, b"PHA")
+        assert not file.of.file.at_hand
+
+    assert (folder / "a.txt").read_bytes() == b"ALPHA"
+
+
+async def test_what_is_not_in_memory_is_read_by_a_thread(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "RWF_NOWAIT")
+    async with running(everything(folder)) as guest:
+        file = await guest.open("a.txt")
+        reader = await guest("read-via-stream", file, 1)
+        assert await guest("input-stream.read", reader, 3) == b"lph"
+        assert await guest("read", file, 10, 0) == (b"alpha", False)
+        guest.revoke()
+        assert await failing(guest("read", file, 10, 0)) == "not-permitted"
+
+
+async def test_a_disk_that_answers_no_more_is_told_of(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        file = await guest.open("a.txt", "read", "write")
+        workers = file.of.disk.workers
+        workers.most = 0
+        workers._left["another guest"] = 1
+        assert await failing(guest("sync", file)) == "insufficient-memory"
+        assert await failing(guest("set-size", file, 0)) == "insufficient-memory"
+        assert await failing(guest("unlink-file-at", guest.root, "a.txt")) == (
+            "insufficient-memory"
+        )
+
+    assert (folder / "a.txt").read_bytes() == b"alpha"
+
+
+async def test_what_the_system_refuses_to_an_open_file_is_told(
+    folder: Path,
+) -> None:
+    async with running(everything(folder)) as guest:
+        file = await guest.open("a.txt", "read", "write")
+        # As if it were a pipe: nothing is cut off there, nor written in its middle.
+        read, write = os.pipe()
+        os.dup2(write, file.of.file.descriptor)
+        os.close(read)
+        os.close(write)
+        assert await failing(guest("set-size", file, 1)) == "invalid"
+        assert await failing(guest("write", file, b"x", 0)) == "invalid-seek"
+
+
+async def test_a_stream_of_a_file_is_always_ready(folder: Path) -> None:
+    async with running(everything(folder)) as guest:
+        file = await guest.open("a.txt", "read", "write")
+        for stream, kind in (
+            (await guest("read-via-stream", file, 0), "input-stream"),
+            (await guest("append-via-stream", file), "output-stream"),
+        ):
+            pollable = await guest(f"{kind}.subscribe", stream)
+            assert await guest.relay("poll#[method]pollable.ready", pollable)
+
+
+async def test_a_system_without_some_advice_does_without(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "POSIX_FADV_NOREUSE")
+    async with running(everything(folder)) as guest:
+        file = await guest.open("a.txt")
+        assert await guest("advise", file, 0, 5, "no-reuse") is None
+
+
 # --- refused ------------------------------------------------------------------------
 
 

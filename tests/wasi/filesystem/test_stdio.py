@@ -70,6 +70,24 @@ async def test_a_file_that_is_not_there_fails_the_stream(tmp_path: Path) -> None
     assert code == "no-entry"
 
 
+async def test_a_disk_that_is_full_fails_the_stream() -> None:
+    async with running(Context(stdout=FileOutput("/dev/full"))) as guest:
+        stream = await guest("stdout#get-stdout")
+        write = f"{_STREAMS}output-stream.blocking-write-and-flush"
+        problem = await failed(guest(write, stream, b"x"))
+        assert problem.case == "last-operation-failed"
+        assert "insufficient-space" in problem.value.text
+        code = await guest("types#filesystem-error-code", problem.value)
+
+    assert code == "insufficient-space"
+
+
+async def test_a_file_that_was_never_used_needs_no_end(tmp_path: Path) -> None:
+    stdin = FileInput(tmp_path / "none")
+    async with running(Context(stdin=stdin)) as guest:
+        await guest.drop(await guest("stdin#get-stdin"))
+
+
 def test_a_stream_needs_an_absolute_path() -> None:
     with pytest.raises(ValueError, match="no absolute path"):
         FileInput("in")

@@ -4,6 +4,8 @@ import gc
 import socket
 import struct
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -115,6 +117,25 @@ async def test_a_server_in_the_guest_serves_many() -> None:
                     await guest.relay.drop(each)
 
         assert sorted(answers) == sorted(b"<%d>" % number for number in range(20))
+
+
+@pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not installed")
+def test_a_round_trip_on_uvloop() -> None:
+    async def main() -> None:
+        async with on_sockets() as guest:
+            mine, theirs = await guest.pair()
+            await guest.write(mine[2], b"hello")
+            assert await guest.read(theirs[1]) == b"hello"
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(guest.read_all, theirs[1])
+                await anyio.wait_all_tasks_blocked()
+                mine[0].socket.shutdown("write")
+            stuffed, peer, written = await guest.stuffed()
+            await guest.tcp_("shutdown", stuffed[0], "send")
+            assert await received(peer) == written
+
+    options = {"loop_factory": import_module("uvloop").new_event_loop}
+    anyio.run(main, backend="asyncio", backend_options=options)
 
 
 async def test_a_connection_is_proxied_by_splicing() -> None:
