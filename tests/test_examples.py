@@ -173,3 +173,32 @@ def test_a_clerk_does_what_it_was_granted_and_nothing_else() -> None:
     # The log's first and last record, each denial, and each of the 7 grants revoked.
     count = 2 + len(denied) + len(revoked) + 7
     assert lines[-1] == f"audit log: {count} records, whole"
+
+
+def test_a_stock_program_falls_until_its_supervisor_gives_up() -> None:
+    package = Path(airssys.__file__).parent.parent
+    command = [sys.executable, "-W", "error", "-m", "airssys", "run"]
+
+    ran = subprocess.run(
+        [*command, EXAMPLES / "stock" / "tree.toml"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+        env={**os.environ, "PYTHONPATH": str(package)},
+    )
+
+    assert ran.returncode == 1
+    assert ran.stderr.count("ticker    2 seconds") == 3
+    assert "gave up on child 'ticker'" in ran.stderr
+    assert "the last lines of its stderr:\nthat was all of 2" in ran.stderr
+    assert "0 messages, 2 restarts" in ran.stdout
+
+
+def test_the_guide_to_stock_programs_shows_the_example() -> None:
+    guide = EXAMPLES.parent / "docs" / "how-to" / "run-a-stock-program.md"
+
+    manifest = (EXAMPLES / "stock" / "Component.toml").read_text("utf-8")
+
+    assert f"```toml\n{manifest}```" in guide.read_text("utf-8")
+    assert (EXAMPLES / "stock" / "ticker.wasm").stat().st_size < 60_000

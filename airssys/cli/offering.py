@@ -18,6 +18,7 @@ from ..core.manifests.host import HostConfig
 from ..core.manifests.wasi import Wasi
 from ..engine.component import Component
 from ..engine.instance import Instance
+from ..engine.link import Missing
 from ..host.offered import open_interfaces
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
@@ -53,10 +54,9 @@ async def alive(
     actor: str = _ACTOR,
     name: str | None = None,
     closed: Callable[[], Exception] = StreamClosed,
+    missing: Missing = "refuse",
 ) -> AsyncIterator[Instance]:
     """Make an instance of a component, with all that airssys has for it to import.
-
-    What nobody has traps where it is called: most of a program may do without.
 
     Args:
         component: What to run.
@@ -66,6 +66,7 @@ async def alive(
         actor: What events call it.
         name: What a program is told that it is called; None: the component's name.
         closed: As for `Surroundings`.
+        missing: As for `Component.instantiate`.
     """
     registry = Registry()
     standing = Standing(terms.grants, Budget(actor, terms.quota))
@@ -103,6 +104,6 @@ async def alive(
             actor=actor,
             guard=gate,
             context=context,
-            missing="trap",
+            missing=missing,
         ) as instance:
             yield instance

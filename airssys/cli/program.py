@@ -135,6 +135,7 @@ class _Ending:
             actor=component.name,
             name=self.path.name,
             closed=Unread,
+            missing="trap",  # most of a program may do without
         ) as instance:
             try:
                 await instance.call(export)

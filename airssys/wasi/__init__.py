@@ -7,6 +7,7 @@ it; every access is asked of the guest's grants.
 from __future__ import annotations
 
 from .context import Context
+from .descriptors import DescriptorInput, DescriptorOutput, open_input, open_output
 from .filesystem.stdio import FileInput, FileOutput
 from .http.served import asgi
 from .offered import open_interfaces
@@ -18,6 +19,8 @@ __all__ = (
     "BytesInput",
     "BytesOutput",
     "Context",
+    "DescriptorInput",
+    "DescriptorOutput",
     "FileInput",
     "FileOutput",
     "InputStream",
@@ -28,5 +31,7 @@ __all__ = (
     "StreamFailed",
     "asgi",
     "deterministic",
+    "open_input",
     "open_interfaces",
+    "open_output",
 )

@@ -14,10 +14,16 @@ from ..core.child import LAST_WORDS
 from ..core.errors import InitFailed, WitError
 from ..core.manifests.wasi import INHERIT, LOG, NULL, Wasi
 from ..hostcalls.call import Call, Standing
+from ..observe.line import printable_lines
 from ..witmodel.types import Variant
 from .context import Context
 from .descriptors import DescriptorInput, DescriptorOutput, open_input, open_output
-from .file_stdio import FileInput, FileOutput, open_file_input, open_file_output
+from .granted_stdio import (
+    GrantedInput,
+    GrantedOutput,
+    open_granted_input,
+    open_granted_output,
+)
 from .outside import Outside
 from .stdio import BytesInput, Lines, NoOutput
 from .streams import InputStream, OutputStream, StreamClosed
@@ -57,14 +63,14 @@ class Surroundings:
         with ExitStack() as closing:
             stdin = await self._input(wasi.stdin, closing)
             stdout = await self._output("stdout", wasi.stdout, closing)
-            stderr = Kept(await self._output("stderr", wasi.stderr, closing))
+            stderr = _Remembered(await self._output("stderr", wasi.stderr, closing))
             context = Context(
                 args=[self.component, *wasi.args],
                 env=dict(wasi.env),
                 cwd=wasi.cwd,
                 preopens=wasi.preopens,
                 stdin=stdin,
-                stdout=Kept(stdout, 0),
+                stdout=_Remembered(stdout, 0),
                 stderr=stderr,
                 terminals=_terminals(wasi),
             )
@@ -72,19 +78,19 @@ class Surroundings:
                 yield context
             except Exception as error:
                 if last := stderr.last:
-                    error.add_note(f"{LAST_WORDS}\n{last}")
+                    error.add_note(f"{LAST_WORDS}\n{printable_lines(last)}")
                 raise
 
     async def _input(self, where: str, closing: ExitStack) -> InputStream:
         if where == NULL:
             return BytesInput()
-        stream: DescriptorInput | FileInput
+        stream: DescriptorInput | GrantedInput
         if where == INHERIT:
             stream = await open_input(_STDIN, self.outside.work)
         else:
             with self._failing("stdin"):
                 call = self._call("stdin")
-                stream = await open_file_input(self.outside.disk, call, where)
+                stream = await open_granted_input(self.outside.disk, call, where)
         closing.callback(stream.close)
         return stream
 
@@ -97,13 +103,13 @@ class Surroundings:
             lines = Lines(partial(self.outside.log.write, call, level))
             closing.callback(lines.drop)
             return lines
-        stream: DescriptorOutput | FileOutput
+        stream: DescriptorOutput | GrantedOutput
         if where == INHERIT:
             number = _STDERR if name == "stderr" else _STDOUT
             stream = await open_output(number, self.outside.work, self.closed)
         else:
             with self._failing(name):
-                stream = await open_file_output(self.outside.disk, call, where)
+                stream = await open_granted_output(self.outside.disk, call, where)
         closing.callback(stream.close)
         return stream
 
@@ -133,7 +139,7 @@ def _terminals(wasi: Wasi) -> frozenset[str]:
 
 
 @define(eq=False)
-class Kept(OutputStream):
+class _Remembered(OutputStream):
     """Passes on what is written, and keeps the end of it.
 
     A guest may let go of its output and ask for it again; so whoever made it is the one

@@ -289,3 +289,37 @@ def test_a_function_of_a_program_can_be_called(airssys: Command) -> None:
 
     assert (ran.status, ran.out) == (0, "ok\n")
     assert ran.err.rstrip().endswith("hello")
+
+
+def text(run: str) -> str:
+    """Return a program in component text, which runs this core code."""
+    return f"""(component
+  (import "wasi:nn/graph@0.2.0-rc-2024" (instance $nn (export "load" (func))))
+  (core func $load (canon lower (func $nn "load")))
+  (core module $m (import "" "load" (func $load))
+    (func (export "run") (result i32) {run}))
+  (core instance $i (instantiate $m (with "" (instance
+    (export "load" (func $load))))))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $r (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.3" (instance $r)))"""
+
+
+@pytest.mark.parametrize(("run", "status"), [("i32.const 0", 0), ("i32.const 1", 1)])
+def test_a_program_may_do_without_what_nobody_has(
+    airssys: Command, tmp_path: Path, run: str, status: int
+) -> None:
+    (tmp_path / "app.wat").write_text(text(run))
+
+    assert airssys("run", tmp_path / "app.wat") == Ran(status, "", "")
+
+
+def test_what_nobody_has_traps_where_a_program_calls_it(
+    airssys: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "app.wat").write_text(text("(call $load) i32.const 0"))
+
+    ran = airssys("run", tmp_path / "app.wat")
+
+    assert (ran.status, ran.out) == (1, "")
+    assert "wasi:nn/graph@0.2.0-rc-2024#load" in ran.err

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 import airssys
-from airssys.core.child import LAST_WORDS, Crashed, Normal
+from airssys.core.child import LAST_WORDS, Crashed
 from airssys.core.errors import ActorStopped, GuestExited, InitFailed, InvalidComponent
 from airssys.core.event import CallCut, ChildExited, ChildStarted, Denied, Logged
 from airssys.core.manifests.tree import parse_tree
@@ -183,8 +183,7 @@ wasi = { args = ["args", "two"] }
     )
     async with open_() as system:
         await system.start_tree(tree)
-        await ended(recorder)
-        assert isinstance(system.children[0].last_exit, Normal)
+        assert (await ended(recorder)).how == "normal"
     assert [text for _, text in lines(recorder)] == ["acme/program", "args", "two"]
 
 
@@ -216,3 +215,45 @@ async def test_an_actor_of_python_may_crash_with_notes(
     async with open_() as system:
         await system.spawn(falls, restart=airssys.Restart.TEMPORARY)
         assert (await ended(recorder)).reason == "RuntimeError: no luck\nnor reason"
+
+
+def text(run: str) -> str:
+    """Return a command in component text, which runs this core code."""
+    return f"""(component
+  (import "wasi:cli/exit@0.2.0" (instance $exit
+    (export "exit" (func (param "status" (result))))))
+  (core func $exit (canon lower (func $exit "exit")))
+  (core module $m (import "" "exit" (func $exit (param i32)))
+    (func (export "run") (result i32) {run}))
+  (core instance $i (instantiate $m (with "" (instance
+    (export "exit" (func $exit))))))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $r (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.3" (instance $r)))"""
+
+
+@pytest.mark.parametrize(
+    ("run", "how", "reason"),
+    [
+        ("i32.const 0", "normal", ""),
+        (
+            "i32.const 1",
+            "crash",
+            "GuestExited: component 'acme/a' exited with status 1",
+        ),
+        ("(call $exit (i32.const 0)) i32.const 1", "normal", ""),
+    ],
+)
+async def test_what_run_returns_decides_unless_the_command_exits_before(
+    open_: Open, recorder: Recorder, tmp_path: Path, run: str, how: str, reason: str
+) -> None:
+    folder = write_component(
+        tmp_path,
+        code=text(run),
+        component='world = "wasi:cli/command@0.2.7"',
+        supervision='restart = "temporary"',
+    )
+    async with open_() as system:
+        await system.spawn(folder)
+        exited = await ended(recorder)
+    assert (exited.how, exited.reason) == (how, reason)

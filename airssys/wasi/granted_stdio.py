@@ -17,7 +17,7 @@ from ..hostcalls.call import Call
 from ..witmodel.types import Variant
 from .streams import InputStream, OutputStream, StreamClosed, StreamFailed
 
-__all__ = ("FileInput", "FileOutput", "open_file_input", "open_file_output")
+__all__ = ("GrantedInput", "GrantedOutput", "open_granted_input", "open_granted_output")
 
 _PIECE: Final = 64 * 1024
 
@@ -32,7 +32,7 @@ class _Options:
     truncate: bool = False
 
 
-async def open_file_input(disk: Disk, call: Call, path: str) -> FileInput:
+async def open_granted_input(disk: Disk, call: Call, path: str) -> GrantedInput:
     """Open a file as a guest's input.
 
     Args:
@@ -43,12 +43,12 @@ async def open_file_input(disk: Disk, call: Call, path: str) -> FileInput:
     Raises:
         WitError: It may not be read, or cannot; a denial is audited.
     """
-    return FileInput(
+    return GrantedInput(
         disk, call, await _opened(disk, call, path, _Options("read", create=False))
     )
 
 
-async def open_file_output(disk: Disk, call: Call, path: str) -> FileOutput:
+async def open_granted_output(disk: Disk, call: Call, path: str) -> GrantedOutput:
     """Open a file as a guest's output, to write at its end; make it where it is not.
 
     Args:
@@ -59,7 +59,7 @@ async def open_file_output(disk: Disk, call: Call, path: str) -> FileOutput:
     Raises:
         WitError: It may not be written to, or cannot; a denial is audited.
     """
-    return FileOutput(
+    return GrantedOutput(
         disk, call, await _opened(disk, call, path, _Options("append", create=True))
     )
 
@@ -77,8 +77,8 @@ async def _opened(disk: Disk, call: Call, path: str, options: _Options) -> OpenF
 
 
 @define(eq=False)
-class FileInput(InputStream):
-    """The bytes of a file, from its begin; made by `open_file_input`."""
+class GrantedInput(InputStream):
+    """The bytes of a file, from its begin; made by `open_granted_input`."""
 
     disk: Disk = field(repr=False)
     call: Call = field(repr=False)
@@ -109,8 +109,8 @@ class FileInput(InputStream):
 
 
 @define(eq=False)
-class FileOutput(OutputStream):
-    """Bytes for the end of a file; made by `open_file_output`."""
+class GrantedOutput(OutputStream):
+    """Bytes for the end of a file; made by `open_granted_output`."""
 
     disk: Disk = field(repr=False)
     call: Call = field(repr=False)
