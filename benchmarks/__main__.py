@@ -27,6 +27,7 @@ from . import (
     checks,
     compiling,
     host_call,
+    http,
     instantiate,
     lateness,
     live,
@@ -52,6 +53,7 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "messages": messages.rows,
     "checks": checks.rows,
     "operations": operations.rows,
+    "http": http.rows,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 PACKAGES: Final = ("airssys", "wasmtime", "anyio", "trio", "pykka", "pyperf")

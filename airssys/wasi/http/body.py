@@ -20,6 +20,8 @@ __all__ = (
     "FutureTrailers",
     "IncomingBody",
     "OutgoingBody",
+    "PipeInput",
+    "PipeOutput",
 )
 
 _OPENED = Free("the message that it belongs to was allowed")

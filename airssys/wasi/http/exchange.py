@@ -42,6 +42,8 @@ _AT_A_STRETCH: Final = 64
 """Chunks of a body that are read without a look at other tasks."""
 _SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 """What may be sent again where a kept connection turns out to be gone."""
+_AT_ONCE: Final = 4
+"""Times that a body is received from without such a look, where there is more of it."""
 _BODIED: Final = frozenset(("POST", "PUT", "PATCH"))
 """What says that it has no body, where it has none (RFC 9110, 8.6)."""
 _ENDED: Final = Variant("connection-terminated")
@@ -315,7 +317,7 @@ class Exchange:
     async def _body(self, connection: Connection, share: Share, limit: float) -> None:
         """Pass the body on; small chunks together, as each has its price."""
         gathered = bytearray()
-        stretch = 0
+        stretch = fills = 0
         while True:
             try:
                 event = connection.read()
@@ -333,6 +335,9 @@ class Exchange:
                 gathered = bytearray()
             if event is None:
                 await connection.fill(share, limit)
+                fills += 1
+                if not fills % _AT_ONCE:
+                    await anyio.lowlevel.checkpoint()
             elif isinstance(event, h11.EndOfMessage):
                 named = [(n.decode("latin-1"), v) for n, v in event.headers]
                 trailers = Fields.received(named, self.received) if named else None

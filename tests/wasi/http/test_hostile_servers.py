@@ -16,7 +16,9 @@ from anyio.streams.tls import TLSStream
 
 from airssys.core.errors import WitError
 from airssys.host.network import Tls
+from airssys.wasi.http import outgoing
 from airssys.wasi.http.fields import MOST_FIELDS
+from airssys.wasi.http.pipe import ROOM
 from airssys.witmodel.types import Variant
 
 from .guest import LOOPBACK, OK, Guest, answers, head_of, on_http, served
@@ -247,7 +249,7 @@ async def test_a_body_that_never_ends_waits_for_the_guest() -> None:
             before = sent
             await anyio.wait_all_tasks_blocked()
         held = answer.body or stream._pipe
-        assert getattr(held, "pipe", held).held <= 3 * 2**16
+        assert getattr(held, "pipe", held).held <= ROOM + 2**17
 
 
 async def test_small_chunks_keep_nobody_waiting() -> None:
@@ -300,20 +302,17 @@ async def test_many_small_fields_keep_nobody_waiting() -> None:
     assert worst < 0.1
 
 
-async def test_the_fields_of_all_answers_of_a_guest_have_an_end() -> None:
+async def test_the_fields_of_all_answers_of_a_guest_have_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outgoing, "_RECEIVED", 100_000)
     text = b"HTTP/1.1 204 No\r\na: " + b"1" * 30_000 + b"\r\n\r\n"
-    async with served(answers(*[text] * 1000)) as port, on_http() as guest:
-        held: list[Any] = []
-        while len(held) < 1000:
-            outcome = await guest.outcome(await guest.send(await guest.request(port)))
-            if isinstance(outcome.value, Variant):
-                assert outcome.value.case == "HTTP-response-header-section-size"
-                break
-            held.append(outcome.value)
-        assert 500 < len(held) < 600
+    async with served(answers(*[text] * 10)) as port, on_http() as guest:
+        held = [await guest.answer(await guest.request(port)) for _ in range(3)]
+        code = await guest.failure(await guest.request(port))
+        assert code.case == "HTTP-response-header-section-size"
         held.clear()
-        outcome = await guest.outcome(await guest.send(await guest.request(port)))
-        assert not isinstance(outcome.value, Variant)
+        assert await guest.answer(await guest.request(port)) is not None
 
 
 # TLS.
