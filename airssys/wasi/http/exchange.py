@@ -135,6 +135,10 @@ class Exchange:
     def _end(self, code: Variant) -> None:
         self.future.settle(Err(code))
         self.body.end(code)
+        self._stop_writing()
+
+    def _stop_writing(self) -> None:
+        """Tell the guest, where it still writes, that nobody reads it any more."""
         if self.wanted.body is not None:
             self.wanted.body.pipe.give_up()
 
@@ -170,6 +174,7 @@ class Exchange:
                 self.kept.keep(connection)
             else:
                 connection.close()
+            self._stop_writing()
         return not (again and not connection.heard and _is_end(self._error))
 
     # Connect.
@@ -252,8 +257,7 @@ class Exchange:
             await self._send_all(connection, share)
         except OSError:
             # It may have answered before it read everything, so the answer decides.
-            if self.wanted.body is not None:
-                self.wanted.body.pipe.give_up()
+            self._stop_writing()
         except (WitError, StreamFailed, h11.LocalProtocolError) as error:
             self._error = error
             scope.cancel()
