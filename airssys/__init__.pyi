@@ -5,6 +5,7 @@ from . import (
     events as events,
     grants as grants,
     testing as testing,
+    wasi as wasi,
 )
 from .actors.actor import Actor as Actor
 from .actors.inbox import Inbox as Inbox

@@ -34,6 +34,8 @@ from . import (
     messages,
     operations,
     parallel,
+    waiting,
+    wasi_files,
 )
 from .measure import Effort, Row
 
@@ -54,6 +56,8 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "checks": checks.rows,
     "operations": operations.rows,
     "http": http.rows,
+    "waiting": waiting.rows,
+    "wasi-files": wasi_files.rows,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 PACKAGES: Final = ("airssys", "wasmtime", "anyio", "trio", "pykka", "pyperf")

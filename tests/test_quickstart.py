@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ pytestmark = [pytest.mark.guest, pytest.mark.slow]
 def test_the_quickstart_falls_over_comes_back_and_ends_by_itself(
     tmp_path: Path, backend: str
 ) -> None:
-    begun = time.monotonic()
     ran = subprocess.run(
         [sys.executable, "-m", "airssys", "run", str(TREE), "--backend", backend],
         capture_output=True,
@@ -28,10 +26,8 @@ def test_the_quickstart_falls_over_comes_back_and_ends_by_itself(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         timeout=60,
     )
-    took = time.monotonic() - begun
 
     assert ran.returncode == 0, ran.stderr
-    assert took < 10
     summary = re.fullmatch(
         r"(\d+) messages, (\d+) restarts, (\d+) calls cut off, "
         r"worst loop lateness (\d+\.\d) ms, (\d+\.\d) s",

@@ -22,7 +22,7 @@ _HELP = """Run WebAssembly components under supervision.
 Add --traceback to any command to see where an error comes from.
 """
 _COMMANDS = {
-    "run": (".run:run", "Run a tree of actors, one component, or one function."),
+    "run": (".run:run", "Run a tree of actors, one component, or a program."),
     "call": (".call:call", "Call an exported function and print its result."),
     "serve": (".serve:serve", "Serve HTTP with a component."),
     "inspect": (".inspect:inspect", "Say what a component imports and exports."),
@@ -57,8 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
-    traceback = "--traceback" in given
-    given = [each for each in given if each != "--traceback"]
+    # What follows -- is for a program that is run.
+    end = given.index("--") if "--" in given else len(given)
+    ours, after = given[:end], given[end:]
+    traceback = "--traceback" in ours
+    given = [*(each for each in ours if each != "--traceback"), *after]
     _fill_descriptors()
     try:
         with checked_output():
@@ -150,7 +153,8 @@ def _report(error: BaseException) -> int:
     from .failure import explain  # noqa: PLC0415 - not for --help
 
     text, status = explain(error)
-    remark(text)
+    if text:
+        remark(text)
     return status
 
 

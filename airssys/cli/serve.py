@@ -195,13 +195,11 @@ class _Job:
             scope.cancel()
 
     async def _serve(self) -> None:
-        component, limits, grants, values, quota = await open_component(
-            self.path, self.settings
-        )
-        limits = evolve(limits, timeout=limits.timeout or _TIMEOUT)
+        component, terms = await open_component(self.path, self.settings)
+        limits = evolve(terms.limits, timeout=terms.limits.timeout or _TIMEOUT)
         registry = Registry()
-        standing = Standing(grants, Budget(_ACTOR, quota))
-        registry.register(_ACTOR, standing=standing, config=values)
+        standing = Standing(terms.grants, Budget(_ACTOR, terms.quota))
+        registry.register(_ACTOR, standing=standing, config=terms.config)
         async with AsyncExitStack() as stack:
             instruments: list[Instrument] = [self.screen]
             audit = await stack.enter_async_context(audit_for(self.settings))

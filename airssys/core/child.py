@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import converters, field, frozen, validators
 
@@ -15,6 +15,7 @@ from .health import HealthCheck
 from .texts import text_of
 
 __all__ = (
+    "LAST_WORDS",
     "ChildSpec",
     "Crashed",
     "Exit",
@@ -26,6 +27,10 @@ __all__ = (
 )
 
 
+LAST_WORDS: Final = "the last lines of its stderr:"
+"""What begins the note of a guest's crash that has what the guest wrote at the end."""
+_MOST_NOTED: Final = 4096
+"""Characters of an error's notes that are in the reason of a crash."""
 _CALLED = validators.optional(validators.is_callable())
 
 
@@ -149,6 +154,7 @@ class Normal:
 
     how = "normal"
     reason = ""
+    status = None
 
 
 @frozen
@@ -160,10 +166,17 @@ class Crashed:
 
     @property
     def reason(self) -> str:
-        """The exception's type and text; for a group of one exception, that one's."""
+        """The exception's type, text and notes; of a group of one, that one's."""
         error = unwrap(self.error)
         text = text_of(error)
-        return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return f"{said}{_notes_of(error)}"
+
+    @property
+    def status(self) -> int | None:
+        """What a guest exited with, if it was that which ended the child."""
+        error = unwrap(self.error)
+        return error.status if isinstance(error, GuestExited) else None
 
 
 @frozen
@@ -173,6 +186,7 @@ class Stopped:
     cut_off: bool = False
     """Whether it was cut off after it had been asked in vain."""
     how = "stopped"
+    status = None
 
     @property
     def reason(self) -> str:
@@ -190,6 +204,14 @@ def raised(error: BaseException) -> Normal | Crashed:
             return Normal()
         case leaf:
             return Crashed(leaf)
+
+
+def _notes_of(error: BaseException) -> str:
+    """Return the notes of an error, each from a line of its own on; not all of many."""
+    given = getattr(error, "__notes__", None)
+    notes = given if isinstance(given, list) else []
+    text = "".join(f"\n{note}" for note in notes if isinstance(note, str))
+    return text[:_MOST_NOTED]
 
 
 def unwrap(error: BaseException) -> BaseException:

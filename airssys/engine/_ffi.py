@@ -30,7 +30,7 @@ from wasmtime import _ffi as _library
 __all__ = ("TESTED", "VAL", "VERSION", "Frames", "HostSide", "take_error")
 
 VERSION: Final = metadata.version("wasmtime")
-TESTED: Final = range(49, 50)
+TESTED: Final = range(49, 51)
 """Major versions of wasmtime-py whose private layout was tested."""
 
 VAL: Final = 32

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -26,6 +25,7 @@ from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import Guard, HostInterface
 from ..reading import read_bytes
+from ..witmodel.agreement import meant
 from ..witmodel.types import (
     Extern,
     FuncType,
@@ -36,13 +36,13 @@ from ..witmodel.types import (
     shortened,
 )
 from . import _ffi
+from .borrows import needs_taskless
 from .bound import Bindable, Bound
 from .cache import Cache, default_folder
 from .ceiling import Ceiling
-from .compile import FORM, MAGIC, Compiled, Compiler
-from .compile_process import configured
-from .compilers import Processes, Thread, size_limit
-from .fiber import Pace, Slicing, Threads
+from .compile import MAGIC, Compiled, Compiler, Targets
+from .compilers import Processes, Target, Thread, size_limit
+from .fiber import ClockPace, CountedPace, Pace, Slicing, Threads
 from .flights import Flights, Progress
 from .instance import Instance
 from .lane import SET_LIMITS, Added
@@ -115,6 +115,12 @@ class Engine:
         exceptions: Let guests throw exceptions of WebAssembly. Off, for they make
             `Limits.fuel` leak: wasmtime gives back what a function burned before it
             threw. Only a ``timeout`` bounds such guests.
+        pace: Calls, of an instance and of the host functions that it calls, after which
+            other tasks have a turn, whatever a clock says. Guests then compute on the
+            event loop alone, slice by slice, never in worker threads: so the same
+            instances, with host functions that do the same, do the same in the same
+            order, and use the same fuel. None: others have a turn each 0.5 ms, and
+            what computes for long moves to a thread.
     """
 
     def __init__(
@@ -132,6 +138,7 @@ class Engine:
         optimize: bool = True,
         bytes_lane: bool = True,
         exceptions: bool = False,
+        pace: int | None = None,
     ) -> None:
         if compiler not in ("process", "thread"):
             raise ValueError(
@@ -145,29 +152,35 @@ class Engine:
             slicing=slicing,
             compile_limits=compile_limits,
             progress=progress,
+            pace=pace,
         )
         given = room(memory_reservation)
-        attributes, switches = proposals(exceptions=exceptions)
-        settings: dict[str, Any] = {
-            **attributes,
-            "consume_fuel": True,
-            "memory_reservation": given.reservation,
-            "memory_guard_size": given.guard,
-            "memory_reservation_for_growth": given.growth,
-            "memory_may_move": True,
-            "cranelift_opt_level": "speed" if optimize else "none",
-            "switches": {
-                **switches,
-                "max_wasm_stack": stack,
-                "async_stack_size": stack + _FIBRE_SPARE,
-            },
-        }
-        config = configured(settings)
-        self.wasmtime: wasmtime.Engine = wasmtime.Engine(config)
-        self.pointer: int = _ffi.address(self.wasmtime.ptr())
+
+        def target(*, tasks: bool) -> Target:
+            attributes, switches = proposals(exceptions=exceptions, tasks=tasks)
+            settings: dict[str, Any] = {
+                **attributes,
+                "consume_fuel": True,
+                "memory_reservation": given.reservation,
+                "memory_guard_size": given.guard,
+                "memory_reservation_for_growth": given.growth,
+                "memory_may_move": True,
+                "cranelift_opt_level": "speed" if optimize else "none",
+                "switches": {
+                    **switches,
+                    "max_wasm_stack": stack,
+                    "async_stack_size": stack + _FIBRE_SPARE,
+                },
+            }
+            return Target.of(settings)
+
+        usual = target(tasks=True)
+        self.wasmtime: wasmtime.Engine = usual.engine
+        taskless = partial(target, tasks=False)
+        self._targets = Targets(usual, taskless, needs_taskless)
         self.slicing: Slicing = slicing or Slicing()
         self.ceiling: Ceiling = Ceiling()
-        self.pace: Pace = Pace()
+        self.pace: Pace = ClockPace() if pace is None else CountedPace(pace)
         if cache is False:
             kept = None
         else:
@@ -182,13 +195,10 @@ class Engine:
         def compiling() -> _Compiling:
             return _Compiling(
                 Compiler(
-                    self.wasmtime,
-                    repr((FORM, _ffi.VERSION, platform.machine(), settings)),
+                    self._targets,
                     kept,
                     bytes_lane,
-                    Processes(settings, compile_limits)
-                    if compiler == "process"
-                    else Thread(),
+                    Processes(compile_limits) if compiler == "process" else Thread(),
                     compile_limits,
                 ),
                 Flights(progress),
@@ -286,8 +296,12 @@ class Component:
         self.name: str = name
         self.digest: Digest = digest
         self.size: int = compiled.size
+        self._wasmtime = compiled.engine
+        self.engine_pointer: int = _ffi.address(compiled.engine.ptr())
+        """The address of the engine of wasmtime's that its code is for."""
         self._code = compiled.code
         self.pointer: int = _ffi.address(compiled.code.ptr())
+        """The address of its code."""
         self.imports: Mapping[str, Extern] = compiled.imports
         self.exports: Mapping[str, Extern] = compiled.exports
         self.added: Added = compiled.added
@@ -297,6 +311,7 @@ class Component:
         self.lane: frozenset[str] = compiled.plan.exports
         """Exported functions whose bytes cross in one piece."""
         self._lane_imports = compiled.plan.imports
+        self._borrows_one = compiled.borrows_one
         self._drops = {drop.resource: drop for drop in compiled.plan.drops}
         self._dropping = {drop.label: drop for drop in compiled.plan.drops}
         self._exported: Mapping[str, FuncType] | None = None
@@ -357,14 +372,9 @@ class Component:
             shapes: The Python classes of the component's types.
         """
         added = self._added(export)
-        functions = {} if added is not None else self.functions()
-        if added is None and export not in functions:
-            some = tuple(islice(functions, _COMPARED))
-            near = difflib.get_close_matches(export, some, _NEAR, 0.4)
-            if len(functions) <= _NEAR:
-                near = sorted(functions)
-            raise MissingExport(self.name, export, tuple(near))
-        path, type_ = added or (export, functions[export])
+        if added is None:
+            export = self._found(export)
+        path, type_ = added or (export, self.functions()[export])
         index = None
         for part in path.split("#"):
             index = self._code.get_export_index(part, index)
@@ -380,6 +390,29 @@ class Component:
                 f"wasmtime's C API cannot pass: {shortened(type_)}",
             ) from None
         return signature, _ffi.address(index.ptr())
+
+    def _found(self, export: str) -> str:
+        """Return what the component calls a function that it exports.
+
+        Its interface may have another version there: as with imports, a compatible one.
+        Where the name says no version, any will do if there is but one.
+
+        Raises:
+            MissingExport: There is none.
+        """
+        functions = self.functions()
+        if export in functions:
+            return export
+        home, mark, name = export.rpartition("#")
+        homes = [f.rpartition("#")[0] for f in functions if f.endswith(f"{mark}{name}")]
+        found = [f"{each}#{name}" for each in meant(home, homes)] if home else []
+        if found and (len(found) == 1 or "@" in home):
+            return found[0]
+        some = tuple(islice(functions, _COMPARED))
+        near = found or difflib.get_close_matches(export, some, _NEAR, 0.4)
+        if len(functions) <= _NEAR:
+            near = sorted(functions)
+        raise MissingExport(self.name, export, tuple(near))
 
     def _added(self, export: str) -> tuple[str, FuncType] | None:
         """Return the name and type of a function that was put into the component."""
@@ -423,7 +456,7 @@ class Component:
             GuestTrapped: Its start function trapped.
             LimitExceeded: Its start function ran out of fuel or time.
         """
-        await self.engine.pace.step()
+        await self.engine.pace.begin().step()
         call = Call(self.name, actor, "", grants or Standing(), context)
         ceiling = self.engine.ceiling
         before = 0 if self.mappings else ceiling.count()
@@ -441,12 +474,13 @@ class Component:
         key = (missing, *((id(offer), len(offer.functions)) for offer in imports))
         if key not in self._links:
             made = link(
-                self.engine.wasmtime,
+                self._wasmtime,
                 self.name,
                 self.imports,
                 imports,
                 missing=missing,
                 lane=self._lane_imports,
+                borrows_one=self._borrows_one,
                 signatures=self._signatures,
             )
             if len(self._links) >= _LINKS:

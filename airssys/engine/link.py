@@ -26,6 +26,7 @@ from ..witmodel.types import (
     shortened,
 )
 from . import _ffi
+from .borrows import has_several_borrows, several_borrows
 from .resource import Hosted, LiftParameters
 from .signature import ImportSignature
 from .values.layout import Unsupported
@@ -89,6 +90,7 @@ def link(
     *,
     missing: Missing = "refuse",
     lane: AbstractSet[str] = frozenset(),
+    borrows_one: bool = False,
     signatures: dict[str, ImportSignature] | None = None,
 ) -> Link:
     """Link what a component imports with host interfaces.
@@ -102,6 +104,8 @@ def link(
         missing: What happens where nobody offers a function or resource: the component
             is refused, or whatever calls it traps.
         lane: Functions whose bytes cross in one piece, by their names as imports.
+        borrows_one: Whether wasmtime passes one borrowed handle at most, and traps
+            where there are more: functions that take more are missing.
         signatures: How functions cross whose values have no classes of their own: used
             again where they are there, else kept there. By their names as imports.
 
@@ -114,7 +118,8 @@ def link(
     # sleeps, as no reactor runs here, and `add_wasip2` blocks the loop all the while.
     linker = Linker(engine)
     kept = {} if signatures is None else signatures
-    linking = _Linking(component, imports, offered, missing == "trap", lane, kept)
+    traps = missing == "trap"
+    linking = _Linking(component, imports, offered, traps, lane, borrows_one, kept)
     with linker.root() as root:
         linking.instance(root, "", imports)
     if linking.problems:
@@ -133,6 +138,7 @@ class _Linking:
     traps: bool
     """Whether what is missing traps where it is called."""
     lane: AbstractSet[str]
+    borrows_one: bool
     signatures: dict[str, ImportSignature]
     functions: list[Linked] = Factory(list)
     resources: dict[ResourceType, Hosted] = Factory(dict)
@@ -184,12 +190,15 @@ class _Linking:
         full = _full(name, offer.name) if offer is not None else path
         function = None if offer is None else offer.functions.get(name)
         if function is None and self.traps:
-            function = _absent(self.component, full, name)
+            function = _absent(self.component, path, name)
         if function is None:
             self.problems.append(f"{full!r} is missing: {shortened(type_)}")
             return
         if problem := _unfit(type_, function):
             self.problems.append(f"{full!r} {problem}")
+            return
+        if self.borrows_one and not self.traps and has_several_borrows(type_):
+            self.problems.append(f"{full!r} {several_borrows()}: {shortened(type_)}")
             return
         general = offer is not None and offer.shapes is None
         signature = self.signatures.get(path) if general else None
@@ -220,13 +229,16 @@ class _Linking:
         hosted = self.resources.get(type_)
         found = None if offer is None else offer.resources.get(name)
         full = _full(name, offer.name if offer is not None else "")
+        if found is None and hosted is None and self.traps:
+            found = HostResource(name, _Absent)
         if hosted is None:
-            if found is None and self.traps:
-                found = HostResource(name, _Absent)
             if found is None:
                 self.problems.append(f"{full!r} is missing: resource")
                 return
             hosted = self.resources[type_] = Hosted(len(self.resources), found)
+        elif found is not None and hosted.offer.made is _Absent:
+            # It was missing where the component first names it, and is offered here.
+            hosted = self.resources[type_] = Hosted(hosted.index, found)
         elif found is not None and found.made is not hosted.offer.made:
             self.problems.append(
                 f"{full!r} is {found.made.__name__}, the component expects the "
@@ -251,14 +263,14 @@ class _Absent:
     """A resource that nobody offers: none can be made."""
 
 
-def _absent(component: str, full: str, name: str) -> HostFunction:
+def _absent(component: str, path: str, name: str) -> HostFunction:
     """Return what stands in for a function that nobody offers."""
 
     def body(*_: object) -> Never:
-        reason = "nobody offers it, and its imports were linked to trap then"
-        raise GuestTrapped(component, full, "missing-import", reason)
+        reason = "the component imports it, and nobody offers it"
+        raise GuestTrapped(component, path, "missing-import", reason)
 
-    return HostFunction(name, body)
+    return HostFunction(name, body, needed="nothing: it does nothing")
 
 
 def _full(name: str, interface: str) -> str:

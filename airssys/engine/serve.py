@@ -111,7 +111,7 @@ class HostCalls:
             signature.lower(value, results, handles)
 
         try:
-            await aside(lower, lambda _: None)
+            await aside(lower, lambda _: None, threads=self._pace.threads)
         except ValuesTooLarge as error:
             if (told := _told(linked, error)) is None:
                 raise

@@ -19,10 +19,12 @@ from .capabilities import CapabilitiesOperations, capabilities_interface
 from .filesystem import Disk, FileLimits, filesystem_interfaces
 from .filesystem.filesystem import FilesystemOperations
 from .filesystem.metadata import MetadataOperations
+from .guest_log import GuestLog
 from .host_services import HostServices, host_services
 from .messaging import MessagingOperations, messaging
 from .network import LONGEST_WAIT, Resolver, Tls, network_interfaces
 from .network.connection import ConnectionOperations
+from .network.permits import Permits
 from .network.socket import SocketOperations
 from .permissions import PermissionsOperations, permissions_interface
 from .process import ProcessSettings, open_process_interfaces
@@ -86,7 +88,13 @@ class Facilities:
 
 @asynccontextmanager
 async def open_interfaces(
-    actors: ActorDirectory, gate: Gate, facilities: Facilities | None = None
+    actors: ActorDirectory,
+    gate: Gate,
+    facilities: Facilities | None = None,
+    *,
+    disk: Disk | None = None,
+    permits: Permits | None = None,
+    guest_log: GuestLog | None = None,
 ) -> AsyncIterator[tuple[HostInterface, ...]]:
     """Open every interface that airssys has for guests.
 
@@ -97,12 +105,15 @@ async def open_interfaces(
         actors: All actors of the system.
         gate: Checks every host call, and emits events.
         facilities: What the interfaces work with; by default the usual.
+        disk: Made of these; given where other interfaces share it.
+        permits: Likewise.
+        guest_log: Likewise.
     """
     given = facilities or Facilities()
-    disk = Disk(gate, given.files)
+    disk = disk or Disk(gate, given.files)
     async with open_process_interfaces(gate, given.processes) as processes:
         yield (
-            host_services(actors, emitter=gate.emitter),
+            host_services(actors, guest_log=guest_log or GuestLog(gate.emitter)),
             messaging(actors, gate),
             storage_interface(given.storage, gate),
             permissions_interface(gate, disk),
@@ -113,6 +124,7 @@ async def open_interfaces(
                 resolver=given.resolver,
                 tls=given.tls,
                 longest=given.longest_wait,
+                permits=permits,
             ),
             *processes,
         )

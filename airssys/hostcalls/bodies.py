@@ -57,10 +57,9 @@ def _takes(parameters: Sequence[inspect.Parameter], kind: type) -> bool:
     for parameter in parameters:
         if parameter.annotation is parameter.empty:
             return parameter.name == kind.__name__.lower()
-        return (
-            parameter.annotation is kind
-            or str(parameter.annotation).rpartition(".")[2] == kind.__name__
-        )
+        # It may be text, as it was written, and say more: ``Call[Shop]``.
+        name = str(parameter.annotation).partition("[")[0].rpartition(".")[2]
+        return parameter.annotation is kind or name == kind.__name__
     return False
 
 

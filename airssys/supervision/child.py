@@ -344,6 +344,7 @@ class Child:
                 supervisor=self.siblings.name,
                 how=how.how,
                 reason=how.reason,
+                status=how.status,
             )
         )
 

@@ -14,7 +14,8 @@ from attrs import define, field
 from ..actors.inbox import Inbox
 from ..actors.reference import ActorRef
 from ..actors.registry import Registry
-from ..artifacts.folder import Artifact, check_actor, load
+from ..artifacts.folder import Artifact, load
+from ..artifacts.runnable import check_runnable
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
 from ..core.defaults import MAILBOX, MAILBOX_BYTES
@@ -108,7 +109,7 @@ class System:
 
         Raises:
             ManifestError: The manifest breaks its schema.
-            ComponentError: The component cannot be an actor.
+            ComponentError: The component can neither be an actor nor a command.
             InitFailed: Its ``init`` returned an error; likewise whatever else its
                 ``init`` ended with.
             NamespaceTaken: Another component, of other content, has the storage of its
@@ -119,7 +120,7 @@ class System:
         if isinstance(what, Component):
             _refuse_options("a component", args=args or None)
             if not self._specs.knows(what):
-                check_actor(what)
+                check_runnable(what)
             terms = NoManifest(limits=limits or Limits(), grants=grants or NO_GRANTS)
             spec = await self._specs.component(
                 id or what.name,
@@ -268,7 +269,7 @@ class System:
         place = Path(await anyio.Path(path).resolve())
         if place not in self._artifacts:
             artifact = await load(path, engine=self.engine, ceiling=self.config.ceiling)
-            check_actor(artifact.component)
+            check_runnable(artifact.component)
             self._artifacts[place] = artifact
         return self._artifacts[place]
 

@@ -6,14 +6,25 @@ it; every access is asked of the guest's grants.
 
 from __future__ import annotations
 
-from .context import Context as Context
-from .http.served import asgi as asgi
-from .offered import open_interfaces as open_interfaces
-from .stdio import BytesInput as BytesInput
-from .stdio import BytesOutput as BytesOutput
-from .stdio import Lines as Lines
-from .stdio import NoOutput as NoOutput
-from .streams import InputStream as InputStream
-from .streams import OutputStream as OutputStream
-from .streams import StreamClosed as StreamClosed
-from .streams import StreamFailed as StreamFailed
+from .context import Context
+from .filesystem.stdio import FileInput, FileOutput
+from .http.served import asgi
+from .offered import open_interfaces
+from .stdio import BytesInput, BytesOutput, Lines, NoOutput
+from .streams import InputStream, OutputStream, StreamClosed, StreamFailed
+
+__all__ = (
+    "BytesInput",
+    "BytesOutput",
+    "Context",
+    "FileInput",
+    "FileOutput",
+    "InputStream",
+    "Lines",
+    "NoOutput",
+    "OutputStream",
+    "StreamClosed",
+    "StreamFailed",
+    "asgi",
+    "open_interfaces",
+)

@@ -92,41 +92,38 @@ class Stderr:
 
 
 class TerminalInput:
-    """The resource ``terminal-input``: none is ever made."""
+    """The resource ``terminal-input``: that there is a terminal, and no more."""
 
 
 class TerminalOutput:
-    """The resource ``terminal-output``: none is ever made."""
+    """The resource ``terminal-output``: that there is a terminal, and no more."""
 
 
 class TerminalStdin:
-    """The operations of ``wasi:cli/terminal-stdin``: a guest's input is no terminal.
-
-    Its escape sequences would be the guest's to choose.
-    """
+    """The operations of ``wasi:cli/terminal-stdin``."""
 
     interface: ClassVar[str] = "wasi:cli/terminal-stdin@0.2.12"
 
     @operation(needs=_OWN)
-    def get_terminal_stdin(self, _: Call) -> TerminalInput | None:
-        return None
+    def get_terminal_stdin(self, call: Call) -> TerminalInput | None:
+        return TerminalInput() if "stdin" in context_of(call).terminals else None
 
 
 class TerminalStdout:
-    """The operations of ``wasi:cli/terminal-stdout``; as for the input."""
+    """The operations of ``wasi:cli/terminal-stdout``."""
 
     interface: ClassVar[str] = "wasi:cli/terminal-stdout@0.2.12"
 
     @operation(needs=_OWN)
-    def get_terminal_stdout(self, _: Call) -> TerminalOutput | None:
-        return None
+    def get_terminal_stdout(self, call: Call) -> TerminalOutput | None:
+        return TerminalOutput() if "stdout" in context_of(call).terminals else None
 
 
 class TerminalStderr:
-    """The operations of ``wasi:cli/terminal-stderr``; as for the input."""
+    """The operations of ``wasi:cli/terminal-stderr``."""
 
     interface: ClassVar[str] = "wasi:cli/terminal-stderr@0.2.12"
 
     @operation(needs=_OWN)
-    def get_terminal_stderr(self, _: Call) -> TerminalOutput | None:
-        return None
+    def get_terminal_stderr(self, call: Call) -> TerminalOutput | None:
+        return TerminalOutput() if "stderr" in context_of(call).terminals else None

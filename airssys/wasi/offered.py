@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from operator import methodcaller
-from typing import Final
+from typing import Final, cast
 
 import anyio
 
 from ..host.filesystem import Disk
+from ..host.guest_log import GuestLog
 from ..host.network import SystemResolver
 from ..host.network.permits import Permits
 from ..host.offered import Facilities
-from ..hostcalls.declare import Operations, interface_of
+from ..hostcalls.declare import Needed, Operations, interface_of, needs_of
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface, HostResource
+from ..witmodel.agreement import agreement
 from .cli import (
     Environment,
     Exit,
@@ -29,6 +31,11 @@ from .cli import (
     TerminalStdout,
 )
 from .clocks import MonotonicClock, Timezone, WallClock
+from .filesystem.descriptor import Descriptor
+from .filesystem.files import FileOperations
+from .filesystem.listing import DirectoryEntryStream
+from .filesystem.paths import PathOperations
+from .filesystem.preopens import PreopenOperations
 from .http.body import BodyOperations, FutureTrailers, IncomingBody, OutgoingBody
 from .http.fields import FieldOperations, Fields
 from .http.message import (
@@ -45,6 +52,11 @@ from .http.outgoing import OutgoingHandler
 from .outside import Outside
 from .polling import Pollable, PollOperations
 from .random import Insecure, InsecureSeed, Random
+from .sockets.datagrams import IncomingDatagrams, OutgoingDatagrams, UdpEnd
+from .sockets.lookup import LookupOperations, ResolvedAddresses
+from .sockets.network import InstanceNetwork, Network, NetworkOperations
+from .sockets.tcp import TcpCreation, TcpEnd, TcpOperations
+from .sockets.udp import UdpCreation, UdpOperations
 from .streams import (
     ErrorOperations,
     InputStream,
@@ -53,7 +65,13 @@ from .streams import (
     StreamOperations,
 )
 
-__all__ = ("WASI_OPERATIONS", "open_interfaces")
+__all__ = (
+    "WASI_OPERATIONS",
+    "interfaces_over",
+    "needed_for",
+    "open_interfaces",
+    "open_outside",
+)
 
 _ALONE: Final[tuple[type[Operations], ...]] = (
     ErrorOperations,
@@ -76,9 +94,21 @@ _ALONE: Final[tuple[type[Operations], ...]] = (
     FieldOperations,
     BodyOperations,
     MessageOperations,
+    InstanceNetwork,
+    NetworkOperations,
 )
 """What needs nothing but the instance's own `Context`."""
-_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (OutgoingHandler,)
+_OUTSIDE: Final[tuple[Callable[[Outside], Operations], ...]] = (
+    LookupOperations,
+    TcpCreation,
+    TcpOperations,
+    UdpCreation,
+    UdpOperations,
+    PreopenOperations,
+    FileOperations,
+    PathOperations,
+    OutgoingHandler,
+)
 """What reaches the world outside: classes whose one argument is the `Outside`."""
 WASI_OPERATIONS: Final = (*_ALONE, *_OUTSIDE)
 """What `open_interfaces` offers."""
@@ -94,6 +124,18 @@ _RESOURCES: Final[Mapping[str, Mapping[str, type]]] = {
     },
     "wasi:cli/terminal-input@0.2.12": {"terminal-input": TerminalInput},
     "wasi:cli/terminal-output@0.2.12": {"terminal-output": TerminalOutput},
+    "wasi:sockets/network@0.2.12": {"network": Network},
+    "wasi:sockets/ip-name-lookup@0.2.12": {"resolve-address-stream": ResolvedAddresses},
+    "wasi:sockets/tcp@0.2.12": {"tcp-socket": TcpEnd},
+    "wasi:sockets/udp@0.2.12": {
+        "udp-socket": UdpEnd,
+        "incoming-datagram-stream": IncomingDatagrams,
+        "outgoing-datagram-stream": OutgoingDatagrams,
+    },
+    "wasi:filesystem/types@0.2.12": {
+        "descriptor": Descriptor,
+        "directory-entry-stream": DirectoryEntryStream,
+    },
     "wasi:http/types@0.2.12": {
         "fields": Fields,
         "incoming-request": IncomingRequest,
@@ -125,22 +167,36 @@ async def open_interfaces(
         gate: Checks every host call, and emits events; None: one without events.
         facilities: What the interfaces work with; None: the usual.
     """
-    gate, given = gate or Gate(), facilities or Facilities()
+    async with open_outside(gate or Gate(), facilities) as outside:
+        yield interfaces_over(outside)
+
+
+@asynccontextmanager
+async def open_outside(
+    gate: Gate, facilities: Facilities | None = None
+) -> AsyncIterator[Outside]:
+    """Open what the interfaces of `interfaces_over` reach the world by.
+
+    Args:
+        gate: As for `open_interfaces`; likewise ``facilities``.
+        facilities: What they work with.
+    """
+    given = facilities or Facilities()
     permits = Permits(gate, given.resolver or SystemResolver(), given.longest_wait)
     async with anyio.create_task_group() as work:
-        yield _interfaces(
-            Outside(
-                gate=gate,
-                disk=Disk(gate, given.files),
-                permits=permits,
-                tls=given.tls,
-                work=work,
-            )
+        yield Outside(
+            gate=gate,
+            disk=Disk(gate, given.files),
+            permits=permits,
+            tls=given.tls,
+            log=GuestLog(gate.emitter),
+            work=work,
         )
         work.cancel_scope.cancel()
 
 
-def _interfaces(outside: Outside) -> tuple[HostInterface, ...]:
+def interfaces_over(outside: Outside) -> tuple[HostInterface, ...]:
+    """Return all interfaces, as they reach the world by these means."""
     operations = (
         *(each() for each in _ALONE),
         *(each(outside) for each in _OUTSIDE),
@@ -154,6 +210,24 @@ def _interfaces(outside: Outside) -> tuple[HostInterface, ...]:
         home = made.setdefault(name, HostInterface(name))
         home.resources |= {each: _resource(each, of) for each, of in resources.items()}
     return tuple(made.values())
+
+
+def needed_for(interface: str) -> Mapping[str, Needed] | None:
+    """Return what each function of an interface needs; None: it is not offered.
+
+    Args:
+        interface: Its name, with the version that a component imports.
+    """
+    found: dict[str, Needed] = {}
+    wanted = agreement(interface)
+    offered = cast("tuple[type[Operations], ...]", WASI_OPERATIONS)
+    homes = (*(each.interface for each in offered), *_RESOURCES)
+    if wanted not in map(agreement, homes):
+        return None
+    for each in offered:
+        if agreement(each.interface) == wanted:
+            found |= needs_of(each)
+    return found
 
 
 def _resource(name: str, made: type) -> HostResource:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
+from functools import partial
+
 from anyio.abc import TaskGroup
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from ..host.filesystem import Disk
+from ..host.guest_log import GuestLog
+from ..host.network.dealings import Ledger
 from ..host.network.permits import Permits
 from ..host.network.tls import Tls
 from ..hostcalls.gate import Gate
+from .readiness import Readiness
 
 __all__ = ("Outside",)
 
@@ -25,5 +31,15 @@ class Outside:
     """Looks names up and judges addresses."""
     tls: Tls
     """How guests may speak TLS."""
+    log: GuestLog
+    """Takes the lines that guests write."""
+    secret: bytes = field(factory=partial(secrets.token_bytes, 16), repr=False)
+    """What guests are told in its stead of the host's own numbers is hashed with it."""
     work: TaskGroup
     """Runs what outlives the host call that begins it. It is cancelled at the end."""
+    readiness: Readiness = field(
+        default=Factory(lambda self: Readiness(self.work), takes_self=True), init=False
+    )
+    """Tells when sockets can go on."""
+    ledger: Ledger = field(factory=Ledger, init=False)
+    """What guests were told of names."""

@@ -7,27 +7,35 @@ with each source and sleeps until one of them wakes it, or the earliest time has
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 import anyio
-from attrs import define, field
+import anyio.lowlevel
+from attrs import define, field, frozen
 
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, operation
 from .clock import Clock
 from .misuse import misuse
 
-__all__ = ("PollOperations", "Pollable", "Source", "at", "on", "wait_first")
+__all__ = ("Due", "PollOperations", "Pollable", "Source", "at", "on", "wait_first")
 
 _IN_HAND = Free("it waits for what the guest holds already")
 _NANO = 1e-9
+_PIECE = 1024
+"""Pollables that are looked at before others get their turn."""
 
 
 @define(eq=False)
 class Source:
     """Something that changes, such as a stream; tells whoever polls it."""
 
+    begin: Callable[[Source], object] | None = None
+    """Called with it when somebody begins to watch it, and nobody else does."""
+    end: Callable[[Source], object] | None = None
+    """Called with it when nobody watches it any more."""
     _wakes: set[anyio.Event] = field(factory=set, init=False, repr=False)
 
     def touch(self) -> None:
@@ -38,10 +46,23 @@ class Source:
     def watch(self, wake: anyio.Event) -> None:
         """Set an event when it changes."""
         self._wakes.add(wake)
+        if self.begin is not None and len(self._wakes) == 1:
+            self.begin(self)
 
     def unwatch(self, wake: anyio.Event) -> None:
-        """Forget an event."""
-        self._wakes.discard(wake)
+        """Forget an event. Does nothing where it is not known."""
+        if wake in self._wakes:
+            self._wakes.remove(wake)
+            if self.end is not None and not self._wakes:
+                self.end(self)
+
+
+@frozen(eq=False)
+class Due:
+    """An instant of a clock, in nanoseconds."""
+
+    instant: int
+    clock: Clock
 
 
 @define(eq=False)
@@ -51,16 +72,13 @@ class Pollable:
     ready: Callable[[], bool]
     source: Source | None = None
     """What changes when it becomes ready; None: the time alone, or nothing."""
-    left: Callable[[], float] | None = None
-    """Returns the seconds until it is ready; None: no clock makes it so."""
+    due: Due | None = None
+    """When a clock makes it ready; None: none does."""
 
 
 def at(instant: int, clock: Clock) -> Pollable:
     """Return what is ready at an instant of the clock, in nanoseconds."""
-    return Pollable(
-        lambda: clock.monotonic() >= instant,
-        left=lambda: (instant - clock.monotonic()) * _NANO,
-    )
+    return Pollable(lambda: clock.monotonic() >= instant, due=Due(instant, clock))
 
 
 def on(source: Source, holds: Callable[[], bool]) -> Pollable:
@@ -70,25 +88,66 @@ def on(source: Source, holds: Callable[[], bool]) -> Pollable:
 
 async def wait_first(pollables: Sequence[Pollable]) -> list[int]:
     """Wait until one is ready, and return the places of all that are."""
+    if ready := await _ready(pollables):
+        return ready
     watched = {each.source for each in pollables if each.source is not None}
-    timed = [each.left for each in pollables if each.left is not None]
+    dues = [each.due for each in pollables if each.due is not None]
     while True:
-        ready = [place for place, each in enumerate(pollables) if each.ready()]
-        if ready:
+        if watched:
+            wake = anyio.Event()
+            with _watching(watched, wake):
+                # In pieces, so that one that was seen can have changed since.
+                if len(pollables) <= _PIECE or not (ready := await _ready(pollables)):
+                    with anyio.move_on_after(_left(dues)):
+                        await wake.wait()
+        else:
+            await anyio.sleep(_left(dues))
+        if ready or (ready := await _ready(pollables)):
             return ready
-        until = min((left() for left in timed), default=math.inf)
-        if not watched:
-            await anyio.sleep(max(until, 0) if timed else math.inf)
+
+
+async def _ready(pollables: Sequence[Pollable]) -> list[int]:
+    """Return the places of those that are ready, with one look at each clock."""
+    ready: list[int] = []
+    clock, now = None, 0
+    for place, each in enumerate(pollables):
+        if place and not place % _PIECE:
+            await anyio.lowlevel.checkpoint()
+        due = each.due
+        if due is None:
+            if each.ready():
+                ready.append(place)
             continue
-        wake = anyio.Event()
-        for source in watched:
+        if due.clock is not clock:
+            clock, now = due.clock, due.clock.monotonic()
+        if now >= due.instant:
+            ready.append(place)
+    return ready
+
+
+@contextmanager
+def _watching(sources: Iterable[Source], wake: anyio.Event) -> Iterator[None]:
+    """Have some sources set an event."""
+    watched: list[Source] = []
+    try:
+        for source in sources:
+            watched.append(source)
             source.watch(wake)
-        try:
-            with anyio.move_on_after(max(until, 0)):
-                await wake.wait()
-        finally:
-            for source in watched:
-                source.unwatch(wake)
+        yield
+    finally:
+        for source in watched:
+            source.unwatch(wake)
+
+
+def _left(dues: Sequence[Due]) -> float:
+    """Return the seconds until the first comes; infinity where none will."""
+    first: dict[int, Due] = {}
+    for due in dues:
+        known = first.get(id(due.clock))
+        if known is None or due.instant < known.instant:
+            first[id(due.clock)] = due
+    left = ((due.instant - due.clock.monotonic()) * _NANO for due in first.values())
+    return max(min(left, default=math.inf), 0)
 
 
 class PollOperations:

@@ -81,6 +81,10 @@ class InputStream:
         """
         raise NotImplementedError
 
+    def ended(self) -> bool:
+        """Tell whether it is known, without a look, that nothing will be read."""
+        return False
+
     def drop(self) -> None:
         """Give up what is held for it: the guest has no handle of it any more."""
 
@@ -117,6 +121,17 @@ class OutputStream:
         """
         raise NotImplementedError
 
+    async def begin_flush(self) -> None:
+        """Have what was written go where it should be; `ready` tells when it is.
+
+        Here it waits, for streams that have nothing to wait for long.
+
+        Raises:
+            StreamClosed: Nobody reads any more.
+            StreamFailed: It cannot be written.
+        """
+        await self.flush()
+
     async def flush(self) -> None:
         """Wait until what was written is where it should be.
 
@@ -146,7 +161,11 @@ class StreamOperations:
 
     @operation("[method]input-stream.read", needs=_HELD)
     async def read(self, _: Call, stream: InputStream, length: int) -> bytes:
-        return await _told(stream.read, min(length, LARGEST_PIECE)) if length else b""
+        if not length:
+            if stream.ended():
+                _refuse(StreamClosed())
+            return b""
+        return await _told(stream.read, min(length, LARGEST_PIECE))
 
     @operation("[method]input-stream.blocking-read", needs=_HELD)
     async def blocking_read(self, _: Call, stream: InputStream, length: int) -> bytes:
@@ -180,12 +199,12 @@ class StreamOperations:
         await _all(stream, content)
         await _told(stream.flush)
 
-    @operation(
-        "[method]output-stream.flush",
-        "[method]output-stream.blocking-flush",
-        needs=_HELD,
-    )
+    @operation("[method]output-stream.flush", needs=_HELD)
     async def flush(self, _: Call, stream: OutputStream) -> None:
+        await _told(stream.begin_flush)
+
+    @operation("[method]output-stream.blocking-flush", needs=_HELD)
+    async def blocking_flush(self, _: Call, stream: OutputStream) -> None:
         await _told(stream.flush)
 
     @operation("[method]output-stream.subscribe", needs=_HELD)
@@ -267,6 +286,9 @@ async def _some(stream: InputStream, length: int) -> bytes:
 
 
 async def _all(stream: OutputStream, content: bytes) -> None:
+    if len(content) <= _room(stream):
+        await _told(stream.write, content)
+        return
     left = memoryview(content)
     while left:
         await _wait_for_room(stream)

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from airssys.core.errors import GuestExited
+from airssys.hostcalls.interface import HostInterface
+
 from .conftest import EXAMPLES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from airssys.hostcalls.call import Call
+
     from .conftest import Command
 
 pytestmark = pytest.mark.guest
@@ -272,3 +280,33 @@ def test_what_holds_no_component_is_refused(
 
     assert ran.status == 2
     assert complaint in ran.err
+
+
+@pytest.mark.parametrize("status", [0, 3, 200])
+def test_a_guest_that_exits_decides_the_status(
+    airssys: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    exits = HostInterface("acme:sys/exit")
+
+    @exits.function
+    def leave(call: Call, status: int) -> None:
+        raise GuestExited(call.component, status)
+
+    @asynccontextmanager
+    async def offered(*_: object) -> AsyncIterator[tuple[HostInterface, ...]]:
+        yield (exits,)
+
+    monkeypatch.setattr("airssys.cli.call.open_interfaces", offered)
+    guest = tmp_path / "guest.wat"
+    guest.write_text("""(component
+      (import "acme:sys/exit" (instance $h (export "leave" (func (param "s" u32)))))
+      (core func $leave (canon lower (func $h "leave")))
+      (core module $code (import "h" "leave" (func $leave (param i32)))
+        (func (export "run") (param i32) (call $leave (local.get 0))))
+      (core instance $c (instantiate $code
+        (with "h" (instance (export "leave" (func $leave))))))
+      (func (export "run") (param "s" u32) (canon lift (core func $c "run"))))""")
+
+    ran = airssys("call", guest, "run", status)
+
+    assert (ran.status, ran.out, ran.err) == (status, "", "")

@@ -412,7 +412,7 @@ async def test_a_cancel_is_not_late_while_much_is_lifted(
             await instance.call("run", *call)
         return anyio.current_time() - began - 0.01
 
-    assert min([await late() for _ in range(4)]) < 0.15  # 1.1 s without a limit
+    assert min([await late() for _ in range(4)]) < 0.5  # 1.1 s without a limit
 
 
 async def test_a_function_of_very_many_types_is_called_in_threads() -> None:

@@ -424,16 +424,3 @@ async def test_a_larger_stack_allows_deeper_recursion() -> None:
     assert raised.value.kind == "stack-overflow"
     assert len(raised.value.backtrace) < 100
     deep.close()
-
-
-async def test_an_instance_has_one_memory_unless_it_is_given_more(make: Any) -> None:
-    memories = "".join(
-        f"(core module $m{i} (memory 16)) (core instance (instantiate $m{i}))"
-        for i in range(2)
-    )
-    text = f"(component {memories})"
-    with pytest.raises(OutOfMemory, match="memory count too high"):
-        await make(text, limits=Limits(memory=2**20))
-
-    with await make(text, limits=Limits(memory=2**20, memories=2)) as instance:
-        assert instance.alive

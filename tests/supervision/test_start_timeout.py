@@ -69,7 +69,7 @@ async def test_a_child_that_is_starting_can_be_stopped(
         except airssys.ChildRefused as error:
             failed.append(error.reason)
 
-    with anyio.fail_after(2):
+    with anyio.fail_after(20):
         async with airssys.open_supervisor() as supervisor:
             async with anyio.create_task_group() as others:
                 others.start_soon(start, supervisor)
@@ -91,7 +91,7 @@ async def test_a_child_that_is_starting_again_can_be_stopped(record: Record) -> 
             raise ValueError
         await anyio.sleep_forever()
 
-    with anyio.fail_after(2):
+    with anyio.fail_after(20):
         async with airssys.open_supervisor(
             strategy=airssys.Strategy.ONE_FOR_ALL
         ) as supervisor:

@@ -74,7 +74,7 @@ async def test_a_restart_waits_for_its_backoff(record: Record) -> None:
         assert state(supervisor, "a") == "restarting"
         await supervisor_waits_for(lambda: state(supervisor, "a") == "running")
 
-        assert 0.05 <= anyio.current_time() - before < 0.5
+        assert 0.05 <= anyio.current_time() - before < 5
 
 
 async def test_a_child_that_fails_its_health_checks_is_restarted(

@@ -88,7 +88,7 @@ async def test_a_shutdown_that_goes_wrong_still_ends_the_actor(
     )
     async with open_() as system:
         await system.spawn(folder)
-        with anyio.fail_after(2):
+        with anyio.fail_after(8):
             await system.stop("acme/a")
 
         assert system.children == ()
@@ -106,7 +106,7 @@ async def test_a_shutdown_that_takes_too_long_is_cut_off(
     async with open_() as system:
         await system.spawn(folder)
         await system.spawn(folder, id="brutal", shutdown=0)
-        with anyio.fail_after(2):
+        with anyio.fail_after(8):
             await system.stop("acme/a")
             await system.stop("brutal")
 
@@ -266,14 +266,14 @@ def test_ctrl_c_in_an_actor_leaves_the_system(
         async with open_() as system:
             await system.spawn(write_component(tmp_path))
             await (await system.spawn(interrupted)).send("now")
-            await anyio.sleep(5)
+            await anyio.sleep(60)
 
     start = time.monotonic()
     with pytest.raises(BaseException) as left:  # noqa: PT011 - of several shapes
         anyio.run(main, backend=backend)
 
     assert isinstance(unwrap(left.value), KeyboardInterrupt)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 30
     assert "acme/a" in [event.subject for event in recorder.of(ChildExited)]
     assert system_tasks_restarted(recorder) == []
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import anyio
@@ -128,7 +127,10 @@ async def test_a_guest_that_spins_is_cut_off_and_nobody_else_notices(
 ) -> None:
     async with open_() as system:
         other = await system.spawn(echo)
-        actor = await system.spawn(write_component(tmp_path, resources=resources))
+        patient = 'start = "15s"'  # for a busy machine: else it is twice the timeout
+        actor = await system.spawn(
+            write_component(tmp_path, resources=resources, supervision=patient)
+        )
         answers: list[bytes] = []
         async with anyio.create_task_group() as tasks:
 
@@ -154,10 +156,9 @@ async def test_asks_in_a_circle_of_guests_fail_at_once_and_name_it(
     async with open_() as system:
         one = await system.spawn(write_component(tmp_path, "acme/one"))
         await system.spawn(write_component(tmp_path, "acme/two"))
-        start = time.monotonic()
         answer = (await one.ask("ask acme/two ask acme/one echo hi")).decode()
 
-        assert time.monotonic() - start < 0.9  # the timeout is 1 s
+        # At once: a timeout would say so.
         assert answer == (
             "error cycle: ask would wait for itself: acme/two -> acme/one -> acme/two"
         )

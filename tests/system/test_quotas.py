@@ -87,7 +87,7 @@ async def test_a_guest_over_its_quota_of_computing_gets_slower_and_stays_well(
         started = time.perf_counter()
         await system.registry.entry("acme/slow").mailbox.check_health()
         await system.stop("acme/slow")
-        assert time.perf_counter() - started < 1
+        assert time.perf_counter() - started < 4
 
 
 async def test_a_limit_of_a_whole_second_in_each_second_is_not_measured(

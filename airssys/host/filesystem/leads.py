@@ -41,17 +41,21 @@ def leading(
 ) -> Leads:
     """Return what tells whether grants lead through a directory."""
     kinds = tuple(needs)
-    fixed = tuple(
-        f"{_fixed(pattern)}/"
-        for need in map(_any, kinds)
-        for pattern in grants.patterns(need.section, need.action)
-        if isinstance(pattern, Pattern)
-    )
+
+    @cache
+    def fixed() -> tuple[str, ...]:
+        # Not before it is asked for: most paths leave no directory again.
+        return tuple(
+            f"{_fixed(pattern)}/"
+            for need in map(_any, kinds)
+            for pattern in grants.patterns(need.section, need.action)
+            if isinstance(pattern, Pattern)
+        )
 
     @cache
     def leads(directory: str) -> bool:
         below = f"{directory}/"
-        return any(each.startswith(below) for each in fixed) or any(
+        return any(each.startswith(below) for each in fixed()) or any(
             judge(need(directory)) is None for need in kinds
         )
 

@@ -1,17 +1,18 @@
-"""Call what Linux can do with files and Python does not offer: openat2 and statx."""
+"""Call what Linux can do with files and Python cannot: openat2, statx and fstatfs."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
+import stat
 import struct
 import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-__all__ = ("created", "openat2", "openat2_works")
+__all__ = ("created", "is_at_hand", "is_local", "openat2", "openat2_works")
 
 _OPENAT2: Final = 437
 """The same on every architecture (Linux 5.6 and newer)."""
@@ -19,10 +20,26 @@ _HOW: Final = struct.Struct("=QQQ")
 """``struct open_how``: flags, mode, resolve."""
 _RESOLVE: Final = 0x02 | 0x04 | 0x08
 """RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH."""
+_RESOLVE_CACHED: Final = 0x02 | 0x04 | 0x20
+"""RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_CACHED (Linux 5.12)."""
 _NOFOLLOW: Final = 0x100
 _BTIME: Final = 0x800
 _BTIME_PLACE: Final = struct.Struct("=80xqI")
 _STATX: Final = 256
+_STATFS: Final = 256
+"""Bytes that ``struct statfs`` surely fits in; its first long is the kind."""
+_LOCAL: Final = frozenset(
+    {
+        0xEF53,  # ext2, ext3, ext4
+        0x58465342,  # XFS
+        0x9123683E,  # Btrfs
+        0xF2F52010,  # F2FS
+        0x2FC12FC1,  # ZFS
+        0x01021994,  # tmpfs
+        0x794C7630,  # overlayfs
+    }
+)
+"""File systems of this machine's own disks and memory: no network, no program."""
 
 
 @cache
@@ -30,18 +47,19 @@ def _libc() -> Any:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def openat2(directory: int, path: str, flags: int) -> int:
+def openat2(directory: int, path: str, flags: int, resolve: int = _RESOLVE) -> int:
     """Open a path below a directory without following any link, in one step.
 
     Args:
         directory: The descriptor it is below.
         path: Relative, without ``..``.
         flags: As for `os.open`, without those that make files.
+        resolve: How the kernel follows it.
 
     Raises:
         OSError: As the kernel says; ``ELOOP`` where any part is a link.
     """
-    how = _HOW.pack(flags | os.O_CLOEXEC, 0, _RESOLVE)
+    how = _HOW.pack(flags | os.O_CLOEXEC, 0, resolve)
     found: int = _libc().syscall(
         ctypes.c_long(_OPENAT2),
         ctypes.c_int(directory),
@@ -53,6 +71,26 @@ def openat2(directory: int, path: str, flags: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
     return found
+
+
+def is_at_hand(path: str) -> bool:
+    """Tell whether the kernel has all of a path in memory, of a disk of this machine.
+
+    Then to follow it, and to look at what is there, takes no wait for the disk.
+
+    Args:
+        path: Absolute, without links: where the last name is one, it is not at hand.
+    """
+    if not openat2_works():
+        return False
+    try:
+        found = openat2(0, path, os.O_PATH | os.O_NOFOLLOW, _RESOLVE_CACHED)
+    except OSError:
+        return False  # an old kernel refuses the flag, a new one says what it lacks
+    try:
+        return is_local(found) and not stat.S_ISLNK(os.fstat(found).st_mode)
+    finally:
+        os.close(found)
 
 
 @cache
@@ -100,3 +138,21 @@ def created(directory: int, name: str, system: str = sys.platform) -> int | None
     (mask,) = struct.unpack_from("=I", found)
     seconds, nanoseconds = _BTIME_PLACE.unpack_from(found)
     return seconds * 10**9 + nanoseconds if mask & _BTIME else None
+
+
+def is_local(descriptor: int, system: str = sys.platform) -> bool:
+    """Tell whether a file is surely on a disk of this machine, or in its memory.
+
+    Args:
+        descriptor: Of the file.
+        system: As `sys.platform` says. Elsewhere nobody knows.
+    """
+    if system != "linux":
+        return False
+    found = ctypes.create_string_buffer(_STATFS)
+    if _libc().fstatfs(descriptor, found) != 0:
+        return False
+    return (
+        int.from_bytes(found.raw[: ctypes.sizeof(ctypes.c_long)], sys.byteorder)
+        in _LOCAL
+    )

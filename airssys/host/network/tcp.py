@@ -78,20 +78,37 @@ class TcpSocket(OwnedSocket):
         Raises:
             OSError: It failed. The socket is as new, and can try another.
         """
-        self.state = "connecting"
         try:
-            try:
-                self.raw.connect(system_name(peer))
-            except (BlockingIOError, InterruptedError):
+            if not self.start_to(peer):
                 await writable(self.raw)
-                self._check_connected()
+                self.check_connected()
         except BaseException:
             with suppress(OSError):  # why it failed counts
                 self.renew()
             raise
         self.begin()
 
-    def _check_connected(self) -> None:
+    def start_to(self, peer: Peer) -> bool:
+        """Begin to connect to an address, and tell whether that was all.
+
+        Once the socket is writable `check_connected` tells what came of it.
+
+        Raises:
+            OSError: It failed.
+        """
+        self.state = "connecting"
+        try:
+            self.raw.connect(system_name(peer))
+        except (BlockingIOError, InterruptedError):
+            return False
+        return True
+
+    def check_connected(self) -> None:
+        """See what came of connecting.
+
+        Raises:
+            OSError: It failed.
+        """
         number = self.raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise OSError(number, os.strerror(number))
@@ -204,6 +221,23 @@ class TcpSocket(OwnedSocket):
         piece = piece[: share.piece]
         await share.take(len(piece))
         count = await self.ready(lambda: self.raw.send(piece), writable, share.again)
+        self.used = anyio.current_time()
+        self.sent += count
+        self.sends += 1
+        return count
+
+    def send_nowait(self, piece: bytes | memoryview) -> int:
+        """Send what goes out at once and return how much that was, if anything.
+
+        It is taken from the sender's share already.
+
+        Raises:
+            OSError: It failed.
+        """
+        try:
+            count = self.raw.send(piece)
+        except BlockingIOError:
+            return 0
         self.used = anyio.current_time()
         self.sent += count
         self.sends += 1

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from ..agreement import agreement
 from . import core, filesystem, network, process, wasi
 
-__all__ = ("RESOURCES", "SIGNATURES")
+__all__ = ("RESOURCES", "SIGNATURES", "is_known")
 
 SIGNATURES: Final[Mapping[str, Mapping[str, str]]] = {
     **core.SIGNATURES,
@@ -32,3 +33,11 @@ RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
     **wasi.RESOURCES,
 }
 """The resources that an interface defines."""
+
+
+def is_known(interface: str) -> bool:
+    """Tell whether airssys has an interface, in this version or a compatible one."""
+    return agreement(interface) in _KNOWN
+
+
+_KNOWN: Final = frozenset(map(agreement, (*SIGNATURES, *RESOURCES)))

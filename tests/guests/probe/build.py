@@ -77,6 +77,19 @@ def javascript(source: str, wit: Path, world: str, folder: Path | None = None) -
     return _kept(f"{world}-javascript", key, make, folder)
 
 
+def python(app: Path, wit: Path, world: str, folder: Path | None = None) -> Path:
+    """Return the component that a module of Python makes, WASI and all, as `built`."""
+    key = [world, _version("componentize-py"), *map(_read, (app, *wit.iterdir()))]
+
+    def make(work: Path, made: Path) -> None:
+        shutil.copy(app, work / "app.py")
+        options = ("--python-path", work, "--output", made)
+        tool, to = _tool("componentize-py"), ("--wit-path", wit, "--world", world)
+        _run(tool, *to, "componentize", *options, "app", cwd=work)
+
+    return _kept(f"{world}-python", key, make, folder)
+
+
 def _kept(
     name: str,
     key: Sequence[str],

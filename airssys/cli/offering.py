@@ -1,0 +1,108 @@
+"""Offer what a component may import to one that a command runs outside of a system."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from attrs import field, frozen
+
+from ..actors.registry import Registry
+from ..audit import audit_for
+from ..core.budget import Budget
+from ..core.event import Instrument
+from ..core.grants.grants import Grants
+from ..core.limits import Limits, Quota
+from ..core.manifests.host import HostConfig
+from ..core.manifests.wasi import Wasi
+from ..engine.component import Component
+from ..engine.instance import Instance
+from ..host.offered import open_interfaces
+from ..hostcalls.call import Standing
+from ..hostcalls.gate import Gate
+from ..observe.fan_out import FanOut
+from ..wasi.offered import interfaces_over, open_outside
+from ..wasi.streams import StreamClosed
+from ..wasi.surroundings import Surroundings
+
+__all__ = ("Terms", "alive")
+
+_ACTOR: Final = "call"
+"""The id under which the guest meets the registry: an empty one, but for itself."""
+
+
+@frozen(kw_only=True)
+class Terms:
+    """What a component may use and do, and what it finds around it."""
+
+    limits: Limits = field(factory=Limits)
+    grants: Grants = field(factory=Grants)
+    config: Mapping[str, str] = field(factory=dict)
+    quota: Quota = field(factory=Quota)
+    wasi: Wasi = field(factory=Wasi)
+
+
+@asynccontextmanager
+async def alive(
+    component: Component,
+    terms: Terms,
+    settings: HostConfig,
+    instrument: Instrument,
+    *,
+    actor: str = _ACTOR,
+    name: str | None = None,
+    closed: Callable[[], Exception] = StreamClosed,
+) -> AsyncIterator[Instance]:
+    """Make an instance of a component, with all that airssys has for it to import.
+
+    What nobody has traps where it is called: most of a program may do without.
+
+    Args:
+        component: What to run.
+        terms: What it may use and do, and what it finds around it.
+        settings: The host's. The audit log that they ask for is written.
+        instrument: Gets every event.
+        actor: What events call it.
+        name: What a program is told that it is called; None: the component's name.
+        closed: As for `Surroundings`.
+    """
+    registry = Registry()
+    standing = Standing(terms.grants, Budget(actor, terms.quota))
+    registry.register(actor, standing=standing, config=terms.config)
+    async with AsyncExitStack() as stack:
+        instruments = [instrument]
+        audit = await stack.enter_async_context(audit_for(settings))
+        if audit is not None:
+            instruments.append(audit)
+        grants_too = audit is not None and audit.grants
+        gate = Gate(FanOut(instruments), grants=grants_too)
+        outside = await stack.enter_async_context(open_outside(gate))
+        offered = await stack.enter_async_context(
+            open_interfaces(
+                registry,
+                gate,
+                disk=outside.disk,
+                permits=outside.permits,
+                guest_log=outside.log,
+            )
+        )
+        surroundings = Surroundings(
+            wasi=terms.wasi,
+            outside=outside,
+            component=component.name if name is None else name,
+            actor=actor,
+            standing=standing,
+            closed=closed,
+        )
+        context = await stack.enter_async_context(surroundings.open())
+        with await component.instantiate(
+            (*offered, *interfaces_over(outside)),
+            limits=terms.limits,
+            grants=standing,
+            actor=actor,
+            guard=gate,
+            context=context,
+            missing="trap",
+        ) as instance:
+            yield instance
