@@ -27,6 +27,7 @@ from . import (
     checks,
     compiling,
     host_call,
+    http,
     instantiate,
     lateness,
     live,
@@ -54,6 +55,7 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "messages": messages.rows,
     "checks": checks.rows,
     "operations": operations.rows,
+    "http": http.rows,
     "waiting": waiting.rows,
     "wasi-files": wasi_files.rows,
 }

@@ -28,7 +28,7 @@ from .outside import Outside
 from .stdio import BytesInput, Lines, NoOutput
 from .streams import InputStream, OutputStream, StreamClosed
 
-__all__ = ("Kept", "Surroundings")
+__all__ = ("Surroundings",)
 
 _STDIN, _STDOUT, _STDERR = range(3)
 _REMEMBERED: Final = 2048

@@ -308,7 +308,7 @@ def test_a_guest_that_exits_decides_the_status(
     async def offered(*_: object) -> AsyncIterator[tuple[HostInterface, ...]]:
         yield (exits,)
 
-    monkeypatch.setattr("airssys.cli.call.open_interfaces", offered)
+    monkeypatch.setattr("airssys.cli.offering.open_interfaces", offered)
     guest = tmp_path / "guest.wat"
     guest.write_text("""(component
       (import "acme:sys/exit" (instance $h (export "leave" (func (param "s" u32)))))

@@ -42,6 +42,8 @@ _AT_A_STRETCH: Final = 64
 """Chunks of a body that are read without a look at other tasks."""
 _SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 """What may be sent again where a kept connection turns out to be gone."""
+_AT_ONCE: Final = 4
+"""Times that a body is received from without such a look, where there is more of it."""
 _BODIED: Final = frozenset(("POST", "PUT", "PATCH"))
 """What says that it has no body, where it has none (RFC 9110, 8.6)."""
 _ENDED: Final = Variant("connection-terminated")
@@ -133,6 +135,10 @@ class Exchange:
     def _end(self, code: Variant) -> None:
         self.future.settle(Err(code))
         self.body.end(code)
+        self._stop_writing()
+
+    def _stop_writing(self) -> None:
+        """Tell the guest, where it still writes, that nobody reads it any more."""
         if self.wanted.body is not None:
             self.wanted.body.pipe.give_up()
 
@@ -168,6 +174,7 @@ class Exchange:
                 self.kept.keep(connection)
             else:
                 connection.close()
+            self._stop_writing()
         return not (again and not connection.heard and _is_end(self._error))
 
     # Connect.
@@ -250,8 +257,7 @@ class Exchange:
             await self._send_all(connection, share)
         except OSError:
             # It may have answered before it read everything, so the answer decides.
-            if self.wanted.body is not None:
-                self.wanted.body.pipe.give_up()
+            self._stop_writing()
         except (WitError, StreamFailed, h11.LocalProtocolError) as error:
             self._error = error
             scope.cancel()
@@ -315,7 +321,7 @@ class Exchange:
     async def _body(self, connection: Connection, share: Share, limit: float) -> None:
         """Pass the body on; small chunks together, as each has its price."""
         gathered = bytearray()
-        stretch = 0
+        stretch = fills = 0
         while True:
             try:
                 event = connection.read()
@@ -333,6 +339,9 @@ class Exchange:
                 gathered = bytearray()
             if event is None:
                 await connection.fill(share, limit)
+                fills += 1
+                if not fills % _AT_ONCE:
+                    await anyio.lowlevel.checkpoint()
             elif isinstance(event, h11.EndOfMessage):
                 named = [(n.decode("latin-1"), v) for n, v in event.headers]
                 trailers = Fields.received(named, self.received) if named else None

@@ -58,7 +58,7 @@ class Instances:
             AirssysError: None can be made.
         """
         async with self._turns:
-            instance = self._ready.popleft() if self._ready else await self._make()
+            instance = self._ready.pop() if self._ready else await self._make()
             self._wanted.set()
             try:
                 yield instance

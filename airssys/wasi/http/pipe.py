@@ -16,7 +16,7 @@ from .ledger import Ledger
 
 __all__ = ("ROOM", "Pipe")
 
-ROOM: Final = 128 * 1024
+ROOM: Final = 256 * 1024
 """Bytes that wait between a guest and the other side."""
 _SMALL: Final = 4096
 """Bytes of a piece that others are put to: each piece is an object of its own."""
@@ -82,20 +82,24 @@ class Pipe:
 
     def take(self, most: int = ROOM) -> bytes:
         """Take what is there; empty: nothing is."""
-        if not self._pieces:
-            return b""
-        first, start = self._pieces[0], self._taken
-        end = min(start + most, len(first))
-        if end < len(first):
-            self._taken = end
-        else:
-            self._pieces.popleft()
-            self._taken = 0
-        whole = end - start == len(first) and isinstance(first, bytes)
-        piece = first if whole else bytes(memoryview(first)[start:end])
-        self._count(start - end)
-        self.source.touch()
-        return bytes(piece)
+        pieces: list[bytes | bytearray | memoryview] = []
+        while most and self._pieces:
+            first, start = self._pieces[0], self._taken
+            end = min(start + most, len(first))
+            if end < len(first):
+                self._taken = end
+            else:
+                self._pieces.popleft()
+                self._taken = 0
+            most -= end - start
+            # Whatever is cut is copied when it is put together.
+            whole = end - start == len(first)
+            pieces.append(first if whole else memoryview(first)[start:end])
+        taken = b"".join(pieces)
+        if taken:
+            self._count(-len(taken))
+            self.source.touch()
+        return taken
 
     async def get(self) -> bytes:
         """Wait for bytes and take them; empty: it has ended.

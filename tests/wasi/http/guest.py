@@ -172,7 +172,7 @@ async def on_http(
     names: Mapping[str, Sequence[str]] = NAMES,
     tls: Tls | None = None,
     quota: Quota | None = None,
-    longest: float = 5.0,
+    longest: float = 30.0,
     beside: int = 0,
 ) -> AsyncIterator[Any]:
     """Run a guest that may do what it was granted; with others beside it, several."""
@@ -181,7 +181,7 @@ async def on_http(
     facilities = Facilities(
         resolver=FixedResolver(names), tls=tls or Tls(), longest_wait=longest
     )
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with (
             open_interfaces(gate, facilities) as offered,
             AsyncExitStack() as all_,

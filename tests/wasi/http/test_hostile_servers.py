@@ -16,7 +16,9 @@ from anyio.streams.tls import TLSStream
 
 from airssys.core.errors import WitError
 from airssys.host.network import Tls
+from airssys.wasi.http import outgoing
 from airssys.wasi.http.fields import MOST_FIELDS
+from airssys.wasi.http.pipe import ROOM
 from airssys.witmodel.types import Variant
 
 from .guest import LOOPBACK, OK, Guest, answers, head_of, on_http, served
@@ -139,12 +141,13 @@ async def test_an_answer_may_come_before_the_request_was_read() -> None:
         request = await guest.request(port, method="post")
         body = await guest.method("outgoing-request.body", request)
         out = await guest.method("outgoing-body.write", body)
-        answer = await guest.answer(request)
-        assert await guest.body(answer) == b"no"
+        future = await guest.send(request)
         with pytest.raises(WitError) as caught:
-            while True:
+            while True:  # before it looks at the answer
                 await guest.write(out, bytes(2**16))
         assert caught.value.value == Variant("closed")
+        answer = (await guest.outcome(future)).value
+        assert await guest.body(answer) == b"no"
 
 
 # Time.
@@ -247,7 +250,7 @@ async def test_a_body_that_never_ends_waits_for_the_guest() -> None:
             before = sent
             await anyio.wait_all_tasks_blocked()
         held = answer.body or stream._pipe
-        assert getattr(held, "pipe", held).held <= 3 * 2**16
+        assert getattr(held, "pipe", held).held <= ROOM + 2**17
 
 
 async def test_small_chunks_keep_nobody_waiting() -> None:
@@ -300,20 +303,17 @@ async def test_many_small_fields_keep_nobody_waiting() -> None:
     assert worst < 0.1
 
 
-async def test_the_fields_of_all_answers_of_a_guest_have_an_end() -> None:
+async def test_the_fields_of_all_answers_of_a_guest_have_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outgoing, "_RECEIVED", 100_000)
     text = b"HTTP/1.1 204 No\r\na: " + b"1" * 30_000 + b"\r\n\r\n"
-    async with served(answers(*[text] * 1000)) as port, on_http() as guest:
-        held: list[Any] = []
-        while len(held) < 1000:
-            outcome = await guest.outcome(await guest.send(await guest.request(port)))
-            if isinstance(outcome.value, Variant):
-                assert outcome.value.case == "HTTP-response-header-section-size"
-                break
-            held.append(outcome.value)
-        assert 500 < len(held) < 600
+    async with served(answers(*[text] * 10)) as port, on_http() as guest:
+        held = [await guest.answer(await guest.request(port)) for _ in range(3)]
+        code = await guest.failure(await guest.request(port))
+        assert code.case == "HTTP-response-header-section-size"
         held.clear()
-        outcome = await guest.outcome(await guest.send(await guest.request(port)))
-        assert not isinstance(outcome.value, Variant)
+        assert await guest.answer(await guest.request(port)) is not None
 
 
 # TLS.

@@ -11,10 +11,12 @@ import anyio
 import pytest
 
 from airssys import Component, Limits
-from airssys.core.errors import GuestTrapped, InvalidComponent
+from airssys.core.errors import GuestTrapped, InvalidComponent, QuotaExceeded
 from airssys.core.grants.grants import Grants
 from airssys.wasi import Context, asgi, open_interfaces
-from airssys.wasi.http.fields import MOST_FIELDS
+from airssys.wasi.http import instances
+from airssys.wasi.http.answer import Answering
+from airssys.wasi.http.fields import MOST_FIELDS, Fields
 
 from .client import Client
 from .guest import ALL, head_of, served
@@ -334,3 +336,51 @@ async def test_what_serves_no_http_is_refused(service: Component) -> None:
 async def test_a_denied_guest_serves_all_the_same(serving: Serving) -> None:
     async with serving(grants=Grants()) as app:
         assert (await get(app, "/")).status == 200
+
+
+async def test_a_host_without_room_says_so(serving: Serving) -> None:
+    def context() -> Context:
+        raise QuotaExceeded("the host", "room for instances", "0")
+
+    async with serving(context=context) as app:
+        assert (await get(app, "/")).status == 503
+
+
+async def test_instances_are_made_ahead_again_once_there_is_room(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances, "_PAUSE", 0.001)
+    tried = 0
+
+    def context() -> Context:
+        nonlocal tried
+        tried += 1
+        if tried in (2, 3):
+            raise QuotaExceeded("the host", "room for instances", "1")
+        return Context()
+
+    async with serving(context=context, size=2) as app:
+        await app.prepare()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app._instances.refill)
+            while len(app._instances._ready) < 2:
+                await anyio.wait_all_tasks_blocked()
+            assert tried == 4
+            tasks.cancel_scope.cancel()
+        assert not app._instances._ready
+
+
+async def test_hints_go_out_before_the_answer_where_the_server_can(
+    serving: Serving,
+) -> None:
+    kind = "http.response.early_hint"
+    links = Fields.received([("link", b"</a>")])
+    async with serving() as app:
+        client = Client(app, "/", extensions={kind: {}})
+        answering = Answering(app._instances, app._export, {}, client._send)
+        assert await answering._hint(103, links)
+        assert client.sent == [{"type": kind, "links": [b"</a>"]}]
+        assert not await answering._hint(102, links)
+        assert not await answering._hint(103, Fields())
+        done = await client.run()
+        assert done.text == b"hello"

@@ -76,7 +76,7 @@ TYPES("[resource-drop]incoming-response") void drop_response(u32 response);
 FROM("http/outgoing-handler", "handle")
 void send(u32 request, u32 some, u32 options, u32 *ret);
 
-enum { INTERNAL_ERROR = 38, PIECE = 65536 };
+enum { INTERNAL_ERROR = 38, PIECE = 1 << 18 };
 
 static u8 heap[4 << 20] __attribute__((aligned(16)));
 static u32 top;
