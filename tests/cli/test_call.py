@@ -1,22 +1,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from airssys.core.errors import GuestExited
-from airssys.hostcalls.interface import HostInterface
-
 from .conftest import EXAMPLES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from airssys.hostcalls.call import Call
-
     from .conftest import Command
 
 pytestmark = pytest.mark.guest
@@ -296,23 +288,13 @@ def test_what_holds_no_component_is_refused(
 
 @pytest.mark.parametrize("status", [0, 3, 200])
 def test_a_guest_that_exits_decides_the_status(
-    airssys: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+    airssys: Command, tmp_path: Path, status: int
 ) -> None:
-    exits = HostInterface("acme:sys/exit")
-
-    @exits.function
-    def leave(call: Call, status: int) -> None:
-        raise GuestExited(call.component, status)
-
-    @asynccontextmanager
-    async def offered(*_: object) -> AsyncIterator[tuple[HostInterface, ...]]:
-        yield (exits,)
-
-    monkeypatch.setattr("airssys.cli.offering.open_interfaces", offered)
     guest = tmp_path / "guest.wat"
     guest.write_text("""(component
-      (import "acme:sys/exit" (instance $h (export "leave" (func (param "s" u32)))))
-      (core func $leave (canon lower (func $h "leave")))
+      (import "wasi:cli/exit@0.2.12"
+        (instance $h (export "exit-with-code" (func (param "status-code" u8)))))
+      (core func $leave (canon lower (func $h "exit-with-code")))
       (core module $code (import "h" "leave" (func $leave (param i32)))
         (func (export "run") (param i32) (call $leave (local.get 0))))
       (core instance $c (instantiate $code
