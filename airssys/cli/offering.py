@@ -22,12 +22,14 @@ from ..engine.link import Missing
 from ..host.offered import open_interfaces
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
+from ..hostcalls.interface import HostInterface
 from ..observe.fan_out import FanOut
 from ..wasi.offered import interfaces_over, open_outside
+from ..wasi.outside import Outside
 from ..wasi.streams import StreamClosed
 from ..wasi.surroundings import Surroundings
 
-__all__ = ("Terms", "alive")
+__all__ = ("Offer", "Terms", "alive", "open_offer")
 
 _ACTOR: Final = "call"
 """The id under which the guest meets the registry: an empty one, but for itself."""
@@ -42,6 +44,56 @@ class Terms:
     config: Mapping[str, str] = field(factory=dict)
     quota: Quota = field(factory=Quota)
     wasi: Wasi = field(factory=Wasi)
+
+
+@frozen(kw_only=True)
+class Offer:
+    """What a component may import, and in whose name it calls."""
+
+    imports: tuple[HostInterface, ...]
+    standing: Standing
+    gate: Gate
+    outside: Outside
+
+
+@asynccontextmanager
+async def open_offer(
+    terms: Terms, settings: HostConfig, instrument: Instrument, *, actor: str
+) -> AsyncIterator[Offer]:
+    """Open all that airssys has for a component to import.
+
+    Args:
+        terms: What the component may use and do.
+        settings: The host's. The audit log that they ask for is written.
+        instrument: Gets every event.
+        actor: What events call the component.
+    """
+    registry = Registry()
+    standing = Standing(terms.grants, Budget(actor, terms.quota))
+    registry.register(actor, standing=standing, config=terms.config)
+    async with AsyncExitStack() as stack:
+        instruments = [instrument]
+        audit = await stack.enter_async_context(audit_for(settings))
+        if audit is not None:
+            instruments.append(audit)
+        grants_too = audit is not None and audit.grants
+        gate = Gate(FanOut(instruments), grants=grants_too)
+        outside = await stack.enter_async_context(open_outside(gate))
+        own = await stack.enter_async_context(
+            open_interfaces(
+                registry,
+                gate,
+                disk=outside.disk,
+                permits=outside.permits,
+                guest_log=outside.log,
+            )
+        )
+        yield Offer(
+            imports=(*own, *interfaces_over(outside)),
+            standing=standing,
+            gate=gate,
+            outside=outside,
+        )
 
 
 @asynccontextmanager
@@ -68,42 +120,23 @@ async def alive(
         closed: As for `Surroundings`.
         missing: As for `Component.instantiate`.
     """
-    registry = Registry()
-    standing = Standing(terms.grants, Budget(actor, terms.quota))
-    registry.register(actor, standing=standing, config=terms.config)
-    async with AsyncExitStack() as stack:
-        instruments = [instrument]
-        audit = await stack.enter_async_context(audit_for(settings))
-        if audit is not None:
-            instruments.append(audit)
-        grants_too = audit is not None and audit.grants
-        gate = Gate(FanOut(instruments), grants=grants_too)
-        outside = await stack.enter_async_context(open_outside(gate))
-        offered = await stack.enter_async_context(
-            open_interfaces(
-                registry,
-                gate,
-                disk=outside.disk,
-                permits=outside.permits,
-                guest_log=outside.log,
-            )
-        )
+    async with open_offer(terms, settings, instrument, actor=actor) as offer:
         surroundings = Surroundings(
             wasi=terms.wasi,
-            outside=outside,
+            outside=offer.outside,
             component=component.name if name is None else name,
             actor=actor,
-            standing=standing,
+            standing=offer.standing,
             closed=closed,
         )
-        context = await stack.enter_async_context(surroundings.open())
-        with await component.instantiate(
-            (*offered, *interfaces_over(outside)),
-            limits=terms.limits,
-            grants=standing,
-            actor=actor,
-            guard=gate,
-            context=context,
-            missing=missing,
-        ) as instance:
-            yield instance
+        async with surroundings.open() as context:
+            with await component.instantiate(
+                offer.imports,
+                limits=terms.limits,
+                grants=offer.standing,
+                actor=actor,
+                guard=offer.gate,
+                context=context,
+                missing=missing,
+            ) as instance:
+                yield instance

@@ -7,7 +7,6 @@ import re
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -16,23 +15,15 @@ import anyio
 from attrs import define, evolve, field
 from cyclopts import Parameter
 
-from ..actors.registry import Registry
-from ..audit import audit_for
 from ..config import load_config
-from ..core.budget import Budget
-from ..core.event import Instrument
 from ..core.levels import LogLevel
 from ..core.manifests.host import HostConfig
-from ..core.units import parse_duration, parse_size
-from ..host.offered import open_interfaces
-from ..hostcalls.call import Standing
-from ..hostcalls.gate import Gate
-from ..observe.fan_out import FanOut
-from ..wasi import Context, Lines, asgi
-from ..wasi import open_interfaces as open_wasi
+from ..wasi import Context, asgi
+from ..wasi.surroundings import Surroundings
 from .behind import Behind
-from .call import open_component, read_option
+from .call import given_limits, open_component
 from .failure import BadInput
+from .offering import open_offer
 from .screen import LogBridge, Screen
 from .signals import Signals
 
@@ -89,13 +80,7 @@ def serve(
             says, or info.
         backend: The event loop.
     """
-    limits = {
-        "fuel": fuel,
-        "timeout": read_option(parse_duration, timeout, "--timeout"),
-        "memory": read_option(parse_size, memory, "--memory"),
-    }
-    if fuel is not None and fuel <= 0:
-        raise BadInput(f"--fuel: {fuel} must be more than 0")
+    limits = given_limits(fuel, timeout, memory)
     if size < 1:
         raise BadInput(f"--size: {size} must be at least 1")
     settings = load_config(config)
@@ -106,7 +91,7 @@ def serve(
             component,
             settings,
             screen,
-            {name: value for name, value in limits.items() if value is not None},
+            limits,
             dict(map(_variable, env)),
             size,
             reuse,
@@ -197,26 +182,23 @@ class _Job:
     async def _serve(self) -> None:
         component, terms = await open_component(self.path, self.settings)
         limits = evolve(terms.limits, timeout=terms.limits.timeout or _TIMEOUT)
-        registry = Registry()
-        standing = Standing(terms.grants, Budget(_ACTOR, terms.quota))
-        registry.register(_ACTOR, standing=standing, config=terms.config)
-        async with AsyncExitStack() as stack:
-            instruments: list[Instrument] = [self.screen]
-            audit = await stack.enter_async_context(audit_for(self.settings))
-            if audit is not None:
-                instruments.append(audit)
-            gate = Gate(FanOut(instruments), grants=audit is not None and audit.grants)
-            own = await stack.enter_async_context(open_interfaces(registry, gate))
-            wasi = await stack.enter_async_context(open_wasi(gate))
+        async with open_offer(terms, self.settings, self.screen, actor=_ACTOR) as offer:
+            surroundings = Surroundings(
+                wasi=terms.wasi,
+                outside=offer.outside,
+                component=component.name,
+                actor=_ACTOR,
+                standing=offer.standing,
+            )
             app = asgi(
                 component,
-                (*own, *wasi),
+                offer.imports,
                 limits=evolve(limits, **self.limits),
-                grants=standing,
-                context=lambda: self._context(component.name),
+                grants=offer.standing,
+                context=lambda: self._context(surroundings),
                 size=self.size,
                 reuse=self.reuse,
-                guard=gate,
+                guard=offer.gate,
                 actor=_ACTOR,
             )
             await app.prepare()
@@ -229,12 +211,16 @@ class _Job:
             )
             self._say(LogLevel.INFO, component.name, "stopped")
 
-    def _context(self, name: str) -> Context:
+    def _context(self, surroundings: Surroundings) -> Context:
+        """Return what an instance finds: many have no one file to write to."""
+        wasi = surroundings.wasi
         return Context(
-            args=(name,),
-            env=self.env,
-            stdout=Lines(lambda text: self._say(LogLevel.INFO, name, text)),
-            stderr=Lines(lambda text: self._say(LogLevel.WARN, name, text)),
+            args=(surroundings.component, *wasi.args),
+            env={**wasi.env, **self.env},
+            cwd=wasi.cwd,
+            preopens=wasi.preopens,
+            stdout=surroundings.log_lines("stdout"),
+            stderr=surroundings.log_lines("stderr"),
         )
 
     def _say(self, level: LogLevel, name: str, text: str) -> None:

@@ -97,12 +97,11 @@ class Surroundings:
     async def _output(self, name: str, where: str, closing: ExitStack) -> OutputStream:
         if where == NULL:
             return NoOutput()
-        call = self._call(name)
         if where == LOG:
-            level = "warn" if name == "stderr" else "info"
-            lines = Lines(partial(self.outside.log.write, call, level))
+            lines = self.log_lines(name)
             closing.callback(lines.drop)
             return lines
+        call = self._call(name)
         stream: DescriptorOutput | GrantedOutput
         if where == INHERIT:
             number = _STDERR if name == "stderr" else _STDOUT
@@ -112,6 +111,11 @@ class Surroundings:
                 stream = await open_granted_output(self.outside.disk, call, where)
         closing.callback(stream.close)
         return stream
+
+    def log_lines(self, name: str) -> Lines:
+        """Return what writes the lines of ``stdout`` or ``stderr`` to the log."""
+        level = "warn" if name == "stderr" else "info"
+        return Lines(partial(self.outside.log.write, self._call(name), level))
 
     def _call(self, name: str) -> Call:
         """Return who it is that opens a stream, for the audit."""
