@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -28,8 +29,9 @@ from ..wasi.offered import interfaces_over, open_outside
 from ..wasi.outside import Outside
 from ..wasi.streams import StreamClosed
 from ..wasi.surroundings import Surroundings
+from .failure import BadInput
 
-__all__ = ("Offer", "Terms", "alive", "open_offer")
+__all__ = ("Offer", "Terms", "alive", "open_offer", "read_variable")
 
 _ACTOR: Final = "call"
 """The id under which the guest meets the registry: an empty one, but for itself."""
@@ -140,3 +142,19 @@ async def alive(
                 missing=missing,
             ) as instance:
                 yield instance
+
+
+def read_variable(given: str) -> tuple[str, str]:
+    """Read a variable of ``--env``: NAME=VALUE, or the NAME of one to take over.
+
+    Raises:
+        BadInput: It is neither.
+    """
+    name, is_, value = given.partition("=")
+    if not name or "\0" in given:
+        raise BadInput(f"--env: {given!r} names no variable: use NAME=VALUE")
+    if is_:
+        return name, value
+    if name not in os.environ:
+        raise BadInput(f"--env: there is no {name!r} to take over: use NAME=VALUE")
+    return name, os.environ[name]

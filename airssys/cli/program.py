@@ -22,7 +22,7 @@ from ..core.manifests.host import HostConfig
 from ..core.manifests.wasi import INHERIT, Wasi
 from .behind import Behind
 from .failure import BadInput, Status
-from .offering import Terms, alive
+from .offering import Terms, alive, read_variable
 from .output import Unread
 from .screen import Screen
 from .signals import Signals
@@ -150,7 +150,7 @@ def _terms(program: Program) -> Terms:
     grants, preopens = surroundings_of(program.dirs)
     wasi = Wasi(
         args=tuple(program.args),
-        env=dict(map(_variable, program.env)),
+        env=dict(map(read_variable, program.env)),
         preopens=preopens,
         stdin=INHERIT,
         stdout=INHERIT,
@@ -204,14 +204,3 @@ def _patterns(given: str, real: str) -> tuple[str, str]:
         raise BadInput(f"--dir: {given!r}: {reason}")
     plain = _SPECIAL.sub(lambda found: f"[{found[0]}]", real)
     return plain, f"{plain.rstrip('/')}/**"
-
-
-def _variable(given: str) -> tuple[str, str]:
-    name, is_, value = given.partition("=")
-    if not name:
-        raise BadInput(f"--env: {given!r} names no variable: use NAME=VALUE")
-    if is_:
-        return name, value
-    if name not in os.environ:
-        raise BadInput(f"--env: there is no {name!r} to take over: use NAME=VALUE")
-    return name, os.environ[name]

@@ -23,7 +23,7 @@ from ..wasi.surroundings import Surroundings
 from .behind import Behind
 from .call import given_limits, open_component
 from .failure import BadInput
-from .offering import open_offer
+from .offering import open_offer, read_variable
 from .screen import LogBridge, Screen
 from .signals import Signals
 
@@ -71,7 +71,8 @@ def serve(
         reuse: Keep an instance for other requests once it has answered. What the
             component remembers of one client is then there for the next.
         size: Requests that are answered at one time; others wait.
-        env: NAME=VALUE, for the component to see; can be given several times.
+        env: NAME=VALUE, for the component to see, or the NAME of a variable to take
+            over; can be given several times.
         fuel: What a request may use, about one unit for each instruction.
         timeout: How long a request may take, such as 5s; 60s by default.
         memory: What an instance may use, such as 64MiB.
@@ -92,7 +93,7 @@ def serve(
             settings,
             screen,
             limits,
-            dict(map(_variable, env)),
+            dict(map(read_variable, env)),
             size,
             reuse,
             listener,
@@ -107,13 +108,6 @@ def serve(
             logging.getLogger().removeHandler(bridge)
             behind.close()
     return 0 if signals.number is None else 128 + signals.number
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals or "\0" in text:
-        raise BadInput(f"--env: {text!r} is no NAME=VALUE")
-    return name, value
 
 
 def _listener(addr: str) -> socket.socket:
@@ -200,6 +194,7 @@ class _Job:
                 reuse=self.reuse,
                 guard=offer.gate,
                 actor=_ACTOR,
+                missing="trap",
             )
             await app.prepare()
             name = self.listener.getsockname()
