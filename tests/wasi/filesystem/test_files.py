@@ -317,6 +317,10 @@ async def test_a_stream_of_a_file_is_always_ready(folder: Path) -> None:
             assert await guest.relay("poll#[method]pollable.ready", pollable)
 
 
+@operation(
+    "wasi:filesystem/types@0.2.12#[method]descriptor.advise",
+    allowed=True,
+)
 async def test_a_system_without_some_advice_does_without(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,12 +352,15 @@ LOOKS: dict[str, Use] = {
     "set-times": lambda guest, file: guest("set-times", file, NOW, NOW),
 }
 USES = {**CHANGES, **LOOKS}
+_DESCRIPTOR = "wasi:filesystem/types@0.2.12#[method]descriptor."
 
 
-@pytest.mark.parametrize("use", USES)
+@operation(*(_DESCRIPTOR + use for use in USES), allowed=False)
+@pytest.mark.parametrize("operation", [_DESCRIPTOR + use for use in USES])
 async def test_what_is_revoked_is_refused_at_the_next_use(
-    folder: Path, use: str
+    folder: Path, operation: str
 ) -> None:
+    use = operation.removeprefix(_DESCRIPTOR)
     before = (folder / "a.txt").stat()
     async with running(everything(folder)) as guest:
         file = await guest.open("a.txt", "read", "write")
@@ -362,7 +369,7 @@ async def test_what_is_revoked_is_refused_at_the_next_use(
         (denied,) = guest.denied
 
     assert refused == "not-permitted"
-    assert denied.operation == f"wasi:filesystem/types@0.2.12#[method]descriptor.{use}"
+    assert denied.operation == operation
     assert denied.section == "filesystem"
     assert denied.target == str(folder / "a.txt")
     assert denied.resource == f"{folder}/a.txt"

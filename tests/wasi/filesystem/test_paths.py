@@ -575,15 +575,20 @@ async def test_nothing_is_changed_where_another_file_may_be(
     assert snapshot(folder) == before
 
 
-@pytest.mark.parametrize("use", [*LOOKS, *CHANGES])
+_DESCRIPTOR = "wasi:filesystem/types@0.2.12#[method]descriptor."
+_USES = {use: _DESCRIPTOR + use.partition(",")[0] for use in (*LOOKS, *CHANGES)}
+
+
+@operation(*_USES.values(), allowed=False)
+@pytest.mark.parametrize(("use", "operation"), _USES.items())
 async def test_what_is_revoked_is_refused_at_the_next_path(
-    folder: Path, use: str
+    folder: Path, use: str, operation: str
 ) -> None:
     before = snapshot(folder)
     async with running(everything(folder)) as guest:
         guest.revoke()
         refused = await failing({**LOOKS, **CHANGES}[use](guest, guest.root))
-        assert guest.denied
+        assert {each.operation for each in guest.denied} == {operation}
 
     assert refused in {"not-permitted", "read-only"}
     assert snapshot(folder) == before

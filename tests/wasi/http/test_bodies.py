@@ -14,6 +14,7 @@ from airssys.wasi.http.pipe import ROOM, Pipe
 from airssys.wasi.streams import StreamFailed
 from airssys.witmodel.types import Err, Ok, Variant
 
+from ...operations import operation
 from .guest import Guest, on_http
 
 OUT = "streams#[method]output-stream."
@@ -28,8 +29,16 @@ async def outgoing(
     return message, await guest.method(f"{kind}.body", message)
 
 
-@pytest.mark.parametrize("kind", ["outgoing-request", "outgoing-response"])
-async def test_a_body_and_its_stream_are_given_once(kind: str) -> None:
+_BODIES = [
+    f"wasi:http/types@0.2.12#[method]outgoing-{kind}.body"
+    for kind in ("request", "response")
+]
+
+
+@operation(*_BODIES, allowed=True)
+@pytest.mark.parametrize("operation", _BODIES)
+async def test_a_body_and_its_stream_are_given_once(operation: str) -> None:
+    kind = operation.partition("]")[2].removesuffix(".body")
     async with on_http() as guest:
         message, body = await outgoing(guest, kind=kind)
         assert await guest.fails(f"{kind}.body", message) is None

@@ -125,8 +125,16 @@ async def test_what_is_the_connections_is_not_the_guests(name: str) -> None:
         assert caught.value.value == FORBIDDEN
 
 
-@pytest.mark.parametrize("kind", ["outgoing-request", "outgoing-response"])
-async def test_the_fields_of_a_message_cannot_be_changed(kind: str) -> None:
+_HEADERS = [
+    f"wasi:http/types@0.2.12#[method]outgoing-{kind}.headers"
+    for kind in ("request", "response")
+]
+
+
+@operation(*_HEADERS, allowed=True)
+@pytest.mark.parametrize("operation", _HEADERS)
+async def test_the_fields_of_a_message_cannot_be_changed(operation: str) -> None:
+    kind = operation.partition("]")[2].removesuffix(".headers")
     async with on_http() as guest:
         message = await guest.types(
             f"[constructor]{kind}", await guest.fields(("a", b"1"))
