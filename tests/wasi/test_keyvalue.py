@@ -335,22 +335,30 @@ async def test_a_list_names_no_key_that_may_not_be_read() -> None:
 
 async def test_a_cursor_of_another_bucket_is_refused() -> None:
     async with guest_of(DRAFTS[0]) as guest:
-        bucket = await guest("store#open", "")
-        refused = await error(guest, f"{B}list-keys", bucket, 2**64 - 1)
-
-        assert "there is no cursor" in refused.value
-
-
-async def test_a_bucket_remembers_a_bounded_number_of_cursors() -> None:
-    async with guest_of(DRAFTS[0]) as guest:
-        bucket = await guest("store#open", "")
+        bucket, other = await guest("store#open", "a"), await guest("store#open", "b")
         await guest(f"{B}set", bucket, "a", b"1")
-        cursors = [
-            (await guest(f"{B}list-keys", bucket, None)).cursor for _ in range(1001)
-        ]
+        cursor = (await guest(f"{B}list-keys", bucket, None)).cursor
 
-        assert (await error(guest, f"{B}list-keys", bucket, cursors[0])).case == "other"
-        assert (await guest(f"{B}list-keys", bucket, cursors[-1])).keys == []
+        for place, number in ((bucket, 2**64 - 1), (other, cursor)):
+            refused = await error(guest, f"{B}list-keys", place, number)
+            assert "there is no cursor" in refused.value
+        assert (await guest(f"{B}list-keys", bucket, cursor)).keys == []
+
+
+async def test_a_guest_has_a_bounded_number_of_cursors_in_all_its_buckets() -> None:
+    async with guest_of(DRAFTS[0]) as guest:
+        buckets = [await guest("store#open", f"b{n}") for n in range(11)]
+        for bucket in buckets:
+            await guest(f"{B}set", bucket, "a", b"1")
+        cursors = [
+            (bucket, (await guest(f"{B}list-keys", bucket, None)).cursor)
+            for _ in range(91)
+            for bucket in buckets
+        ]
+        assert len(cursors) == 1001
+
+        assert (await error(guest, f"{B}list-keys", *cursors[0])).case == "other"
+        assert (await guest(f"{B}list-keys", *cursors[-1])).keys == []
 
 
 class Revoking(MemoryStorage):
