@@ -58,9 +58,10 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode()
-        for one in text
+    # Each that there is once: a guest's line can have thousands of the same.
+    odd = {one for one in set(text) if not one.isprintable()}
+    return text.translate(
+        {ord(one): one.encode("unicode_escape").decode() for one in odd}
     )
 
 

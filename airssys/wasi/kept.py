@@ -247,8 +247,10 @@ class Kept:
             last = found[-1]
 
     def _folder(self, call: Call, folder: str) -> str:
-        name = spelled_name(folder or DEFAULT)
         try:
+            # Before it is spelled: that takes long for megabytes.
+            keys.check_length(folder)
+            name = spelled_name(folder or DEFAULT)
             keys.check_key(name)
         except ValueError as error:
             raise self._bad(call, "use that name", str(error)) from error
@@ -256,8 +258,10 @@ class Kept:
 
     def _place(self, call: Call, folder: str, key: str) -> str:
         """Return the key of the namespace."""
-        place = f"{self._folder(call, folder)}/{spelled(key)}"
+        within = self._folder(call, folder)
         try:
+            keys.check_length(key)
+            place = f"{within}/{spelled(key)}"
             keys.check_key(place)
         except ValueError as error:
             raise self._bad(call, "use that key", str(error)) from error

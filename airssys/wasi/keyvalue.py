@@ -9,12 +9,13 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import ClassVar, Final
+from weakref import WeakKeyDictionary
 
 from attrs import define, field
 
 from ..core.errors import QuotaExceeded, StorageError, WitError
 from ..host.errors import as_wit_errors
-from ..hostcalls.call import Call
+from ..hostcalls.call import Call, Standing
 from ..hostcalls.declare import Inside, operation
 from ..witmodel.types import Variant
 from .kept import BadKey, Kept, NotGranted
@@ -40,7 +41,8 @@ MOST_AT_ONCE: Final = 1000
 MOST_TOGETHER: Final = 16 * 2**20
 """Bytes of the values that one ``get-many`` returns."""
 _MOST_MARKS: Final = 1000
-"""Pages of one bucket that can be gone on from at a time."""
+"""Pages that a guest can go on from at a time, of all its buckets: each is a key in the
+host's memory."""
 _MOST_TRIES: Final = 100
 """Times that an increment is tried while others write the same key."""
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}")
@@ -84,27 +86,6 @@ class Bucket:
     """The resource ``bucket``: a folder of the component's namespace."""
 
     name: str
-    _marks: dict[int, str] = field(factory=dict, init=False, repr=False)
-    _marked: int = field(default=0, init=False)
-
-    def mark(self, last: str) -> int:
-        """Return the number by which a list goes on after a key."""
-        self._marked += 1
-        self._marks[self._marked] = last
-        if len(self._marks) > _MOST_MARKS:
-            del self._marks[next(iter(self._marks))]
-        return self._marked
-
-    def marked(self, cursor: int) -> str:
-        """Return the key after which a list goes on.
-
-        Raises:
-            WitError: The number is none that this bucket gave, or was long ago.
-        """
-        last = self._marks.get(cursor)
-        if last is None:
-            raise WitError(Variant("other", f"there is no cursor {cursor}: begin anew"))
-        return last
 
 
 @define(eq=False)
@@ -152,20 +133,53 @@ class BucketOperations:
 
 
 @define(eq=False)
+class _Marks:
+    """Where the lists of a guest's buckets go on, by numbers."""
+
+    _lasts: dict[int, tuple[str, str]] = field(factory=dict, init=False)
+    """The bucket and the key after which its list goes on."""
+    _given: int = field(default=0, init=False)
+
+    def give(self, bucket: str, last: str) -> int:
+        """Return the number by which a list goes on after a key."""
+        self._given += 1
+        self._lasts[self._given] = bucket, last
+        if len(self._lasts) > _MOST_MARKS:
+            del self._lasts[next(iter(self._lasts))]
+        return self._given
+
+    def last(self, bucket: str, cursor: int) -> str:
+        """Return the key after which a list goes on.
+
+        Raises:
+            WitError: The number is none of this bucket, or was long ago.
+        """
+        of, last = self._lasts.get(cursor, (None, ""))
+        if of != bucket:
+            raise WitError(Variant("other", f"there is no cursor {cursor}: begin anew"))
+        return last
+
+
+@define(eq=False)
 class NumberedPages:
     """``list-keys`` of the first draft, where a cursor is a number."""
 
     interface: ClassVar[str] = "wasi:keyvalue/store@0.2.0-draft"
     outside: Outside
+    _marks: WeakKeyDictionary[Standing, _Marks] = field(
+        factory=WeakKeyDictionary, init=False
+    )
 
     @operation("[method]bucket.list-keys", needs=_LIST)
     async def list_keys(
         self, call: Call, bucket: Bucket, cursor: int | None
     ) -> dict[str, object]:
-        after = None if cursor is None else bucket.marked(cursor)
+        marks = self._marks.setdefault(call.standing, _Marks())
+        after = None if cursor is None else marks.last(bucket.name, cursor)
         with _AS_ERRORS:
             page = await self.outside.kept.page(call, bucket.name, after)
-        return {"keys": page, "cursor": bucket.mark(page[-1]) if page else None}
+        following = marks.give(bucket.name, page[-1]) if page else None
+        return {"keys": page, "cursor": following}
 
 
 @define(eq=False)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import ClassVar, Final
 
 import anyio
+import anyio.lowlevel
 from attrs import define, field, frozen
 
 from ..hostcalls.call import Call
@@ -33,6 +34,8 @@ MOST_POLLED: Final = 10_000
 """Pollables in one poll: each is looked at every time that one of them changes."""
 _IN_HAND = Free("it waits for what the guest holds already")
 _NANO: Final = 1e-9
+_AT_A_LOOK: Final = 256
+"""Pollables that are looked at before others have their turn."""
 
 
 @define(eq=False)
@@ -95,23 +98,37 @@ def on(source: Source, holds: Callable[[], bool]) -> Pollable:
 
 
 async def wait_first(pollables: Sequence[Pollable]) -> list[int]:
-    """Wait until one is ready, and return the places of all that are."""
-    ready, first = _look(pollables)
-    if not ready:
-        watched = {each.source for each in pollables if each.source is not None}
-        while not ready:
-            await _wait(watched, first)
-            ready, first = _look(pollables)
-    return ready
+    """Wait until one is ready, and return the places of all that are.
+
+    To look at many takes a while, in which others have their turns.
+    """
+    ready, first = await _look(pollables)
+    if ready:
+        return ready
+    watched = {each.source for each in pollables if each.source is not None}
+    while True:
+        wake = anyio.Event()
+        with _watching(watched, wake):
+            if len(pollables) > _AT_A_LOOK:
+                # One that was looked at can have changed before the last one was.
+                ready, first = await _look(pollables)
+            if not ready:
+                await _sleep(wake, watched, first)
+        if not ready:
+            ready, first = await _look(pollables)
+        if ready:
+            return ready
 
 
-def _look(pollables: Sequence[Pollable]) -> tuple[list[int], Due | None]:
+async def _look(pollables: Sequence[Pollable]) -> tuple[list[int], Due | None]:
     """Return the places of those that are ready, and else what is due first."""
     ready: list[int] = []
     first: Due | None = None
     soonest = now = 0
     clock: Clock | None = None
     for place, each in enumerate(pollables):
+        if place and not place % _AT_A_LOOK:
+            await anyio.lowlevel.checkpoint()
         due = each.due
         if due is None:
             if each.ready():
@@ -142,16 +159,14 @@ def _watching(sources: Iterable[Source], wake: anyio.Event) -> Iterator[None]:
             source.unwatch(wake)
 
 
-async def _wait(watched: set[Source], first: Due | None) -> None:
-    """Wait until one of the sources changes, or what is due first is due."""
+async def _sleep(wake: anyio.Event, watched: set[Source], first: Due | None) -> None:
+    """Wait until a watched source has set the event, or what is due first is due."""
     if first is not None and not watched:
         await first.clock.sleep_until(first.instant)
         return
     left = None if first is None else first.instant - first.clock.monotonic()
-    wake = anyio.Event()
-    with _watching(watched, wake):
-        with anyio.move_on_after(None if left is None else max(left, 0) * _NANO):
-            await wake.wait()
+    with anyio.move_on_after(None if left is None else max(left, 0) * _NANO):
+        await wake.wait()
     if first is not None and not wake.is_set():
         await first.clock.sleep_until(first.instant)
 

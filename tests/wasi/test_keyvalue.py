@@ -208,7 +208,12 @@ async def test_any_text_is_a_key(key: str) -> None:
         assert (listed.keys, listed.cursor is None) == ([key], False)
 
 
-@pytest.mark.parametrize("key", ["", "a" * 1025, "\n" * 400])
+@pytest.mark.parametrize(
+    "key",
+    # The last two would take minutes to spell.
+    ["", "a" * 1025, "\n" * 400, "/" * 2**20, "\1" * 2**22],
+    ids=["empty", "long", "long as spelled", "slashes", "unprintable"],
+)
 async def test_what_is_no_key_is_refused(key: str) -> None:
     async with guest_of() as guest:
         bucket = await guest("store#open", "")
@@ -220,8 +225,10 @@ async def test_what_is_no_key_is_refused(key: str) -> None:
 
 async def test_what_is_no_name_is_no_store() -> None:
     async with guest_of() as guest:
-        assert await error(guest, "store#open", "a" * 1025) == Variant("no-such-store")
-        assert len(guest.denied) == 1
+        for name in ("a" * 1025, "\1" * 2**22):
+            no_store = await error(guest, "store#open", name)
+            assert no_store == Variant("no-such-store")
+        assert len(guest.denied) == 2
 
 
 async def test_a_component_that_imports_it_has_a_namespace_of_its_name() -> None:
@@ -328,22 +335,30 @@ async def test_a_list_names_no_key_that_may_not_be_read() -> None:
 
 async def test_a_cursor_of_another_bucket_is_refused() -> None:
     async with guest_of(DRAFTS[0]) as guest:
-        bucket = await guest("store#open", "")
-        refused = await error(guest, f"{B}list-keys", bucket, 2**64 - 1)
-
-        assert "there is no cursor" in refused.value
-
-
-async def test_a_bucket_remembers_a_bounded_number_of_cursors() -> None:
-    async with guest_of(DRAFTS[0]) as guest:
-        bucket = await guest("store#open", "")
+        bucket, other = await guest("store#open", "a"), await guest("store#open", "b")
         await guest(f"{B}set", bucket, "a", b"1")
-        cursors = [
-            (await guest(f"{B}list-keys", bucket, None)).cursor for _ in range(1001)
-        ]
+        cursor = (await guest(f"{B}list-keys", bucket, None)).cursor
 
-        assert (await error(guest, f"{B}list-keys", bucket, cursors[0])).case == "other"
-        assert (await guest(f"{B}list-keys", bucket, cursors[-1])).keys == []
+        for place, number in ((bucket, 2**64 - 1), (other, cursor)):
+            refused = await error(guest, f"{B}list-keys", place, number)
+            assert "there is no cursor" in refused.value
+        assert (await guest(f"{B}list-keys", bucket, cursor)).keys == []
+
+
+async def test_a_guest_has_a_bounded_number_of_cursors_in_all_its_buckets() -> None:
+    async with guest_of(DRAFTS[0]) as guest:
+        buckets = [await guest("store#open", f"b{n}") for n in range(11)]
+        for bucket in buckets:
+            await guest(f"{B}set", bucket, "a", b"1")
+        cursors = [
+            (bucket, (await guest(f"{B}list-keys", bucket, None)).cursor)
+            for _ in range(91)
+            for bucket in buckets
+        ]
+        assert len(cursors) == 1001
+
+        assert (await error(guest, f"{B}list-keys", *cursors[0])).case == "other"
+        assert (await guest(f"{B}list-keys", *cursors[-1])).keys == []
 
 
 class Revoking(MemoryStorage):

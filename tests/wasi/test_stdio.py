@@ -137,3 +137,12 @@ async def test_an_output_of_bytes_is_closed_when_it_is_full() -> None:
     with pytest.raises(StreamClosed):
         output.room()
     assert output.ready()
+
+
+async def test_what_steers_a_terminal_is_spelled_in_every_piece() -> None:
+    lines: list[str] = []
+    output = Lines(lines.append)
+    await output.write(b"\0\x07" * 32768)
+    output.drop()
+
+    assert "".join(lines) == "\\x00\\x07" * 32768

@@ -81,6 +81,7 @@ class PathOperations:
         flags: AbstractSet[str],
     ) -> Descriptor:
         directory = self_.directory
+        _check_path(path)
         wanted = Wanted(_FOLLOW in path_flags, frozenset(open_flags), frozenset(flags))
         wanted.check()
         if "mutate-directory" in flags and not self._changes(call, directory):
@@ -112,7 +113,7 @@ class PathOperations:
         wanted: Wanted,
         give_back: Callable[[], object],
     ) -> Descriptor:
-        shown = posixpath.join(directory.shown, path)
+        shown = _shown(directory.shown, path)
         if opened.file is None:
             folder = Folder(opened.path, opened.identity)
             return Descriptor(Directory(folder, shown), give_back)
@@ -224,6 +225,7 @@ class PathOperations:
         self, call: Call, self_: Descriptor, path: str
     ) -> None:
         folder = self_.directory.folder
+        _check_path(path)
         _check_other(path, "invalid")
 
         def work(access: Access) -> None:
@@ -261,6 +263,7 @@ class PathOperations:
         new_path: str,
     ) -> None:
         before, after = self_.directory, new_descriptor.directory
+        _check_path(old_path)
         _check_path(new_path)
         _check_other(old_path, "busy")
         _check_other(new_path, "busy")
@@ -368,8 +371,17 @@ def _check_path(path: str) -> None:
     """
     if not path:
         raise WitError("no-entry")
-    if len(path.encode()) > LONGEST:
+    if len(path) > LONGEST or len(path.encode()) > LONGEST:
         raise WitError("name-too-long")
+
+
+def _shown(folder: str, path: str) -> str:
+    """Return what a guest calls something below what it calls a folder.
+
+    From folder to folder that grows without an end where a guest goes on by ``./.``, so
+    of what is longer than a path can be only the end is left.
+    """
+    return posixpath.join(folder, path)[-LONGEST:]
 
 
 def _check_other(path: str, code: str) -> None:
@@ -378,7 +390,7 @@ def _check_other(path: str, code: str) -> None:
     Raises:
         WitError: It is.
     """
-    if path and not path.startswith("/") and posixpath.normpath(path) == ".":
+    if not path.startswith("/") and posixpath.normpath(path) == ".":
         raise WitError(code)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import anyio
+import anyio.lowlevel
 from attrs import define, field
 
 from ...core.errors import AirssysError, GuestTrapped, Overtime, QuotaExceeded
@@ -124,6 +125,7 @@ class Answering:
 
     async def _answer(self) -> None:
         await self._param.answered.wait()
+        await self._check_wanted()
         match self._param.answer:
             case Ok(value=response):
                 await self._answer_with(response)
@@ -131,6 +133,14 @@ class Answering:
                 await self._fail(f"it answered with the error {_words(code)}")
             case None:
                 await self._fail("it gave no answer")
+
+    async def _check_wanted(self) -> None:
+        """Go no further where nobody wants the answer any more.
+
+        The guest is cancelled then, and what it leaves unfinished looks like its fault
+        to whoever runs before it hears of its own cancellation.
+        """
+        await anyio.lowlevel.checkpoint_if_cancelled()
 
     async def _answer_with(self, response: OutgoingResponse) -> None:
         bodiless = self._scope["method"] == "HEAD" or response.status in _BODILESS
@@ -156,6 +166,7 @@ class Answering:
             if response.body is not None:
                 await self._stream(response.body.pipe, bodiless=bodiless)
         except StreamFailed as error:
+            await self._check_wanted()
             why = self._error or error.text
             _log.error("%s: its answer broke off: %s", self._name, why)
             self._cut = self._error or GuestTrapped(

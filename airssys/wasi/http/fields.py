@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Final
 
 from attrs import define, field
@@ -34,6 +34,8 @@ MOST_FIELDS: Final = 1024
 """Fields of one message."""
 _BESIDE: Final = 32
 """Bytes that each field counts beside its name and its value (RFC 9113, 10.5.1)."""
+_LONGEST_TOKEN: Final = 8192
+"""Characters of a name: what is longer is not even looked through."""
 _ALL: Final = 16 * 2**20
 """Bytes of all fields that a guest has made."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -64,7 +66,7 @@ class FieldsTooLarge(Exception):
 
 def is_token(text: str) -> bool:
     """Tell whether a text may name a field or a method."""
-    return _TOKEN.fullmatch(text) is not None
+    return len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) is not None
 
 
 @define(eq=False)
@@ -100,6 +102,8 @@ class Fields:
 
     def get(self, name: str) -> list[bytes]:
         """Return all values of a name."""
+        if len(name) > _LONGEST_TOKEN:  # nothing has it
+            return []
         wanted = name.lower()
         return [value for key, value in self.pairs if key.lower() == wanted]
 
@@ -121,7 +125,7 @@ class Fields:
             raise FieldsTooLarge
         self.pairs, self._size = pairs, size
 
-    def change(self, name: str, values: Iterable[bytes], *, keep: bool) -> None:
+    def change(self, name: str, values: Sequence[bytes], *, keep: bool) -> None:
         """Add values to a name, to those that it has or in their place.
 
         Raises:
@@ -129,6 +133,8 @@ class Fields:
         """
         if self.fixed:
             raise WitError(Variant("immutable"))
+        if len(values) > MOST_FIELDS:
+            raise WitError(Variant("invalid-syntax"))
         added = tuple((name, value) for value in values)
         for pair in added or ((name, b""),):
             if problem := _refusal(*pair):
@@ -145,7 +151,8 @@ class Fields:
 
 def _refusal(name: str, value: bytes) -> str | None:
     """Return why a message may not have a field: a ``header-error``."""
-    if not is_token(name) or not _VALUE.fullmatch(value):
+    # By size first: to look through megabytes would hold up all others.
+    if len(value) > LARGEST_FIELDS or not is_token(name) or not _VALUE.fullmatch(value):
         return "invalid-syntax"
     return "forbidden" if name.lower() in _FORBIDDEN else None
 

@@ -17,7 +17,7 @@ from ..polling import Pollable, Source, on
 from ..streams import IoError
 from .body import IncomingBody, OutgoingBody
 from .fields import TYPES, Fields, is_token
-from .ledger import Ledgers
+from .ledger import Ledger, Ledgers
 from .pipe import Pipe
 from .syntax import BadLength, authority_of, content_length, is_path, is_scheme
 
@@ -35,6 +35,8 @@ __all__ = (
 _NANO: Final = 1_000_000_000
 _BODIES: Final = 16 * 2**20
 """Bytes of all bodies that a guest has written and nobody has read yet."""
+_TEXTS: Final = 16 * 2**20
+"""Characters of what all requests that a guest has made say of where they go."""
 _INFORMATIONAL: Final = range(100, 200)
 _SWITCHING: Final = 101
 """The one of them that would end HTTP."""
@@ -71,6 +73,31 @@ class OutgoingRequest:
     path: str | None = None
     body: OutgoingBody | None = None
     """Once the guest has asked for it."""
+    ledger: Ledger | None = field(default=None, repr=False)
+    """Counts what it says of where it goes; None: nobody does."""
+    _size: int = field(default=0, init=False, repr=False)
+
+    def count(self, before: object, text: object) -> None:
+        """Count one text of it in place of another.
+
+        Raises:
+            WitError: That would be more than there may be; nothing has changed.
+        """
+        more = _length(text) - _length(before)
+        if self.ledger is not None and not self.ledger.hold(more):
+            raise WitError(None)
+        self._size += more
+
+    def __del__(self) -> None:
+        if self.ledger is not None:
+            self.ledger.release(self._size)
+
+
+def _length(text: object) -> int:
+    """Count the characters of a text, or of a variant's."""
+    if isinstance(text, Variant):
+        text = text.value
+    return len(text) if isinstance(text, str) else 0
 
 
 @define(eq=False)
@@ -156,6 +183,7 @@ class MessageOperations:
 
     interface: ClassVar[str] = TYPES
     _bodies: Ledgers = field(factory=lambda: Ledgers(_BODIES), init=False)
+    _texts: Ledgers = field(factory=lambda: Ledgers(_TEXTS), init=False)
 
     @operation(needs=_MEMORY)
     def http_error_code(self, _: Call, error: IoError) -> Variant | None:
@@ -244,20 +272,22 @@ class MessageOperations:
     # What goes out.
 
     @operation("[constructor]outgoing-request", needs=_MEMORY)
-    def make_request(self, _: Call, headers: Fields) -> OutgoingRequest:
+    def make_request(self, call: Call, headers: Fields) -> OutgoingRequest:
         headers.fixed = True
-        return OutgoingRequest(headers)
+        return OutgoingRequest(headers, ledger=self._texts.of(call))
 
     @operation("[method]outgoing-request.set-method", needs=_MEMORY)
     def set_method(self, _: Call, request: OutgoingRequest, method: Variant) -> None:
         if method.case == "other" and not is_token(str(method.value)):
             raise WitError(None)
+        request.count(request.method, method)
         request.method = method
 
     @operation("[method]outgoing-request.set-path-with-query", needs=_MEMORY)
     def set_path(self, _: Call, request: OutgoingRequest, path: str | None) -> None:
         if path is not None and not is_path(path):
             raise WitError(None)
+        request.count(request.path, path)
         request.path = path
 
     @operation("[method]outgoing-request.set-scheme", needs=_MEMORY)
@@ -267,6 +297,7 @@ class MessageOperations:
         other = scheme is not None and scheme.case == "other"
         if scheme is not None and other and not is_scheme(str(scheme.value)):
             raise WitError(None)
+        request.count(request.scheme, scheme)
         request.scheme = scheme
 
     @operation("[method]outgoing-request.set-authority", needs=_MEMORY)
@@ -275,6 +306,7 @@ class MessageOperations:
     ) -> None:
         if authority is not None and authority_of(authority) is None:
             raise WitError(None)
+        request.count(request.authority, authority)
         request.authority = authority
 
     @operation(

@@ -649,3 +649,31 @@ def test_errors_are_told_as_wasi_has_them() -> None:
     assert coded(failure("permission-denied", "no")).value == "not-permitted"
     denied = coded(failure("permission-denied", "no"), read_only=True)
     assert denied.value == "read-only"
+
+
+async def test_what_a_folder_is_called_does_not_grow_from_one_to_the_next(
+    folder: Path,
+) -> None:
+    async with running(everything(folder)) as guest:
+        at = guest.root
+        for _ in range(4):
+            at = await guest.open("./" * 2000 + "sub/..", at=at)
+        assert len(at.of.shown) <= 4095
+        assert at.of.shown.endswith("sub/..")
+        file = await guest.open("a.txt", at=at)
+        assert file.of.file.shown.endswith("sub/../a.txt")
+
+
+@pytest.mark.parametrize("function", ["remove-directory-at", "unlink-file-at"])
+async def test_a_path_of_megabytes_is_not_looked_through(
+    folder: Path, function: str
+) -> None:
+    long = "x/../" * 2**20
+    async with running(everything(folder)) as guest:
+        assert await failing(guest(function, guest.root, long)) == "name-too-long"
+        rename = guest("rename-at", guest.root, long, guest.root, "new")
+        assert await failing(rename) == "name-too-long"
+    async with running(read_only(folder)) as guest:
+        opening = guest.open(long, "mutate-directory")
+        assert await failing(opening) == "name-too-long"
+        assert not guest.denied

@@ -209,3 +209,22 @@ def test_received_fields_can_be_too_many() -> None:
     with pytest.raises(FieldsTooLarge):
         Fields.received([("a", b"")] * 2, ledger)
     assert ledger.used == 0
+
+
+async def test_fields_that_are_too_many_or_too_long_are_refused_by_their_size() -> None:
+    long = "a" * 2**20
+    async with on_http() as guest:
+        fields = await guest.fields(("b", b"1"))
+        request = await guest.request(80)
+
+        assert await guest.fails("fields.set", fields, "a", [b""] * 100_000) == BAD
+        assert await guest.fails("fields.set", fields, "a", [long.encode()]) == BAD
+        assert await guest.fails("fields.append", fields, long, b"") == BAD
+        assert await guest.fails("fields.delete", fields, long) == BAD
+        assert await guest.method("fields.get", fields, long) == []
+        assert await guest.method("fields.has", fields, long) is False
+        assert await entries(guest, fields) == [("b", b"1")]
+        other = Variant("other", long)
+        assert await guest.fails("outgoing-request.set-method", request, other) is None
+        kept = await guest.method("outgoing-request.method", request)
+        assert kept == Variant("get")

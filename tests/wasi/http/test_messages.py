@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
 
+from airssys.core.errors import WitError
 from airssys.wasi.http.body import IncomingBody
 from airssys.wasi.http.fields import Fields
 from airssys.wasi.http.message import (
@@ -274,3 +276,29 @@ async def test_the_error_of_a_stream_has_a_code_where_it_is_of_http() -> None:
         assert await guest.types("http-error-code", IoError("x", code)) == code
         assert await guest.types("http-error-code", IoError("x")) is None
         assert await guest.types("http-error-code", IoError("x", "no code")) is None
+
+
+async def test_what_requests_say_of_where_they_go_has_a_limit() -> None:
+    set_path = f"{REQUEST}set-path-with-query"
+    async with on_http() as guest:
+        kept: list[Any] = [await outgoing(guest)]
+
+        async def fill() -> None:
+            while len(kept) < 10_000:
+                # A text of its own for each, as a guest's are.
+                await guest.method(set_path, kept[-1], "/" + "a" * 8000)
+                kept.append(await outgoing(guest))
+
+        with pytest.raises(WitError):
+            await fill()
+        assert len(kept) == 16 * 2**20 // 8001 + 1
+        full = kept.pop()
+        assert await guest.method(f"{REQUEST}path-with-query", full) is None
+        # Another in its place takes no more, and none gives all of it back.
+        await guest.method(set_path, kept[0], "/" + "b" * 8000)
+        await guest.method(set_path, kept[0], None)
+        await guest.method(set_path, full, "/" + "a" * 8000)
+        assert await guest.fails(set_path, kept[0], "/" + "a" * 8000) is None
+        await guest.relay.drop(kept.pop())
+        gc.collect()
+        await guest.method(set_path, kept[0], "/" + "a" * 8000)

@@ -384,3 +384,44 @@ async def test_hints_go_out_before_the_answer_where_the_server_can(
         assert not await answering._hint(103, Fields())
         done = await client.run()
         assert done.text == b"hello"
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["the client", "the host"])
+async def test_who_gives_an_answer_up_midway_hears_of_no_fault_of_the_guest(
+    serving: Serving,
+    leaves: bool,  # noqa: FBT001 - a parameter of the test
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving() as app:
+        for _ in range(5):
+            with anyio.CancelScope() as scope:
+
+                async def passing(asked: Any, receive: Any, send: Any) -> None:
+                    came = anyio.Event()
+                    begun: list[Any] = []
+
+                    async def receiving() -> Any:
+                        if begun:
+                            await came.wait()
+                            return {"type": "http.disconnect"}
+                        begun.append(1)
+                        return {
+                            "type": "http.request",
+                            "body": b"x" * 1000,
+                            "more_body": True,
+                        }
+
+                    async def sending(message: Any) -> None:
+                        await send(message)
+                        if message["type"] == "http.response.body":
+                            came.set() if leaves else scope.cancel()
+
+                    await app(asked, receiving, sending)
+
+                client = Client(passing, "/echo", method="POST")
+                await client.run()
+            assert scope.cancelled_caught is not leaves
+            assert client.text == b"x" * 1000
+            assert not client.whole
+        assert not caplog.records
+        assert (await get(app, "/count")).text == b"1"
