@@ -110,6 +110,9 @@ class Answering:
         try:
             async with self._instances.lend() as instance:
                 await instance.call(self._export, request, self._param)
+                if self._param.answer is None:
+                    # It would hardly answer the next one, as those that can but once.
+                    instance.close()
         except AirssysError as error:
             self._error = error
         finally:
@@ -130,7 +133,9 @@ class Answering:
             case Err(value=code):
                 await self._fail(f"it answered with the error {_words(code)}")
             case None:
-                await self._fail("it gave no answer")
+                kept = self._instances.reuse and self._error is None
+                hint = " (not every component can answer again: try without reuse)"
+                await self._fail(f"it gave no answer{hint if kept else ''}")
 
     async def _answer_with(self, response: OutgoingResponse) -> None:
         bodiless = self._scope["method"] == "HEAD" or response.status in _BODILESS
