@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Final
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownOptionError
 
 from .output import Unread, Unwritable, checked_output, remark
 
@@ -31,6 +31,8 @@ _COMMANDS = {
     "tree": (".tree:tree", "Print the tree that a tree file describes."),
 }
 _GROUPS = ("manifest", "audit", "cache")
+_TAKE_ARGUMENTS: Final = ("run", "call")
+"""The commands that pass arguments on to a component."""
 
 _SIGNALLED: Final = 128
 _INTERRUPTED: Final = 128 + 2
@@ -145,7 +147,10 @@ def _refuse(error: CycloptsError, given: Sequence[str]) -> int:
 
     command = next((each for each in given if each in {*_COMMANDS, *_GROUPS}), "")
     usage = " ".join(("airssys", *filter(None, (command,)), "--help"))
-    remark(f"{str(error).rstrip()}\n  (see: {usage})")
+    hint = f"see: {usage}"
+    if command in _TAKE_ARGUMENTS and isinstance(error, UnknownOptionError):
+        hint = f"what is for the component comes after --; {hint}"
+    remark(f"{str(error).rstrip()}\n  ({hint})")
     return Status.BAD_INPUT
 
 

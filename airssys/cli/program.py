@@ -175,7 +175,7 @@ def surroundings_of(dirs: Iterable[str]) -> tuple[Grants, dict[str, str]]:
     for given in dirs:
         host, guest, read_only = _parts(given)
         if not host.is_dir():
-            raise BadInput(f"--dir: {given!r}: {host} is no folder")
+            raise BadInput(f"--dir: {str(host)!r} is no folder")
         real = os.path.realpath(host)
         if guest in preopens:
             raise BadInput(f"--dir: two folders are to be {guest!r}")

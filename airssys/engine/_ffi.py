@@ -178,6 +178,8 @@ class Frames(tuple[str, ...]):
     __slots__ = ()
 
 
+_UNKNOWN: Final = c_size_t(-1).value
+"""The offset of a frame that wasmtime cannot place, as where the stack ends."""
 _error_message = function("wasmtime_error_message", None, _P, _P)
 _error_trace = function("wasmtime_error_wasm_trace", None, _P, _P)
 _vec_delete = function("wasm_byte_vec_delete", None, _P)
@@ -217,7 +219,8 @@ def take_error(error: int) -> tuple[str, Frames]:
         function = _name(_frame_func_name(frame)) or f"#{_frame_func_index(frame)}"
         module = _name(_frame_module_name(frame))
         place = f"{module}!{function}" if module else function
-        frames.append(f"{place}+{_frame_func_offset(frame):#x}")
+        offset = _frame_func_offset(frame)
+        frames.append(f"{place}+{'?' if offset == _UNKNOWN else f'{offset:#x}'}")
     _frames_delete(at)
     error_delete(error)
     return message, Frames(frames)

@@ -78,6 +78,8 @@ _KINDS: Final = (
     ("fuel allocated for hostcalls", "value-too-large"),  # 128 MiB in a host's memory
 )
 _FOUND: Final = ("`unreachable` instruction", "out of bounds memory access")
+_BEFORE_REASON: Final = re.compile(r"^([0-9]+: )?(wasm trap: )?")
+"""What wasmtime puts before a cause; where there are several, each has a number."""
 _BY_LANE: Final = {
     # What the lane's functions find, in the words that wasmtime has for it.
     "lane-unaligned-pointer": "pointer not aligned",
@@ -142,9 +144,9 @@ def failure(
     # The causes come last, the innermost at the end; the head repeats the backtrace.
     cause = message.rsplit("Caused by:", 1)[-1].strip()
     last = cause.splitlines()[-1].strip() if cause else message
-    reason = last.removeprefix("wasm trap: ")
-    if any(words in last for words in _FOUND):
-        last = reason = _found(own) or last
+    reason = _BEFORE_REASON.sub("", last)
+    if any(words in last for words in _FOUND) and (found := _found(own)):
+        last = reason = found
     # Only the innermost cause counts: the rest holds names that the guest chose.
     if _OUT_OF_FUEL in last and fuel_limit is not None:
         return OutOfFuel(component, export, fuel_limit)

@@ -226,7 +226,8 @@ async def open_interfaces(
     """Open the interfaces, for any number of instances.
 
     What belongs to an instance is in its `Context`. Leaving this ends what guests have
-    begun and not finished, such as requests of HTTP.
+    begun and not finished, such as requests of HTTP. An exception of the block
+    leaves it as it is, not in an ExceptionGroup.
 
     Args:
         gate: Checks every host call, and emits events; None: one without events.
@@ -248,17 +249,23 @@ async def open_outside(
     """
     given = facilities or Facilities()
     permits = Permits(gate, given.resolver or SystemResolver(), given.longest_wait)
+    raised: Exception | None = None
     async with anyio.create_task_group() as work:
-        yield Outside(
-            gate=gate,
-            disk=Disk(gate, given.files),
-            permits=permits,
-            tls=given.tls,
-            log=GuestLog(gate.emitter),
-            kept=Kept(gate, given.shelves),
-            work=work,
-        )
+        try:
+            yield Outside(
+                gate=gate,
+                disk=Disk(gate, given.files),
+                permits=permits,
+                tls=given.tls,
+                log=GuestLog(gate.emitter),
+                kept=Kept(gate, given.shelves),
+                work=work,
+            )
+        except Exception as error:  # noqa: BLE001 - not within the group
+            raised = error
         work.cancel_scope.cancel()
+    if raised is not None:
+        raise raised
 
 
 def names_of(operations: Any) -> tuple[str, ...]:

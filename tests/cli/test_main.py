@@ -129,7 +129,12 @@ def test_schemas_are_printed_as_json(airssys: Command, kind: str) -> None:
         (["rnu"], 'Unknown command "rnu". Did you mean "run"?'),
         (["run"], "(see: airssys run --help)"),
         (["manifest", "schema", "treee"], 'Did you mean "tree"?'),
-        (["tree", "--colour"], "--colour"),
+        (["tree", "--colour"], "--colour.\n  (see: airssys tree --help)"),
+        (
+            ["run", "app.wasm", "--verbose"],
+            "--verbose.\n  (what is for the component comes after --; see: airssys run",
+        ),
+        (["call", "a.wasm", "f", "-x"], "(what is for the component comes after --"),
     ],
 )
 def test_wrong_usage_is_one_message(

@@ -135,7 +135,7 @@ def test_options_of_programs_are_for_programs(
     ("given", "words"),
     [
         ("", "names no folder: use HOST[:GUEST[:ro]]"),
-        ("/not/there", "/not/there is no folder"),
+        ("/not/there", "--dir: '/not/there' is no folder"),
         (__file__, "is no folder"),
     ],
 )

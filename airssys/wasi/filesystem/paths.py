@@ -85,8 +85,10 @@ class PathOperations:
         wanted = Wanted(_FOLLOW in path_flags, frozenset(open_flags), frozenset(flags))
         wanted.check()
         if "mutate-directory" in flags and not self._changes(call, directory):
+            folder = directory.folder.path
             reason = "nothing in it may be written or deleted"
-            self.outside.gate.refused(call, f"change what is in {path!r}", reason, path)
+            attempt = f"change what is in {folder!r}"
+            self.outside.gate.refused(call, attempt, reason, path)
             raise WitError("read-only")
         give_back = self._handle(call, "open another file")
         work = partial(open_below, path=path, folder=directory.folder, wanted=wanted)

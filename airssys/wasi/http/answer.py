@@ -111,6 +111,9 @@ class Answering:
         try:
             async with self._instances.lend() as instance:
                 await instance.call(self._export, request, self._param)
+                if self._param.answer is None:
+                    # It would hardly answer the next one, as those that can but once.
+                    instance.close()
         except AirssysError as error:
             self._error = error
         finally:
@@ -132,7 +135,9 @@ class Answering:
             case Err(value=code):
                 await self._fail(f"it answered with the error {_words(code)}")
             case None:
-                await self._fail("it gave no answer")
+                kept = self._instances.reuse and self._error is None
+                hint = " (not every component can answer again: try without reuse)"
+                await self._fail(f"it gave no answer{hint if kept else ''}")
 
     async def _check_wanted(self) -> None:
         """Go no further where nobody wants the answer any more.

@@ -73,8 +73,9 @@ async def test_each_request_has_an_instance_of_its_own(serving: Serving) -> None
 async def test_an_instance_can_be_kept_until_it_fails(serving: Serving) -> None:
     async with serving(reuse=True, size=1) as app:
         assert [(await get(app, "/count")).text for _ in range(3)] == [b"1", b"2", b"3"]
-        assert (await get(app, "/trap")).status == 500
-        assert (await get(app, "/count")).text == b"1"
+        for fails in ("/trap", "/silent"):
+            assert (await get(app, fails)).status == 500
+            assert (await get(app, "/count")).text == b"1"
         async with anyio.create_task_group() as tasks:
             client = Client(app, "/wait")
             tasks.start_soon(client.run)
@@ -82,6 +83,17 @@ async def test_an_instance_can_be_kept_until_it_fails(serving: Serving) -> None:
             client.leaves.set()
         assert client.sent == []
         assert (await get(app, "/count")).text == b"1"
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+async def test_a_kept_guest_that_does_not_answer_may_be_one_that_answers_once(
+    serving: Serving, *, reuse: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(reuse=reuse) as app:
+        await get(app, "/silent")
+
+    (record,) = caplog.records
+    assert record.getMessage().endswith("try without reuse)") is reuse
 
 
 @pytest.mark.parametrize(
