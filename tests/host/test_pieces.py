@@ -241,7 +241,11 @@ async def test_a_subscription_says_how_long_it_may_be() -> None:
     )
 
 
-async def test_a_topic_is_held_against_many_subscriptions_in_pieces() -> None:
+async def test_a_topic_is_held_against_many_subscriptions_in_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A turn after each piece, so that it does not matter how fast the machine is.
+    monkeypatch.setattr("airssys.hostcalls.pieces.STRETCH", 0.0)
     async with actor(messaging, Questions(), Standing(SUBSCRIBING)) as (
         guest,
         registry,
@@ -266,7 +270,7 @@ async def test_a_topic_is_held_against_many_subscriptions_in_pieces() -> None:
             await guest("messaging#publish", topic, b"1")
             nursery.cancel_scope.cancel()
 
-        assert turns > 5
+        assert turns > 1000
         assert registry.entry("s7").mailbox.statistics().queued == 1
         assert registry.entry("s6").mailbox.statistics().queued == 0
 
