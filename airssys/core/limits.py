@@ -227,6 +227,7 @@ class Quota:
     """Bytes of one message."""
     cpu: Share = field(
         default=1.0,
+        converter=seconds,
         validator=validators.gt(0.0),
         metadata=_row(QuotaKind.RATE, "quota of computing time"),
     )
@@ -276,7 +277,9 @@ class SharedQuota:
         default=None, validator=validators.optional(_POSITIVE)
     )
     cpu: Share | None = field(
-        default=None, validator=validators.optional(validators.gt(0.0))
+        default=None,
+        converter=converters.optional(seconds),
+        validator=validators.optional(validators.gt(0.0)),
     )
     """May be more than a second in each second, as several compute side by side."""
     handles: Count | None = field(

@@ -50,6 +50,8 @@ def test_a_limit_or_a_slice_is_a_time_that_a_clock_has(given: Any) -> None:
         lambda: airssys.Limits(timeout=given),
         lambda: Slicing(quantum=given),
         lambda: Facilities(longest_wait=given),
+        lambda: airssys.Quota(cpu=given),
+        lambda: airssys.SharedQuota(cpu=given),
     ):
         with pytest.raises((TypeError, ValueError), match="seconds"):
             take()
