@@ -13,14 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 import airssys
 
@@ -132,37 +132,45 @@ async def _rounds(
     plants: Sequence[str],
     fewest: int,
 ) -> Soaked:
-    read: list[Figures] = []
-    before: Snapshot = {}
     rounds = max(fewest, min(_ROUNDS, int(seconds / _SHORTEST / 2)))
-    done: dict[str, int] = {}
     async with (
         anyio.create_task_group() as tasks,
         opened(engine, folder, outcomes) as work,
     ):
+
+        async def leak() -> None:
+            for plant in plants:
+                await PLANTED[plant][0](work, tasks)
+
         end = anyio.current_time() + seconds
-        growth: tuple[Growth, ...] = ()
-        for series in range(2):
-            read.clear()
-            for number in range(rounds):
-                spare = end - anyio.current_time()
-                await work.round(max(_SHORTEST, spare / (rounds - number) - 0.2))
-                for plant in plants:
-                    await PLANTED[plant][0](work, tasks)
-                read.append(await _quiet(work))
-                if number == rounds // 3:
-                    before = snapshot()
+        soaked = await _series(work, leak, rounds, end)
+        if soaked.growth:
             # What fills up and is swept out now and then may grow all through a few
             # rounds; a leak grows in the next ones too.
-            again = grown(read, before, snapshot())
-            kept = {each.figure for each in (growth if series else again)}
-            growth = tuple(each for each in again if each.figure in kept)
-            if not growth:
-                break
+            once = {each.figure for each in soaked.growth}
+            soaked = await _series(work, leak, rounds, end)
+            twice = tuple(each for each in soaked.growth if each.figure in once)
+            soaked = evolve(soaked, growth=twice)
         done = work.done
         tasks.cancel_scope.cancel()
     outcomes.done.update(done)
-    return Soaked(tuple(read), growth)
+    return soaked
+
+
+async def _series(
+    work: Work, leak: Callable[[], Awaitable[None]], rounds: int, end: float
+) -> Soaked:
+    """Do some rounds until a time, and read the figures after each."""
+    read: list[Figures] = []
+    before: Snapshot = {}
+    for number in range(rounds):
+        spare = end - anyio.current_time()
+        await work.round(max(_SHORTEST, spare / (rounds - number) - 0.2))
+        await leak()
+        read.append(await _quiet(work))
+        if number == rounds // 3:
+            before = snapshot()
+    return Soaked(tuple(read), grown(read, before, snapshot()))
 
 
 async def _quiet(work: Work) -> Figures:
