@@ -3,13 +3,19 @@
 Only long lists and maps take long to lower: numbers, texts and bytes are copied. So
 what has none of these in its type is not looked at, and of the rest no more than it
 takes to know that it is too much. Weights are those of `weigh`.
+
+No code of a value's own runs here: lowering runs it, once, and says what is wrong with
+what it returns. So what a class computes, rather than stores, weighs nothing.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from inspect import getattr_static
+from types import MemberDescriptorType, WrapperDescriptorType
+from typing import Any, Final, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 from ...witmodel.types import (
     Borrow,
@@ -40,8 +46,17 @@ Heft: TypeAlias = Callable[[Any, int], int]
 """``heft(value, most)`` weighs a value that fits its type, in bytes as it lies in
 Python. It stops where it is more than ``most``. What does not fit weighs nothing: to
 lower it says why."""
+
+
+class _Named(NamedTuple):
+    at: int
+
+
 _SIZED: Final = frozenset((list, tuple, range, array))
-"""Whatever else is a sequence runs code of its own, which lowering calls once."""
+"""Whatever else is a sequence may run code of its own."""
+_TEXTS: Final = (str, bytes, bytearray)
+_READERS: Final = (MemberDescriptorType, type(_Named.at))
+"""What reads a slot, and a field of a named tuple."""
 _ENTRY: Final = 56
 """Bytes of an item of a mapping besides key and value."""
 
@@ -83,7 +98,10 @@ def _within(type_: WitType) -> Heft | None:
 
 
 def _length(value: Any, _most: int) -> int:
-    return len(value) if isinstance(value, str | bytes | bytearray) else 0
+    for base in _TEXTS:
+        if issubclass(type(value), base):
+            return base.__len__(value)
+    return 0
 
 
 def _list(element: WitType) -> Heft:
@@ -117,7 +135,7 @@ def _map(type_: Map) -> Heft:
         total = len(value) * each
         if total > most or (key is None and item is None):
             return total
-        for one, other in value.items():
+        for one, other in list(value.items()):  # others may change it meanwhile
             total += 0 if key is None else key(one, most)
             total += 0 if item is None else item(other, most)
             if total > most:
@@ -127,23 +145,58 @@ def _map(type_: Map) -> Heft:
     return heft
 
 
+def _stored(*names: str) -> Callable[[Any], Sequence[Any]]:
+    """Return what reads attributes: all None where a class has code for one of them."""
+    plain: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+    none = (None,) * len(names)
+
+    def read(value: Any) -> Sequence[Any]:
+        cls = type(value)
+        if (known := plain.get(cls)) is None:
+            known = plain[cls] = _only_stores(cls, names)
+        return [_attribute(value, name) for name in names] if known else none
+
+    return read
+
+
+def _attribute(value: Any, name: str) -> Any:
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:
+        return None
+
+
+def _only_stores(cls: type, names: Sequence[str]) -> bool:
+    if type(getattr_static(cls, "__getattribute__")) is not WrapperDescriptorType:
+        return False  # written in Python
+    found = [getattr_static(cls, name, None) for name in names]
+    return all(
+        type(each) in _READERS or getattr_static(type(each), "__get__", None) is None
+        for each in found
+    )
+
+
 def _record(fields: Sequence[tuple[str, WitType]]) -> Heft | None:
     plan = [
-        (snake(name), attribute(name), inner)
-        for name, type_ in fields
-        if (inner := hefting(type_)) is not None
+        (name, inner) for name, type_ in fields if (inner := hefting(type_)) is not None
     ]
     if not plan:
         return None
+    inners = [inner for _, inner in plan]
+    keys = [(snake(name), name) for name, _ in plan]
+    attributes = _stored(*(attribute(name) for name, _ in plan))
 
     def heft(value: Any, most: int) -> int:
+        found: Sequence[Any]
+        if type(value) is dict:
+            found = [value.get(key, value.get(name)) for key, name in keys]
+        elif issubclass(type(value), Mapping):
+            return 0
+        else:
+            found = attributes(value)
         total = 0
-        for key, name, inner in plan:
-            if isinstance(value, Mapping):
-                field = value.get(key)
-            else:
-                field = getattr(value, name, None)
-            total += inner(field, most)
+        for inner, one in zip(inners, found):
+            total += inner(one, most)
             if total > most:
                 break
         return total
@@ -162,9 +215,15 @@ def _tuple(elements: Sequence[WitType]) -> Heft | None:
     count = len(elements)
 
     def heft(value: Any, most: int) -> int:
-        if not isinstance(value, tuple | list) or len(value) != count:
+        kind = type(value)
+        if not issubclass(kind, tuple | list):
             return 0
-        return sum(inner(value[place], most) for place, inner in plan)
+        # A class of its own may answer otherwise than what it holds.
+        base = tuple if issubclass(kind, tuple) else list
+        found = list(base.__iter__(value))
+        if len(found) != count:
+            return 0
+        return sum(inner(found[place], most) for place, inner in plan)
 
     return heft
 
@@ -178,14 +237,15 @@ def _variant(cases: Sequence[tuple[str, WitType | None]]) -> Heft | None:
     if not inner:
         return None
 
+    read = _stored("case", "value")
+
     def heft(value: Any, most: int) -> int:
         # Classes of typed bindings have no case: any of them may be meant.
-        case = getattr(value, "case", None)
-        chosen = inner.values() if case is None else (inner.get(case),)
-        content = getattr(value, "value", None)
-        return max(
-            (each(content, most) for each in chosen if each is not None), default=0
-        )
+        case, content = read(value)
+        if type(case) is str:
+            each = inner.get(case)
+            return 0 if each is None else each(content, most)
+        return max(each(content, most) for each in inner.values())
 
     return heft
 
@@ -193,9 +253,10 @@ def _variant(cases: Sequence[tuple[str, WitType | None]]) -> Heft | None:
 def _option(some: Heft | None) -> Heft | None:
     if some is None:
         return None
+    read = _stored("value")
 
     def heft(value: Any, most: int) -> int:
-        content = value.value if isinstance(value, Some) else value
+        content = read(value)[0] if issubclass(type(value), Some) else value
         return 0 if content is None else some(content, most)
 
     return heft
@@ -204,14 +265,11 @@ def _option(some: Heft | None) -> Heft | None:
 def _result(ok: Heft | None, err: Heft | None) -> Heft | None:
     if ok is None and err is None:
         return None
+    read = _stored("value")
 
     def heft(value: Any, most: int) -> int:
-        match value:
-            case Ok(value=content) if ok is not None:
-                return ok(content, most)
-            case Err(value=content) if err is not None:
-                return err(content, most)
-            case _:
-                return 0
+        kind = type(value)
+        side = ok if issubclass(kind, Ok) else err if issubclass(kind, Err) else None
+        return 0 if side is None else side(read(value)[0], most)
 
     return heft
