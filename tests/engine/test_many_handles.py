@@ -27,8 +27,8 @@ POLLS = """(component
       (i32.const 2097152)))
   (core instance $m (instantiate $memory))
   (core func $make (canon lower (func $host "make")))
-  (core func $poll (canon lower (func $host "poll") (memory $m "memory")
-    (realloc (func $m "realloc"))))
+  (core func $poll (canon lower (func $host "poll") (memory (core memory $m "memory"))
+    (realloc (core func $m "realloc"))))
   (core func $drop (canon resource.drop $pollable))
   (core module $code
     (import "m" "memory" (memory 64))

@@ -29,7 +29,7 @@ STORE = """(component
   (core module $memory (memory (export "memory") 1))
   (core instance $m (instantiate $memory))
   (core func $get (canon lower (func $store "get")))
-  (core func $put (canon lower (func $store "put") (memory $m "memory")))
+  (core func $put (canon lower (func $store "put") (memory (core memory $m "memory"))))
   (core func $told (canon lower (func $log)))
   (core module $code
     (import "h" "get" (func $get (param i32) (result i32)))

@@ -29,8 +29,8 @@ TEXT = """(component
       (i32.const 262144)))
   (core instance $m (instantiate $memory))
   (core func $ask (canon lower (func $host "ask")))
-  (core func $take (canon lower (func $host "take") (memory $m "memory")
-    (realloc (func $m "realloc"))))
+  (core func $take (canon lower (func $host "take") (memory (core memory $m "memory"))
+    (realloc (core func $m "realloc"))))
   (core module $code
     (import "host" "ask" (func $ask (param i32) (result i32)))
     (import "host" "take" (func $take (param i32 i32 i32)))
