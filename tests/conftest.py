@@ -26,7 +26,6 @@ def pytest_collection_modifyitems(
     """Leave out what was not skipped, where that is asked for."""
     if not config.getoption("--skipped"):
         return
-    assert config.cache is not None
     skipped = set(config.cache.get(_SKIPPED, ()))
     config.hook.pytest_deselected(
         items=[item for item in items if item.nodeid not in skipped]
@@ -39,7 +38,8 @@ def pytest_terminal_summary(
     terminalreporter: Any, config: pytest.Config
 ) -> Iterator[None]:
     """Keep which tests were skipped. The process that reports knows of all of them."""
-    if config.cache is not None and not config.getoption("--skipped"):
+    kept = config.pluginmanager.hasplugin("cacheprovider")
+    if kept and not config.getoption("--skipped"):
         reports = terminalreporter.stats.get("skipped", ())
         config.cache.set(_SKIPPED, sorted({each.nodeid for each in reports}))
     yield
