@@ -68,6 +68,7 @@ from .core.manifests.tree import (
     Tree as Tree,
     tree_schema as tree_schema,
 )
+from .core.manifests.wasi import Wasi as Wasi
 from .core.message import (
     Message as Message,
     Overflow as Overflow,

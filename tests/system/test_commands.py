@@ -12,7 +12,7 @@ from airssys.core.event import CallCut, ChildExited, ChildStarted, Denied, Logge
 from airssys.core.manifests.tree import parse_tree
 from airssys.testing import Recorder
 
-from ..components import write_component, write_program
+from ..components import PROGRAM_WASM, write_component, write_program
 from .support import Open
 
 pytestmark = pytest.mark.guest
@@ -44,6 +44,21 @@ async def test_a_program_runs_once_with_what_its_manifest_says(
         "acme/program",
         "acme/env",
     }
+
+
+async def test_a_compiled_component_is_a_program_too(
+    open_: Open, recorder: Recorder, tmp_path: Path
+) -> None:
+    folder = write_program(tmp_path, "args")
+    async with open_() as system:
+        component = await system.engine.compile(PROGRAM_WASM.read_bytes(), name="c")
+        wasi = airssys.Wasi(args=("args", "two words"), env={"A": "b"})
+        await system.spawn(component, id="plain", wasi=wasi)
+        assert (await ended(recorder)).how == "normal"
+        with pytest.raises(TypeError, match="takes no 'wasi'"):
+            await system.spawn(folder, wasi=wasi)
+
+    assert [text for _, text in lines(recorder)] == ["c", "args", "two words"]
 
 
 async def test_what_a_program_prints_is_in_the_log_to_its_last_byte(

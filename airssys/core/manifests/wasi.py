@@ -18,7 +18,7 @@ from ..toml.rules import (
     Output,
     Variable,
 )
-from ..toml.schema import Problem
+from ..toml.schema import Problem, structured
 
 __all__ = ("INHERIT", "LOG", "NULL", "Wasi", "WasiOverride", "inherited", "rewired")
 
@@ -38,6 +38,9 @@ class Wasi:
 
     None of it is a grant: a folder or a file that is named here is used as far as
     ``capabilities.filesystem`` allows.
+
+    Raises:
+        ValueError: A field is none that the table may have; names all of them.
     """
 
     args: tuple[Argument, ...] = ()
@@ -51,6 +54,17 @@ class Wasi:
     stdin: Input = NULL
     stdout: Output = LOG
     stderr: Output = LOG
+
+    def __attrs_post_init__(self) -> None:
+        problems = [
+            Problem((key.name,), "expected a value, got None")
+            for key in fields(Wasi)
+            if getattr(self, key.name) is None is not key.default
+        ]
+        problems += structured(_table(self), WasiOverride)[1]
+        if problems:
+            said = (f"{'.'.join(map(str, at.path))}: {at.text}" for at in problems)
+            raise ValueError(f"Wasi of {'; '.join(said)}")
 
 
 @frozen(kw_only=True)
@@ -68,6 +82,22 @@ class WasiOverride:
     stdin: Input | None = None
     stdout: Output | None = None
     stderr: Output | None = None
+
+
+def _table(wasi: Wasi) -> dict[str, object]:
+    """Return the table that says the same, as TOML has it."""
+    table: dict[str, object] = {}
+    for key in fields(Wasi):
+        match getattr(wasi, key.name):
+            case None:
+                pass
+            case tuple() as items:
+                table[key.name] = list(items)
+            case Mapping() as items:
+                table[key.name] = dict(items)
+            case value:
+                table[key.name] = value
+    return table
 
 
 def inherited(override: WasiOverride, wasi: Wasi, path: KeyPath) -> Iterator[Problem]:

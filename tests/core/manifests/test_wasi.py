@@ -156,3 +156,26 @@ def test_a_tree_cannot_give_away_the_streams_of_the_process() -> None:
 def test_only_a_component_has_surroundings() -> None:
     with pytest.raises(ManifestError, match="'wasi' is only for a component"):
         parse_tree('[[child]]\nid = "p"\nactor = "m:f"\nwasi = { args = [] }')
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"args": "abc"}, "args"),
+        ({"args": ("a", 1)}, "args"),
+        ({"args": ("a\0b",)}, "args"),
+        ({"env": {"A=B": "c"}}, "env"),
+        ({"env": [("A", "b")]}, "env"),
+        ({"preopens": {"/data": "data"}}, "preopens"),
+        ({"stdin": "log"}, "stdin"),
+        ({"stdout": "file.txt"}, "stdout"),
+        ({"stderr": None}, "stderr"),
+    ],
+)
+def test_what_no_table_may_say_python_may_not_say(
+    given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^Wasi of {said}") as raised:
+        Wasi(**given)
+
+    assert "Attribute(" not in str(raised.value)
