@@ -123,6 +123,8 @@ class PathOperations:
         opened.file.shown = shown
         opened.file.release, opened.file.owner = give_back, call.standing
         flags = wanted.flags - {"mutate-directory"}
+        if opened.file.mode.reads:
+            flags |= {"read"}
         return Descriptor(
             SharedFile(self.outside.disk, opened.file, opened.identity, flags)
         )
