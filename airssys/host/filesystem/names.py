@@ -99,9 +99,17 @@ def make_symlink(access: Access, place: Place, target: str) -> None:
 
 
 def _check_new(directory: int, name: str, place: Place) -> None:
-    """Refuse a slash at the end of the name for what will be no directory, as Linux."""
-    if place.folder:
+    """Check that nothing has the name; for what will be no directory, as Linux does.
+
+    Raises:
+        OSError: Something has it, or there is a slash at its end.
+    """
+    try:
         os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        if place.folder:
+            raise
+    else:
         raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
