@@ -217,11 +217,11 @@ def _create_directory(access: Access, path: str, mode: int) -> None:
 
 
 def _remove_directory(access: Access, path: str) -> None:
-    remove_folder(access, entry(access, path, "delete"))
+    remove_folder(access, entry(access, path, "delete", named=True))
 
 
 def _remove_all(access: Access, path: str) -> None:
-    place = entry(access, path, "delete")
+    place = entry(access, path, "delete", named=True)
     with access.held(place) as (directory, name):
         opened = open_folder(directory, name)
         try:
@@ -239,8 +239,8 @@ def _remove_all(access: Access, path: str) -> None:
 
 
 def _rename(access: Access, old: str, new: str) -> None:
-    source = entry(access, old, "delete", "write")
-    target = entry(access, new, "write")
+    source = entry(access, old, "delete", "write", named=True)
+    target = entry(access, new, "write", named=True)
     rename(access, source, target, old=old, new=new)
 
 

@@ -30,7 +30,11 @@ _VISIBLE: Final[tuple[Action, ...]] = ("read", "list")
 
 
 def entry(
-    access: Access, path: str, *actions: Action, beneath: Folder | None = None
+    access: Access,
+    path: str,
+    *actions: Action,
+    beneath: Folder | None = None,
+    named: bool = False,
 ) -> Place:
     """Ask for an entry of a directory, which is to be made, removed or renamed.
 
@@ -42,13 +46,17 @@ def entry(
         path: As of `Access.ask`.
         actions: As of `Access.ask`.
         beneath: As of `Access.ask`.
+        named: Whether the path must end in a name: nothing is removed or renamed by
+            ``.`` or ``..``.
 
     Raises:
         WitError: As of `Access.ask`.
-        OSError: As of `Access.ask`.
+        OSError: As of `Access.ask`; or it ends in no name (``EINVAL``).
     """
     bare = path.rstrip("/") or path
     place = access.ask(bare, *actions, follow=False, beneath=beneath)
+    if named and bare.rpartition("/")[2] in {".", ".."}:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     return place if bare == path else evolve(place, folder=True)
 
 

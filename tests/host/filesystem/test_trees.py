@@ -271,10 +271,12 @@ async def test_only_directories_are_removed_as_such(folder: Path) -> None:
             ("remove-directory", "a.txt", "not-a-directory"),
             ("remove-directory", "link", "not-a-directory"),
             ("remove-directory", "there/", "not-a-directory"),
+            ("remove-directory", "sub/.", "invalid-argument"),
             ("remove-directory", "none", "not-found"),
             ("remove-directory-recursive", "a.txt", "not-a-directory"),
             ("remove-directory-recursive", "link", "not-a-directory"),
             ("remove-directory-recursive", "there/", "not-a-directory"),
+            ("remove-directory-recursive", "there/.", "invalid-argument"),
             ("remove-directory-recursive", "none", "not-found"),
             ("delete-file", "sub", "not-a-file"),
             ("delete-file", "link/", "not-a-directory"),
@@ -307,6 +309,8 @@ async def test_a_name_takes_another_ones_place(folder: Path) -> None:
             ("a.txt", "x/", "not-a-directory"),
             ("a.txt/", "x", "not-a-directory"),
             ("there/", "x", "not-a-directory"),
+            ("sub/.", "x", "invalid-argument"),
+            ("a.txt", "sub/.", "invalid-argument"),
         ):
             call = guest("filesystem#rename", f"{folder}/{old}", f"{folder}/{new}")
             assert await failing(call) == case, (old, new)
