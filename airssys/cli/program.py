@@ -191,7 +191,9 @@ def surroundings_of(dirs: Iterable[str]) -> tuple[Grants, dict[str, str]]:
 def _parts(given: str) -> tuple[Path, str, bool]:
     host, *rest = given.split(":")
     read_only = len(rest) > 1 and rest[-1] == _READ_ONLY
-    guest = ":".join(rest[:-1] if read_only else rest) or host
+    guest = ":".join(rest[:-1] if read_only else rest)
+    # Other runtimes have two colons before it.
+    guest = guest.removeprefix(":") or host
     if not host:
         raise BadInput(f"--dir: {given!r} names no folder: use HOST[:GUEST[:ro]]")
     return Path(host), guest, read_only

@@ -16,7 +16,7 @@ from .clock import Clock, LoopClock
 from .stdio import BytesInput, NoOutput
 from .streams import InputStream, OutputStream
 
-__all__ = ("Context", "HasContext", "context_of")
+__all__ = ("NOTHING", "Context", "HasContext", "context_of")
 
 
 def _texts(given: Sequence[str]) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def _folders(_: object, __: object, preopens: Mapping[str, str]) -> None:
             raise ValueError(f"preopen {guest!r} is {host!r}: use an absolute path")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class Context:
     """What a guest finds around it. Each instance gets one of its own.
 
@@ -83,7 +83,8 @@ class HasContext(Protocol):
         """What the guest finds around it."""
 
 
-_EMPTY: Final = Context()
+NOTHING: Final = Context()
+"""That of an instance that was given none."""
 
 
 def context_of(call: Call) -> Context:
@@ -97,4 +98,4 @@ def context_of(call: Call) -> Context:
         return context
     # Not by isinstance of the protocol, which takes longer than a clock is read in.
     own = getattr(context, "wasi", None)
-    return own if isinstance(own, Context) else _EMPTY
+    return own if isinstance(own, Context) else NOTHING

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import ClassVar, Final
+from weakref import WeakKeyDictionary
 
-from ..hostcalls.call import Call
+from ..hostcalls.call import Call, Standing
 from ..hostcalls.declare import Free, operation
-from .context import context_of
+from .context import NOTHING, Context, context_of
 from .misuse import misuse
 
 __all__ = ("MOST_RANDOM", "Insecure", "InsecureSeed", "Random")
@@ -46,13 +47,27 @@ class Insecure:
 
 
 class InsecureSeed:
-    """The operations of ``wasi:random/insecure-seed``."""
+    """The operations of ``wasi:random/insecure-seed``: one seed for each instance.
+
+    A program seeds its hash tables by it, and may ask again whenever it makes one.
+    """
 
     interface: ClassVar[str] = "wasi:random/insecure-seed@0.2.12"
 
+    def __init__(self) -> None:
+        self._seeds: WeakKeyDictionary[Context | Standing, tuple[int, int]] = (
+            WeakKeyDictionary()
+        )
+
     @operation(needs=_CHANCE)
     def insecure_seed(self, call: Call) -> tuple[int, int]:
-        return _word(call), _word(call)
+        context = context_of(call)
+        # Instances without a context have one in common, and are not to share this.
+        owner = call.standing if context is NOTHING else context
+        seed = self._seeds.get(owner)
+        if seed is None:
+            seed = self._seeds[owner] = _word(call), _word(call)
+        return seed
 
 
 def _bytes(call: Call, length: int) -> bytes:

@@ -67,6 +67,8 @@ class InputStream:
 
     source: Source = field(factory=Source, init=False, repr=False)
     """Touched whenever `ready` may have become true."""
+    over: bool = field(default=False, init=False, repr=False)
+    """Whether the guest was told that it has ended or failed."""
 
     def ready(self) -> bool:
         """Tell whether `read` has something to say: bytes, the end, or a failure."""
@@ -161,11 +163,7 @@ class StreamOperations:
 
     @operation("[method]input-stream.read", needs=_HELD)
     async def read(self, _: Call, stream: InputStream, length: int) -> bytes:
-        if not length:
-            if stream.ended():
-                _refuse(StreamClosed())
-            return b""
-        return await _told(stream.read, min(length, LARGEST_PIECE))
+        return await _take(stream, min(length, LARGEST_PIECE))
 
     @operation("[method]input-stream.blocking-read", needs=_HELD)
     async def blocking_read(self, _: Call, stream: InputStream, length: int) -> bytes:
@@ -231,7 +229,7 @@ class StreamOperations:
         self, _: Call, stream: OutputStream, source: InputStream, length: int
     ) -> int:
         most = min(length, _room(stream))
-        content = await _told(source.read, most) if most else b""
+        content = await _take(source, most) if most else b""
         if content:
             await _told(stream.write, content)
         return len(content)
@@ -275,12 +273,23 @@ def _check_room(call: Call, stream: OutputStream, length: int) -> None:
         raise misuse(call, reason)
 
 
+async def _take(stream: InputStream, most: int) -> bytes:
+    """Read what is there; to read nothing tells whether there is an end."""
+    if not most:
+        if stream.over or stream.ended():
+            _refuse(StreamClosed())
+        return b""
+    try:
+        return await stream.read(most)
+    except (StreamClosed, StreamFailed) as error:
+        stream.over = True
+        _refuse(error)
+
+
 async def _some(stream: InputStream, length: int) -> bytes:
     """Read at least one byte, unless none is wanted."""
     most = min(length, LARGEST_PIECE)
-    if not most:
-        return b""
-    while not (content := await _told(stream.read, most)):
+    while not (content := await _take(stream, most)) and most:
         await wait_first((on(stream.source, stream.ready),))
     return content
 

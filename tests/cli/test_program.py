@@ -163,6 +163,7 @@ def test_a_folder_is_grant_and_preopen_in_one(run: Run, tmp_path: Path) -> None:
 
     assert run("show", "/d/file", "--dir", f"{odd}:/d:ro") == (0, "what it holds", "")
     assert run("show", f"{odd}/file", "--dir", odd) == (0, "what it holds", "")
+    assert run("show", "/file", "--dir", f"{odd}::/") == (0, "what it holds", "")
     for path in ("/d/link", "/d/../secret", f"{tmp_path}/secret", "/other/file"):
         status, out, err = run("show", path, "--dir", f"{odd}:/d")
         assert (status, out, path in err) == (1, "", True)

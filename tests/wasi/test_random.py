@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from airssys.core.errors import GuestTrapped
-from airssys.wasi import Context
+from airssys.wasi import Context, open_interfaces
 from airssys.wasi.random import MOST_RANDOM
 
 from ..operations import operation
+from ..relay import relay
 from .chosen import chosen
 
 pytestmark = pytest.mark.guest
@@ -22,8 +23,8 @@ WORDS = {
     "insecure#get-insecure-random-u64": (
         "wasi:random/insecure@0.2.12#get-insecure-random-u64"
     ),
-    "insecure-seed#insecure-seed": "wasi:random/insecure-seed@0.2.12#insecure-seed",
 }
+SEED = "wasi:random/insecure-seed@0.2.12#insecure-seed"
 
 
 @operation(*BYTES.values(), allowed=True)
@@ -44,6 +45,19 @@ async def test_random_numbers_differ_between_calls_and_instances() -> None:
                 seen |= {str(await guest(function)) for _ in range(3)}
 
     assert len(seen) == 3 * 3 * len(WORDS)
+
+
+@operation(SEED, allowed=True)
+async def test_an_instance_has_one_seed_and_others_have_others() -> None:
+    seeds = set()
+    async with open_interfaces() as offered:
+        (seed,) = (each for each in offered if SEED.startswith(each.name))
+        for context in (None, None, Context(), Context()):
+            async with relay([seed], context=context) as guest:
+                seeds.add(str(found := await guest(SEED)))
+                assert await guest(SEED) == found
+
+    assert len(seeds) == 4
 
 
 @pytest.mark.parametrize("length", [MOST_RANDOM + 1, 4 * 2**30, 2**64 - 1])

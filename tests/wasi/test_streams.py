@@ -78,6 +78,21 @@ async def test_a_guest_reads_and_skips_to_the_end() -> None:
         assert await error(guest, f"{IN}skip", stream, 1) == CLOSED
 
 
+@pytest.mark.parametrize("most", [0, 1])
+@pytest.mark.parametrize("function", ["read", "skip", "blocking-read", "blocking-skip"])
+async def test_what_has_ended_or_failed_is_closed_also_to_read_nothing(
+    guest: Relay, function: str, most: int
+) -> None:
+    ended, failed = BytesInput(b""), Broken()
+    assert await guest(f"{IN}read", ended, 0) == b""
+    assert await error(guest, f"{IN}read", ended, 1) == CLOSED
+    assert (await error(guest, f"{IN}read", failed, 1)).case == "last-operation-failed"
+
+    assert await error(guest, f"{IN}{function}", ended, most) == CLOSED
+    if not most:
+        assert await error(guest, f"{IN}{function}", failed, most) == CLOSED
+
+
 @operation(*inward("blocking-read", "blocking-skip"), allowed=True)
 async def test_a_guest_waits_for_bytes() -> None:
     async with chosen("wasi:io/") as guest:

@@ -22,6 +22,7 @@ from .about import NINE, about, check_mode, is_there, touchable
 from .access import Access, Action, Disk
 from .errors import failure
 from .names import (
+    entry,
     make_folder,
     make_symlink,
     read_symlink,
@@ -206,21 +207,21 @@ class FilesystemOperations:
 
 
 def _delete_file(access: Access, path: str) -> None:
-    remove_file(access, access.ask(path, "delete", follow=False))
+    remove_file(access, entry(access, path, "delete"))
 
 
 def _create_directory(access: Access, path: str, mode: int) -> None:
-    place = access.ask(path, "write", follow=False)
+    place = entry(access, path, "write")
     check_mode(access, mode, path)
     make_folder(access, place, mode)
 
 
 def _remove_directory(access: Access, path: str) -> None:
-    remove_folder(access, access.ask(path, "delete", follow=False))
+    remove_folder(access, entry(access, path, "delete", named=True))
 
 
 def _remove_all(access: Access, path: str) -> None:
-    place = access.ask(path, "delete", follow=False)
+    place = entry(access, path, "delete", named=True)
     with access.held(place) as (directory, name):
         opened = open_folder(directory, name)
         try:
@@ -238,13 +239,13 @@ def _remove_all(access: Access, path: str) -> None:
 
 
 def _rename(access: Access, old: str, new: str) -> None:
-    source = access.ask(old, "delete", "write", follow=False)
-    target = access.ask(new, "write", follow=False)
+    source = entry(access, old, "delete", "write", named=True)
+    target = entry(access, new, "write", named=True)
     rename(access, source, target, old=old, new=new)
 
 
 def _create_symlink(access: Access, target: str, link: str) -> None:
-    place = access.ask(link, "write", follow=False)
+    place = entry(access, link, "write")
     try:
         check_path(target)
     except InvalidPath as error:

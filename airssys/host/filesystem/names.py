@@ -7,13 +7,16 @@ import os
 import stat
 from typing import Final
 
+from attrs import evolve
+
 from .access import Access, Action
 from .open_file import check_changeable, relied_on
 from .pin import open_folder
-from .resolve import Place
+from .resolve import Folder, Place
 from .tree import branch
 
 __all__ = (
+    "entry",
     "hard_link",
     "make_folder",
     "make_symlink",
@@ -24,6 +27,37 @@ __all__ = (
 )
 
 _VISIBLE: Final[tuple[Action, ...]] = ("read", "list")
+
+
+def entry(
+    access: Access,
+    path: str,
+    *actions: Action,
+    beneath: Folder | None = None,
+    named: bool = False,
+) -> Place:
+    """Ask for an entry of a directory, which is to be made, removed or renamed.
+
+    A link is not followed: also before a slash it is the link that is meant, or that is
+    in the way, and never what it leads to.
+
+    Args:
+        access: The call's way.
+        path: As of `Access.ask`.
+        actions: As of `Access.ask`.
+        beneath: As of `Access.ask`.
+        named: Whether the path must end in a name: nothing is removed or renamed by
+            ``.`` or ``..``.
+
+    Raises:
+        WitError: As of `Access.ask`.
+        OSError: As of `Access.ask`; or it ends in no name (``EINVAL``).
+    """
+    bare = path.rstrip("/") or path
+    place = access.ask(bare, *actions, follow=False, beneath=beneath)
+    if named and bare.rpartition("/")[2] in {".", ".."}:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return place if bare == path else evolve(place, folder=True)
 
 
 def remove_file(access: Access, place: Place) -> None:
@@ -68,9 +102,23 @@ def make_symlink(access: Access, place: Place, target: str) -> None:
         OSError: There is something, or the system could not.
     """
     with access.held(place) as (directory, name):
-        if place.folder:
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        _check_new(directory, name, place)
         os.symlink(target, name, dir_fd=directory)
+
+
+def _check_new(directory: int, name: str, place: Place) -> None:
+    """Check that nothing has the name; for what will be no directory, as Linux does.
+
+    Raises:
+        OSError: Something has it, or there is a slash at its end.
+    """
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        if place.folder:
+            raise
+    else:
+        raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def read_symlink(access: Access, place: Place) -> str:
@@ -172,7 +220,8 @@ def hard_link(access: Access, source: Place, target: Place, *, old: str) -> None
         found = os.stat(name, dir_fd=before, follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode):
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-        if source.folder or target.folder:
+        if source.folder:
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        _check_new(after, other, target)
         check_changeable(access, found, old, source)
         os.link(name, other, src_dir_fd=before, dst_dir_fd=after, follow_symlinks=False)

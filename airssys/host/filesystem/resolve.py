@@ -182,6 +182,8 @@ class _Walk:
     links: int = 0
     problem: int = 0
     folder: bool = False
+    dot: bool = False
+    """Whether the path ends in ``.``: what that is in must be there, then."""
     left: list[str] = field(factory=list)
     proc: int | None = None
     """The device of ``/proc``, where the path goes through it."""
@@ -198,7 +200,7 @@ class _Walk:
 
     def begin(self, start: str) -> None:
         """Go on from the start: the guest knows its names, unless one is a link."""
-        self.folder = False
+        self.folder = self.dot = False
         if self.place.path == start:
             self.proved, self.left = len(self.at), []
 
@@ -222,12 +224,14 @@ class _Walk:
             elif self.problem:
                 self.at.append(name)
             else:
-                self._enter(name, pending, last=ends and not pending, follow=follow)
+                last = ends and not pending and not self.dot
+                self._enter(name, pending, last=last, follow=follow)
 
     def _pending(self, text: str) -> list[str]:
         """Return the names of a text that ends the path, the first one last."""
         names = text.split("/")
         self.folder = self.folder or names[-1] in {"", ".", ".."}
+        self.dot = self.dot or text.rstrip("/").endswith("/.")
         return [name for name in reversed(names) if name not in {"", "."}]
 
     def _enter(
@@ -277,7 +281,7 @@ class _Walk:
         # relative to where the link is, which is canonical already.
         self.at = [] if target.startswith("/") else self.at[:-1]
         self.proved = len(self.at)
-        before, folder = list(pending), self.folder
+        before, folder, dot = list(pending), self.folder, self.dot
         pending[:] = [*before, *self._pending(target)]
         if before:
-            self.folder = folder
+            self.folder, self.dot = folder, dot

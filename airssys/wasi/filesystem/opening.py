@@ -80,10 +80,13 @@ class Wanted:
         flags = os.O_RDONLY
         if writes or self.truncates:  # to empty a file the system wants it so
             flags = os.O_RDWR if self.reads else os.O_WRONLY
+        # What is opened for nothing in particular can be read, as with POSIX, which has
+        # no flag for that. Whether it may be is asked at each read.
+        reads = self.reads or flags == os.O_RDONLY
         for flag in self.flags & _SYNC.keys():
             flags |= _SYNC[flag]
         actions = self.actions or ("read", "list")
-        return Mode(actions, flags, reads=self.reads, writes=writes)
+        return Mode(actions, flags, reads=reads, writes=writes)
 
 
 @frozen

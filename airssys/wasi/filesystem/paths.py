@@ -13,6 +13,7 @@ from attrs import define
 from ...core.errors import WitError
 from ...host.filesystem.access import Access, Action
 from ...host.filesystem.names import (
+    entry,
     hard_link,
     make_folder,
     make_symlink,
@@ -122,6 +123,8 @@ class PathOperations:
         opened.file.shown = shown
         opened.file.release, opened.file.owner = give_back, call.standing
         flags = wanted.flags - {"mutate-directory"}
+        if opened.file.mode.reads:
+            flags |= {"read"}
         return Descriptor(
             SharedFile(self.outside.disk, opened.file, opened.identity, flags)
         )
@@ -217,8 +220,7 @@ class PathOperations:
         folder = self_.directory.folder
 
         def work(access: Access) -> None:
-            place = access.ask(path, "write", follow=False, beneath=folder)
-            make_folder(access, place, _NEW)
+            make_folder(access, entry(access, path, "write", beneath=folder), _NEW)
 
         await self._run(call, path, work, changes=(self_.directory,))
 
@@ -228,12 +230,10 @@ class PathOperations:
     ) -> None:
         folder = self_.directory.folder
         _check_path(path)
-        _check_other(path, "invalid")
+        _check_name(path, "invalid")
 
         def work(access: Access) -> None:
-            place = access.ask(path, "delete", follow=False, beneath=folder)
-            _check_below(place, folder, "invalid")
-            remove_folder(access, place)
+            remove_folder(access, entry(access, path, "delete", beneath=folder))
 
         await self._run(call, path, work, changes=(self_.directory,))
 
@@ -242,8 +242,7 @@ class PathOperations:
         folder = self_.directory.folder
 
         def work(access: Access) -> None:
-            place = access.ask(path, "delete", follow=False, beneath=folder)
-            remove_file(access, place)
+            remove_file(access, entry(access, path, "delete", beneath=folder))
 
         await self._run(call, path, work, changes=(self_.directory,))
 
@@ -267,16 +266,12 @@ class PathOperations:
         before, after = self_.directory, new_descriptor.directory
         _check_path(old_path)
         _check_path(new_path)
-        _check_other(old_path, "busy")
-        _check_other(new_path, "busy")
+        _check_name(old_path, "busy")
+        _check_name(new_path, "busy")
 
         def work(access: Access) -> None:
-            source = access.ask(
-                old_path, "delete", "write", follow=False, beneath=before.folder
-            )
-            target = access.ask(new_path, "write", follow=False, beneath=after.folder)
-            _check_below(source, before.folder, "busy")
-            _check_below(target, after.folder, "busy")
+            source = entry(access, old_path, "delete", "write", beneath=before.folder)
+            target = entry(access, new_path, "write", beneath=after.folder)
             rename(access, source, target, old=old_path, new=new_path)
 
         await self._run(call, old_path, work, changes=(before, after))
@@ -305,7 +300,7 @@ class PathOperations:
 
         def work(access: Access) -> None:
             source = access.ask(old_path, "write", follow=False, beneath=before.folder)
-            target = access.ask(new_path, "write", follow=False, beneath=after.folder)
+            target = entry(access, new_path, "write", beneath=after.folder)
             hard_link(access, source, target, old=old_path)
 
         await self._run(call, old_path, work, changes=(before, after))
@@ -386,18 +381,15 @@ def _shown(folder: str, path: str) -> str:
     return posixpath.join(folder, path)[-LONGEST:]
 
 
-def _check_other(path: str, code: str) -> None:
-    """Refuse a path that is the directory itself, whatever is granted.
+def _check_name(path: str, code: str) -> None:
+    """Refuse a path that ends in ``.`` or ``..``: nothing is removed or renamed by it.
 
     Raises:
-        WitError: It is.
+        WitError: It does, and leads nowhere that would be denied.
     """
-    if not path.startswith("/") and posixpath.normpath(path) == ".":
-        raise WitError(code)
-
-
-def _check_below(place: Place, folder: Folder, code: str) -> None:
-    if place.path == folder.path:
+    *_, last = path.rstrip("/").split("/")
+    inside = not path.startswith("/") and not _is_above(posixpath.normpath(path))
+    if last in {".", ".."} and inside:
         raise WitError(code)
 
 
@@ -413,7 +405,7 @@ def _read_link(access: Access, path: str, folder: Folder) -> str:
 
 
 def _make_link(access: Access, target: str, path: str, folder: Folder) -> None:
-    place = access.ask(path, "write", follow=False, beneath=folder)
+    place = entry(access, path, "write", beneath=folder)
     if "\0" in target:
         raise access.invalid("link to", target, "it holds a NUL")
     if target.startswith("/") or _leads_out(target, place, folder):
@@ -426,4 +418,9 @@ def _leads_out(target: str, place: Place, folder: Folder) -> bool:
     """Tell whether a link would lead out of a folder, as its text has it."""
     below = place.path[len(folder.path.rstrip("/")) + 1 :]
     leads = posixpath.normpath(posixpath.join(posixpath.dirname(below), target))
-    return leads == ".." or leads.startswith("../")
+    return _is_above(leads)
+
+
+def _is_above(path: str) -> bool:
+    """Tell whether a path in normal form begins with ``..``."""
+    return path == ".." or path.startswith("../")

@@ -64,12 +64,12 @@ class PipeOutput(OutputStream):
         body = self._body
         if body.pipe.ended:
             raise StreamClosed
-        written = body.written + len(content)
-        if body.length is not None and written > body.length:
-            body.pipe.end(body.wrong_size(written))
+        # What is too much counts as well: the end says the same of it.
+        body.written += len(content)
+        if body.length is not None and body.written > body.length:
+            body.pipe.end(body.wrong_size(body.written))
             raise body.pipe.failed()
         body.pipe.put_nowait(content)
-        body.written = written
 
     async def flush(self) -> None:
         # What was written goes on its way by itself. To wait for it would be to wait

@@ -91,7 +91,7 @@ class OutgoingHandler:
         if request.method.case == "other":
             method = str(request.method.value)
         if method.upper() == _TUNNEL:  # what goes through a tunnel is no HTTP
-            raise WitError(Variant("HTTP-request-method-invalid"))
+            raise WitError(Variant("HTTP-protocol-error"))
         authority = authority_of(request.authority or "")
         if authority is None:
             raise WitError(Variant("HTTP-request-URI-invalid"))

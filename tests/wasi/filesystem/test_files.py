@@ -21,6 +21,7 @@ from airssys.wasi.streams import IoError
 from ...host.filesystem.guest import descriptors, until
 from ...operations import operation
 from .guest import (
+    NO_LINKS,
     NOW,
     SAME,
     Guest,
@@ -190,6 +191,28 @@ async def test_what_a_descriptor_is_and_allows(folder: Path) -> None:
         assert await guest("write", writing, b"A", 0) == 1
 
     assert (folder / "a.txt").read_bytes() == b"Alpha"
+
+
+async def test_what_is_opened_for_nothing_in_particular_can_be_read(
+    folder: Path,
+) -> None:
+    async with running(everything(folder)) as guest:
+        for path, how, content in (("a.txt", (), b"alpha"), ("new", ("create",), b"")):
+            opened = await guest(
+                "open-at", guest.root, NO_LINKS, path, frozenset(how), frozenset()
+            )
+            assert await guest("get-flags", opened) == {"read"}
+            assert await guest.read(opened) == content
+            assert await failing(guest("write", opened, b"A", 0)) == "bad-descriptor"
+
+    listing = [str(folder), f"{folder}/**"]
+    async with running(grants(list=listing)) as guest:
+        nothing: frozenset[str] = frozenset()
+        opened = await guest("open-at", guest.root, NO_LINKS, "a.txt", nothing, nothing)
+        assert (await guest("stat", opened)).size == 5
+        assert await failing(guest("read", opened, 1, 0)) == "not-permitted"
+        (denied,) = guest.denied
+    assert (denied.action, denied.target) == ("read", f"{folder}/a.txt")
 
 
 async def test_what_is_known_of_a_file(folder: Path) -> None:

@@ -218,6 +218,59 @@ async def test_names_change_also_between_two_directories(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("use", "path", "error"),
+    [
+        ("remove-directory-at", "there/", "not-directory"),
+        ("remove-directory-at", "sub/.", "invalid"),
+        ("remove-directory-at", "sub/./", "invalid"),
+        ("remove-directory-at", "sub/empty/..", "invalid"),
+        ("unlink-file-at", "there/", "not-directory"),
+        ("unlink-file-at", "sub/.", "is-directory"),
+        ("create-directory-at", "there/", "exist"),
+        ("create-directory-at", "nowhere/", "exist"),
+        ("create-directory-at", "sub/empty/.", "exist"),
+        ("create-directory-at", "new/.", "no-entry"),
+        ("create-directory-at", "new/./", "no-entry"),
+        ("create-directory-at", "a.txt/.", "not-directory"),
+    ],
+)
+async def test_a_link_before_a_slash_and_a_dot_name_nothing_else(
+    folder: Path, use: str, path: str, error: str
+) -> None:
+    (folder / "sub" / "empty").mkdir()
+    (folder / "there").symlink_to("sub/empty")
+    (folder / "nowhere").symlink_to("none")
+    before = snapshot(folder)
+    async with running(everything(folder)) as guest:
+        assert await failing(guest(use, guest.root, path)) == error
+    assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ("there/", "new", "not-directory"),
+        ("sub/empty", "there/", "not-directory"),
+        ("sub/empty/.", "new", "busy"),
+        ("sub/empty/..", "new", "busy"),
+        ("a.txt", "sub/empty/.", "busy"),
+        ("sub/empty", "sub/..", "busy"),
+        ("sub/empty", "new/.", "busy"),
+    ],
+)
+async def test_nothing_is_renamed_by_a_link_before_a_slash_or_by_a_dot(
+    folder: Path, old: str, new: str, error: str
+) -> None:
+    (folder / "sub" / "empty").mkdir()
+    (folder / "there").symlink_to("sub/empty")
+    before = snapshot(folder)
+    async with running(everything(folder)) as guest:
+        renaming = guest("rename-at", guest.root, old, guest.root, new)
+        assert await failing(renaming) == error
+    assert snapshot(folder) == before
+
+
 @operation(
     "wasi:filesystem/types@0.2.12#[method]descriptor.link-at",
     allowed=True,
@@ -243,6 +296,8 @@ async def test_a_file_gets_a_second_name(folder: Path) -> None:
                 (NO_LINKS, "sub", "x"),
                 (NO_LINKS, "sub/b.txt", "link"),
                 (NO_LINKS, "sub/b.txt", "x/"),
+                (NO_LINKS, "sub/b.txt", "sub/"),
+                (NO_LINKS, "sub/b.txt", "x/."),
                 (NO_LINKS, "sub/b.txt", ""),
                 (NO_LINKS, "sub/b.txt/", "x"),
             )
@@ -250,7 +305,7 @@ async def test_a_file_gets_a_second_name(folder: Path) -> None:
 
     assert refused == [
         *("invalid", "no-entry", "not-permitted", "exist"),
-        *("not-directory", "no-entry", "not-directory"),
+        *("no-entry", "exist", "no-entry", "no-entry", "not-directory"),
     ]
 
 
@@ -288,11 +343,12 @@ async def test_links_are_made_and_read(folder: Path) -> None:
         assert await guest.read(await guest.open("sub/up")) == b"alpha"
         there = await failing(guest("symlink-at", guest.root, "x", "link"))
         slash = await failing(guest("symlink-at", guest.root, "x", "new/"))
+        taken = await failing(guest("symlink-at", guest.root, "x", "sub/"))
         empty = await failing(guest("symlink-at", guest.root, "", "new"))
         nul = await failing(guest("symlink-at", guest.root, "x\0y", "new"))
         plain = await failing(guest("readlink-at", guest.root, "a.txt"))
 
-    assert (there, slash, empty) == ("exist", "not-directory", "no-entry")
+    assert (there, slash, taken, empty) == ("exist", "no-entry", "exist", "no-entry")
     assert (nul, plain) == ("invalid", "invalid")
 
 

@@ -97,6 +97,9 @@ async def test_a_body_has_the_length_that_its_message_says(part: str) -> None:
         wrong = Variant(f"HTTP-{part}-body-size", 6)
         assert await guest.code(caught.value) == wrong
         assert message.body.pipe.failure == wrong
+        with pytest.raises(WitError) as caught:
+            await guest.finish(body)
+        assert caught.value.value == wrong
 
         message, body = await outgoing(guest, length, kind=f"outgoing-{part}")
         with pytest.raises(WitError) as caught:

@@ -354,8 +354,8 @@ async def test_what_only_looks_like_a_name_is_none(host: str, case: str) -> None
         ("scheme", Variant("other", "ws"), "HTTP-protocol-error"),
         ("authority", None, "HTTP-request-URI-invalid"),
         ("authority", "127.0.0.1:0", "HTTP-request-URI-invalid"),
-        ("method", Variant("connect"), "HTTP-request-method-invalid"),
-        ("method", Variant("other", "connect"), "HTTP-request-method-invalid"),
+        ("method", Variant("connect"), "HTTP-protocol-error"),
+        ("method", Variant("other", "connect"), "HTTP-protocol-error"),
     ],
 )
 async def test_what_cannot_be_sent_is_refused(

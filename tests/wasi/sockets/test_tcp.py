@@ -239,6 +239,18 @@ async def test_a_write_that_does_not_go_out_goes_on_by_itself() -> None:
         assert await received(peer) == written
 
 
+async def test_many_small_writes_find_room_one_after_the_other() -> None:
+    async with on_sockets() as guest:
+        (socket, _, output), (_, theirs, _) = await guest.pair()
+        await guest.block(output, OUTPUT)
+        for count in range(300):
+            assert await guest(f"{OUTPUT}.check-write", output) > 0, count
+            await guest(f"{OUTPUT}.write", output, b"x")
+        await guest.tcp_("shutdown", socket, "send")
+
+        assert await guest.read_all(theirs) == b"x" * 300
+
+
 async def test_to_write_more_than_there_is_room_for_is_misuse() -> None:
     async with on_sockets() as guest:
         mine, peer, _ = await guest.stuffed()
