@@ -447,6 +447,31 @@ async def test_a_grant_that_goes_ends_a_request_under_way() -> None:
         assert len(guest.denied) == 1
 
 
+async def test_fields_that_no_server_reads_are_not_sent() -> None:
+    most = 64 * 1024 - 32 - len("x")
+    async with served(answers(OK)) as port, on_http() as guest:
+        code = await guest.refused(
+            await guest.request(port, ("x", b"1" * (most + 1)), method="post")
+        )
+        assert code == "HTTP-request-header-section-size"
+        # What a server makes of the largest is up to it.
+        assert await guest.answer(await guest.request(port, ("x", b"1 " * (most // 2))))
+
+
+async def test_trailers_that_no_server_reads_are_not_sent() -> None:
+    async def serve(stream: SocketStream) -> None:
+        async for _ in stream:
+            pass
+
+    async with served(serve) as port, on_http() as guest:
+        request = await guest.request(port, method="post")
+        body = await guest.method("outgoing-request.body", request)
+        future = await guest.send(request)
+        await guest.finish(body, await guest.fields(("x", b"1" * 65_536)))
+        outcome = await guest.outcome(future)
+        assert outcome.value.case == "HTTP-request-trailer-section-size"
+
+
 # Ends.
 
 
