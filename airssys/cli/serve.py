@@ -23,7 +23,7 @@ from ..wasi.surroundings import Surroundings
 from .behind import Behind
 from .call import given_limits, open_component
 from .failure import BadInput
-from .offering import open_offer, read_variable
+from .offering import as_name, open_offer, read_variable
 from .screen import LogBridge, Screen
 from .signals import Signals
 
@@ -210,7 +210,7 @@ class _Job:
         """Return what an instance finds: many have no one file to write to."""
         wasi = surroundings.wasi
         return Context(
-            args=(surroundings.component, *wasi.args),
+            args=(as_name(surroundings.component), *wasi.args),
             env={**wasi.env, **self.env},
             cwd=wasi.cwd,
             preopens=wasi.preopens,
