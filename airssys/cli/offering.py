@@ -183,7 +183,8 @@ def as_text(what: str, given: str) -> str:
 
     Args:
         what: What it is.
-        given: The text; bytes that are none in the system's encoding are surrogates.
+        given: The text, with surrogates for bytes that are none in the system's
+            encoding. Where that is ASCII they may be UTF-8 all the same.
 
     Raises:
         BadInput: Guests cannot be given it.
@@ -191,6 +192,9 @@ def as_text(what: str, given: str) -> str:
     try:
         given.encode()
     except UnicodeEncodeError:
-        words = "is no Unicode, and components have no other texts"
-        raise BadInput(f"{what}: {given!r} {words}") from None
+        try:
+            return os.fsencode(given).decode()
+        except UnicodeError:
+            words = "is no Unicode, and components have no other texts"
+            raise BadInput(f"{what}: {given!r} {words}") from None
     return given
