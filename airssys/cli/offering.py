@@ -19,11 +19,10 @@ from ..core.manifests.host import HostConfig
 from ..core.manifests.wasi import Wasi
 from ..engine.component import Component
 from ..engine.instance import Instance
-from ..engine.link import Missing
-from ..host.offered import open_interfaces
+from ..host.offered import Facilities, open_interfaces
 from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
-from ..hostcalls.interface import HostInterface
+from ..hostcalls.interface import HostInterface, Missing
 from ..observe.fan_out import FanOut
 from ..wasi.offered import interfaces_over, open_outside
 from ..wasi.outside import Outside
@@ -31,7 +30,15 @@ from ..wasi.streams import StreamClosed
 from ..wasi.surroundings import Surroundings
 from .failure import BadInput
 
-__all__ = ("Offer", "Terms", "alive", "open_offer", "read_variable")
+__all__ = (
+    "Offer",
+    "Terms",
+    "alive",
+    "as_name",
+    "as_text",
+    "open_offer",
+    "read_variable",
+)
 
 _ACTOR: Final = "call"
 """The id under which the guest meets the registry: an empty one, but for itself."""
@@ -80,11 +87,14 @@ async def open_offer(
             instruments.append(audit)
         grants_too = audit is not None and audit.grants
         gate = Gate(FanOut(instruments), grants=grants_too)
-        outside = await stack.enter_async_context(open_outside(gate))
+        # One storage for all of them: a key of WASI's is one of airssys's own.
+        facilities = Facilities()
+        outside = await stack.enter_async_context(open_outside(gate, facilities))
         own = await stack.enter_async_context(
             open_interfaces(
                 registry,
                 gate,
+                facilities,
                 disk=outside.disk,
                 permits=outside.permits,
                 guest_log=outside.log,
@@ -126,7 +136,7 @@ async def alive(
         surroundings = Surroundings(
             wasi=terms.wasi,
             outside=offer.outside,
-            component=component.name if name is None else name,
+            component=as_name(component.name) if name is None else name,
             actor=actor,
             standing=offer.standing,
             closed=closed,
@@ -150,11 +160,41 @@ def read_variable(given: str) -> tuple[str, str]:
     Raises:
         BadInput: It is neither.
     """
-    name, is_, value = given.partition("=")
+    name, is_, value = as_text("--env", given).partition("=")
     if not name or "\0" in given:
         raise BadInput(f"--env: {given!r} names no variable: use NAME=VALUE")
     if is_:
         return name, value
     if name not in os.environ:
         raise BadInput(f"--env: there is no {name!r} to take over: use NAME=VALUE")
-    return name, os.environ[name]
+    return name, as_text(f"--env: {name}", os.environ[name])
+
+
+def as_name(given: str) -> str:
+    """Return what a program is told that it is called.
+
+    That its file's name is in another encoding is no reason not to run it.
+    """
+    return given.encode(errors="replace").decode()
+
+
+def as_text(what: str, given: str) -> str:
+    """Return what a guest is to be given of the command line.
+
+    Args:
+        what: What it is.
+        given: The text, with surrogates for bytes that are none in the system's
+            encoding. Where that is ASCII they may be UTF-8 all the same.
+
+    Raises:
+        BadInput: Guests cannot be given it.
+    """
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        try:
+            return os.fsencode(given).decode()
+        except UnicodeError:
+            words = "is no Unicode, and components have no other texts"
+            raise BadInput(f"{what}: {given!r} {words}") from None
+    return given

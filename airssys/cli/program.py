@@ -20,9 +20,10 @@ from ..core.levels import LogLevel
 from ..core.limits import Limits
 from ..core.manifests.host import HostConfig
 from ..core.manifests.wasi import INHERIT, Wasi
+from ..core.message import HOST
 from .behind import Behind
 from .failure import BadInput, Status
-from .offering import Terms, alive, read_variable
+from .offering import Terms, alive, as_name, as_text, read_variable
 from .output import Unread
 from .screen import Screen
 from .signals import Signals
@@ -33,6 +34,10 @@ __all__ = ("Program", "run_program", "surroundings_of")
 _READ_ONLY: Final = "ro"
 _NAMELESS: Final = frozenset("{}]")
 """What stands for no character of a path in any pattern."""
+_WORDS: Final = re.compile(r"[a-z0-9]+")
+"""What an actor's id has of a name, with hyphens between."""
+_LONGEST_ID: Final = 64
+_NAMELESS_ID: Final = "program"
 _SPECIAL: Final = re.compile(r"[*?\[]")
 
 
@@ -132,8 +137,8 @@ class _Ending:
             self.terms,
             self.settings,
             self.screen,
-            actor=component.name,
-            name=self.path.name,
+            actor=_id_of(component.name),
+            name=as_name(self.path.name),
             closed=Unread,
             missing="trap",  # most of a program may do without
         ) as instance:
@@ -149,7 +154,7 @@ class _Ending:
 def _terms(program: Program) -> Terms:
     grants, preopens = surroundings_of(program.dirs)
     wasi = Wasi(
-        args=tuple(program.args),
+        args=tuple(as_text("an argument", each) for each in program.args),
         env=dict(map(read_variable, program.env)),
         preopens=preopens,
         stdin=INHERIT,
@@ -158,6 +163,12 @@ def _terms(program: Program) -> Terms:
     )
     limits = evolve(Limits(), **program.limits)
     return Terms(limits=limits, grants=grants, wasi=wasi)
+
+
+def _id_of(name: str) -> str:
+    """Return the id by which events call a program, whatever its file is called."""
+    words = "-".join(_WORDS.findall(name.lower()))[:_LONGEST_ID].strip("-")
+    return words if words not in {"", HOST} else _NAMELESS_ID
 
 
 def surroundings_of(dirs: Iterable[str]) -> tuple[Grants, dict[str, str]]:
@@ -174,6 +185,7 @@ def surroundings_of(dirs: Iterable[str]) -> tuple[Grants, dict[str, str]]:
     preopens: dict[str, str] = {}
     for given in dirs:
         host, guest, read_only = _parts(given)
+        as_text("--dir", guest)
         if not host.is_dir():
             raise BadInput(f"--dir: {str(host)!r} is no folder")
         real = os.path.realpath(host)

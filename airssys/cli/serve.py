@@ -23,7 +23,7 @@ from ..wasi.surroundings import Surroundings
 from .behind import Behind
 from .call import given_limits, open_component
 from .failure import BadInput
-from .offering import open_offer, read_variable
+from .offering import as_name, open_offer, read_variable
 from .screen import LogBridge, Screen
 from .signals import Signals
 
@@ -38,6 +38,9 @@ _GRACE: Final = 3.0
 _QUEUE: Final = 100
 """Connections that wait to be accepted."""
 _LARGEST_PORT: Final = 65_535
+_FIELDS: Final = "header_field_re"
+_SPACES: Final = rb":[ \t]*(?P<field_value>"
+_SPACES_AT_ONCE: Final = rb":[ \t]*+(?P<field_value>"
 _ADDRESS: Final = re.compile(
     r"(?:\[(?P<six>[^]]+)\]|(?P<host>[^:]+)):(?P<port>\d{1,5})"
 )
@@ -144,6 +147,20 @@ def _server(backend: str) -> Any:
         raise BadInput(words) from error
 
 
+def _read_spaces_once() -> None:
+    """Have h11, by which hypercorn reads, take all spaces before a value at once.
+
+    Where a line is no field it tries to end them at each one: for 60 KB, which any
+    client can send at one go, that takes a minute, and nobody is served meanwhile. What
+    it takes for a field stays the same. Does nothing to an h11 that reads otherwise.
+    """
+    readers = import_module("h11._readers")
+    found = getattr(readers, _FIELDS, None)
+    if isinstance(found, re.Pattern) and _SPACES in found.pattern:
+        at_once = found.pattern.replace(_SPACES, _SPACES_AT_ONCE)
+        setattr(readers, _FIELDS, re.compile(at_once))
+
+
 @define(eq=False)
 class _Job:
     """What is to be served, and how."""
@@ -201,6 +218,7 @@ class _Job:
             host = f"[{name[0]}]" if ":" in name[0] else name[0]
             self._say(LogLevel.INFO, component.name, f"on http://{host}:{name[1]}/")
             self._serving = True
+            _read_spaces_once()
             await self.server(
                 app, self._config(), shutdown_trigger=self._stop.wait, mode="asgi"
             )
@@ -210,7 +228,7 @@ class _Job:
         """Return what an instance finds: many have no one file to write to."""
         wasi = surroundings.wasi
         return Context(
-            args=(surroundings.component, *wasi.args),
+            args=(as_name(surroundings.component), *wasi.args),
             env={**wasi.env, **self.env},
             cwd=wasi.cwd,
             preopens=wasi.preopens,

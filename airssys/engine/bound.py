@@ -8,10 +8,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from ..core.grants.grants import Grants
 from ..core.limits import Limits
 from ..hostcalls.call import Standing
-from ..hostcalls.interface import Guard, HostInterface
+from ..hostcalls.interface import Guard, HostInterface, Missing
 from ..witmodel.types import Extern, Shapes
 from .instance import Instance
-from .link import Missing
 from .origin import Origin
 from .signature import ExportSignature
 

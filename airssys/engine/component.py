@@ -23,7 +23,7 @@ from ..core.limits import CACHE_SIZE, KIB, MIB, CompileLimits, Limits
 from ..core.names import Digest
 from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
-from ..hostcalls.interface import Guard, HostInterface
+from ..hostcalls.interface import Guard, HostInterface, Missing, check_missing
 from ..reading import read_bytes
 from ..witmodel.agreement import meant
 from ..witmodel.types import (
@@ -46,7 +46,7 @@ from .fiber import ClockPace, CountedPace, Pace, Slicing, Threads
 from .flights import Flights, Progress
 from .instance import Instance
 from .lane import SET_LIMITS, Added
-from .link import Link, Missing, link
+from .link import Link, link
 from .needs import Needs
 from .proposals import proposals
 from .room import room
@@ -455,7 +455,9 @@ class Component:
             QuotaExceeded: The host has no room for another instance.
             GuestTrapped: Its start function trapped.
             LimitExceeded: Its start function ran out of fuel or time.
+            ValueError: ``missing`` is another word.
         """
+        check_missing(missing)
         await self.engine.pace.begin().step()
         call = Call(self.name, actor, "", grants or Standing(), context)
         ceiling = self.engine.ceiling

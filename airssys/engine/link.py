@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, Literal, Never, TypeAlias
+from typing import Any, Final, Never
 
 import wasmtime
 from attrs import Factory, define, evolve, frozen
@@ -12,7 +12,7 @@ from wasmtime.component import Linker
 
 from ..core.errors import GuestTrapped, UnknownImport
 from ..hostcalls.call import Call
-from ..hostcalls.interface import HostFunction, HostInterface, HostResource
+from ..hostcalls.interface import HostFunction, HostInterface, HostResource, Missing
 from ..witmodel.agreement import agreement
 from ..witmodel.functype import compared
 from ..witmodel.types import (
@@ -31,10 +31,7 @@ from .resource import Hosted, LiftParameters
 from .signature import ImportSignature
 from .values.layout import Unsupported
 
-__all__ = ("Link", "Linked", "Missing", "link")
-
-Missing: TypeAlias = Literal["refuse", "trap"]
-"""What to do about an import that nobody offers."""
+__all__ = ("Link", "Linked", "link")
 
 _NO_FINALIZER: Final = None
 

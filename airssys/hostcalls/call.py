@@ -18,7 +18,7 @@ else:
 
     _C_co = TypeVar("_C_co", covariant=True)
 
-__all__ = ("Call", "Standing")
+__all__ = ("Call", "Standing", "standing_of")
 
 
 @define(eq=False)
@@ -38,8 +38,17 @@ class Standing:
     """Where it keeps its keys; empty: under the component's name."""
 
 
-def _standing(given: Standing | Grants) -> Standing:
-    return Standing(given) if isinstance(given, Grants) else given
+def standing_of(given: Standing | Grants) -> Standing:
+    """Return a standing, which grants alone make one of.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if isinstance(given, Standing):
+        return given
+    if isinstance(given, Grants):
+        return Standing(given)
+    raise TypeError(f"grants are Grants or a Standing, not a {type(given).__name__}")
 
 
 @frozen
@@ -57,7 +66,7 @@ class Call(Generic[_C_co]):
     function: str = ""
     """The host function, such as ``acme:kv/store@1.0.0#get``."""
     standing: Standing = field(
-        factory=Standing, converter=_standing, alias="grants", repr=False
+        factory=Standing, converter=standing_of, alias="grants", repr=False
     )
     context: _C_co = field(default=None, repr=False)
     """What the instance was given as ``instantiate(context=...)``, for the host

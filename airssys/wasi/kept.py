@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import partial
 from typing import Final, Literal, TypeAlias
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from ..core.defaults import LISTED
 from ..core.errors import QuotaExceeded
@@ -158,8 +158,8 @@ class Kept:
         Raises:
             BadKey: They are more.
         """
-        places = [self._place(call, folder, key) for key in names]
-        asked = self._ask(call, places, "read")
+        places = await self._places(call, folder, names)
+        asked = await self._ask_each(call, places, "read")
         values: list[bytes | None] = []
         for place in places:
             value = await self.shelves.store.get(call.namespace, place)
@@ -167,7 +167,8 @@ class Kept:
             if most < 0:
                 raise self._bad(call, "read so much", "that is more than fits together")
             values.append(value)
-        self._still(call, asked)
+        for each in asked:
+            self._still(call, each)
         return values
 
     async def exists(self, call: Call, folder: str, key: str) -> bool:
@@ -182,19 +183,19 @@ class Kept:
         self, call: Call, folder: str, values: Sequence[tuple[str, bytes]]
     ) -> None:
         """Write values, one after the other. Needs to write each of them."""
-        placed = [(self._place(call, folder, key), value) for key, value in values]
-        asked = self._ask(call, [place for place, _ in placed], "write")
-        for place, value in placed:
-            await self._set(call, asked, place, value)
+        places = await self._places(call, folder, [key for key, _ in values])
+        asked = await self._ask_each(call, places, "write")
+        for place, each, (_, value) in zip(places, asked, values, strict=True):
+            await self._set(call, each, place, value)
 
     async def delete_many(self, call: Call, folder: str, names: Sequence[str]) -> int:
         """Remove values, and tell how many there were. Needs to delete each of them."""
-        places = [self._place(call, folder, key) for key in names]
-        asked = self._ask(call, places, "delete")
+        places = await self._places(call, folder, names)
+        asked = await self._ask_each(call, places, "delete")
         removed = 0
-        for place in places:
+        for place, each in zip(places, asked, strict=True):
             removed += await self.shelves.remove(
-                call, place, partial(self._still, call, asked)
+                call, place, partial(self._still, call, each)
             )
         return removed
 
@@ -267,6 +268,18 @@ class Kept:
             raise self._bad(call, "use that key", str(error)) from error
         return place
 
+    async def _places(self, call: Call, folder: str, names: Sequence[str]) -> list[str]:
+        """Return many keys of the namespace: to spell odd ones takes its time."""
+
+        def placed() -> Generator[int, None, list[str]]:
+            places = []
+            for key in names:
+                yield 1
+                places.append(self._place(call, folder, key))
+            return places
+
+        return await in_pieces(placed())
+
     def _bad(self, call: Call, attempt: str, reason: str) -> BadKey:
         self.gate.refused(call, attempt, reason)
         return BadKey(reason)
@@ -280,6 +293,23 @@ class Kept:
             if problem := self.gate.allowed(call, need, shown):
                 raise NotGranted(problem)
         return _Asked(tuple(needs), call.grants, shown)
+
+    async def _ask_each(
+        self, call: Call, places: Sequence[str], action: Action
+    ) -> list[_Asked]:
+        """Check that the caller may do something with each of many keys, as `_ask`."""
+
+        def asked() -> Generator[int, None, list[_Asked]]:
+            # What changes meanwhile shows when each is used.
+            before = call.grants
+            found = []
+            for place in places:
+                yield 1
+                one = self._ask(call, [place], action)
+                found.append(evolve(one, grants=before))
+            return found
+
+        return await in_pieces(asked())
 
     def _still(self, call: Call, asked: _Asked) -> None:
         """Check again after a wait: meanwhile a grant may be gone."""

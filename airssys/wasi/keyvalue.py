@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
+import anyio.to_thread
 from attrs import define, field
 
 from ..core.errors import QuotaExceeded, StorageError, WitError
@@ -43,6 +44,8 @@ MOST_TOGETHER: Final = 16 * 2**20
 _MOST_MARKS: Final = 1000
 """Pages that a guest can go on from at a time, of all its buckets: each is a key in the
 host's memory."""
+_DIGESTED_HERE: Final = 2**20
+"""Bytes of a value that is digested on the event loop; a larger one is in a thread."""
 _MOST_TRIES: Final = 100
 """Times that an increment is tried while others write the same key."""
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}")
@@ -243,13 +246,18 @@ class Cas:
     key: str
     seen: bytes | None
 
-    def look(self, value: bytes | None) -> None:
+    async def look(self, value: bytes | None) -> None:
         """Take what is there for what must be there when it is swapped."""
-        self.seen = _digest(value)
+        self.seen = await _digest(value)
 
 
-def _digest(value: bytes | None) -> bytes | None:
-    return None if value is None else sha256(value).digest()
+async def _digest(value: bytes | None) -> bytes | None:
+    if value is None:
+        return None
+    if len(value) <= _DIGESTED_HERE:
+        return sha256(value).digest()
+    digested = await anyio.to_thread.run_sync(sha256, value, abandon_on_cancel=True)
+    return digested.digest()
 
 
 @define(eq=False)
@@ -263,13 +271,13 @@ class CasOperations:
     async def new(self, call: Call, bucket: Bucket, key: str) -> Cas:
         with _AS_ERRORS:
             value = await self.outside.kept.get(call, bucket.name, key)
-        return Cas(bucket.name, key, _digest(value))
+        return Cas(bucket.name, key, await _digest(value))
 
     @operation("[method]cas.current", needs=_READ)
     async def current(self, call: Call, cas: Cas) -> bytes | None:
         with _AS_ERRORS:
             value = await self.outside.kept.get(call, cas.bucket, cas.key)
-        cas.look(value)
+        await cas.look(value)
         return value
 
     @operation(needs=_SWAP)
@@ -277,13 +285,14 @@ class CasOperations:
         kept = self.outside.kept
         with _AS_CAS_ERRORS:
             found = await kept.get(call, cas.bucket, cas.key)
-            done = _digest(found) == cas.seen and await kept.swap(
+            done = await _digest(found) == cas.seen and await kept.swap(
                 call, cas.bucket, cas.key, found, value
             )
             if done:
                 return
             now = await kept.get(call, cas.bucket, cas.key)
-        raise WitError(Variant("cas-failed", Cas(cas.bucket, cas.key, _digest(now))))
+            digest = await _digest(now)
+        raise WitError(Variant("cas-failed", Cas(cas.bucket, cas.key, digest)))
 
 
 @define(eq=False)

@@ -232,8 +232,11 @@ async def open_interfaces(
     Args:
         gate: Checks every host call, and emits events; None: one without events.
         facilities: What the interfaces work with; None: the usual.
+
+    Raises:
+        TypeError: They are something else.
     """
-    async with open_outside(gate or Gate(), facilities) as outside:
+    async with open_outside(Gate() if gate is None else gate, facilities) as outside:
         yield interfaces_over(outside)
 
 
@@ -247,6 +250,10 @@ async def open_outside(
         gate: As for `open_interfaces`; likewise ``facilities``.
         facilities: What they work with.
     """
+    if not isinstance(gate, Gate):  # what gets events is given to one
+        raise TypeError(f"a {type(gate).__name__} is no Gate: use Gate(...) of it")
+    if not isinstance(facilities, Facilities | None):
+        raise TypeError(f"a {type(facilities).__name__} is no Facilities")
     given = facilities or Facilities()
     permits = Permits(gate, given.resolver or SystemResolver(), given.longest_wait)
     raised: Exception | None = None

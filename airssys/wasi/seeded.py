@@ -67,8 +67,13 @@ def deterministic(seed: int, context: Context | None = None) -> Context:
     Make a context for each instance: the clock is within.
 
     Args:
-        seed: Any number. The same one gives the same.
+        seed: Any whole number. The same one gives the same.
         context: What else the guest finds around it; None: nothing.
+
+    Raises:
+        TypeError: The seed is no whole number.
     """
+    if not isinstance(seed, int):  # 1.0 equals 1, and would give other numbers
+        raise TypeError(f"the seed is a {type(seed).__name__}, not a whole number")
     given = context or Context()
     return evolve(given, clock=SteppedClock(), random=_SeededBytes(seed))

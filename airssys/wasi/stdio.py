@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Callable, Generator
 from typing import Final
 
-from attrs import define, field
+from attrs import define, field, validators
 
 from ..hostcalls.pieces import in_pieces
 from ..observe.line import printable
@@ -18,6 +18,7 @@ _LONGEST_LINE: Final = 16_384
 """Characters of a line; what is longer comes as several."""
 _PIECE: Final = 65_536
 """Bytes that are made lines of at a time."""
+_IS_SIZE: Final = validators.and_(validators.instance_of(int), validators.ge(0))
 
 
 def _new_decoder() -> codecs.IncrementalDecoder:
@@ -28,7 +29,7 @@ def _new_decoder() -> codecs.IncrementalDecoder:
 class BytesInput(InputStream):
     """Bytes that are all there already."""
 
-    content: bytes = b""
+    content: bytes = field(default=b"", validator=validators.instance_of(bytes))
     _read: int = field(default=0, init=False)
 
     def ready(self) -> bool:
@@ -46,7 +47,7 @@ class BytesInput(InputStream):
 class BytesOutput(OutputStream):
     """Keeps what is written, up to a limit; then it is closed."""
 
-    limit: int = 16 * LARGEST_PIECE
+    limit: int = field(default=16 * LARGEST_PIECE, validator=_IS_SIZE)
     content: bytearray = field(factory=bytearray, init=False)
 
     def room(self) -> int:
@@ -74,7 +75,7 @@ class Lines(OutputStream):
     Each is printable: what could steer a terminal comes as Python would write it.
     """
 
-    line: Callable[[str], object]
+    line: Callable[[str], object] = field(validator=validators.is_callable())
     """Gets a line without its end, of 16,384 characters at the most: what is longer
     comes as several. What is no UTF-8 is replaced."""
     _decoder: codecs.IncrementalDecoder = field(factory=_new_decoder, init=False)

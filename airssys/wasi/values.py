@@ -121,7 +121,8 @@ class HeldValue:
     def close(self) -> None:
         """Let go of what is in it."""
         self.closed = True
-        self.take(len(self.content))
+        self._held.size -= len(self.content)
+        self.content = bytearray()
 
 
 @define(eq=False)

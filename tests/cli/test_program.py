@@ -84,6 +84,45 @@ def test_variables_are_given_one_by_one(
     assert (status, "'=x' names no variable" in err) == (2, True)
 
 
+def test_what_is_no_unicode_is_refused_before_anything_runs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"\xff")
+    monkeypatch.setenv("ODD", odd)
+    for tokens in (
+        ("args", "--", odd),
+        ("env", "--env", f"A={odd}"),
+        ("env", "--env", "ODD"),
+        ("--dir", f"{tmp_path}:/{odd}"),
+    ):
+        status, out, err = run(*tokens)
+        assert (status, out) == (2, "")
+        assert "is no Unicode" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"hello_world.wasm", "hello_world.wasm"),
+        (b"My App (v2.1).wasm", "My App (v2.1).wasm"),
+        (b"host.wasm", "host.wasm"),
+        (b"_.wasm", "_.wasm"),
+        (b"x" * 100 + b".wasm", "x" * 100 + ".wasm"),
+        ("\u00e9.wasm".encode(), "\u00e9.wasm"),
+        (b"a\xff.wasm", "a?.wasm"),
+    ],
+)
+def test_a_program_may_have_any_name(
+    airssys: Command, tmp_path: Path, name: bytes, told: str
+) -> None:
+    file = tmp_path / os.fsdecode(name)
+    file.write_bytes(PROGRAM_WASM.read_bytes())
+
+    ran = airssys("run", file, "args")
+
+    assert (ran.status, ran.out, ran.err) == (0, f"{told}\nargs\n", "")
+
+
 def test_its_status_is_that_of_the_command(run: Run) -> None:
     assert run("exit", "0") == (0, "", "")
     # The adapter that it was built with knows no other status.

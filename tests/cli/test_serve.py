@@ -74,6 +74,22 @@ def test_instances_can_be_kept_and_limits_set(service: Path, tmp_path: Path) -> 
             get(f"{address}wait")
 
 
+def test_no_client_holds_up_the_others_by_spaces(service: Path, tmp_path: Path) -> None:
+    def status(spaces: int, value: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.settimeout(20)
+            head = b"GET /path HTTP/1.1\r\nHost: x\r\na:" + b" " * spaces
+            client.sendall(head + value + b"\r\n\r\n")
+            return client.recv(12)
+
+    with serving(service, cwd=tmp_path) as (_, address):
+        port = int(address.rstrip("/").rpartition(":")[2])
+        assert status(10_000, b"b  c ") == b"HTTP/1.1 200"
+        assert status(10_000, b"") == b"HTTP/1.1 200"
+        # It took a minute to see that this is no field.
+        assert status(60_000, b"b\0").startswith(b"HTTP/1.1 4")
+
+
 def test_a_second_signal_cuts_it_off(service: Path, tmp_path: Path) -> None:
     with serving(service, cwd=tmp_path) as (running, address):
         port = int(address.rstrip("/").rpartition(":")[2])

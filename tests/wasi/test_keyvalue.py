@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from attrs import evolve
 
@@ -469,6 +471,53 @@ async def test_too_many_keys_at_once_are_refused() -> None:
         ):
             refused = await error(guest, f"batch#{function}", bucket, given)
             assert "1_000 are the most" in refused.value
+
+
+async def test_a_thousand_keys_of_odd_texts_keep_nobody_waiting() -> None:
+    odd = [f"{number}{chr(1) * 300}" for number in range(MOST_AT_ONCE)]
+    worst = 0.0
+
+    async def tick() -> None:
+        nonlocal worst
+        while True:
+            before = time.thread_time()
+            await anyio.lowlevel.checkpoint()
+            worst = max(worst, time.thread_time() - before)
+
+    async with guest_of() as guest, anyio.create_task_group() as tasks:
+        bucket = await guest("store#open", "users")
+        tasks.start_soon(tick)
+        await guest("batch#set-many", bucket, [(key, b"") for key in odd])
+        found = await guest("batch#get-many", bucket, odd)
+        await guest("batch#delete-many", bucket, odd)
+        tasks.cancel_scope.cancel()
+    assert found == [(key, b"") for key in odd]
+    assert worst < 0.1  # it was 0.4 seconds
+
+
+async def test_a_large_value_is_swapped_by_what_it_was() -> None:
+    large = bytes(2 * 2**20)
+    async with guest_of() as guest:
+        bucket = await guest("store#open", "users")
+        await guest(f"{B}set", bucket, "a", large)
+        cas = await guest("atomics#[static]cas.new", bucket, "a")
+        assert await guest("atomics#[method]cas.current", cas) == large
+        await guest("atomics#swap", cas, b"1")
+        failed = await error(guest, "atomics#swap", cas, b"2")
+        assert failed.case == "cas-failed"
+        assert await guest(f"{B}get", bucket, "a") == b"1"
+
+
+async def test_many_keys_are_kept_by_a_grant_that_expires_at_some_time() -> None:
+    async with guest_of(grants=evolve(ALL, expires={"storage": 4e9})) as guest:
+        bucket = await guest("store#open", "users")
+        many = [str(number) for number in range(100)]
+        await guest("batch#set-many", bucket, [(key, b"1") for key in many])
+        await guest("batch#delete-many", bucket, many[1:])
+        assert await guest("batch#get-many", bucket, many[:2]) == [
+            ("0", b"1"),
+            ("1", None),
+        ]
 
 
 async def test_values_that_are_too_much_together_are_refused() -> None:

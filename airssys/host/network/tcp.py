@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from attrs import define, field
 
 from .addresses import Peer, peer_value, socket_name
@@ -158,11 +159,33 @@ class TcpSocket(OwnedSocket):
                 suppress_ragged_eofs=False,
             )
             self.become(secured)
-            await self.ready(secured.do_handshake, readable, again, patient=True)
+            await self._shake_hands(secured, again)
         except BaseException:
             self.close()
             raise
         self.agreed = Agreed(hostname, verified)
+
+    async def _shake_hands(
+        self, secured: ssl.SSLSocket, again: Callable[[], object]
+    ) -> None:
+        """Shake hands, each step in a thread.
+
+        The peer chooses numbers that it can take a second to compute with. No thread is
+        left behind: whoever closes the socket has waited for it.
+        """
+        alone = anyio.CapacityLimiter(1)
+        while True:
+            waiting = readable
+            try:
+                await anyio.to_thread.run_sync(secured.do_handshake, limiter=alone)
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLWantWriteError:
+                waiting = writable
+            else:
+                return
+            await waiting(secured)
+            again()
 
     # Listen.
 

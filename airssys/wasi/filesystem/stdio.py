@@ -29,6 +29,8 @@ _NEW: Final = 0o666
 def _absolute(_: object, __: object, path: Path) -> None:
     if not path.is_absolute():
         raise ValueError(f"{os.fspath(path)!r} is no absolute path: a stream needs one")
+    if "\0" in os.fspath(path):
+        raise ValueError(f"{os.fspath(path)!r} holds a NUL, which no path does")
 
 
 @define(eq=False)
@@ -96,7 +98,7 @@ class FileInput(InputStream):
     """A file of the host as what a guest reads, from its beginning on.
 
     Raises:
-        ValueError: The path is not absolute.
+        ValueError: The path is not absolute, or holds a NUL.
     """
 
     path: Path = field(converter=Path, validator=_absolute)
@@ -125,7 +127,7 @@ class FileOutput(OutputStream):
     """A file of the host as what a guest writes: made anew, or written on.
 
     Raises:
-        ValueError: The path is not absolute.
+        ValueError: The path is not absolute, or holds a NUL.
     """
 
     path: Path = field(converter=Path, validator=_absolute)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
@@ -32,6 +33,8 @@ _METHODS: Final = frozenset(
 )
 _BODILESS: Final = frozenset((204, 205, 304))
 """Statuses of answers that have no body, whatever the guest writes."""
+_FIRST_FINAL: Final = 200
+"""The least status of an answer: what is less comes before one."""
 _NO_LENGTH: Final = 304
 """What may say of a length without a body, as answers to HEAD do."""
 _LARGE_FIELDS, _FAILED, _NO_ROOM, _TOO_LATE = 431, 500, 503, 504
@@ -74,17 +77,20 @@ class Answering:
         try:
             request = _request(self._scope, self._body)
         except FieldsTooLarge:
-            await self._refuse(_LARGE_FIELDS)
+            with suppress(OSError):
+                await self._refuse(_LARGE_FIELDS)
             return
         if _HINTS in self._extensions:
             self._param.informational = self._hint
         async with anyio.create_task_group() as nursery:
             nursery.start_soon(self._feed, receive, nursery.cancel_scope)
             nursery.start_soon(self._work, request)
-            await self._answer()
-            if self._cut is None:
-                # It may have something to do still, within its time limit.
-                await self._ended.wait()
+            # ASGI has servers raise it where the client has left.
+            with suppress(OSError):
+                await self._answer()
+                if self._cut is None:
+                    # It may have something to do still, within its time limit.
+                    await self._ended.wait()
             nursery.cancel_scope.cancel()
         if self._cut is not None:
             raise self._cut
@@ -119,6 +125,8 @@ class Answering:
         finally:
             self._ended.set()
             self._param.answered.set()
+            # A kept instance may hold on to this body, but no more comes of it.
+            self._body.give_up()
             # What it has not finished by now, it never will.
             match self._param.answer:
                 case Ok(value=OutgoingResponse(body=body)) if body is not None:
@@ -148,6 +156,10 @@ class Answering:
         await anyio.lowlevel.checkpoint_if_cancelled()
 
     async def _answer_with(self, response: OutgoingResponse) -> None:
+        if response.status < _FIRST_FINAL:
+            # To a client it would be no answer yet: it would wait for one.
+            await self._fail(f"its answer has the status {response.status}")
+            return
         bodiless = self._scope["method"] == "HEAD" or response.status in _BODILESS
         try:
             length = content_length(response.headers)
@@ -159,8 +171,10 @@ class Answering:
                 f"its answer has no body, but a content-length of {length}"
             )
             return
-        trailers = _TRAILERS in self._extensions and bool(
-            response.headers.get("trailer")
+        trailers = (
+            not bodiless
+            and _TRAILERS in self._extensions
+            and bool(response.headers.get("trailer"))
         )
         keep = self._scope["method"] == "HEAD" or response.status == _NO_LENGTH
         headers = response.headers.pairs
@@ -203,7 +217,10 @@ class Answering:
         links = headers.get("link")
         if status != _EARLY_HINTS or not links or self._begun:
             return False
-        await self._send({"type": _HINTS, "links": links})
+        try:
+            await self._send({"type": _HINTS, "links": links})
+        except OSError:  # as in `run`, which comes to it by itself
+            return False
         return True
 
     async def _fail(self, reason: str) -> None:

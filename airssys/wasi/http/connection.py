@@ -12,17 +12,16 @@ from ...host.network.addresses import Target
 from ...host.network.shares import LARGEST_PIECE, Share
 from ...host.network.tcp import TcpSocket
 from ...hostcalls.call import Standing
+from .framing import LARGEST_SECTION, Chunks, Section
 
 __all__ = ("Connection", "Event", "Route")
 
 Event: TypeAlias = (
     h11.InformationalResponse | h11.Response | h11.Data | h11.EndOfMessage
 )
-_LARGEST_HEAD: Final = 32 * 1024
-"""Bytes of the head of a message, as thousands of fields take long to read."""
-_STEP: Final = 4096
-"""Bytes that h11 gets at once as long as it reads a head: it measures what it has not
-read yet, not what it can read."""
+_FRAMED: Final = b"transfer-encoding"
+_FIRST_OF_LINE: Final = 0x21
+"""The least byte that a head can begin with."""
 
 
 @frozen
@@ -48,9 +47,15 @@ class Connection:
     _http: h11.Connection = field(init=False)
     _unread: memoryview = field(default=memoryview(b""), init=False)
     """What was received and is still to be read."""
+    _section: Section = field(factory=Section, init=False)
+    """The head, or the trailers, that are coming."""
+    _chunks: Chunks | None = field(default=None, init=False)
+    """Those of the body; None: it does not come in chunks."""
 
     def __attrs_post_init__(self) -> None:
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST_HEAD)
+        self._http = h11.Connection(
+            h11.CLIENT, max_incomplete_event_size=LARGEST_SECTION
+        )
 
     async def send(self, share: Share, event: Any) -> None:
         """Send a part of a request.
@@ -68,19 +73,36 @@ class Connection:
 
         Raises:
             h11.RemoteProtocolError: What came is no HTTP, or ended too early.
+            FieldsTooLarge: A head, or trailers, are too much to be read.
         """
         while True:
             event = self._http.next_event()
             if event is not h11.NEED_DATA:
                 assert isinstance(event, Event), event
+                if isinstance(event, h11.Response) and any(
+                    name == _FRAMED for name, _ in event.headers
+                ):
+                    self._chunks = Chunks()
                 return event
             if not self._unread:
                 return None
-            step = self._unread
-            if self._http.their_state is h11.SEND_RESPONSE:
-                step = step[:_STEP]
-            self._unread = self._unread[len(step) :]
-            self._http.receive_data(bytes(step))
+            if step := self._next():
+                self._http.receive_data(step)
+
+    def _next(self) -> bytes:
+        """Take what is to be read next; empty: it has not come whole."""
+        step, chunks = self._unread, self._chunks
+        begins = self._http.their_state is h11.SEND_RESPONSE
+        if begins and not self._section.begun and step[0] < _FIRST_OF_LINE:
+            taken = 1  # it is no HTTP at all, and h11 says so at once
+        elif begins or (chunks is not None and chunks.ended):
+            taken, section = self._section.gather(step)
+            self._unread = step[taken:]
+            return section
+        else:
+            taken = len(step) if chunks is None else chunks.pass_over(step)
+        self._unread = step[taken:]
+        return bytes(step[:taken])
 
     async def fill(self, share: Share, limit: float) -> None:
         """Wait for more.
@@ -110,6 +132,7 @@ class Connection:
         if not whole or rest or ended or self._unread:
             return False
         self._http.start_next_cycle()
+        self._chunks = None
         self.heard = False
         return True
 

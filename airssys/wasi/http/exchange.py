@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 import h11
@@ -33,7 +33,7 @@ from .ledger import Ledger
 from .message import FutureIncomingResponse, IncomingResponse, RequestOptions
 from .pipe import Pipe
 
-__all__ = ("Exchange", "Wanted")
+__all__ = ("Exchange", "Wanted", "check_size")
 
 _MOST_INFORMATIONAL: Final = 16
 """Answers before the answer."""
@@ -46,6 +46,8 @@ _AT_ONCE: Final = 4
 """Times that a body is received from without such a look, where there is more of it."""
 _BODIED: Final = frozenset(("POST", "PUT", "PATCH"))
 """What says that it has no body, where it has none (RFC 9110, 8.6)."""
+_LARGEST_SENT: Final = 64 * 1024
+"""Bytes of the fields of a request: to write as many as there may be takes long."""
 _ENDED: Final = Variant("connection-terminated")
 _log = logging.getLogger("airssys.wasi")
 
@@ -258,7 +260,12 @@ class Exchange:
         except OSError:
             # It may have answered before it read everything, so the answer decides.
             self._stop_writing()
-        except (WitError, StreamFailed, h11.LocalProtocolError) as error:
+        except (
+            WitError,
+            StreamFailed,
+            RequestFailed,
+            h11.LocalProtocolError,
+        ) as error:
             self._error = error
             scope.cancel()
 
@@ -270,8 +277,8 @@ class Exchange:
         if body is not None and not empty:
             while piece := await body.pipe.get():
                 await connection.send(share, h11.Data(data=piece))
-            if body.length is None:
-                trailers = body.pipe.trailers
+            if body.length is None and (trailers := body.pipe.trailers) is not None:
+                check_size(trailers, "trailer")
         headers = [] if trailers is None else _on_the_wire(trailers)
         await connection.send(share, h11.EndOfMessage(headers=headers))
 
@@ -347,6 +354,16 @@ class Exchange:
                 trailers = Fields.received(named, self.received) if named else None
                 self.body.end(trailers=trailers)
                 return
+
+
+def check_size(fields: Fields, part: Literal["header", "trailer"]) -> None:
+    """Refuse fields that no server would read, and that take long to write.
+
+    Raises:
+        RequestFailed: They are too large.
+    """
+    if fields.size > _LARGEST_SENT:
+        raise RequestFailed(Variant(f"HTTP-request-{part}-section-size", fields.size))
 
 
 def _on_the_wire(fields: Fields) -> list[tuple[bytes, bytes]]:

@@ -96,6 +96,11 @@ class Fields:
         made.fixed = True
         return made
 
+    @property
+    def size(self) -> int:
+        """Bytes of all its names and values, with some for each field."""
+        return sum(map(_size, self.pairs))
+
     def view(self) -> Fields:
         """Return the same fields as an object of its own, which cannot be changed."""
         return Fields(self.pairs, fixed=True, of=self)

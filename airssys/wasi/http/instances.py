@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import anyio
 from attrs import define, field
@@ -17,7 +17,7 @@ from attrs import define, field
 from ...core.errors import AirssysError
 from ...core.limits import Limits
 from ...hostcalls.call import Standing
-from ...hostcalls.interface import Guard, HostInterface
+from ...hostcalls.interface import Guard, HostInterface, Missing
 
 __all__ = ("Instances",)
 
@@ -40,10 +40,12 @@ class Instances:
     context: Callable[[], object]
     guard: Guard | None
     actor: str
-    missing: Literal["refuse", "trap"]
+    missing: Missing
     size: int
     reuse: bool
     _ready: deque[Any] = field(factory=deque, init=False)
+    _closed: bool = field(default=False, init=False)
+    """Whether the server has ended: nothing is kept any more."""
     _turns: anyio.CapacityLimiter = field(init=False)
     _wanted: anyio.Event = field(factory=anyio.Event, init=False)
 
@@ -64,7 +66,7 @@ class Instances:
                 yield instance
             finally:
                 # What trapped or was cancelled has ended.
-                if self.reuse and instance.alive:
+                if self.reuse and instance.alive and not self._closed:
                     self._ready.append(instance)
                 else:
                     instance.close()
@@ -80,6 +82,7 @@ class Instances:
 
     async def refill(self) -> None:
         """Make instances ahead, until this is cancelled; then close what is left."""
+        self._closed = False
         try:
             while True:
                 try:
@@ -95,7 +98,8 @@ class Instances:
             self.close()
 
     def close(self) -> None:
-        """Close the instances that nobody uses."""
+        """Close the instances that nobody uses, and keep no others from now on."""
+        self._closed = True
         while self._ready:
             self._ready.pop().close()
 

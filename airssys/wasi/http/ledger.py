@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from attrs import define, field
 
 from ...hostcalls.call import Call, Standing
+from ..polling import Source
 
 __all__ = ("Ledger", "Ledgers")
 
@@ -21,6 +22,8 @@ class Ledger:
 
     most: int
     used: int = field(default=0, init=False)
+    _waiting: set[Source] = field(factory=set, init=False, repr=False)
+    """Of what may have to wait for others to give something back."""
 
     @property
     def left(self) -> int:
@@ -35,8 +38,24 @@ class Ledger:
         return True
 
     def release(self, amount: int) -> None:
-        """Count so much less."""
+        """Count so much less; in any thread."""
         self.used -= amount
+
+    def give_back(self, amount: int) -> None:
+        """Count so much less, and tell who waits where there was nothing left."""
+        full = self.left <= 0
+        self.release(amount)
+        if full:
+            for source in tuple(self._waiting):
+                source.touch()
+
+    def watch(self, source: Source) -> None:
+        """Touch a source when there is something left again."""
+        self._waiting.add(source)
+
+    def unwatch(self, source: Source) -> None:
+        """Touch it no more."""
+        self._waiting.discard(source)
 
 
 @define(eq=False)

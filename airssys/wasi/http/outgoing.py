@@ -15,8 +15,8 @@ from ...hostcalls.call import Call
 from ...hostcalls.declare import Inside, operation
 from ...witmodel.types import Variant
 from ..outside import Outside
-from .errors import code_of
-from .exchange import Exchange, Wanted
+from .errors import RequestFailed, code_of
+from .exchange import Exchange, Wanted, check_size
 from .kept import KeptConnections
 from .ledger import Ledger, Ledgers
 from .message import FutureIncomingResponse, OutgoingRequest, RequestOptions
@@ -96,6 +96,10 @@ class OutgoingHandler:
         if authority is None:
             raise WitError(Variant("HTTP-request-URI-invalid"))
         _check_length(request)
+        try:
+            check_size(request.headers, "header")
+        except RequestFailed as error:
+            raise WitError(error.code) from error
         port = _PORTS[scheme] if authority.port is None else authority.port
         permits = self.outside.permits
         try:

@@ -44,6 +44,11 @@ class Pipe:
     """Bytes of the first piece that were taken already."""
     _discards: bool = field(default=False, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        if self.ledger is not None:
+            # Its room can come from what is taken out of another.
+            self.source.begin, self.source.end = self.ledger.watch, self.ledger.unwatch
+
     @property
     def room(self) -> int:
         """Bytes that can be put in now."""
@@ -156,7 +161,7 @@ class Pipe:
         self.held += amount
         if self.ledger is not None:
             # Whoever puts something in has asked for the room.
-            self.ledger.release(-amount)
+            self.ledger.give_back(-amount)
 
     def __del__(self) -> None:
         if self.ledger is not None:

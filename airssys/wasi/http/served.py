@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import anyio
 from attrs import define
@@ -11,8 +11,8 @@ from attrs import define
 from ...core.errors import AirssysError, InvalidComponent
 from ...core.grants.grants import Grants
 from ...core.limits import Limits
-from ...hostcalls.call import Standing
-from ...hostcalls.interface import Guard, HostInterface
+from ...hostcalls.call import Standing, standing_of
+from ...hostcalls.interface import Guard, HostInterface, Missing, check_missing
 from ...witmodel.agreement import agreement
 from ..context import Context
 from .answer import Answering, Receive, Scope, Send
@@ -35,7 +35,7 @@ def asgi(
     reuse: bool = False,
     guard: Guard | None = None,
     actor: str = "",
-    missing: Literal["refuse", "trap"] = "refuse",
+    missing: Missing = "refuse",
 ) -> Application:
     """Return an ASGI application that has a component answer requests.
 
@@ -67,17 +67,25 @@ def asgi(
 
     Raises:
         InvalidComponent: The component does not export it.
-        ValueError: ``size`` is less than 1.
+        TypeError: ``context`` cannot be called, such as a `Context` that all instances
+            would share; or ``grants`` are none, or ``size`` is no whole number.
+        ValueError: ``size`` is less than 1, or ``missing`` is another word.
     """
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise TypeError(f"size: {size!r} is no whole number of requests")
     if size < 1:
         raise ValueError(f"size: {size} is less than 1 request at a time")
+    if not callable(context):
+        raise TypeError(
+            f"context: a {type(context).__name__} cannot be called to make one for "
+            "each instance: use a function, such as lambda: Context(...)"
+        )
+    check_missing(missing)
     wanted = agreement(_HANDLER)
     for name in component.functions():
         interface, _, function = name.partition("#")
         if function == "handle" and agreement(interface) == wanted:
-            standing = (
-                grants if isinstance(grants, Standing) else Standing(grants or Grants())
-            )
+            standing = standing_of(Grants() if grants is None else grants)
             instances = Instances(
                 component=component,
                 imports=tuple(imports),

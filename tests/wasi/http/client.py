@@ -27,6 +27,8 @@ class Client:
     extensions: Mapping[str, Any] = field(factory=dict)
     scope: dict[str, Any] = field(factory=dict)
     """What is in the scope besides."""
+    gone: str = ""
+    """From which kind of message on sending fails, as the client has left."""
     sent: list[Mapping[str, Any]] = field(factory=list, init=False)
     leaves: anyio.Event = field(factory=anyio.Event, init=False)
     """Set to have the client leave."""
@@ -62,6 +64,8 @@ class Client:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Mapping[str, Any]) -> None:
+        if self.gone and message["type"] == self.gone:
+            raise ConnectionResetError
         self.sent.append(message)
         if self.reads is not None and message["type"] == "http.response.body":
             await self.reads.wait()

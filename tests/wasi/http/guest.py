@@ -16,7 +16,7 @@ from airssys.core.errors import WitError
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import NetworkGrants
 from airssys.core.limits import Quota
-from airssys.host.network import FixedResolver, Tls
+from airssys.host.network import FixedResolver, Resolver, Tls
 from airssys.host.offered import Facilities
 from airssys.hostcalls.call import Standing
 from airssys.hostcalls.gate import Gate
@@ -169,7 +169,7 @@ class Guest:
 async def on_http(
     granted: Grants | Standing = ALL,
     *,
-    names: Mapping[str, Sequence[str]] = NAMES,
+    names: Mapping[str, Sequence[str]] | Resolver = NAMES,
     tls: Tls | None = None,
     quota: Quota | None = None,
     longest: float = 30.0,
@@ -178,9 +178,8 @@ async def on_http(
     """Run a guest that may do what it was granted; with others beside it, several."""
     recorder = Recorder()
     gate = Gate(recorder)
-    facilities = Facilities(
-        resolver=FixedResolver(names), tls=tls or Tls(), longest_wait=longest
-    )
+    resolver = FixedResolver(names) if isinstance(names, Mapping) else names
+    facilities = Facilities(resolver=resolver, tls=tls or Tls(), longest_wait=longest)
     with anyio.fail_after(60):
         async with (
             open_interfaces(gate, facilities) as offered,

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from airssys.core.errors import WitError
+from airssys.wasi.http import message as messages
 from airssys.wasi.http.body import IncomingBody, OutgoingBody
 from airssys.wasi.http.fields import Fields
 from airssys.wasi.http.ledger import Ledger
@@ -83,6 +84,30 @@ async def test_the_bodies_of_one_guest_have_no_more_than_their_room_together() -
         assert await guest(OUT + "check-write", stream) == 5
         held.clear()
         assert await guest(OUT + "check-write", stream) == ROOM
+
+
+async def test_a_body_that_waits_gets_the_room_that_another_gives_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(messages, "_BODIES", 1000)
+    async with on_http() as guest:
+        first, its_body = await outgoing(guest)
+        second, body = await outgoing(guest)
+        await guest.write(
+            await guest.method("outgoing-body.write", its_body), b"1" * 1000
+        )
+        stream = await guest.method("outgoing-body.write", body)
+        assert await guest(OUT + "check-write", stream) == 0
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(guest.write, stream, b"hello")
+            await anyio.wait_all_tasks_blocked()
+            assert second.body.pipe.held == 0
+            assert first.body.pipe.take(10) == b"1" * 10
+
+        assert second.body.pipe.take() == b"hello"
+        # Nobody waits any more.
+        assert first.body.pipe.ledger._waiting == set()
 
 
 @pytest.mark.parametrize("part", ["request", "response"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from typing import Any
 
 import anyio
@@ -11,12 +13,23 @@ from anyio.abc import SocketStream
 from airssys.core.budget import Budget
 from airssys.core.errors import WitError
 from airssys.core.limits import Quota
+from airssys.host.network import SystemResolver
 from airssys.hostcalls.call import Standing
 from airssys.wasi.http.outgoing import MOST_REQUESTS
 from airssys.witmodel.types import Err, Ok, Variant
 
 from ...operations import operation
-from .guest import ALL, OK, Guest, answers, grants, head_of, on_http, served
+from .guest import (
+    ALL,
+    LOOPBACK,
+    OK,
+    Guest,
+    answers,
+    grants,
+    head_of,
+    on_http,
+    served,
+)
 
 BEFORE = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n"
 
@@ -445,6 +458,53 @@ async def test_a_grant_that_goes_ends_a_request_under_way() -> None:
             await guest(read, stream, 100)
         assert await guest.code(caught.value) == Variant("HTTP-request-denied")
         assert len(guest.denied) == 1
+
+
+async def test_requests_at_the_same_time_wait_for_each_others_look_ups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask, all_of_a_turn = socket.getaddrinfo, threading.Barrier(4, timeout=20)
+
+    def slow(name: Any, *args: Any, **options: Any) -> Any:
+        if name == "peer.example.com":
+            all_of_a_turn.wait()
+        return ask(LOOPBACK, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    names = SystemResolver()
+    async with served(answers(OK)) as port, on_http(names=names) as guest:
+        futures = [
+            await guest.send(await guest.request(port, host="peer.example.com"))
+            for _ in range(12)
+        ]
+        for future in futures:
+            outcome = await guest.outcome(future)
+            assert isinstance(outcome, Ok), outcome
+
+
+async def test_fields_that_no_server_reads_are_not_sent() -> None:
+    most = 64 * 1024 - 32 - len("x")
+    async with served(answers(OK)) as port, on_http() as guest:
+        code = await guest.refused(
+            await guest.request(port, ("x", b"1" * (most + 1)), method="post")
+        )
+        assert code == "HTTP-request-header-section-size"
+        # What a server makes of the largest is up to it.
+        assert await guest.answer(await guest.request(port, ("x", b"1 " * (most // 2))))
+
+
+async def test_trailers_that_no_server_reads_are_not_sent() -> None:
+    async def serve(stream: SocketStream) -> None:
+        async for _ in stream:
+            pass
+
+    async with served(serve) as port, on_http() as guest:
+        request = await guest.request(port, method="post")
+        body = await guest.method("outgoing-request.body", request)
+        future = await guest.send(request)
+        await guest.finish(body, await guest.fields(("x", b"1" * 65_536)))
+        outcome = await guest.outcome(future)
+        assert outcome.value.case == "HTTP-request-trailer-section-size"
 
 
 # Ends.

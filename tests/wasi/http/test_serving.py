@@ -104,6 +104,7 @@ async def test_a_kept_guest_that_does_not_answer_may_be_one_that_answers_once(
         ("/leave", "it gave no answer"),
         ("/error", "it answered with the error internal-error"),
         ("/odd", "its answer has a content-length that is none"),
+        ("/early", "its answer has the status 103"),
     ],
 )
 async def test_a_guest_that_does_not_answer_is_answered_for(
@@ -201,6 +202,8 @@ async def test_trailers_are_sent_where_the_server_can(serving: Serving) -> None:
         done = await get(app, "/trailers", extensions={kind: {}})
         assert done.sent[0]["trailers"] is True
         assert done.sent[-1] == {"type": kind, "headers": [(b"x-sum", b"42")]}
+        done = await get(app, "/trailers", method="HEAD", extensions={kind: {}})
+        assert (done.text, done.whole) == (b"", True)
 
 
 # Clients.
@@ -248,6 +251,30 @@ async def test_no_more_requests_are_answered_at_once_than_there_may_be(
         while not second.sent or not second.whole:
             await anyio.wait_all_tasks_blocked()
         assert gone.sent == first.sent == []
+
+
+@pytest.mark.parametrize("path", ["/", "/endless", "/large", "/afterwards", "/echo"])
+@pytest.mark.parametrize("gone", ["http.response.start", "http.response.body"])
+async def test_a_server_may_say_that_the_client_has_left_where_the_answer_goes_out(
+    serving: Serving, path: str, gone: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = [(b"a", b"")] * (MOST_FIELDS + 1) if path == "/large" else []
+    async with serving() as app:
+        client = Client(app, path, headers=headers, gone=gone)
+        await client.run()
+        assert not client.whole
+        assert (await get(app, "/count")).text == b"1"
+    assert not caplog.records
+
+
+async def test_a_kept_guest_has_nothing_of_a_body_once_its_request_is_over(
+    serving: Serving,
+) -> None:
+    async with serving(reuse=True, size=1) as app:
+        done = await get(app, "/keep-body", method="POST", body=(b"secret",))
+        assert done.text == b"kept"
+        assert (await get(app, "/kept-body")).text == b"1"
+        assert (await get(app, "/count")).text == b"3"
 
 
 # Through to another server.
@@ -313,6 +340,27 @@ async def test_a_server_that_tells_of_its_start_has_instances_ahead(
         assert not app._instances._ready
 
 
+async def test_what_answers_still_when_the_server_ends_is_not_kept(
+    serving: Serving,
+) -> None:
+    async with serving(reuse=True, size=1) as app, anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as ahead:
+            ahead.start_soon(app._instances.refill)
+            await anyio.wait_all_tasks_blocked()
+            client = Client(app, "/whole")
+            client.reads = reads = anyio.Event()
+            kept = app._instances._ready[0]
+            tasks.start_soon(client.run)
+            while not client.sent:
+                await anyio.wait_all_tasks_blocked()
+            ahead.cancel_scope.cancel()
+        reads.set()
+        while not client.whole:
+            await anyio.wait_all_tasks_blocked()
+        assert not app._instances._ready
+        assert not kept.alive
+
+
 async def test_a_component_that_cannot_start_fails_with_the_server(
     service: Component,
 ) -> None:
@@ -343,6 +391,12 @@ async def test_what_serves_no_http_is_refused(service: Component) -> None:
         asgi(other, ())
     with pytest.raises(ValueError, match="size: 0 is less than 1"):
         asgi(service, (), size=0)
+    with pytest.raises(TypeError, match=r"a Context cannot be called .* lambda"):
+        asgi(service, (), context=Context())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Grants or a Standing, not a dict"):
+        asgi(service, (), grants={})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'ignore' is neither 'refuse' nor 'trap'"):
+        asgi(service, (), missing="ignore")  # type: ignore[arg-type]
 
 
 async def test_a_denied_guest_serves_all_the_same(serving: Serving) -> None:

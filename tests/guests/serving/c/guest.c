@@ -84,6 +84,7 @@ static u64 ret64[16];
 #define ret ((u32 *)ret64)
 static u8 junk[PIECE];
 static u32 count;
+static u32 kept;
 
 __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(
     void *old, u32 size, u32 align, u32 wanted) {
@@ -344,6 +345,19 @@ __attribute__((export_name("wasi:http/incoming-handler@0.2.12#handle"))) void ha
     write_wait(out, "hello", 5, ret);
     drop_output(out);
     finish_whole(body);
+  } else if (IS("/early")) {
+    u32 response = new_response(new_fields());
+    set_status(response, 103);
+    answer(param, response);
+  } else if (IS("/keep-body")) {
+    consume_request(request, ret);
+    stream_of(got(), ret);
+    kept = got();
+    say(param, new_fields(), "kept", 4);
+  } else if (IS("/kept-body")) {
+    read_wait(kept, 1, ret);
+    char digit = (char)('0' + (u8)ret[0]);
+    say(param, new_fields(), &digit, 1);
   } else if (IS("/fields")) {
     u32 headers = headers_of(request);
     entries(headers, ret);
