@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 import anyio
 from attrs import evolve, field, frozen
 
-from ..artifacts.runnable import command_of
-from ..core.errors import GuestExited, WitError
+from ..artifacts.runnable import command_of, other_use
+from ..core.errors import GuestExited, InvalidComponent, WitError
 from ..core.grants.grants import Grants
 from ..core.grants.sections import FilesystemGrants
 from ..core.levels import LogLevel
@@ -34,6 +34,8 @@ _READ_ONLY: Final = "ro"
 _NAMELESS: Final = frozenset("{}]")
 """What stands for no character of a path in any pattern."""
 _SPECIAL: Final = re.compile(r"[*?\[]")
+_NO_ID: Final = re.compile(r"[^a-z0-9]+")
+_LONGEST_ID: Final = 64
 
 
 @frozen(kw_only=True)
@@ -48,6 +50,9 @@ class Program:
     """Of each folder ``HOST[:GUEST[:ro]]``."""
     env: Sequence[str] = ()
     """``NAME=VALUE``; a name alone is taken over from the command's own."""
+
+    names_no_function: bool = False
+    """Whether there is nothing that a component which is none could be asked for."""
 
     def check_unused(self, path: Path) -> None:
         """Refuse what only a program has a use for."""
@@ -126,13 +131,15 @@ class _Ending:
         component = await engine_with_progress(self.settings).load(self.path)
         export = command_of(component)
         if export is None:
+            if self.program.names_no_function and (use := other_use(component)):
+                raise InvalidComponent(component.name, use)
             return None
         async with alive(
             component,
             self.terms,
             self.settings,
             self.screen,
-            actor=component.name,
+            actor=_id_of(component.name),
             name=self.path.name,
             closed=Unread,
             missing="trap",  # most of a program may do without
@@ -144,6 +151,15 @@ class _Ending:
             except GuestExited as exited:
                 return exited.status
         return Status.DONE
+
+
+def _id_of(name: str) -> str:
+    """Return the id that a program has in events: its name, as ids are written.
+
+    Compilers name files as they like: ``My_App.wasm`` is ``my-app``.
+    """
+    words = _NO_ID.sub("-", name.lower())[:_LONGEST_ID].strip("-")
+    return words or "program"
 
 
 def _terms(program: Program) -> Terms:
