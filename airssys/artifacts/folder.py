@@ -21,7 +21,7 @@ from ..engine.component import Component, Engine
 from ..reading import read_bytes, read_text
 from ..witmodel.agreement import agreement
 from ..witmodel.signatures import is_known
-from .runnable import check_actor, command_of
+from .runnable import check_actor, check_command, serves
 
 __all__ = ("WORLDS", "Artifact", "load", "load_manifest")
 
@@ -33,7 +33,8 @@ WORLDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The worlds in wit/, each with the packages that it imports from."""
 _COMMAND: Final = "wasi:cli/command@0.2.0"
-"""The world of WASI's own, as of any last number of its version."""
+_SERVICE: Final = "wasi:http/proxy@0.2.0"
+"""The worlds of WASI's own, as of any last number of their version."""
 _FILE: Final = "Component.toml"
 
 
@@ -107,25 +108,29 @@ async def load(
 
 def _check_world(component: Component, world: str, manifest: Manifest) -> None:
     packages = WORLDS.get(world)
-    if packages is None and agreement(world) != agreement(_COMMAND):
-        known = ", ".join(map(repr, (*WORLDS, _COMMAND)))
+    of_wasi = {agreement(each): each for each in (_COMMAND, _SERVICE)}
+    ours = of_wasi.get(agreement(world))
+    if packages is None and ours is None:
+        known = ", ".join(map(repr, (*WORLDS, _COMMAND, _SERVICE)))
         raise InvalidComponent(
             component.name, f"its world {world!r} is not known here (known: {known})"
         )
-    if packages is None:
-        if command_of(component) is None:
-            raise InvalidComponent(
-                component.name, "it does not export 'wasi:cli/run', as a command must"
-            )
-    else:
+    if packages is not None:
         check_actor(component)
+    elif ours == _COMMAND:
+        check_command(component)
+    elif not serves(component):
+        raise InvalidComponent(
+            component.name,
+            "it does not export 'wasi:http/incoming-handler', as a service must",
+        )
     # WASI is offered beside each world.
-    ours = ("wasi:", *(f"airssys:{package}/" for package in packages or ()))
+    known_names = ("wasi:", *(f"airssys:{package}/" for package in packages or ()))
     granted = manifest.grants.interfaces
     beyond = [
         name
         for name in component.imports
-        if not (name.startswith(ours) and (is_known(name) or "/types@" in name))
+        if not (name.startswith(known_names) and (is_known(name) or "/types@" in name))
         and name.partition("@")[0] not in granted
     ]
     if beyond:

@@ -12,10 +12,19 @@ from ..witmodel.functype import compared
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType
 
-__all__ = ("check_actor", "check_runnable", "command_of")
+__all__ = (
+    "check_actor",
+    "check_command",
+    "check_runnable",
+    "command_of",
+    "other_use",
+    "serves",
+)
 
 _RUN: Final = "wasi:cli/run@0.2.0"
 """As of WASI 0.2, whatever the last number is."""
+_COMMAND: Final = "wasi:cli/run"
+_SERVICE: Final = "wasi:http/incoming-handler@0.2.0"
 _FUNCTION: Final = "run"
 _TYPE: Final = "func() -> result"
 
@@ -36,6 +45,27 @@ def command_of(component: Component) -> str | None:
     return None
 
 
+def other_use(component: Component) -> str | None:
+    """Say what a component that is neither command nor actor is for; None: who knows.
+
+    That is a command of another WASI than 0.2, or a service.
+    """
+    for name in component.exports:
+        interface, _, version = name.partition("@")
+        if interface == _COMMAND and agreement(name) != agreement(_RUN):
+            of = f"WASI {version}" if version else "WASI without a version"
+            return f"it is a command of {of}, and those of WASI 0.2 are run here"
+    if serves(component):
+        return "it serves HTTP: airssys serve, or airssys.wasi.asgi()"
+    return None
+
+
+def serves(component: Component) -> bool:
+    """Tell whether a component answers requests of HTTP."""
+    wanted = agreement(_SERVICE)
+    return any(agreement(name) == wanted for name in component.exports)
+
+
 def check_runnable(component: Component) -> None:
     """Check that a component can be a child of a supervisor: an actor, or a command.
 
@@ -45,12 +75,25 @@ def check_runnable(component: Component) -> None:
     if command_of(component) is not None:
         return
     if LIFECYCLE not in component.exports:
-        raise InvalidComponent(
-            component.name,
+        words = (
             f"it does not export {LIFECYCLE!r}, as an actor must, nor 'wasi:cli/run' "
-            "of WASI 0.2, as a command does",
+            "of WASI 0.2, as a command does"
         )
+        use = other_use(component)
+        raise InvalidComponent(component.name, f"{words} ({use})" if use else words)
     check_actor(component)
+
+
+def check_command(component: Component) -> None:
+    """Check that a component runs as a command.
+
+    Raises:
+        InvalidComponent: It does not export ``wasi:cli/run`` of WASI 0.2.
+    """
+    if command_of(component) is None:
+        words = "it does not export 'wasi:cli/run' of WASI 0.2, as a command must"
+        use = other_use(component)
+        raise InvalidComponent(component.name, f"{words} ({use})" if use else words)
 
 
 def check_actor(component: Component) -> None:

@@ -67,7 +67,7 @@ def _run(given: list[str]) -> int:
     _fill_descriptors()
     try:
         with checked_output():
-            status = _app()(
+            status = _app(next(iter(given), ""))(
                 given,
                 exit_on_error=False,
                 print_error=False,
@@ -105,16 +105,19 @@ def _stop_printing(error: Unwritable) -> int:
     return _FAILED
 
 
-def _app() -> App:
+def _app(chosen: str = "") -> App:
+    """Return the command, with the whole help of the one that was chosen."""
     app = App(
         name="airssys",
         help=_HELP,
-        help_format="plaintext",
+        help_format="markdown",
         version=lambda: metadata.version("airssys"),
         version_format="plaintext",
     )
     for name, (place, text) in _COMMANDS.items():
-        app.command(f"{__name__}{place}", name=name, help=text)
+        # Only what is imported can tell its own; a list of commands imports none.
+        words = None if name == chosen else text
+        app.command(f"{__name__}{place}", name=name, help=words)
     manifest = App(name="manifest", help="Print the schema of a kind of file.")
     manifest.command(
         f"{__name__}.manifest:schema",

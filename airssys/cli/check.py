@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from ..artifacts.folder import Artifact, load
 from ..artifacts.namespaces import Claim, Namespaces
-from ..artifacts.runnable import check_runnable
+from ..artifacts.runnable import check_runnable, serves
 from ..config import load_config
 from ..core.errors import AirssysError, InvalidComponent, ManifestError
 from ..core.grants.grants import Grants
@@ -119,6 +119,10 @@ class _Checks:
             match kind:
                 case Kind.COMPONENT:
                     artifact = await self._load(path)
+                    # A service runs by itself, in no tree.
+                    if not serves(artifact.component):
+                        for found in self._runnable(path, artifact):
+                            yield found
                     for found in self._artifact(path, artifact, artifact.manifest):
                         yield found
                 case Kind.TREE:
@@ -137,15 +141,18 @@ class _Checks:
     async def _load(self, path: Path) -> Artifact:
         return await load(path, engine=self.engine, ceiling=self.settings.ceiling)
 
+    def _runnable(self, path: Path, artifact: Artifact) -> Iterator[_Finding]:
+        """Check that a component can be a child of a supervisor."""
+        try:
+            check_runnable(artifact.component)
+        except InvalidComponent as error:
+            yield _Finding(path, str(error))
+
     def _artifact(
         self, path: Path, artifact: Artifact, manifest: Manifest
     ) -> Iterator[_Finding]:
         """Check a component under its manifest, or under what a tree left of it."""
         component = artifact.component
-        try:
-            check_runnable(component)
-        except InvalidComponent as error:
-            yield _Finding(path, str(error))
         for _, reason in component.needs.beyond(
             manifest.limits, component.added.memories
         ):
@@ -189,6 +196,8 @@ class _Checks:
                 path = folder / node.component
                 artifact = await self._load(path)
                 manifest = tree.narrow(node, artifact.manifest)
+                for found in self._runnable(path, artifact):
+                    yield found
                 for found in self._artifact(path, artifact, manifest):
                     yield found
                 given = None if node.namespace is None else str(node.namespace)

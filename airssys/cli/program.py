@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 import anyio
 from attrs import evolve, field, frozen
 
-from ..artifacts.runnable import command_of
-from ..core.errors import GuestExited, WitError
+from ..artifacts.runnable import command_of, other_use
+from ..core.errors import GuestExited, InvalidComponent, WitError
 from ..core.grants.grants import Grants
 from ..core.grants.sections import FilesystemGrants
 from ..core.levels import LogLevel
@@ -53,6 +53,9 @@ class Program:
     """Of each folder ``HOST[:GUEST[:ro]]``."""
     env: Sequence[str] = ()
     """``NAME=VALUE``; a name alone is taken over from the command's own."""
+
+    names_no_function: bool = False
+    """Whether there is nothing that a component which is none could be asked for."""
 
     def check_unused(self, path: Path) -> None:
         """Refuse what only a program has a use for."""
@@ -131,6 +134,8 @@ class _Ending:
         component = await engine_with_progress(self.settings).load(self.path)
         export = command_of(component)
         if export is None:
+            if self.program.names_no_function and (use := other_use(component)):
+                raise InvalidComponent(component.name, use)
             return None
         async with alive(
             component,
@@ -166,7 +171,10 @@ def _terms(program: Program) -> Terms:
 
 
 def _id_of(name: str) -> str:
-    """Return the id by which events call a program, whatever its file is called."""
+    """Return the id by which events call a program, whatever its file is called.
+
+    Compilers name files as they like: ``My_App.wasm`` is ``my-app``.
+    """
     words = "-".join(_WORDS.findall(name.lower()))[:_LONGEST_ID].strip("-")
     return words if words not in {"", HOST} else _NAMELESS_ID
 

@@ -57,9 +57,12 @@ def run(
     log_level: LogLevel | None = None,
     backend: Literal["trio", "asyncio"] = "trio",
     dir_: Annotated[
-        tuple[str, ...], Parameter(name="--dir", negative="", n_tokens=1)
+        tuple[str, ...],
+        Parameter(name="--dir", negative="", n_tokens=1, show_default=False),
     ] = (),
-    env: Annotated[tuple[str, ...], Parameter(negative="", n_tokens=1)] = (),
+    env: Annotated[
+        tuple[str, ...], Parameter(negative="", n_tokens=1, show_default=False)
+    ] = (),
     fuel: int | None = None,
     timeout: str | None = None,
     memory: str | None = None,
@@ -100,7 +103,9 @@ def run(
     """
     kind = kind_of(path)
     limits = given_limits(fuel, timeout, memory)
-    program = Program(args=args, limits=limits, dirs=dir_, env=env)
+    program = Program(
+        args=args, limits=limits, dirs=dir_, env=env, names_no_function=export is None
+    )
     if kind is Kind.CODE:
         settings = _settings(config, audit)
         if export is not None:

@@ -53,7 +53,9 @@ def serve(
     addr: str = "127.0.0.1:8080",
     reuse: Annotated[bool, Parameter(negative="")] = False,
     size: int = 32,
-    env: tuple[str, ...] = (),
+    env: Annotated[
+        tuple[str, ...], Parameter(negative="", n_tokens=1, show_default=False)
+    ] = (),
     fuel: int | None = None,
     timeout: str | None = None,
     memory: str | None = None,

@@ -44,6 +44,8 @@ FORM: Final = 1
 
 MAGIC: Final = b"\0asm"
 _CORE_MODULE: Final = b"\1\0\0\0"
+_PREVIEW_1: Final = b"wasi_snapshot_preview1"
+"""What a core module imports that was built for the WASI before components."""
 _NOTHING: Final = LanePlan()
 
 
@@ -127,11 +129,7 @@ class Compiler:
             if not binary.startswith(MAGIC):
                 raise InvalidComponent(name, "it does not start like WebAssembly")
             if binary[4:8] == _CORE_MODULE:
-                raise InvalidComponent(
-                    name,
-                    "it is a core module, not a component "
-                    "(make one with: wasm-tools component new)",
-                )
+                raise InvalidComponent(name, _not_a_component(binary))
             if _shares(binary):
                 raise InvalidComponent(
                     name, "it has a shared memory, and there are no threads to share it"
@@ -273,6 +271,16 @@ def _needs(binary: bytes) -> Needs:
 
 _EXCERPT: Final = re.compile(r"\n *--> [^\n]*?:([0-9]+):([0-9]+)\n.*", re.DOTALL)
 """Where text is wrong, and that line of it."""
+
+
+def _not_a_component(binary: bytes) -> str:
+    """Say of a core module how to make a component of it."""
+    make = "wasm-tools component new"
+    why = "it is a core module, not a component"
+    if _PREVIEW_1 in binary:
+        why = f"it is a core module for WASI preview 1, {why.partition(', ')[2]}"
+        make += f" --adapt {_PREVIEW_1.decode()}=ADAPTER"
+    return f"{why} (make one with: {make})"
 
 
 def _reason(message: str) -> str:

@@ -89,6 +89,13 @@ def test_every_command_has_help(airssys: Command, command: str) -> None:
     assert ran.out.startswith(f"Usage: airssys {command}")
 
 
+def test_the_help_of_a_command_is_whole(airssys: Command) -> None:
+    ran = airssys("run", "--help")
+
+    assert "after -- those that begin with - too." in " ".join(ran.out.split())
+    assert "exports wasi:cli/run" in ran.out
+
+
 def test_help_imports_neither_the_engine_nor_the_system() -> None:
     code = (
         "import sys; from airssys.cli import main; main(['--help']); "
@@ -252,7 +259,7 @@ class Raises:
 def test_whatever_is_raised_ends_with_a_status(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int
 ) -> None:
-    monkeypatch.setattr("airssys.cli._app", lambda: Raises(error))
+    monkeypatch.setattr("airssys.cli._app", lambda _: Raises(error))
 
     assert main([]) == status
 
@@ -260,7 +267,9 @@ def test_whatever_is_raised_ends_with_a_status(
 def test_what_a_guest_says_as_it_fails_does_not_steer_the_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("airssys.cli._app", lambda: Raises(InitFailed("c", "\x1b[2Jx")))
+    monkeypatch.setattr(
+        "airssys.cli._app", lambda _: Raises(InitFailed("c", "\x1b[2Jx"))
+    )
 
     assert main([]) == Status.FAILED
     assert capsys.readouterr().err.endswith("did not start: \\x1b[2Jx\n")
@@ -270,7 +279,7 @@ def test_what_a_guest_says_as_it_fails_does_not_steer_the_terminal(
 def test_a_traceback_is_shown_on_demand(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr("airssys.cli._app", lambda: Raises(error))
+    monkeypatch.setattr("airssys.cli._app", lambda _: Raises(error))
 
     with pytest.raises(type(error)):
         main(["--traceback"])

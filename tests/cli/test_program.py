@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wasmtime
 
 from airssys.cli import main
 
-from ..components import PROGRAM_WASM, write_program
+from ..components import PROGRAM_WASM, write_component, write_program
 from .conftest import Command, Ran
 from .processes import ENVIRONMENT, spawned
 
@@ -145,6 +147,73 @@ def test_both_outputs_are_those_of_the_command(run: Run) -> None:
         "to stderr\n",
     )
     assert run("tty") == (0, "0 0 0\n", "")
+
+
+@pytest.mark.parametrize("name", ["My_App.v2", "-_-", "été", "a" * 80])
+def test_its_file_may_have_any_name(
+    airssys: Command, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / f"{name}.wasm"
+    file.write_bytes(PROGRAM_WASM.read_bytes())
+
+    assert airssys("run", file, "args") == Ran(0, f"{file.name}\nargs\n", "")
+
+
+def test_refusals_name_it_as_ids_are_written(airssys: Command, tmp_path: Path) -> None:
+    file = tmp_path / "My_App.v2.wasm"
+    file.write_bytes(PROGRAM_WASM.read_bytes())
+
+    ran = airssys("run", file, "show", "/d/../x", "--dir", f"{tmp_path}:/d")
+
+    assert re.search(r" warn +my-app-v2 +wasi:filesystem/types@", ran.err)
+
+
+@pytest.mark.parametrize(
+    ("export", "words"),
+    [
+        ("wasi:cli/run@0.3.0", "it is a command of WASI 0.3.0, and those of WASI 0.2"),
+        ("wasi:cli/run", "it is a command of WASI without a version"),
+        ("wasi:http/incoming-handler@0.2.3", "it serves HTTP: airssys serve"),
+    ],
+)
+def test_what_is_no_command_of_wasi_0_2_is_told_what_it_is(
+    airssys: Command, tmp_path: Path, export: str, words: str
+) -> None:
+    file = tmp_path / "app.wat"
+    file.write_text(f"""(component
+      (core module $m (func (export "run") (result i32) i32.const 0))
+      (core instance $i (instantiate $m))
+      (func $run (result (result)) (canon lift (core func $i "run")))
+      (instance $r (export "run" (func $run)))
+      (export "{export}" (instance $r)))""")
+
+    ran = airssys("run", file)
+    assert (ran.status, ran.out) == (2, "")
+    assert words in ran.err
+    # It can be called by the name of its function, as any.
+    assert airssys("run", file, f"{export}#run").status == 0
+
+    world = 'world = "wasi:cli/command@0.2.0"'
+    folder = write_component(tmp_path, code=file.read_text(), component=world)
+    ran = airssys("check", folder)
+    assert (ran.status, words in ran.out) == (1, True)
+
+
+def test_a_module_of_wasi_preview_1_is_told_how_it_becomes_a_component(
+    airssys: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "app.wasm"
+    file.write_bytes(
+        wasmtime.wat2wasm(
+            '(module (import "wasi_snapshot_preview1" "sched_yield" (func)))'
+        )
+    )
+
+    ran = airssys("run", file)
+
+    assert ran.status == 2
+    assert "it is a core module for WASI preview 1, not a component" in ran.err
+    assert "new --adapt wasi_snapshot_preview1=ADAPTER)" in ran.err
 
 
 def test_limits_hold_for_a_program(run: Run) -> None:

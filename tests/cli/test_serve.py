@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ..components import write_component
 from ..guests.probe.build import ToolMissing
 from ..guests.serving.build import built
 from .test_run import Process, started
@@ -124,6 +125,31 @@ def test_what_cannot_be_used_is_refused(
 
     assert (ran.status, ran.out) == (2, "")
     assert words in ran.err
+
+
+def test_the_manifest_of_a_service_is_checked(
+    airssys: Command, service: Path, calculator: Path, tmp_path: Path
+) -> None:
+    world = 'world = "wasi:http/proxy@0.2.0"'
+    roomy = 'memory = "8MiB"'
+    served = write_component(
+        tmp_path, "acme/a", component=world, wasm=service, resources=roomy
+    )
+    other = write_component(
+        tmp_path, "acme/b", component=world, code=calculator.read_text()
+    )
+    tree = tmp_path / "tree.toml"
+    tree.write_text("[supervisor]\n[[child]]\nid = 'a'\ncomponent = 'acme-a'\n")
+
+    ran = airssys("check", served)
+    assert (ran.status, ran.out.splitlines()[-1]) == (0, f"{served}: no problems")
+    ran = airssys("check", other)
+    assert ran.status == 1
+    assert "it does not export 'wasi:http/incoming-handler', as a service" in ran.out
+    ran = airssys("check", tree)
+    assert (ran.status, "it serves HTTP: airssys serve" in ran.out) == (1, True)
+    ran = airssys("run", served)
+    assert (ran.status, "it serves HTTP: airssys serve" in ran.err) == (2, True)
 
 
 def test_a_component_that_serves_no_http_is_refused(

@@ -1,5 +1,5 @@
 /* A program of the usual kind, which knows nothing of airssys.
- * Its first argument says what to do. build.py beside it says how it was built. */
+ * Its first argument says what to do. examples/stock/build.py builds it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

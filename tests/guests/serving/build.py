@@ -17,12 +17,10 @@ __all__ = ("LANGUAGES", "built")
 
 HERE: Final = Path(__file__).parent
 WASI: Final = HERE.parent.parent.parent / "wit" / "wasi" / "deps"
+
+
 _VERSION: Final = "0.2.10"
 """Of WASI, in componentize-js: it looks for exports of exactly that."""
-_NPM: Final = (
-    *("--no-audit", "--no-fund", "--no-update-notifier", "--no-package-lock"),
-    *("--fetch-retries", "1", "--fetch-retry-mintimeout", "1000"),
-)
 
 
 def built(language: str, folder: Path | None = None) -> Path:
@@ -74,14 +72,7 @@ def _build_javascript(work: Path, made: Path) -> None:
     for text in (work / "wit").rglob("*.wit"):
         changed = text.read_text(encoding="utf-8").replace("0.2.12", _VERSION)
         text.write_text(changed, encoding="utf-8")
-    npm, path = tools._npm()
-    try:
-        tools._run(*npm, "install", *_NPM, cwd=work, path=path)
-    except tools.BuildFailed as failed:
-        words = f"componentize-js cannot be installed: {failed}"
-        raise tools.ToolMissing(words) from None
-    command = ("node", "build.mjs", "service.js", "wit", "service", made)
-    tools._run(*command, cwd=work, path=path)
+    tools.build_starling(work, made, "service")
 
 
 _LANGUAGES: Final[dict[str, tuple[tuple[str, ...], Callable[[Path, Path], None]]]] = {
