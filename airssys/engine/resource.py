@@ -157,7 +157,7 @@ class Resources:
 
     __slots__ = (
         *("_context", "_held", "_hosted", "_last", "_lifts", "_objects", "_out"),
-        *("_owner", "closing", "component", "dropped", "dropping", "ended"),
+        *("_out_at", "_owner", "closing", "component", "dropped", "dropping", "ended"),
     )
 
     def __init__(
@@ -185,6 +185,7 @@ class Resources:
         self._held: dict[int, _Held] = {}
         self._last = 0
         self._out = ctypes.c_uint64()
+        self._out_at: int = ctypes.addressof(self._out)
 
     def owner(self) -> _Owner:
         """Return the instance. Raises `InstanceClosed` when it has ended."""
@@ -235,9 +236,7 @@ class Resources:
         hosted = self._hosted[type_.resource]
         rep = self._add(value, hosted.offer, lent=isinstance(type_, Borrow))
         host = _ffi.resource_host_new(True, rep, hosted.index)  # noqa: FBT003
-        error = _ffi.resource_host_to_any(
-            self._context, host, ctypes.addressof(self._out)
-        )
+        error = _ffi.resource_host_to_any(self._context, host, self._out_at)
         assert not error, _ffi.take_error(error)
         _ffi.resource_host_delete(host)
         return self._out.value
@@ -283,12 +282,11 @@ class Resources:
 
     def _rep(self, resource: int) -> int:
         """Return the number in a C resource, which ends its claim on it."""
-        error = _ffi.resource_any_to_host(
-            self._context, resource, ctypes.addressof(self._out)
-        )
+        error = _ffi.resource_any_to_host(self._context, resource, self._out_at)
         assert not error, _ffi.take_error(error)
-        rep: int = _ffi.resource_host_rep(self._out.value)
-        _ffi.resource_host_delete(self._out.value)
+        host = self._out.value
+        rep: int = _ffi.resource_host_rep(host)
+        _ffi.resource_host_delete(host)
         return rep
 
     def destroy(self) -> None:
