@@ -280,8 +280,11 @@ async def _some(stream: InputStream, length: int) -> bytes:
     most = min(length, LARGEST_PIECE)
     if not most:
         return b""
-    while not (content := await _told(stream.read, most)):
-        await wait_first((on(stream.source, stream.ready),))
+    try:
+        while not (content := await stream.read(most)):
+            await wait_first((on(stream.source, stream.ready),))
+    except (StreamClosed, StreamFailed) as error:
+        _refuse(error)
     return content
 
 
