@@ -26,6 +26,10 @@ __all__ = ("Handle", "Hosted", "LiftParameters", "Resources")
 
 _OPEN: Final = ""
 
+# Looked up once: see `Resources.lent`.
+_any_to_host, _host_rep = _ffi.resource_any_to_host, _ffi.resource_host_rep
+_host_delete = _ffi.resource_host_delete
+
 LiftParameters: TypeAlias = Callable[[int, Handles], list[Any] | Held]
 """Reads the parameters of a call from where the guest left them, or takes them away."""
 
@@ -251,10 +255,18 @@ class Resources:
     def lifted(self, type_: Own | Borrow, resource: int) -> object:
         if not type_.resource.imported:
             return Handle(self, type_.resource, _ffi.resource_any_clone(resource))
-        rep = self._rep(resource)
         if isinstance(type_, Borrow):
-            return self._objects[rep].value
-        return self._take(rep).value
+            return self.lent(resource)
+        return self._take(self._rep(resource)).value
+
+    def lent(self, resource: int) -> object:
+        # As of `_rep`, once more: most host calls come this way, and one polls 10,000.
+        if error := _any_to_host(self._context, resource, self._out_at):
+            raise AssertionError(_ffi.take_error(error))
+        host = self._out.value
+        rep = _host_rep(host)
+        _host_delete(host)
+        return self._objects[rep].value
 
     # The host's objects:
 
