@@ -34,6 +34,7 @@ from . import (
     messages,
     operations,
     parallel,
+    stock,
     waiting,
     wasi_files,
 )
@@ -58,6 +59,7 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "http": http.rows,
     "waiting": waiting.rows,
     "wasi-files": wasi_files.rows,
+    "stock": stock.rows,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 PACKAGES: Final = ("airssys", "wasmtime", "anyio", "trio", "pykka", "pyperf")

@@ -19,7 +19,7 @@ from functools import cache
 from typing import Any, Final
 
 import wasmtime
-from attrs import Factory, define
+from attrs import Factory, define, field
 from wasmtime.component import Component, Linker
 
 from ..witmodel.types import (
@@ -197,11 +197,11 @@ class _Host:
     """The handles that the function takes."""
     context: int = 0
     _answer: Any = Factory(lambda: (ctypes.c_ubyte * 2)(1, 0))
-    continuation: bytes = b""
+    continuation: _ffi.Continuation = field(init=False)
     problem: BaseException | None = None
 
     def __attrs_post_init__(self) -> None:
-        self.continuation = _ffi.continuation(ctypes.addressof(self._answer))
+        self.continuation = _ffi.Continuation(ctypes.addressof(self._answer))
 
     def requested(self, _: int, arguments: int, __: int) -> None:
         host = c_uint64()

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -75,6 +76,7 @@ _COMPARED: Final = 200
 """Exports that are compared with one that is not there."""
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
+_functions: Final = attrgetter("functions")
 
 
 @frozen
@@ -473,8 +475,9 @@ class Component:
     def _link(self, imports: Sequence[HostInterface], missing: Missing) -> Link:
         """Return the linker for these interfaces as they are now."""
         # An interface may be given more functions later, so their number counts too.
-        key = (missing, *((id(offer), len(offer.functions)) for offer in imports))
-        if key not in self._links:
+        key = (missing, *map(id, imports), *map(len, map(_functions, imports)))
+        found = self._links.get(key)
+        if found is None:
             made = link(
                 self._wasmtime,
                 self.name,
@@ -487,5 +490,6 @@ class Component:
             )
             if len(self._links) >= _LINKS:
                 del self._links[next(iter(self._links))]
-            self._links[key] = (made, tuple(imports))  # kept alive, so ids stay theirs
-        return self._links[key][0]
+            found = (made, tuple(imports))  # kept alive, so ids stay theirs
+            self._links[key] = found
+        return found[0]

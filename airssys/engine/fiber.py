@@ -89,6 +89,13 @@ class Pace(Protocol):
     async def step(self) -> None:
         """Be a checkpoint, a full one only when it is time."""
 
+    def is_due(self) -> bool:
+        """Tell whether a step does more than to look for a cancel.
+
+        Where it does not, nobody else had a turn since one looked, and so nobody can
+        have cancelled, but for the host functions of this very call.
+        """
+
     def begin(self) -> Pace:
         """Return the pace of a new instance."""
 
@@ -107,6 +114,10 @@ class ClockPace:
     def begin(self) -> ClockPace:
         """Return itself: the clock is everybody's."""
         return self
+
+    def is_due(self) -> bool:
+        """Tell whether it is time for a full checkpoint."""
+        return _now() > self._last.get(_thread(), 0.0) + self.longest
 
     async def step(self) -> None:
         """Be a checkpoint, a full one only when it is time."""
@@ -136,6 +147,10 @@ class CountedPace:
     def begin(self) -> CountedPace:
         """Return another one: what other instances did before counts for nothing."""
         return CountedPace(self._steps)
+
+    def is_due(self) -> bool:
+        """Return True: each step counts."""
+        return True
 
     async def step(self) -> None:
         """Be a checkpoint, a full one the first time and after so many steps."""
@@ -182,7 +197,8 @@ class Store:
         """Whether a poll may take long that uses little fuel, and belongs in a thread:
         what crosses is of types that are too large to be weighed in the guest."""
         self._answer = (ctypes.c_ubyte * 2)()
-        self.continuation: bytes = _ffi.continuation(ctypes.addressof(self._answer))
+        answer = ctypes.addressof(self._answer)
+        self.continuation: _ffi.Continuation = _ffi.Continuation(answer)
         self._fuel = ctypes.c_uint64()
         self._fuel_at = ctypes.addressof(self._fuel)
         self._filled = 0
@@ -335,8 +351,10 @@ class Fiber:
         Raises:
             TooMuch: That was more than it may compute, and it is not over.
         """
+        over: bool
         if self._computing is None:
-            return self.poll()
+            over = _ffi.future_poll(self._future)
+            return over
         before = _computed()
         over = self.poll()
         self._computed += _computed() - before
@@ -348,6 +366,7 @@ class Fiber:
         self,
         slicing: Slicing,
         threads: Threads | None,
+        pace: Pace,
         serve: Callable[[], Awaitable[bool]],
     ) -> None:
         """Poll to the end, after a first poll that did not get there, or none.
@@ -356,6 +375,8 @@ class Fiber:
             slicing: The lengths of slices.
             threads: Bounds the guests that run in worker threads at once; None: none
                 does, all slices are on the event loop.
+            pace: Says when other tasks are to have their turn between two slices, where
+                there are threads; else that is between all of them.
             serve: Runs the pending host call and lowers its result; tells whether
                 that was much.
 
@@ -377,8 +398,12 @@ class Fiber:
                     slices = slicing.inline_slices
                     continue
                 over = self._poll_here()
-            elif threads is None or (slices < slicing.inline_slices and not store.slow):
+            elif threads is None:
                 await anyio.lowlevel.checkpoint()
+                over = self._poll_here()
+            elif slices < slicing.inline_slices and not store.slow:
+                if pace.is_due():
+                    await pace.step()
                 over = self._poll_here()
             else:
                 over = await self._poll_in_thread(slicing, threads)

@@ -434,18 +434,15 @@ class Instance:
         """Go on after the first slice, under the time limit."""
         engine, timeout = self._engine, self.limits.timeout
         threads = engine.threads() if self._pace.threads else None
+        assert self._store is not None
+        serve = partial(self._host_calls.serve, self._store, self._handles)
         if timeout is None:
-            await fiber.finish(engine.slicing, threads, self._serve)
+            await fiber.finish(engine.slicing, threads, self._pace, serve)
             return
         with anyio.move_on_after(timeout) as scope:
-            await fiber.finish(engine.slicing, threads, self._serve)
+            await fiber.finish(engine.slicing, threads, self._pace, serve)
         if scope.cancelled_caught:
             raise Overtime(self.component.name, export, timeout)
-
-    async def _serve(self) -> bool:
-        """Run the host function that the guest called; as `HostCalls.serve`."""
-        assert self._store is not None
-        return await self._host_calls.serve(self._store, self._handles)
 
     def _failed(self, error: int, export: str) -> BaseException:
         """Turn a C error into ours and end the instance."""

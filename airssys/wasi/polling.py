@@ -106,6 +106,11 @@ async def wait_first(pollables: Sequence[Pollable]) -> list[int]:
     if ready:
         return ready
     watched = {each.source for each in pollables if each.source is not None}
+    while not watched and first is not None:  # nothing but time can end it
+        await first.clock.sleep_until(first.instant)
+        ready, first = await _look(pollables)
+        if ready:
+            return ready
     while True:
         wake = anyio.Event()
         with _watching(watched, wake):
@@ -113,7 +118,7 @@ async def wait_first(pollables: Sequence[Pollable]) -> list[int]:
                 # One that was looked at can have changed before the last one was.
                 ready, first = await _look(pollables)
             if not ready:
-                await _sleep(wake, watched, first)
+                await _sleep(wake, first)
         if not ready:
             ready, first = await _look(pollables)
         if ready:
@@ -159,11 +164,8 @@ def _watching(sources: Iterable[Source], wake: anyio.Event) -> Iterator[None]:
             source.unwatch(wake)
 
 
-async def _sleep(wake: anyio.Event, watched: set[Source], first: Due | None) -> None:
+async def _sleep(wake: anyio.Event, first: Due | None) -> None:
     """Wait until a watched source has set the event, or what is due first is due."""
-    if first is not None and not watched:
-        await first.clock.sleep_until(first.instant)
-        return
     left = None if first is None else first.instant - first.clock.monotonic()
     with anyio.move_on_after(None if left is None else max(left, 0) * _NANO):
         await wake.wait()

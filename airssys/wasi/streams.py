@@ -289,8 +289,11 @@ async def _take(stream: InputStream, most: int) -> bytes:
 async def _some(stream: InputStream, length: int) -> bytes:
     """Read at least one byte, unless none is wanted."""
     most = min(length, LARGEST_PIECE)
-    while not (content := await _take(stream, most)) and most:
-        await wait_first((on(stream.source, stream.ready),))
+    try:
+        while not (content := await stream.read(most)) and most:
+            await wait_first((on(stream.source, stream.ready),))
+    except (StreamClosed, StreamFailed) as error:
+        _refuse(error)
     return content
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import tomllib
 from ctypes import Structure, c_char
 from typing import Any, ClassVar
@@ -45,6 +46,19 @@ def test_a_value_with_its_payload_elsewhere_is_refused(
     monkeypatch.setattr(library, "wasmtime_component_val_t", Moved)
     with pytest.raises(ImportError, match="lays out component values differently"):
         _ffi._check_layout()
+
+
+def test_a_slot_is_read_and_written_wherever_it_is() -> None:
+    slot = _ffi.Slot(2)
+    places = [ctypes.create_string_buffer(content) for content in (b"abc", b"def")]
+
+    for place in (*places, *places[::-1]):
+        at = ctypes.addressof(place)
+        assert slot.at(at).raw == place.raw[:2]
+        slot.at(at).raw = b"xy"
+        assert place.raw[:2] == b"xy"
+        place.raw = b"pqrs"
+        assert slot.at(at).raw == b"pq"
 
 
 def test_a_function_that_the_library_lacks_is_named() -> None:

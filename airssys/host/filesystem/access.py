@@ -53,6 +53,8 @@ _FEW: Final = 24
 """Names of such a path."""
 _ODD: Final = frozenset(("", ".", ".."))
 """What is no name in a path."""
+_KEPT: Final = 32
+"""Judgements that are kept for when the same is asked again."""
 _LOOKS: Final[tuple[Action, ...]] = ("read", "list")
 _SHOWN: Final = 256
 """Characters of a text that can be no path, for the audit: it can be of any length."""
@@ -137,7 +139,7 @@ class Disk:
         try:
             return access.settle(work)
         finally:
-            access.leave()
+            access.emit_news()
 
     def _is_near(self, call: Call, path: str) -> bool:
         # A long path takes as long as its names are many, twice over.
@@ -209,6 +211,10 @@ class Access:
     _asked: list[str] = field(factory=list, init=False)
     _judged: dict[str, tuple[str, tuple[Action, ...]]] = field(factory=dict, init=False)
     """Of each path that was asked for: what the guest calls it, and what for."""
+    _judgements: dict[tuple[Action, str], Denial | None] = field(
+        factory=dict, init=False
+    )
+    """What was judged last, by these grants: mostly the same is asked again."""
     _news: list[Callable[[], None]] = field(factory=list, init=False)
     _token: EventLoopToken | None = field(default=None, init=False)
     """The event loop of the call, once that has ended."""
@@ -229,6 +235,7 @@ class Access:
         # Who can change a path as fast as it is followed could keep a thread for ever.
         for _ in range(_TRIES):
             self._asked, self._news = [], []
+            self._judgements.clear()
             self._grants, self._since = self.call.grants, self.disk.gate.clock()
             try:
                 return work(self)
@@ -349,9 +356,9 @@ class Access:
             if not leads(directory):
                 self.demand("list", directory, path)
         if either:
-            allowed = [one for one in actions if self.may(one, place.path)]
-            actions = (*allowed, *actions)[:1]
-            if folders and not allowed and leads(place.path):
+            allowed = next((one for one in actions if self.may(one, place.path)), None)
+            actions = (allowed or actions[0],)
+            if folders and allowed is None and leads(place.path):
                 place = evolve(place, through=True)
             else:
                 self.demand(actions[0], place.path, path)
@@ -375,11 +382,11 @@ class Access:
         Raises:
             WitError: No grant covers it.
         """
-        need = Filesystem(action, path)
-        denial = self.disk.gate.judge(self.call, need)
+        denial = self._judge(action, path)
         if denial is not None:
             raise self._denied(denial, shown)
         if self.disk.gate.grants:
+            need = Filesystem(action, path)
             self._news.append(partial(self.disk.gate.granted, self.call, need, shown))
 
     def check_folder(self, place: Place, found: os.stat_result, shown: str) -> None:
@@ -409,7 +416,7 @@ class Access:
         missing = [need for need in needs if not self.may(need[0], need[1])]
         if missing:
             (action, path, shown), *more = missing
-            denial = self.disk.gate.judge(self.call, Filesystem(action, path))
+            denial = self._judge(action, path)
             if denial is None:
                 raise Moved(path)  # it was granted meanwhile
             also = ", ".join(f"{each} {name!r}" for each, _, name in more)
@@ -433,7 +440,18 @@ class Access:
 
     def may(self, action: Action, path: str) -> bool:
         """Tell whether the caller might do it; it has not tried, so nobody is told."""
-        return self.disk.gate.judge(self.call, Filesystem(action, path)) is None
+        return self._judge(action, path) is None
+
+    def _judge(self, action: Action, path: str) -> Denial | None:
+        key = action, path
+        try:
+            return self._judgements[key]
+        except KeyError:
+            denial = self.disk.gate.judge(self.call, Filesystem(action, path))
+        if len(self._judgements) >= _KEPT:
+            self._judgements.clear()
+        self._judgements[key] = denial
+        return denial
 
     @property
     def _leads(self) -> Leads:

@@ -79,6 +79,8 @@ def first_left(path: str, leads: Leads, start: str = "/") -> str | None:
     text does not say what is left, so nothing is returned: that a link leads to what is
     granted can be seen without leaving it again.
     """
+    if ".." not in path:
+        return None
     at: list[str] = []
     known = 0
     if not path.startswith("/"):

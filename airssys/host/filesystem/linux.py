@@ -12,7 +12,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-__all__ = ("created", "is_at_hand", "is_local", "openat2", "openat2_works")
+__all__ = (
+    "created",
+    "is_at_hand",
+    "is_local",
+    "open_canonical",
+    "openat2",
+    "openat2_works",
+)
 
 _OPENAT2: Final = 437
 """The same on every architecture (Linux 5.6 and newer)."""
@@ -20,14 +27,16 @@ _HOW: Final = struct.Struct("=QQQ")
 """``struct open_how``: flags, mode, resolve."""
 _RESOLVE: Final = 0x02 | 0x04 | 0x08
 """RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH."""
+_RESOLVE_WHOLE: Final = 0x02 | 0x04
+"""RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS."""
 _RESOLVE_CACHED: Final = 0x02 | 0x04 | 0x20
 """RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_CACHED (Linux 5.12)."""
 _NOFOLLOW: Final = 0x100
 _BTIME: Final = 0x800
 _BTIME_PLACE: Final = struct.Struct("=80xqI")
 _STATX: Final = 256
-_STATFS: Final = 256
-"""Bytes that ``struct statfs`` surely fits in; its first long is the kind."""
+_Statfs: Final = ctypes.c_ulong * 32
+"""What ``struct statfs`` surely fits in; its first number is the kind."""
 _LOCAL: Final = frozenset(
     {
         0xEF53,  # ext2, ext3, ext4
@@ -47,6 +56,27 @@ def _libc() -> Any:
     return ctypes.CDLL(None, use_errno=True)
 
 
+@cache
+def _openat2() -> Any:
+    # Of its own, as ``syscall`` takes other things for other calls.
+    call = _libc()["syscall"]
+    call.restype, call.argtypes = (
+        ctypes.c_long,
+        (
+            *(ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p),
+            ctypes.c_size_t,
+        ),
+    )
+    return call
+
+
+@cache
+def _fstatfs() -> Any:
+    call = _libc()["fstatfs"]
+    call.restype, call.argtypes = ctypes.c_int, (ctypes.c_int, ctypes.c_void_p)
+    return call
+
+
 def openat2(directory: int, path: str, flags: int, resolve: int = _RESOLVE) -> int:
     """Open a path below a directory without following any link, in one step.
 
@@ -60,17 +90,20 @@ def openat2(directory: int, path: str, flags: int, resolve: int = _RESOLVE) -> i
         OSError: As the kernel says; ``ELOOP`` where any part is a link.
     """
     how = _HOW.pack(flags | os.O_CLOEXEC, 0, resolve)
-    found: int = _libc().syscall(
-        ctypes.c_long(_OPENAT2),
-        ctypes.c_int(directory),
-        ctypes.c_char_p(os.fsencode(path)),
-        ctypes.c_char_p(how),
-        ctypes.c_size_t(_HOW.size),
-    )
+    found: int = _openat2()(_OPENAT2, directory, os.fsencode(path), how, _HOW.size)
     if found < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
     return found
+
+
+def open_canonical(path: str, flags: int) -> int:
+    """Open an absolute path that has no ``..``, without following any link.
+
+    Raises:
+        OSError: As `openat2`.
+    """
+    return openat2(0, path, flags, _RESOLVE_WHOLE)
 
 
 def is_at_hand(path: str) -> bool:
@@ -151,10 +184,5 @@ def is_local(descriptor: int, system: str = sys.platform) -> bool:
     """
     if system != "linux":
         return False
-    found = ctypes.create_string_buffer(_STATFS)
-    if _libc().fstatfs(descriptor, found) != 0:
-        return False
-    return (
-        int.from_bytes(found.raw[: ctypes.sizeof(ctypes.c_long)], sys.byteorder)
-        in _LOCAL
-    )
+    found = _Statfs()
+    return _fstatfs()(descriptor, found) == 0 and found[0] in _LOCAL

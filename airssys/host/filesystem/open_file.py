@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from threading import Lock
+from threading import Lock, local
 from typing import Final, Protocol
 
 from attrs import define, field, frozen
@@ -63,6 +63,16 @@ _MODES: Final = {
 }
 
 
+class _Room(local):
+    """Memory to read into, which takes no time to be made: each thread's own."""
+
+    def __init__(self) -> None:
+        self.view: memoryview = memoryview(bytearray(_QUICK))
+
+
+_ROOM: Final = _Room()
+
+
 class OpenOptions(Protocol):
     """A ``file-open-options`` record as it is lifted."""
 
@@ -114,7 +124,7 @@ class OpenFile:
         nowait = getattr(os, "RWF_NOWAIT", None)
         if nowait is None:
             return None
-        room = bytearray(min(size, _QUICK))
+        room = _ROOM.view[:size]
         descriptor = self._enter()
         try:
             got = os.preadv(descriptor, (room,), at, nowait)
@@ -126,7 +136,7 @@ class OpenFile:
         finally:
             self._leave()
         self.at_hand = True
-        return bytes(room if got == len(room) else room[:got])
+        return bytes(room[:got])
 
     def read(self, size: int) -> bytes:
         """Read from the position on. It may block.
@@ -347,7 +357,13 @@ def _made(directory: int, name: str, flags: int, place: Place, mode: int = _NEW)
 
 
 def open_regular(
-    access: Access, directory: int, name: str, shown: str, place: Place, flags: int
+    access: Access,
+    directory: int,
+    name: str,
+    shown: str,
+    place: Place,
+    flags: int,
+    before: os.stat_result | None = None,
 ) -> int:
     """Open a regular file that exists; for writing only if it has one name.
 
@@ -360,13 +376,14 @@ def open_regular(
         shown: The path that the guest gave.
         place: Where that leads.
         flags: How to open it.
+        before: What is there, where somebody has just looked; it is no link.
 
     Raises:
         WitError: It may not be opened.
         Moved: It is another file than it was a moment ago.
         OSError: The system could not.
     """
-    before = look(directory, name)
+    before = before or look(directory, name)
     if stat.S_ISDIR(before.st_mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     if place.folder:

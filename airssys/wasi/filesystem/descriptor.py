@@ -100,9 +100,23 @@ class Directory:
     folder: Folder
     shown: str
     """What the guest calls it."""
+    _changes: dict[int, tuple[Grants, bool]] = field(
+        factory=dict, init=False, eq=False, repr=False
+    )
+    """What the grants said that were asked last."""
 
     def changes(self, grants: Grants, now: float) -> bool:
         """Tell whether grants let anything below it be changed at a moment."""
+        known = self._changes.get(id(grants))
+        if known is not None:
+            return known[1]
+        changes = self._reached(grants, now)
+        if not grants.expires:  # the same grants say the same again
+            self._changes.clear()
+            self._changes[id(grants)] = grants, changes
+        return changes
+
+    def _reached(self, grants: Grants, now: float) -> bool:
         if grants.expires.get("filesystem", math.inf) <= now:
             return False
         below = self.folder.path.rstrip("/") + "/"

@@ -142,7 +142,7 @@ def open_below(access: Access, path: str, folder: Folder, wanted: Wanted) -> Ope
         if not wanted.changes:
             for action in wanted.actions:
                 access.demand(action, place.path, path)
-        return _open_file(access, directory, name, path, place, wanted)
+        return _open_file(access, directory, name, path, place, wanted, found)
 
 
 def _check(found: os.stat_result, place: Place, wanted: Wanted) -> None:
@@ -168,6 +168,7 @@ def _open_file(
     path: str,
     place: Place,
     wanted: Wanted,
+    before: os.stat_result | None,
 ) -> Opened:
     mode = wanted.mode
     with ExitStack() as failed:
@@ -176,7 +177,9 @@ def _open_file(
                 access, directory, name, path, place, mode.flags
             )
         else:
-            descriptor = open_regular(access, directory, name, path, place, mode.flags)
+            descriptor = open_regular(
+                access, directory, name, path, place, mode.flags, before
+            )
         failed.callback(os.close, descriptor)
         if wanted.truncates:
             os.ftruncate(descriptor, 0)
