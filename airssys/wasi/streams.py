@@ -289,10 +289,13 @@ async def _take(stream: InputStream, most: int) -> bytes:
 async def _some(stream: InputStream, length: int) -> bytes:
     """Read at least one byte, unless none is wanted."""
     most = min(length, LARGEST_PIECE)
+    if not most:
+        return await _take(stream, 0)
     try:
-        while not (content := await stream.read(most)) and most:
+        while not (content := await stream.read(most)):
             await wait_first((on(stream.source, stream.ready),))
     except (StreamClosed, StreamFailed) as error:
+        stream.over = True
         _refuse(error)
     return content
 
