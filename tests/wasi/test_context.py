@@ -8,6 +8,7 @@ import pytest
 
 from airssys.core.errors import UnknownImport
 from airssys.engine.component import Engine
+from airssys.testing import Recorder
 from airssys.wasi import (
     BytesInput,
     BytesOutput,
@@ -135,3 +136,15 @@ async def test_another_word_of_what_is_missing_is_refused() -> None:
         with pytest.raises(TypeError, match="Grants or a Standing, not a str"):
             await component.instantiate(offered, grants="all")  # type: ignore[arg-type]
         (await component.instantiate(offered, missing="trap")).close()
+
+
+async def test_what_is_no_gate_opens_nothing() -> None:
+    wrong: Any = Recorder()
+    with pytest.raises(
+        TypeError, match=r"a Recorder is no Gate: use Gate\(...\) of it"
+    ):
+        async with open_interfaces(wrong):
+            pass
+    with pytest.raises(TypeError, match="a Recorder is no Facilities"):
+        async with open_interfaces(None, wrong):
+            pass

@@ -391,6 +391,8 @@ async def test_what_serves_no_http_is_refused(service: Component) -> None:
         asgi(other, ())
     with pytest.raises(ValueError, match="size: 0 is less than 1"):
         asgi(service, (), size=0)
+    with pytest.raises(TypeError, match="size: 1.5 is no whole number"):
+        asgi(service, (), size=1.5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"a Context cannot be called .* lambda"):
         asgi(service, (), context=Context())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="Grants or a Standing, not a dict"):
@@ -448,6 +450,9 @@ async def test_hints_go_out_before_the_answer_where_the_server_can(
         assert client.sent == [{"type": kind, "links": [b"</a>"]}]
         assert not await answering._hint(102, links)
         assert not await answering._hint(103, Fields())
+        left = Client(app, "/", gone=kind)
+        answering = Answering(app._instances, app._export, {}, left._send)
+        assert not await answering._hint(103, links)
         done = await client.run()
         assert done.text == b"hello"
 
