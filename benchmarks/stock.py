@@ -7,6 +7,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+import anyio
 import wasmtime
 from wasmtime.component import Component as PlainComponent
 from wasmtime.component import Linker
@@ -119,8 +120,14 @@ async def _answers(component: Component, offered: tuple[HostInterface, ...]) -> 
     }
     sent: list[Mapping[str, Any]] = []
 
+    body: list[MutableMapping[str, Any]] = [
+        {"type": "http.request", "body": b"", "more_body": False}
+    ]
+
     async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if not body:
+            await anyio.sleep_forever()  # the client stays
+        return body.pop()
 
     async def send(message: Mapping[str, Any]) -> None:
         sent.append(message)

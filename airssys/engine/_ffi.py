@@ -21,6 +21,7 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
+from functools import cache
 from importlib import metadata
 from struct import Struct
 from typing import Any, Final, Protocol
@@ -193,6 +194,12 @@ put = ctypes.PYFUNCTYPE(None, _P, c_char_p, c_size_t)(_memmove)
 """Copies to an address, of a bytes object so many bytes."""
 
 
+@cache
+def _chars(size: int) -> Any:
+    # ctypes forgets the type with its last slot, and takes 50 µs to make it.
+    return c_char * size
+
+
 class Slot:
     """So many bytes of C memory, at one address and then another.
 
@@ -203,7 +210,7 @@ class Slot:
     __slots__ = ("_kind", "_last")
 
     def __init__(self, size: int) -> None:
-        self._kind: Any = c_char * size
+        self._kind: Any = _chars(size)
         self._last: tuple[int, Any] = (0, None)
 
     def at(self, address: int) -> Any:
