@@ -92,8 +92,8 @@ class Pace(Protocol):
     def is_due(self) -> bool:
         """Tell whether a step does more than to look for a cancel.
 
-        Where it does not, nobody else had a turn since one looked, and so nobody can
-        have cancelled, but for the host functions of this very call.
+        Where it does not, and `Store.others_ran` is false, nobody else had a turn since
+        one looked, and so nobody can have cancelled.
         """
 
     def begin(self) -> Pace:
@@ -180,7 +180,8 @@ class Store:
 
     __slots__ = (
         *("__weakref__", "_answer", "_filled", "_fuel", "_fuel_at", "_pointer"),
-        *("context", "continuation", "host", "pending", "problem", "slow", "spent"),
+        *("context", "continuation", "host", "others_ran", "pending", "problem"),
+        *("slow", "spent"),
     )
 
     def __init__(self, engine: int) -> None:
@@ -193,6 +194,9 @@ class Store:
         """A host call to serve: the function's index, parameters, result address."""
         self.problem: BaseException | None = None
         """What went wrong inside a callback."""
+        self.others_ran: bool = True
+        """Whether code that may cancel the call ran since one looked for a cancel:
+        other tasks, or a host function that is none of our own."""
         self.slow: bool = False
         """Whether a poll may take long that uses little fuel, and belongs in a thread:
         what crosses is of types that are too large to be weighed in the guest."""
@@ -407,6 +411,7 @@ class Fiber:
                 over = self._poll_here()
             else:
                 over = await self._poll_in_thread(slicing, threads)
+                store.others_ran = True
             if over:
                 return
             slices += 1

@@ -77,17 +77,22 @@ class HostCalls:
             call = self._called[index] = linked.call(self._caller)
         # A guest that calls the host in a loop must not keep the event loop. Not after
         # the call: a cancel would lose a resource that the host has just made.
-        if self._pace.is_due():
+        if store.others_ran or self._pace.is_due():
             await self._pace.step()
+        # Functions of our own cancel nothing, but others may while one waits.
+        store.others_ran = not linked.function.needed
         try:
             if isinstance(values, Held):
+                store.others_ran = True
                 values = await self._lifted(linked, values, store, handles)
             value = self._guard(linked.function, call, values)
             kind = type(value)
             if kind is CoroutineType or (kind not in _READY and isawaitable(value)):
+                store.others_ran = True
                 value = await cast("Awaitable[object]", value)
             much = bool(signature.hefts) and signature.heft(value, PIECE) > PIECE
             if much:
+                store.others_ran = True
                 await self._lower_much(linked, value, results, handles)
         except WitError as error:
             if not signature.fallible:

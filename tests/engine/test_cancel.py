@@ -304,13 +304,15 @@ async def test_a_guest_that_calls_the_host_in_a_loop_keeps_nobody_waiting(
 
 
 async def test_a_host_function_that_cancels_its_own_call_ends_it(make: Any) -> None:
-    """A guest that goes on calling the host is ended by one of the next looks."""
+    """The next call of the host is not made any more."""
     host = HostInterface("test:host/api")
+    asked = []
 
     with anyio.CancelScope() as scope:
 
         @host.function
         def ask(_: Call, n: int) -> int:
+            asked.append(n)
             scope.cancel()
             return n
 
@@ -318,6 +320,7 @@ async def test_a_host_function_that_cancels_its_own_call_ends_it(make: Any) -> N
         await instance.call("spin")
 
     assert scope.cancelled_caught
+    assert len(asked) == 1
     assert not instance.alive
 
 
