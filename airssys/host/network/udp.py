@@ -60,7 +60,8 @@ class UdpSocket(OwnedSocket):
             self.close()
             raise
         self.become(fresh)
-        self.peer = self.way = None
+        self.peer = None
+        self.way: Way | None = None
 
     async def send(self, share: Share, piece: bytes, to: Peer | None) -> int:
         """Send a datagram, all of it or nothing, to the chosen peer or to another."""

@@ -10,7 +10,7 @@ from ...core.errors import WitError
 from ...hostcalls.call import Call
 from ...hostcalls.declare import Free, operation
 from ...witmodel.types import Err, Ok, Variant
-from ..polling import Pollable, on
+from ..polling import Pollable, Source, on
 from ..streams import InputStream, OutputStream, StreamClosed
 from .fields import TYPES, Fields
 from .pipe import Pipe
@@ -33,7 +33,7 @@ class PipeInput(InputStream):
     def __init__(self, pipe: Pipe) -> None:
         super().__init__()
         self._pipe = pipe
-        self.source = pipe.source
+        self.source: Source = pipe.source
 
     def ready(self) -> bool:
         return self._pipe.readable
@@ -53,7 +53,7 @@ class PipeOutput(OutputStream):
     def __init__(self, body: OutgoingBody) -> None:
         super().__init__()
         self._body = body
-        self.source = body.pipe.source
+        self.source: Source = body.pipe.source
 
     def room(self) -> int:
         if self._body.pipe.ended:

@@ -227,7 +227,7 @@ class ConnectionInput(InputStream):
     """Who has the connection, for its grants at each use."""
 
     def __attrs_post_init__(self) -> None:
-        self.source = self.connection.readable
+        self.source: Source = self.connection.readable
 
     def ready(self) -> bool:
         return self.connection.ended or is_readable(self.connection.socket.raw)
@@ -251,7 +251,7 @@ class ConnectionOutput(OutputStream):
     """As of the input."""
 
     def __attrs_post_init__(self) -> None:
-        self.source = self.connection.drained
+        self.source: Source = self.connection.drained
 
     def ready(self) -> bool:
         return not self.connection.waiting
