@@ -5,6 +5,7 @@ from . import (
     events as events,
     grants as grants,
     testing as testing,
+    wasi as wasi,
 )
 from .actors.actor import Actor as Actor
 from .actors.inbox import Inbox as Inbox
@@ -67,6 +68,7 @@ from .core.manifests.tree import (
     Tree as Tree,
     tree_schema as tree_schema,
 )
+from .core.manifests.wasi import Wasi as Wasi
 from .core.message import (
     Message as Message,
     Overflow as Overflow,

@@ -14,7 +14,7 @@ from typing import Any, Final
 __all__ = ("FACES", "find", "homes", "names")
 
 _PACKAGE: Final = __package__ or "airssys"
-FACES: Final = ("errors", "events", "grants", "testing")
+FACES: Final = ("errors", "events", "grants", "testing", "wasi")
 """The public modules beside the front door."""
 _TABLE: Final = Path(__file__).with_name("__init__.pyi")
 

@@ -27,12 +27,16 @@ from . import (
     checks,
     compiling,
     host_call,
+    http,
     instantiate,
     lateness,
     live,
     messages,
     operations,
     parallel,
+    stock,
+    waiting,
+    wasi_files,
 )
 from .measure import Effort, Row
 
@@ -52,6 +56,10 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "messages": messages.rows,
     "checks": checks.rows,
     "operations": operations.rows,
+    "http": http.rows,
+    "waiting": waiting.rows,
+    "wasi-files": wasi_files.rows,
+    "stock": stock.rows,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 PACKAGES: Final = ("airssys", "wasmtime", "anyio", "trio", "pykka", "pyperf")

@@ -37,7 +37,7 @@ VISITOR = """
       (global.set $free (i32.add (global.get $free) (local.get 3)))))
   (core instance $memory (instantiate $memory))
   (core func $increment
-    (canon lower (func $store "increment") (memory $memory "memory")))
+    (canon lower (func $store "increment") (memory (core memory $memory "memory"))))
 
   (core module $program
     (import "store" "increment" (func $increment (param i32 i32) (result i64)))
@@ -54,7 +54,7 @@ VISITOR = """
 
   (func (export "visit") (param "page" string) (param "times" u32) (result u64)
     (canon lift (core func $made "visit")
-      (memory $memory "memory") (realloc (func $memory "realloc")))))
+      (memory (core memory $memory "memory")) (realloc (core func $memory "realloc")))))
 """
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 QUICKSTART = TESTS.parent / "examples" / "quickstart"
 LIFECYCLE_WASM = TESTS / "guests" / "lifecycle.wasm"
+PROGRAM_WASM = TESTS / "guests" / "program" / "program.wasm"
+"""What a C compiler made of program.c, whose first argument says what to do."""
 
 WORLD = 'world = "airssys:core/component@1.0.0"'
 EVERYTHING = (
@@ -26,6 +28,8 @@ def write_component(
     resources: str = "",
     capabilities: str = EVERYTHING,
     supervision: str = "",
+    wasm: Path = LIFECYCLE_WASM,
+    wasi: str = "",
 ) -> Path:
     """Write a folder with a component and return it.
 
@@ -38,11 +42,13 @@ def write_component(
         resources: Further lines of [resources], which win over those here.
         capabilities: The lines of [capabilities]; by default all of messaging.
         supervision: The lines of [supervision].
+        wasm: The component, where there is no text of it.
+        wasi: The lines of [wasi].
     """
     folder = parent / name.replace("/", "-")
     folder.mkdir()
     if code is None:
-        shutil.copy(LIFECYCLE_WASM, folder / "code.wasm")
+        shutil.copy(wasm, folder / "code.wasm")
     else:
         (folder / "code.wat").write_text(code)
     table = {
@@ -68,6 +74,9 @@ config = {{ {configured} }}
 
 [capabilities]
 {capabilities}
+
+[wasi]
+{wasi}
 
 [supervision]
 {supervision}
@@ -106,3 +115,36 @@ def with_extension() -> str:
         assert before in text
         text = text.replace(before, after)
     return text
+
+
+def write_program(
+    parent: Path,
+    *args: str,
+    name: str = "acme/program",
+    wasi: str = "",
+    resources: str = "",
+    capabilities: str = "",
+    supervision: str = 'restart = "temporary"',
+) -> Path:
+    """Write a folder with a stock program that runs once, and return it.
+
+    Args:
+        parent: Where to make the folder.
+        args: The program's arguments, of which the first says what to do.
+        name: The package's name.
+        wasi: Further lines of [wasi].
+        resources: As for `write_component`; likewise the others.
+        capabilities: By default none.
+        supervision: By default it is started once.
+    """
+    words = ", ".join(f"'{each}'" for each in args)
+    return write_component(
+        parent,
+        name,
+        component='world = "wasi:cli/command@0.2.0"',
+        wasm=PROGRAM_WASM,
+        wasi=f"args = [{words}]\n{wasi}",
+        resources=resources,
+        capabilities=capabilities,
+        supervision=supervision,
+    )

@@ -6,11 +6,13 @@ from airssys.actors.registry import Registry
 from airssys.host.offered import open_interfaces
 from airssys.hostcalls.gate import Gate
 from airssys.hostcalls.interface import HostInterface
+from airssys.wasi.offered import open_interfaces as open_wasi
 
 __all__ = ("offered",)
 
 
 async def offered() -> list[HostInterface]:
-    """Return every interface that a system offers to guests."""
-    async with open_interfaces(Registry(), Gate()) as interfaces:
-        return list(interfaces)
+    """Return every interface that airssys offers to guests, WASI's after its own."""
+    gate = Gate()
+    async with open_interfaces(Registry(), gate) as own, open_wasi(gate) as wasi:
+        return [*own, *wasi]

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 
 from attrs import define, field, frozen
 
+from airssys.core.errors import GuestExited
 from airssys.core.event import Denied
 from airssys.core.grants.grants import Grants
 from airssys.engine.component import Component, Engine
@@ -31,15 +32,18 @@ from airssys.witmodel.types import (
     Borrow,
     FuncType,
     InstanceType,
+    List,
     Option,
     Own,
     ResourceType,
+    Tuple,
     WitType,
 )
 
 from .canonical import (
     MAX_FLAT_PARAMS,
     MAX_FLAT_RESULTS,
+    elem_size,
     flatten,
     flatten_params,
     inside,
@@ -105,6 +109,9 @@ class Relay:
         try:
             value = await self.instance.call(_export(function), *args)
             done = True
+        except GuestExited:
+            done = True  # that is what the function is for
+            raise
         finally:
             refused = {event.operation for event in self.denied[before:]}
             full = self._full(function)
@@ -280,9 +287,23 @@ class _Drop:
     """Core code that gets the handle."""
     there: str = ""
     """Core code that tells whether there is one; empty: always."""
+    many: str = ""
+    """Core code that gets the length of a list, of which ``handle`` is the address."""
+    stride: int = 4
+    """Bytes of each element of the list, and where in it the handle is."""
+    offset: int = 0
 
     @property
     def code(self) -> str:
+        if self.many:
+            at = f"(i32.mul (local.get $i) (i32.const {self.stride}))"
+            handle = f"(i32.load offset={self.offset} (i32.add {self.handle} {at}))"
+            return (
+                f"(local.set $i {self.many}) (block $end (loop $next"
+                " (br_if $end (i32.eqz (local.get $i)))"
+                " (local.set $i (i32.sub (local.get $i) (i32.const 1)))"
+                f" (call $drop-{self.resource} {handle}) (br $next)))"
+            )
         drop = f"(call $drop-{self.resource} {self.handle})"
         return f"(if {self.there} (then {drop}))" if self.there else drop
 
@@ -304,6 +325,15 @@ def _drops(params: Sequence[WitType]) -> list[_Drop]:
             case Option(Borrow(resource)) if not in_memory:
                 place = f"(local.get {at + 1})"
                 found.append(_Drop(resource.name, place, f"(local.get {at})"))
+            case List(Borrow(resource)) if not in_memory:
+                place, length = f"(local.get {at})", f"(local.get {at + 1})"
+                found.append(_Drop(resource.name, place, many=length))
+            case List(Tuple((*_, Borrow(resource))) as each) if not in_memory:
+                place, length = f"(local.get {at})", f"(local.get {at + 1})"
+                (*_, (within, _last)) = placed(each.elements)
+                found.append(
+                    _Drop(resource.name, place, "", length, elem_size(each), within)
+                )
             case _:
                 assert not handles, f"{param} holds borrowed handles"
         at += len(cores)
@@ -405,11 +435,15 @@ class _Guest:
         drops = " ".join(drop.code for drop in _drops(params))
         if through:
             area = f"(i32.const {_AREA})"
-            body = f"(result i32) (call ${export} {passed} {area}) {drops} {area}"
+            body = (
+                f"(result i32) (local $i i32) (call ${export} {passed} {area})"
+                f" {drops} {area}"
+            )
             after = " (post-return $reset)"
         else:
             body = (
-                f"{back} (call ${export} {passed}) {drops} (call $reset (i32.const 0))"
+                f"{back} (local $i i32) (call ${export} {passed}) {drops}"
+                " (call $reset (i32.const 0))"
             )
             after = ""
         self.code.append(f'(func (export "{export}") (param {" ".join(cores)}) {body})')

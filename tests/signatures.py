@@ -39,6 +39,8 @@ _WIT: Final = PROJECT / "wit"
 _CORE: Final = "core"
 CORE_DEPS: Final = Path("deps", "core.wit")
 """Where an extension's folder has the text of ``airssys:core``."""
+_LINE: Final = 88
+"""Characters of a line, where it can be broken."""
 _HEADER: Final = "package airssys:core@1.0.0;"
 
 
@@ -62,6 +64,16 @@ class Package:
             for found in re.findall(r"^world ([\w-]+)", file.read_text(), re.MULTILINE)
         )
         return str(name)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is one of airssys's: it takes the text of ``airssys:core``."""
+        return self.name != "wasi"
+
+    @property
+    def namespace(self) -> str:
+        """What the names of its interfaces begin with."""
+        return f"airssys:{self.name}/" if self.own else "wasi:"
 
     @property
     def module(self) -> Path:
@@ -103,7 +115,8 @@ def dummy(tools: str, package: Package, folder: Path) -> Path:
         folder: Where to put it.
     """
     embedded, made = folder / "embedded.wasm", folder / f"{package.name}.wasm"
-    embed = [tools, "component", "embed", "--dummy", "--world", package.world]
+    embed = [tools, "component", "embed", "--dummy", "--all-features"]
+    embed += ["--world", package.world]
     subprocess.run([*embed, str(package.folder), "-o", str(embedded)], check=True)
     new = [tools, "component", "new", str(embedded), "-o", str(made)]
     subprocess.run(new, check=True)
@@ -132,7 +145,8 @@ def _resources_of(component: Component) -> dict[str, tuple[str, ...]]:
         return tuple(
             name
             for name, extern in externs.items()
-            if isinstance(extern, ResourceType) and extern.home == interface
+            if isinstance(extern, ResourceType)
+            and (extern.home, extern.name) == (interface, name)  # not another name
         )
 
     found = {
@@ -149,9 +163,9 @@ def module_text(package: Package, component: Component) -> str:
         package: The package.
         component: A guest of its world.
     """
-    inside = f"airssys:{package.name}/"
+    inside = package.namespace
     lines = [
-        f'"""The types of ``airssys:{package.name}``, written from its WIT text.',
+        f'"""The types of ``{inside.rstrip("/:")}``, written from its WIT text.',
         "",
         "Not to be edited: ``python -m tests.regenerate`` writes it.",
         '"""',
@@ -177,11 +191,22 @@ def module_text(package: Package, component: Component) -> str:
     }
     lines += ["}", "RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {"]
     for interface, names in resources.items():
-        listed = "".join(f'"{name}", ' for name in names).strip()
-        listed = listed if len(names) == 1 else listed.rstrip(",")
-        lines.append(f'    "{interface}": ({listed}),')
+        lines += _tuple(interface, names)
     lines.append("}")
     return "\n".join(lines).replace("= {\n}", "= {}") + "\n"
+
+
+def _tuple(interface: str, names: tuple[str, ...]) -> list[str]:
+    """Return a line of a table, or several where one would be too long."""
+    listed = ", ".join(f'"{name}"' for name in names)
+    line = f'    "{interface}": ({listed}{"," if len(names) == 1 else ""}),'
+    if len(line) <= _LINE:
+        return [line]
+    return [
+        f'    "{interface}": (',
+        *(f'        "{name}",' for name in names),
+        "    ),",
+    ]
 
 
 def write() -> None:
@@ -195,7 +220,7 @@ def write() -> None:
         raise SystemExit("needs the extra 'guests': wasm-tools is not installed")
     engine = Engine(cache=False)
     for package in packages():
-        if package.name != _CORE:
+        if package.own and package.name != _CORE:
             deps = package.folder / CORE_DEPS
             deps.parent.mkdir(exist_ok=True)
             deps.write_text(core_deps())

@@ -135,10 +135,11 @@ def test_a_guest_in_python_is_cut_off_in_an_endless_loop_and_restarted() -> None
     (cut,) = (line for line in lines if line.startswith("after "))
     assert re.match(r"after \d\.\d\d s: actor 'python-guest' cannot answer: ", cut)
     assert "Overtime: component 'python-guest' took longer than 2 s" in cut
-    assert lines[-2:] == [
-        "restarted, it counts from the start: 0",
-        "python-guest: running, restarts: 1",
-    ]
+    assert "restarted, it counts from the start: 0" in lines
+    assert "python-guest: running, restarts: 2" in lines
+    told = lines[lines.index("the last lines of its stderr:") + 1 :]
+    assert told[0] == "Traceback (most recent call last):"
+    assert "ValueError: told to fall at 0" in told
 
 
 def test_a_guest_in_python_says_how_to_build_it(tmp_path: Path) -> None:
@@ -173,3 +174,32 @@ def test_a_clerk_does_what_it_was_granted_and_nothing_else() -> None:
     # The log's first and last record, each denial, and each of the 7 grants revoked.
     count = 2 + len(denied) + len(revoked) + 7
     assert lines[-1] == f"audit log: {count} records, whole"
+
+
+def test_a_stock_program_falls_until_its_supervisor_gives_up() -> None:
+    package = Path(airssys.__file__).parent.parent
+    command = [sys.executable, "-W", "error", "-m", "airssys", "run"]
+
+    ran = subprocess.run(
+        [*command, EXAMPLES / "stock" / "tree.toml"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+        env={**os.environ, "PYTHONPATH": str(package)},
+    )
+
+    assert ran.returncode == 1
+    assert ran.stderr.count("ticker    2 seconds") == 3
+    assert "gave up on child 'ticker'" in ran.stderr
+    assert "the last lines of its stderr:\nthat was all of 2" in ran.stderr
+    assert "0 messages, 2 restarts" in ran.stdout
+
+
+def test_the_guide_to_stock_programs_shows_the_example() -> None:
+    guide = EXAMPLES.parent / "docs" / "how-to" / "run-a-stock-program.md"
+
+    manifest = (EXAMPLES / "stock" / "Component.toml").read_text("utf-8")
+
+    assert f"```toml\n{manifest}```" in guide.read_text("utf-8")
+    assert (EXAMPLES / "stock" / "ticker.wasm").stat().st_size < 60_000

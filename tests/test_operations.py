@@ -16,6 +16,8 @@ from airssys.host.storage import StorageOperations
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.declare import needs_of
 from airssys.hostcalls.interface import HostInterface
+from airssys.wasi.offered import WASI_OPERATIONS, names_of
+from airssys.witmodel.signatures import SIGNATURES
 
 from .offers import offered
 from .operations import (
@@ -29,6 +31,7 @@ from .operations import (
 from .relay import relay
 
 STORAGE = "airssys:core/storage@1.0.0"
+PACKAGES = sorted({interface.partition("/")[0] for interface in SIGNATURES})
 GET, EXISTS = f"{STORAGE}#get", f"{STORAGE}#exists"
 
 
@@ -37,8 +40,14 @@ def found() -> list[Operation]:
     return list(operations(anyio.run(offered)))
 
 
-def test_every_operation_is_tested_allowed_and_refused(found: list[Operation]) -> None:
-    assert [each.lacks for each in found if each.lacks] == []
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_operation_is_tested_allowed_and_refused(
+    found: list[Operation], package: str
+) -> None:
+    of_package = [each for each in found if each.package == package]
+
+    assert of_package
+    assert [each.lacks for each in of_package if each.lacks] == []
 
 
 def test_no_promised_operation_is_lost(found: list[Operation]) -> None:
@@ -54,15 +63,31 @@ def test_the_table_in_the_docs_is_what_the_code_says(found: list[Operation]) -> 
     assert TABLE.read_text() == table(found)
 
 
+def test_the_guide_names_all_of_wasi_that_is_offered() -> None:
+    guide = (TABLE.parent / "how-to" / "wasi.md").read_text()
+    for offer in anyio.run(offered):
+        package, _, rest = offer.name.partition("/")
+        interface, _, version = rest.partition("@")
+        if not package.startswith("wasi:"):
+            continue
+        assert package in guide
+        assert not version or f"@{version}`" in guide
+        named = f"`{interface}`" in guide or interface.startswith("terminal-")
+        assert named, f"docs/how-to/wasi.md does not name {offer.name}"
+
+
 def test_what_is_declared_is_what_is_offered() -> None:
-    declared = {
-        each.interface: {name: str(needs) for name, needs in needs_of(each).items()}
-        for each in OPERATIONS
-    }
+    declared: dict[str, dict[str, str]] = {}
+    classes: tuple[Any, ...] = (*OPERATIONS, *WASI_OPERATIONS)
+    for each in classes:
+        needs = {name: str(need) for name, need in needs_of(each).items()}
+        for interface in names_of(each):
+            declared[interface] = declared.get(interface, {}) | needs
 
     assert declared == {
         each.name: {name: one.needed for name, one in each.functions.items()}
         for each in anyio.run(offered)
+        if each.functions
     }
     assert needed_for("airssys:core/storage") == needs_of(StorageOperations)
     assert needed_for("acme:kv/store@1.0.0") is None

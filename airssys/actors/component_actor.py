@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final
 
 import anyio
 from anyio.abc import TaskStatus
 from attrs import frozen
 
-from ..core.budget import Budget
 from ..core.child import Crashed
 from ..core.defaults import LIFECYCLE
 from ..core.errors import (
     ActorStopped,
     AskRefused,
-    GuestTrapped,
+    GuestExited,
     InitFailed,
-    OutOfFuel,
-    OutOfMemory,
-    Overtime,
     QuotaExceeded,
     ReplyTimeout,
-    TooManyHandles,
     Unhealthy,
-    ValuesTooLarge,
     WitError,
 )
-from ..core.event import CallCut, Logged
-from ..core.limits import Limits, Usage
+from ..core.event import Logged
 from ..core.message import Message, Publication
 from ..core.texts import cut
-from ..engine.meter import Metered
 from ..witmodel.records import component_id, timestamp
 from ..witmodel.types import Err, Ok, Variant
+from .calls import Callee, GuestCalls
 from .control import Callback, Control, HealthRequest, Stop
 from .mailbox import Mailbox
 from .registry import ActorEntry, Registry
@@ -46,7 +38,6 @@ __all__ = (
     "INIT",
     "METADATA",
     "SHUTDOWN",
-    "Callee",
     "run_component",
 )
 
@@ -57,24 +48,6 @@ METADATA: Final = f"{LIFECYCLE}#metadata"
 HEALTH: Final = f"{LIFECYCLE}#health"
 SHUTDOWN: Final = f"{LIFECYCLE}#shutdown"
 """The functions that a component actor exports and that this module calls."""
-
-
-class Callee(Protocol):
-    """**Protocol:** what a component actor needs of an `airssys.Instance`."""
-
-    @property
-    def limits(self) -> Limits: ...
-    @property
-    def usage(self) -> Usage: ...
-    async def call(self, export: str, *args: Any) -> Any: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None: ...
 
 
 async def run_component(
@@ -105,7 +78,8 @@ async def run_component(
     reason, cause = "cut off", ""
     try:
         with await instantiate() as instance:
-            guest = _Guest(instance, entry, registry)
+            calls = GuestCalls(instance, entry, registry)
+            guest = _Guest(calls, entry, registry)
             await guest.start(env or {})
             task_status.started()
             await guest.serve()
@@ -121,7 +95,7 @@ async def run_component(
 class _Guest:
     """A component at work as an actor: all calls of its instance are made here."""
 
-    instance: Callee
+    calls: GuestCalls
     entry: ActorEntry
     registry: Registry
 
@@ -129,13 +103,8 @@ class _Guest:
     def mailbox(self) -> Mailbox:
         return self.entry.mailbox
 
-    @property
-    def budget(self) -> Budget | None:
-        standing = self.entry.standing
-        return None if standing is None else standing.budget
-
     async def start(self, env: Mapping[str, str]) -> None:
-        limits, entry = self.instance.limits, self.entry
+        limits, entry = self.calls.instance.limits, self.entry
         config = {
             "env_vars": list(env.items()),
             "config_data": list(entry.config.items()),
@@ -181,7 +150,7 @@ class _Guest:
         An actor that computed more than it may stands still until it is even again,
         but for stops and health checks.
         """
-        mailbox, budget = self.mailbox, self.budget
+        mailbox, budget = self.mailbox, self.calls.budget
         if budget is not None and budget.rates["cpu"]:
             debt = budget.debt("cpu", anyio.current_time())
             if debt:
@@ -270,66 +239,19 @@ class _Guest:
             await self.call(SHUTDOWN)
         except WitError as error:
             self.log("warn", f"shutdown: {_in_words(error.value)}")
+        except GuestExited as error:
+            if error.status:
+                self.log("warn", f"shutdown: {error}")
         except Exception as error:  # noqa: BLE001 - the edge: it ends all the same
             self.log("error", f"shutdown: {Crashed(error).reason}")
 
     async def call(self, export: str, *args: object) -> Any:
-        why = "cancelled"
-        try:
-            budget = self.budget
-            if budget is None or not budget.rates["cpu"]:
-                result = await self.instance.call(export, *args)
-            else:
-                result = await self.metered(budget, export, *args)
-            why = ""
-        except WitError:
-            why = ""
-            raise
-        except Exception as error:
-            why = _cut_by(error)
-            raise
-        finally:
-            if why:
-                self.note_cut(export, why)
-        return result
-
-    def note_cut(self, export: str, why: str) -> None:
-        self.registry.office.emitter.emit(
-            lambda at: CallCut(at=at, subject=self.entry.id, export=export, why=why)
-        )
-
-    async def metered(self, budget: Budget, export: str, *args: object) -> Any:
-        """Call the guest and charge the actor what it computed."""
-        threaded = self.instance.usage.threaded
-        call = Metered(self.instance.call(export, *args))
-        try:
-            return await call
-        finally:
-            used = call.seconds + self.instance.usage.threaded - threaded
-            budget.charge("cpu", used, anyio.current_time())
+        return await self.calls.call(export, *args)
 
     def log(self, level: str, text: str) -> None:
         self.registry.office.emitter.emit(
             lambda at: Logged(at=at, subject=self.entry.id, level=level, message=text)
         )
-
-
-def _cut_by(error: Exception) -> str:
-    match error:
-        case OutOfFuel():
-            return "fuel"
-        case Overtime():
-            return "time"
-        case OutOfMemory():
-            return "memory"
-        case ValuesTooLarge():
-            return "values"
-        case TooManyHandles():
-            return "handles"
-        case GuestTrapped():
-            return "trap"
-        case _:
-            return "host"
 
 
 def _in_words(value: object) -> str:

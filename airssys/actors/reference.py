@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from math import isnan
 
 import anyio
 from attrs import define, field
 
+from ..core.checks import seconds
 from ..core.defaults import ASK_TIMEOUT, PAYLOAD
 from ..core.errors import ActorStopped, CannotReply, QuotaExceeded, ReplyTimeout
 from ..core.limits import QUOTAS
@@ -113,9 +113,11 @@ class ActorRef:
             MailboxFull: As for `send`, or the ask was dropped for a newer message.
             QuotaExceeded: The payload is over the sender's limit.
             ReplyTimeout: No reply came in time.
-            ValueError: The timeout is no number of seconds.
+            TypeError: The timeout is no number.
+            ValueError: The timeout is not a number, or more than a float can be.
         """
-        timeout = _checked_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         payload = checked_payload(payload, self.sender, self.payload)
         mailbox, office = self._mailbox, self._mailbox.office
         reply = _Reply(office.ask_id(self.sender), self.sender, mailbox)
@@ -169,8 +171,10 @@ class ActorRef:
             MailboxFull: Its rule is to refuse, or it waits for the sender itself.
             QuotaExceeded: The payload is over the sender's limit, or too many of the
                 asker's requests are open.
+            TypeError: The timeout is no number.
+            ValueError: The timeout is not a number, or more than a float can be.
         """
-        timeout = _checked_timeout(timeout) or 0.0
+        timeout = seconds(timeout)
         payload = checked_payload(payload, self.sender, self.payload)
         mailbox = self._mailbox
         request = asker.requests.open(self.id, anyio.current_time() + timeout, timeout)
@@ -186,20 +190,6 @@ class ActorRef:
             if not sent:
                 asker.requests.close(request.id)
         return request.id
-
-
-def _checked_timeout(timeout: float | None) -> float | None:
-    """Return the seconds as a float: they go to a task that serves all actors.
-
-    Raises:
-        ValueError: They are not a number.
-    """
-    if timeout is None:
-        return None
-    seconds = float(timeout)
-    if isnan(seconds):
-        raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
-    return seconds
 
 
 def checked_payload(payload: bytes | str, sender: str, limit: int) -> bytes:

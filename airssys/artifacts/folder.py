@@ -13,18 +13,17 @@ import anyio
 import anyio.to_thread
 from attrs import frozen
 
-from ..core.defaults import LIFECYCLE
 from ..core.errors import InvalidComponent, ManifestError, TrustError
 from ..core.manifests.manifest import Manifest, parse_manifest
 from ..core.manifests.resources import CEILING
 from ..core.names import Digest
 from ..engine.component import Component, Engine
 from ..reading import read_bytes, read_text
-from ..witmodel.functype import compared
-from ..witmodel.signatures import SIGNATURES
-from ..witmodel.types import InstanceType
+from ..witmodel.agreement import agreement
+from ..witmodel.signatures import is_known
+from .runnable import check_actor, check_command, serves
 
-__all__ = ("WORLDS", "Artifact", "check_actor", "load", "load_manifest")
+__all__ = ("WORLDS", "Artifact", "load", "load_manifest")
 
 WORLDS: Final[Mapping[str, tuple[str, ...]]] = {
     "airssys:core/component@1.0.0": ("core",),
@@ -33,6 +32,9 @@ WORLDS: Final[Mapping[str, tuple[str, ...]]] = {
     "airssys:ext-process/process-component@1.0.0": ("core", "ext-process"),
 }
 """The worlds in wit/, each with the packages that it imports from."""
+_COMMAND: Final = "wasi:cli/command@0.2.0"
+_SERVICE: Final = "wasi:http/proxy@0.2.0"
+"""The worlds of WASI's own, as of any last number of their version."""
 _FILE: Final = "Component.toml"
 
 
@@ -104,56 +106,31 @@ async def load(
     return Artifact(manifest, component, file)
 
 
-def check_actor(component: Component) -> None:
-    """Check that a component can be an actor.
-
-    Raises:
-        InvalidComponent: It does not export the whole of ``component-lifecycle``, or
-            a function of it with another type.
-    """
-    lifecycle = component.exports.get(LIFECYCLE)
-    if not isinstance(lifecycle, InstanceType):
-        raise InvalidComponent(
-            component.name, f"it does not export {LIFECYCLE!r}, as an actor must"
-        )
-    there = dict(lifecycle.functions())
-    expected = SIGNATURES[LIFECYCLE]
-    if missing := [name for name in expected if name not in there]:
-        raise InvalidComponent(
-            component.name, f"{LIFECYCLE!r} lacks {', '.join(map(repr, missing))}"
-        )
-    problems = {
-        name: differing
-        for name, type_ in expected.items()
-        if (differing := compared(str(there[name]), type_))
-    }
-    if problems:
-        # All names first: two long types fill a line that people still read.
-        types = "; ".join(
-            f"{name!r} has type {found}, an actor's is {right}"
-            for name, (found, right) in problems.items()
-        )
-        raise InvalidComponent(
-            component.name,
-            f"{LIFECYCLE!r} has other types than an actor's of "
-            f"{', '.join(map(repr, problems))}: {types}",
-        )
-
-
 def _check_world(component: Component, world: str, manifest: Manifest) -> None:
     packages = WORLDS.get(world)
-    if packages is None:
-        known = ", ".join(map(repr, WORLDS))
+    of_wasi = {agreement(each): each for each in (_COMMAND, _SERVICE)}
+    ours = of_wasi.get(agreement(world))
+    if packages is None and ours is None:
+        known = ", ".join(map(repr, (*WORLDS, _COMMAND, _SERVICE)))
         raise InvalidComponent(
             component.name, f"its world {world!r} is not known here (known: {known})"
         )
-    check_actor(component)
-    ours = tuple(f"airssys:{package}/" for package in packages)
+    if packages is not None:
+        check_actor(component)
+    elif ours == _COMMAND:
+        check_command(component)
+    elif not serves(component):
+        raise InvalidComponent(
+            component.name,
+            "it does not export 'wasi:http/incoming-handler', as a service must",
+        )
+    # WASI is offered beside each world.
+    known_names = ("wasi:", *(f"airssys:{package}/" for package in packages or ()))
     granted = manifest.grants.interfaces
     beyond = [
         name
         for name in component.imports
-        if not (name.startswith(ours) and (name in SIGNATURES or "/types@" in name))
+        if not (name.startswith(known_names) and (is_known(name) or "/types@" in name))
         and name.partition("@")[0] not in granted
     ]
     if beyond:

@@ -16,7 +16,12 @@ from ..engine.component import Component
 
 __all__ = ("Claim", "Namespaces")
 
-_STORAGE = "airssys:core/storage"
+_STORED = (
+    "airssys:core/storage@",
+    "wasi:keyvalue/",
+    "wasi:blobstore/",
+)
+"""What the names of interfaces begin with by which a component keeps keys."""
 
 
 @frozen
@@ -54,7 +59,7 @@ class Claim:
         for errors alone.
         """
         return self.manifest is not None or any(
-            name.partition("@")[0] == _STORAGE for name in self.component.imports
+            name.startswith(_STORED) for name in self.component.imports
         )
 
 

@@ -53,7 +53,7 @@ class Writer:
             taken = ("self", "call")
             annotated = _annotated(type_, taken, annotations.taken)
             result = annotations.result(type_.result, given=True)
-            params = ["self", "call: Call", *annotated, "/"]
+            params = ["self", "call: Call[Any]", *annotated, "/"]
             tail = f") -> Answer[{result}]:"
             yield from listed(f"def {names[name]}(", params, tail, steps=1)
             yield from indented(docstring(*self._doc(name, type_), steps=2))

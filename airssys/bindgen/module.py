@@ -31,6 +31,7 @@ _IMPORTS: Final = {
     "Awaitable": "collections.abc",
     "Mapping": "collections.abc",
     "Sequence": "collections.abc",
+    "Any": "typing",
     "ClassVar": "typing",
     "Protocol": "typing",
     "Self": "typing",

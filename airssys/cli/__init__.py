@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Final
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownOptionError
 
 from .output import Unread, Unwritable, checked_output, remark
 
@@ -22,14 +22,17 @@ _HELP = """Run WebAssembly components under supervision.
 Add --traceback to any command to see where an error comes from.
 """
 _COMMANDS = {
-    "run": (".run:run", "Run a tree of actors, one component, or one function."),
+    "run": (".run:run", "Run a tree of actors, one component, or a program."),
     "call": (".call:call", "Call an exported function and print its result."),
+    "serve": (".serve:serve", "Serve HTTP with a component."),
     "inspect": (".inspect:inspect", "Say what a component imports and exports."),
     "bindgen": (".bindgen:bindgen", "Write typed Python bindings for a component."),
     "check": (".check:check", "Check manifests, tree files and host files."),
     "tree": (".tree:tree", "Print the tree that a tree file describes."),
 }
 _GROUPS = ("manifest", "audit", "cache")
+_TAKE_ARGUMENTS: Final = ("run", "call")
+"""The commands that pass arguments on to a component."""
 
 _SIGNALLED: Final = 128
 _INTERRUPTED: Final = 128 + 2
@@ -56,12 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
-    traceback = "--traceback" in given
-    given = [each for each in given if each != "--traceback"]
+    # What follows -- is for a program that is run.
+    end = given.index("--") if "--" in given else len(given)
+    ours, after = given[:end], given[end:]
+    traceback = "--traceback" in ours
+    given = [*(each for each in ours if each != "--traceback"), *after]
     _fill_descriptors()
     try:
         with checked_output():
-            status = _app()(
+            status = _app(next(iter(given), ""))(
                 given,
                 exit_on_error=False,
                 print_error=False,
@@ -99,16 +105,19 @@ def _stop_printing(error: Unwritable) -> int:
     return _FAILED
 
 
-def _app() -> App:
+def _app(chosen: str = "") -> App:
+    """Return the command, with the whole help of the one that was chosen."""
     app = App(
         name="airssys",
         help=_HELP,
-        help_format="plaintext",
+        help_format="markdown",
         version=lambda: metadata.version("airssys"),
         version_format="plaintext",
     )
     for name, (place, text) in _COMMANDS.items():
-        app.command(f"{__name__}{place}", name=name, help=text)
+        # Only what is imported can tell its own; a list of commands imports none.
+        words = None if name == chosen else text
+        app.command(f"{__name__}{place}", name=name, help=words)
     manifest = App(name="manifest", help="Print the schema of a kind of file.")
     manifest.command(
         f"{__name__}.manifest:schema",
@@ -141,7 +150,10 @@ def _refuse(error: CycloptsError, given: Sequence[str]) -> int:
 
     command = next((each for each in given if each in {*_COMMANDS, *_GROUPS}), "")
     usage = " ".join(("airssys", *filter(None, (command,)), "--help"))
-    remark(f"{str(error).rstrip()}\n  (see: {usage})")
+    hint = f"see: {usage}"
+    if command in _TAKE_ARGUMENTS and isinstance(error, UnknownOptionError):
+        hint = f"what is for the component comes after --; {hint}"
+    remark(f"{str(error).rstrip()}\n  ({hint})")
     return Status.BAD_INPUT
 
 
@@ -149,7 +161,8 @@ def _report(error: BaseException) -> int:
     from .failure import explain  # noqa: PLC0415 - not for --help
 
     text, status = explain(error)
-    remark(text)
+    if text:
+        remark(text)
     return status
 
 

@@ -6,7 +6,6 @@ import json as _json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -14,38 +13,26 @@ import anyio
 from attrs import evolve
 from cyclopts import Parameter
 
-from ..actors.registry import Registry
 from ..artifacts.folder import load
-from ..audit import audit_for
 from ..config import load_config
-from ..core.budget import Budget
-from ..core.errors import WaveError, WitError
-from ..core.event import Instrument
-from ..core.grants.grants import Grants
-from ..core.limits import Limits, Quota
+from ..core.errors import GuestExited, WaveError, WitError
 from ..core.manifests.host import HostConfig
 from ..core.units import parse_duration, parse_size
 from ..engine.component import Component
-from ..host.offered import open_interfaces
-from ..hostcalls.call import Standing
-from ..hostcalls.gate import Gate
-from ..observe.fan_out import FanOut
 from ..witmodel.types import Err, FuncType, Ok, Option, Result, Scalar, WitType
 from ..witmodel.wave import parse_wave, render_wave
 from .behind import Behind
 from .failure import BadInput, Status
 from .json_values import from_json, to_json
+from .offering import Terms, alive
 from .output import can_show
 from .screen import Screen
 from .source import Kind, kind_of
 from .waiting import engine_with_progress
 
-__all__ = ("call", "call_under", "open_component")
+__all__ = ("call", "call_under", "given_limits", "open_component", "read_option")
 
 _T = TypeVar("_T")
-_ACTOR: Final = "call"
-"""The id under which the guest meets the registry: an empty one, but for itself."""
-
 _SHORT: Final = 60
 """Characters of a type that is worth repeating in an error."""
 
@@ -76,18 +63,31 @@ def call(
         json: Read the arguments and print the result as JSON.
         fuel: What the call may use, about one unit for each instruction.
         timeout: How long the call may take, such as 5s or 500ms.
-        memory: What the instance may use, such as 4MiB.
+        memory: What the instance may use, such as 4MiB: the largest of its memories,
+            and all of them twice as much.
         config: The host file. The audit log that it asks for is written.
+    """
+    given = given_limits(fuel, timeout, memory)
+    return call_under(load_config(config), component, export, args, given, json=json)
+
+
+def given_limits(
+    fuel: int | None, timeout: str | None, memory: str | None
+) -> dict[str, Any]:
+    """Read the options that limit a call, by the names in `Limits`.
+
+    Raises:
+        BadInput: One of them cannot be read.
     """
     limits = {
         "fuel": fuel,
-        "timeout": _read(parse_duration, timeout, "--timeout"),
-        "memory": _read(parse_size, memory, "--memory"),
+        "timeout": read_option(parse_duration, timeout, "--timeout"),
+        "memory": (size := read_option(parse_size, memory, "--memory")),
+        "total_memory": None if size is None else 2 * size,
     }
-    given = {name: value for name, value in limits.items() if value is not None}
     if fuel is not None and fuel <= 0:
         raise BadInput(f"--fuel: {fuel} must be more than 0")
-    return call_under(load_config(config), component, export, args, given, json=json)
+    return {name: value for name, value in limits.items() if value is not None}
 
 
 def call_under(
@@ -127,10 +127,8 @@ def call_under(
     return status
 
 
-async def open_component(
-    path: Path, settings: HostConfig
-) -> tuple[Component, Limits, Grants, dict[str, str], Quota]:
-    """Load a component with its limits, grants, configuration and quota.
+async def open_component(path: Path, settings: HostConfig) -> tuple[Component, Terms]:
+    """Load a component with what it may use and do.
 
     Raises:
         BadInput: The path holds no component.
@@ -139,16 +137,16 @@ async def open_component(
     engine = engine_with_progress(settings)
     match kind_of(path):
         case Kind.CODE:
-            return await engine.load(path), Limits(), Grants(), {}, Quota()
+            return await engine.load(path), Terms()
         case Kind.COMPONENT:
             artifact = await load(path, engine=engine, ceiling=settings.ceiling)
             manifest = artifact.manifest
-            return (
-                artifact.component,
-                manifest.limits,
-                settings.admit(manifest.grants, source=str(artifact.path)),
-                dict(manifest.config),
-                manifest.quota,
+            return artifact.component, Terms(
+                limits=manifest.limits,
+                grants=settings.admit(manifest.grants, source=str(artifact.path)),
+                config=manifest.config,
+                quota=manifest.quota,
+                wasi=manifest.wasi,
             )
         case Kind.TREE | Kind.HOST:
             raise BadInput(f"{path}: it is no component")
@@ -162,37 +160,20 @@ async def _call(
     given: Mapping[str, Any],
     settings: HostConfig,
     screen: Screen,
-) -> tuple[str, Status]:
-    component, limits, grants, values, quota = await open_component(path, settings)
-    export = _full_name(component, name)
-    type_ = component.functions().get(export)
-    if type_ is None:
-        component.function(export)  # which says what there is
-        raise AssertionError
+) -> tuple[str, int]:
+    component, terms = await open_component(path, settings)
+    export = component.named(_full_name(component, name))
+    type_ = component.functions()[export]
     arguments = _arguments(export, type_, texts, json=json)
-    registry = Registry()
-    standing = Standing(grants, Budget(_ACTOR, quota))
-    registry.register(_ACTOR, standing=standing, config=values)
     fallible = isinstance(type_.result, Result)
-    async with AsyncExitStack() as stack:
-        instruments: list[Instrument] = [screen]
-        audit = await stack.enter_async_context(audit_for(settings))
-        if audit is not None:
-            instruments.append(audit)
-        grants_too = audit is not None and audit.grants
-        gate = Gate(FanOut(instruments), grants=grants_too)
-        offered = await stack.enter_async_context(open_interfaces(registry, gate))
-        with await component.instantiate(
-            offered,
-            limits=evolve(limits, **given),
-            grants=standing,
-            actor=_ACTOR,
-            guard=gate,
-        ) as instance:
-            try:
-                value = await instance.call(export, *arguments)
-            except WitError as error:
-                return _shown(Err(error.value), type_.result, json=json), Status.FAILED
+    terms = evolve(terms, limits=evolve(terms.limits, **given))
+    async with alive(component, terms, settings, screen) as instance:
+        try:
+            value = await instance.call(export, *arguments)
+        except WitError as error:
+            return _shown(Err(error.value), type_.result, json=json), Status.FAILED
+        except GuestExited as exited:
+            return "", exited.status
     return _shown(
         Ok(value) if fallible else value, type_.result, json=json
     ), Status.DONE
@@ -281,7 +262,14 @@ def _json_text(value: Any) -> str:
     )
 
 
-def _read(parse: Callable[[object], _T], text: str | None, option: str) -> _T | None:
+def read_option(
+    parse: Callable[[object], _T], text: str | None, option: str
+) -> _T | None:
+    """Read what an option was given; None: it was not.
+
+    Raises:
+        BadInput: It cannot be read.
+    """
     if text is None:
         return None
     try:

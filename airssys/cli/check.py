@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,9 @@ import anyio
 from attrs import frozen
 from cyclopts import Parameter
 
-from ..artifacts.folder import Artifact, check_actor, load
+from ..artifacts.folder import Artifact, load
 from ..artifacts.namespaces import Claim, Namespaces
+from ..artifacts.runnable import check_runnable, serves
 from ..config import load_config
 from ..core.errors import AirssysError, InvalidComponent, ManifestError
 from ..core.grants.grants import Grants
@@ -26,11 +28,12 @@ from ..engine.component import Engine
 from ..observe.line import printable, printable_lines
 from ..system.trees import find_function
 from ..system.unimported import look_for_function
-from ..witmodel.signatures import SIGNATURES
+from ..witmodel.signatures import is_known
 from ..witmodel.types import InstanceType
 from .failure import BadInput, Status, explain
 from .source import Kind, kind_of, read_tree
 from .waiting import engine_with_progress
+from .wasi_imports import lacking, unopened
 
 __all__ = ("check",)
 
@@ -45,7 +48,8 @@ def check(
     Components are loaded: digest, world and imports are checked too. So are the
     components of a tree, and that its Python actors are in the text of their modules:
     nothing of them is run. Grants that have expired, and those over paths that lead
-    through a symlink, are warned of.
+    through a symlink, are warned of; a note says what a component imports of WASI and
+    has no grant for.
 
     Args:
         manifests: Component.toml files, or folders with one; tree files; host files.
@@ -66,25 +70,36 @@ async def _check(checks: _Checks, paths: tuple[Path, ...]) -> int:
         problems = 0
         async for found in checks.findings(path):
             print(printable_lines(str(found)))
-            problems += not found.warning
+            problems += found.weight is _Weight.PROBLEM
         if not problems:
             print(printable(f"{path}: no problems"))
         failed = failed or problems > 0
     return Status.FAILED if failed else Status.DONE
 
 
+class _Weight(Enum):
+    """How much a finding matters."""
+
+    PROBLEM = "problem"
+    """The file cannot be used as it is."""
+    WARNING = "warning"
+    """It can, and its author may mean it so."""
+    NOTE = "note"
+    """It can, and its author most likely does."""
+
+
 @frozen
 class _Finding:
-    """A problem of a file, or a warning about it."""
+    """What was found out about a file."""
 
     where: object
     """The file; empty where the text says it."""
     text: str
-    warning: bool = False
-    """Whether the file works as it is, and its author may mean it so."""
+    weight: _Weight = _Weight.PROBLEM
 
     def __str__(self) -> str:
-        text = f"warning: {self.text}" if self.warning else self.text
+        light = self.weight is not _Weight.PROBLEM
+        text = f"{self.weight.value}: {self.text}" if light else self.text
         return f"{self.where}: {text}" if self.where else text
 
 
@@ -104,6 +119,10 @@ class _Checks:
             match kind:
                 case Kind.COMPONENT:
                     artifact = await self._load(path)
+                    # A service runs by itself, in no tree.
+                    if not serves(artifact.component):
+                        for found in self._runnable(path, artifact):
+                            yield found
                     for found in self._artifact(path, artifact, artifact.manifest):
                         yield found
                 case Kind.TREE:
@@ -122,16 +141,21 @@ class _Checks:
     async def _load(self, path: Path) -> Artifact:
         return await load(path, engine=self.engine, ceiling=self.settings.ceiling)
 
+    def _runnable(self, path: Path, artifact: Artifact) -> Iterator[_Finding]:
+        """Check that a component can be a child of a supervisor."""
+        try:
+            check_runnable(artifact.component)
+        except InvalidComponent as error:
+            yield _Finding(path, str(error))
+
     def _artifact(
         self, path: Path, artifact: Artifact, manifest: Manifest
     ) -> Iterator[_Finding]:
         """Check a component under its manifest, or under what a tree left of it."""
         component = artifact.component
-        try:
-            check_actor(component)
-        except InvalidComponent as error:
-            yield _Finding(path, str(error))
-        for _, reason in component.needs.beyond(manifest.limits):
+        for _, reason in component.needs.beyond(
+            manifest.limits, component.added.memories
+        ):
             yield _Finding(path, f"no instance of {component.name!r}: {reason}")
         grants = manifest.grants
         try:
@@ -141,19 +165,23 @@ class _Checks:
         for name, extern in component.imports.items():
             bare = not isinstance(extern, InstanceType) or not any(extern.functions())
             granted = name.partition("@")[0] in grants.interfaces
-            if not bare and name not in SIGNATURES and not granted:
+            if not bare and not is_known(name) and not granted:
                 yield _Finding(
                     path,
                     f"component {component.name!r} imports {name!r}, which is neither "
                     "of airssys nor granted under capabilities.custom",
                 )
+        for words in unopened(manifest.wasi, grants):
+            yield _Finding(path, f"component {component.name!r}: {words}")
+        for words in lacking(component.imports, grants, manifest.wasi):
+            yield _Finding(path, words, _Weight.NOTE)
         now = time.time()
         for section, end in grants.expires.items():
             if now >= end:
                 yield _Finding(
                     path,
                     f"the grants of {section!r} expired at {show_moment(end)}",
-                    warning=True,
+                    _Weight.WARNING,
                 )
         yield from _symlinked(path, grants)
 
@@ -168,6 +196,8 @@ class _Checks:
                 path = folder / node.component
                 artifact = await self._load(path)
                 manifest = tree.narrow(node, artifact.manifest)
+                for found in self._runnable(path, artifact):
+                    yield found
                 for found in self._artifact(path, artifact, manifest):
                     yield found
                 given = None if node.namespace is None else str(node.namespace)
@@ -185,7 +215,7 @@ class _Checks:
             find_function(name, folder, source=source)
         elif not look_for_function(name, folder, source=source):
             text = f"actor {name!r}: its module does not tell before it runs (--import)"
-            yield _Finding(source, text, warning=True)
+            yield _Finding(source, text, _Weight.WARNING)
 
 
 def _symlinked(path: Path, grants: Grants) -> Iterator[_Finding]:
@@ -204,7 +234,7 @@ def _symlinked(path: Path, grants: Grants) -> Iterator[_Finding]:
                     path,
                     f"{front + rest!r} leads through a symlink, and real paths are "
                     f"what is matched: write {real + rest!r}",
-                    warning=True,
+                    _Weight.WARNING,
                 )
 
 

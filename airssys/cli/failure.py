@@ -16,6 +16,7 @@ from ..core.errors import (
     CapabilityDenied,
     ComponentError,
     DeliveryError,
+    GuestExited,
     GuestTrapped,
     InitFailed,
     InstanceBusy,
@@ -41,7 +42,8 @@ class Status(IntEnum):
 
     DONE = 0
     FAILED = 1
-    """It ran and failed: a trap, a limit, an ``err``, restarts that ran out."""
+    """It ran and failed: a trap, a limit, an ``err``, restarts that ran out. A guest
+    that exits by itself chooses its own."""
     BAD_INPUT = 2
     """It did not run: wrong usage, or a file that cannot be used."""
     UNEXPECTED = 70
@@ -65,6 +67,7 @@ _STATUSES: Final[Mapping[type[BaseException], Status]] = {
     CapabilityDenied: Status.FAILED,
     ComponentError: Status.BAD_INPUT,
     DeliveryError: Status.FAILED,
+    GuestExited: Status.FAILED,
     GuestTrapped: Status.FAILED,
     InitFailed: Status.FAILED,
     InstanceBusy: Status.FAILED,
@@ -85,13 +88,14 @@ _STATUSES: Final[Mapping[type[BaseException], Status]] = {
 here, itself or by an ancestor."""
 
 
-def explain(error: BaseException) -> tuple[str, Status]:
+def explain(error: BaseException) -> tuple[str, int]:
     """Return the message for an error, and the status to exit with.
 
-    Of a group of errors, each has a line; the status is that of the worst.
+    Of a group of errors, each has a line; the status is that of the worst. A guest that
+    exited has said what there is to say, so there is no message.
     """
     each_one = [_explain_one(each) for each in _leaves(error)]
-    texts = dict.fromkeys(text for text, _ in each_one)
+    texts = dict.fromkeys(text for text, _ in each_one if text)
     return "\n".join(texts), max(status for _, status in each_one)
 
 
@@ -103,7 +107,9 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _explain_one(error: BaseException) -> tuple[str, Status]:
+def _explain_one(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, GuestExited):
+        return "", error.status
     status = status_of(type(error))
     if status is not None:
         return _text(error), status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as _json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,10 +19,12 @@ from ..core.limits import Limits
 from ..core.units import show_duration, show_size
 from ..engine.component import Component
 from ..host.offered import needed_for
+from ..wasi.offered import needed_for as needed_of_wasi
 from ..witmodel.text import render_wit
 from ..witmodel.types import Extern, InstanceType
 from .call import open_component
 from .source import Kind, kind_of
+from .wasi_imports import packages
 
 __all__ = ("inspect",)
 
@@ -42,7 +45,8 @@ def inspect(
     """
     settings = load_config(config)
     opened = anyio.run(open_component, component, settings, backend="trio")
-    loaded, limits, grants, *_ = opened
+    loaded, terms = opened
+    limits, grants = terms.limits, terms.grants
     under_manifest = kind_of(component) is Kind.COMPONENT
     granted = Grants().widened_by(grants)
     if json:
@@ -65,6 +69,7 @@ def inspect(
     show("size", f"{loaded.size:,} bytes")
     if under_manifest:
         show("limits", _limits(limits))
+    show_all("wasi", [str(each) for each in packages(loaded.imports)])
     show_all("needs", _in_words(_needs(loaded)) or ["no capabilities"])
     if under_manifest:
         show_all("granted", list(granted) or ["nothing"])
@@ -72,7 +77,13 @@ def inspect(
     wit = render_wit(
         loaded.imports, loaded.exports, world=loaded.name.rpartition("/")[2]
     )
-    console.print(wit, soft_wrap=True)
+    console.print(_SPELLED_OUT.sub(r"\1;", wit), soft_wrap=True)
+
+
+_SPELLED_OUT: Final = re.compile(
+    r"^(  import wasi:[^ ]+): interface \{.*?^  \}", re.MULTILINE | re.DOTALL
+)
+"""An interface of WASI, of which everybody can read elsewhere what is in it."""
 
 
 @frozen
@@ -96,8 +107,13 @@ def _needs(component: Component) -> list[_Needing]:
     for name, extern in component.imports.items():
         if not isinstance(extern, InstanceType):
             continue
-        interface, declared = name.partition("@")[0], needed_for(name)
+        interface = name.partition("@")[0]
+        declared = needed_for(name)
+        if declared is None:
+            declared = needed_of_wasi(name)
         for function, _ in extern.functions():
+            if declared is None and interface.startswith("wasi:"):
+                continue  # no grant would help
             if declared is None:
                 found.append(_Needing(interface, function, _CUSTOM))
             elif function in declared:
@@ -129,6 +145,7 @@ def _report(component: Component) -> dict[str, Any]:
     return {
         "name": component.name,
         "size": component.size,
+        "wasi": [asdict(each) for each in packages(component.imports)],
         "needs": [asdict(each) for each in _needs(component)],
         "imports": _externs(component.imports),
         "exports": _externs(component.exports),

@@ -27,9 +27,10 @@ from ..core.restart import AutoShutdown, SupervisorRules
 from ..system.opening import open_root
 from ..system.system import System
 from .behind import Behind
-from .call import call_under
+from .call import call_under, given_limits
 from .failure import BadInput, Status
 from .live import view
+from .program import Program, run_program
 from .screen import LogBridge, Screen
 from .signals import Signals
 from .source import Kind, kind_of, read_tree
@@ -55,18 +56,33 @@ def run(
     audit: Path | None = None,
     log_level: LogLevel | None = None,
     backend: Literal["trio", "asyncio"] = "trio",
+    dir_: Annotated[
+        tuple[str, ...],
+        Parameter(name="--dir", negative="", n_tokens=1, show_default=False),
+    ] = (),
+    env: Annotated[
+        tuple[str, ...], Parameter(negative="", n_tokens=1, show_default=False)
+    ] = (),
+    fuel: int | None = None,
+    timeout: str | None = None,
+    memory: str | None = None,
 ) -> int:
-    """Run a tree file, one component, or one function of a component.
+    """Run a tree file, one component, a program, or one function of a component.
 
     A tree runs until its significant children have ended, its restarts run out, or
     Ctrl-C stops it in order; a second Ctrl-C cuts it off. SIGTERM and SIGHUP do as
     Ctrl-C does. The last line sums up.
 
+    A program is a .wasm or .wat file that exports wasi:cli/run. It has the command's
+    own input and output, ends with its own status, and takes all that follows it as
+    its arguments; after -- those that begin with - too.
+
     Args:
         path: A tree file; a component's folder or Component.toml; or a .wasm or .wat
-            file, with a function to call.
-        export: The function, for a .wasm or .wat file: the same as airssys call.
-        args: The function's arguments.
+            file: a program, or one with a function to call.
+        export: The first argument of a program. For another .wasm or .wat file the
+            function: the same as airssys call.
+        args: More arguments, of the program or the function.
         watch: In a terminal, show the tree live: states, restarts, messages, last
             exits.
         keep: Run on after the tree's significant children have ended.
@@ -76,15 +92,39 @@ def run(
         log_level: The least important log lines to show; by default as the host file
             says, or info.
         backend: The event loop, which Python actors may depend on.
+        dir_: A folder for the program, as HOST[:GUEST[:ro]]: what it calls it, and
+            whether it may only read there. Can be given several times.
+        env: A variable for the program, as NAME=VALUE; a name alone is taken over.
+            Can be given several times.
+        fuel: What the program or the function may use, about one unit for each
+            instruction.
+        timeout: How long it may take, such as 5s or 500ms.
+        memory: What it may use, such as 4MiB.
     """
     kind = kind_of(path)
+    limits = given_limits(fuel, timeout, memory)
+    program = Program(
+        args=args, limits=limits, dirs=dir_, env=env, names_no_function=export is None
+    )
     if kind is Kind.CODE:
+        settings = _settings(config, audit)
+        if export is not None:
+            program = evolve(program, args=(export, *args))
+        status = run_program(
+            settings, path, program, log_level=log_level, backend=backend
+        )
+        if status is not None:
+            return status
+        program.check_unused(path)
         if export is None:
             raise BadInput(
                 f"{path}: say which function to call (airssys inspect {path} lists "
                 "them), or run a folder with a Component.toml"
             )
-        return call_under(_settings(config, audit), path, export, args, {})
+        return call_under(settings, path, export, args, limits)
+    program.check_unused(path)
+    if limits:
+        raise BadInput(f"{path}: its limits are in its manifest")
     if export is not None:
         raise BadInput(f"{path}: only a .wasm or .wat file takes a function to call")
     prepare = _preparation(kind, path)
@@ -198,8 +238,8 @@ class _Show:
     summary: str = field(default="", init=False)
     """Empty if the job never started."""
     _significant: frozenset[str] = field(default=frozenset(), init=False)
-    _crashed: bool = field(default=False, init=False)
-    """Whether the significant child that ended last crashed."""
+    _ended_with: int = field(default=Status.DONE, init=False)
+    """What the end of the significant child that ended last means for ours."""
     _late: float = field(default=0.0, init=False)
     """Seconds the event loop was late at the worst."""
 
@@ -208,7 +248,7 @@ class _Show:
         """What to exit with, where no error says it."""
         if self.signals.number is not None:
             return 128 + self.signals.number
-        return Status.FAILED if self._crashed else Status.DONE
+        return self._ended_with
 
     def event(self, event: Event) -> None:
         """Note how significant children end."""
@@ -217,7 +257,8 @@ class _Show:
             and event.subject in self._significant
             and event.how != "stopped"
         ):
-            self._crashed = event.how == "crash"
+            crashed = event.how == "crash"
+            self._ended_with = event.status or Status.FAILED if crashed else Status.DONE
 
     def run(
         self,

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import converters, field, frozen, validators
 
 from .checks import seconds
 from .defaults import GRACE
+from .errors import GuestExited
 from .health import HealthCheck
 from .texts import text_of
 
 __all__ = (
+    "LAST_WORDS",
     "ChildSpec",
     "Crashed",
     "Exit",
     "Normal",
     "Restart",
     "Stopped",
+    "raised",
     "unwrap",
 )
 
 
+LAST_WORDS: Final = "the last lines of its stderr:"
+"""What begins the note of a guest's crash that has what the guest wrote at the end."""
+_MOST_NOTED: Final = 4096
+"""Characters of an error's notes that are in the reason of a crash."""
 _CALLED = validators.optional(validators.is_callable())
 
 
@@ -147,6 +154,7 @@ class Normal:
 
     how = "normal"
     reason = ""
+    status = None
 
 
 @frozen
@@ -158,10 +166,17 @@ class Crashed:
 
     @property
     def reason(self) -> str:
-        """The exception's type and text; for a group of one exception, that one's."""
+        """The exception's type, text and notes; of a group of one, that one's."""
         error = unwrap(self.error)
         text = text_of(error)
-        return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return f"{said}{_notes_of(error)}"
+
+    @property
+    def status(self) -> int | None:
+        """What a guest exited with, if it was that which ended the child."""
+        error = unwrap(self.error)
+        return error.status if isinstance(error, GuestExited) else None
 
 
 @frozen
@@ -171,6 +186,7 @@ class Stopped:
     cut_off: bool = False
     """Whether it was cut off after it had been asked in vain."""
     how = "stopped"
+    status = None
 
     @property
     def reason(self) -> str:
@@ -179,6 +195,23 @@ class Stopped:
 
 
 Exit: TypeAlias = Normal | Crashed | Stopped
+
+
+def raised(error: BaseException) -> Normal | Crashed:
+    """Return how a child ended that raised this."""
+    match unwrap(error):
+        case GuestExited(status=0):
+            return Normal()
+        case leaf:
+            return Crashed(leaf)
+
+
+def _notes_of(error: BaseException) -> str:
+    """Return the notes of an error, each from a line of its own on; not all of many."""
+    given = getattr(error, "__notes__", None)
+    notes = given if isinstance(given, list) else []
+    text = "".join(f"\n{note}" for note in notes if isinstance(note, str))
+    return text[:_MOST_NOTED]
 
 
 def unwrap(error: BaseException) -> BaseException:

@@ -60,6 +60,8 @@ class ChildExited:
     """``normal``, ``crash`` or ``stopped``."""
     reason: str = ""
     """The exception's type and text for a crash."""
+    status: int | None = None
+    """What a guest exited with that ended itself so, unless that is 0."""
 
 
 @frozen(kw_only=True, slots=False)
@@ -223,8 +225,8 @@ class CallCut:
     subject: str
     export: str
     why: str
-    """``fuel``, ``time``, ``memory``, ``values``, ``trap``, ``cancelled``, or ``host``
-    where a host function failed."""
+    """``fuel``, ``time``, ``computing``, ``memory``, ``values``, ``handles``, ``trap``,
+    ``cancelled``, or ``host`` where a host function failed."""
 
 
 @frozen(kw_only=True, slots=False)

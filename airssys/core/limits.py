@@ -19,6 +19,7 @@ __all__ = (
     "KIB",
     "LEAST_TO_COMPILE",
     "LONGEST_TO_COMPILE",
+    "MEMORIES",
     "MIB",
     "PAGE",
     "QUOTAS",
@@ -38,6 +39,8 @@ MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
 CACHE_SIZE: Final = GIB
 """Bytes of compiled code that are kept on disk."""
+MEMORIES: Final = 16
+"""Linear memories that an instance may have, if nothing else is said."""
 HANDLES: Final = 10_000
 """Handles that a guest may have, if nothing else is said."""
 LEAST_TO_COMPILE: Final = 128 * MIB
@@ -79,12 +82,25 @@ class CompileLimits:
 class Limits:
     """What one instance may use.
 
-    Fuel and timeout hold for each call (and for the instantiation, which may run a
-    start function), the other limits as long as the instance lives.
+    Fuel, timeout and computing hold for each call (and for the instantiation, which may
+    run a start function), the other limits as long as the instance lives.
+
+    By default what the usual compilers make runs: a CPython guest has 38 core instances
+    and 13 MiB of memory from the start, one of StarlingMonkey a table of 7,700
+    elements, one of QuickJS three memories; and so do several of them that are composed
+    to one component.
     """
 
     memory: int = field(default=64 * MIB, validator=_POSITIVE)
-    """Bytes of linear memory; each memory for itself, where there may be several."""
+    """Bytes of the largest linear memory."""
+    total_memory: int = field(
+        default=Factory(lambda limits: 2 * limits.memory, takes_self=True),
+        validator=_POSITIVE,
+    )
+    """Bytes of all linear memories together, with what airssys itself has in the
+    instance to pass values on: twice ``memory``, if nothing else is said. wasmtime
+    limits each memory for itself, so where there are several each may have as much as
+    an equal share of this; see `share`."""
     fuel: int | None = field(default=None, validator=validators.optional(_POSITIVE))
     """Fuel per call, about one unit per wasm instruction. None: unmetered."""
     timeout: float | None = field(
@@ -93,13 +109,23 @@ class Limits:
         validator=validators.optional(validators.gt(0)),
     )
     """Seconds per call, waits in host functions included. None: no end."""
+    computing: float | None = field(
+        default=None,
+        converter=converters.optional(seconds),
+        validator=validators.optional(validators.gt(0)),
+    )
+    """Seconds of processor time per call that the guest computes; neither waits nor
+    what host functions do count. It is looked at after each slice, some 0.1 ms. None:
+    no end."""
     table_elements: int = field(default=100_000, validator=_POSITIVE)
     """Elements in each table."""
-    memories: int = field(default=1, validator=_POSITIVE)
-    """Linear memories. One is what compilers make; composed components need more."""
-    tables: int = field(default=8, validator=_POSITIVE)
-    instances: int = field(default=128, validator=_POSITIVE)
-    """Core instances inside the component."""
+    memories: int = field(default=MEMORIES, validator=_POSITIVE)
+    """Linear memories. Most compilers make one, some three; a component that is
+    composed of others has those of all. They share ``total_memory``."""
+    tables: int = field(default=32, validator=_POSITIVE)
+    """Tables. Compilers make two or three."""
+    instances: int = field(default=256, validator=_POSITIVE)
+    """Core instances inside the component. Compilers make 3 to 38."""
     handles: int = field(
         default=HANDLES,
         validator=validators.and_(_POSITIVE, validators.lt(2**28)),
@@ -119,6 +145,10 @@ class Limits:
     ``memory``, and at least 1 MiB, if nothing else is said. Of what the host passes
     lists and maps count. What wasmtime makes of them meanwhile may be
     twice as much, and 12 MiB."""
+
+    def share(self, memories: int) -> int:
+        """Return the bytes that each of so many memories may have."""
+        return min(self.memory, self.total_memory // max(memories, 1))
 
 
 @frozen(kw_only=True)

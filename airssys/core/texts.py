@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ("LONGEST_TEXT", "cut", "text_of")
+__all__ = ("LONGEST_TEXT", "cut", "shortened", "text_of")
 
 LONGEST_TEXT: Final = 1000
 """Characters of a guest's text in an error, an event or a log line."""
@@ -20,6 +20,13 @@ def cut(text: str) -> str:
     if beyond <= _NOTE:  # the note is not shorter; and what was cut stays as it is
         return text
     return f"{text[:LONGEST_TEXT]}... ({beyond:_} more characters)"
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text that a guest wrote, with a note where it is longer than that."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}... (and {len(text) - longest:_} characters)"
 
 
 def text_of(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import ctypes
 import sys
 from ctypes import (
     c_bool,
+    c_char,
     c_char_p,
     c_int64,
     c_size_t,
@@ -20,6 +21,7 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
+from functools import cache
 from importlib import metadata
 from struct import Struct
 from typing import Any, Final, Protocol
@@ -27,10 +29,19 @@ from typing import Any, Final, Protocol
 import trio
 from wasmtime import _ffi as _library
 
-__all__ = ("TESTED", "VAL", "VERSION", "Frames", "HostSide", "take_error")
+__all__ = (
+    "TESTED",
+    "VAL",
+    "VERSION",
+    "Continuation",
+    "Frames",
+    "HostSide",
+    "Slot",
+    "take_error",
+)
 
 VERSION: Final = metadata.version("wasmtime")
-TESTED: Final = range(49, 50)
+TESTED: Final = range(49, 51)
 """Major versions of wasmtime-py whose private layout was tested."""
 
 VAL: Final = 32
@@ -149,6 +160,7 @@ linker_add_func_async = function(
 instance_get_func = function(
     "wasmtime_component_instance_get_func", c_bool, _P, _P, _P, _P
 )
+core_func_call = function("wasmtime_func_call_unchecked", _P, _P, _P, _P, c_size_t, _P)
 future_poll = function("wasmtime_call_future_poll", c_bool, _P, brief=False)
 future_delete = function("wasmtime_call_future_delete", None, _P, brief=False)
 
@@ -169,6 +181,46 @@ def address(pointer: Any) -> int:
     return ctypes.cast(pointer, c_void_p).value or 0
 
 
+def core_func(func: Any) -> Any:
+    """Return what `core_func_call` takes for a core function of wasmtime-py's."""
+    return ctypes.byref(func._func)  # noqa: SLF001 - it has no address to give
+
+
+# Those of ctypes itself let go of the GIL, for longer than it takes to copy.
+_memmove: Final = address(ctypes.memmove)
+move = ctypes.PYFUNCTYPE(None, _P, _P, c_size_t)(_memmove)
+"""Copies to an address from another, so many bytes."""
+put = ctypes.PYFUNCTYPE(None, _P, c_char_p, c_size_t)(_memmove)
+"""Copies to an address, of a bytes object so many bytes."""
+
+
+@cache
+def _chars(size: int) -> Any:
+    # ctypes forgets the type with its last slot, and takes 50 µs to make it.
+    return c_char * size
+
+
+class Slot:
+    """So many bytes of C memory, at one address and then another.
+
+    Mostly it is the same as the last time, and to look a place up takes longer than to
+    read it or to write there. Several threads may use one.
+    """
+
+    __slots__ = ("_kind", "_last")
+
+    def __init__(self, size: int) -> None:
+        self._kind: Any = _chars(size)
+        self._last: tuple[int, Any] = (0, None)
+
+    def at(self, address: int) -> Any:
+        """Return a C array of the bytes at an address, to be used at once."""
+        last = self._last
+        if last[0] != address:
+            last = self._last = address, self._kind.from_address(address)
+        return last[1]
+
+
 # --- errors -----------------------------------------------------------------------
 
 
@@ -178,6 +230,8 @@ class Frames(tuple[str, ...]):
     __slots__ = ()
 
 
+_UNKNOWN: Final = c_size_t(-1).value
+"""The offset of a frame that wasmtime cannot place, as where the stack ends."""
 _error_message = function("wasmtime_error_message", None, _P, _P)
 _error_trace = function("wasmtime_error_wasm_trace", None, _P, _P)
 _vec_delete = function("wasm_byte_vec_delete", None, _P)
@@ -217,7 +271,8 @@ def take_error(error: int) -> tuple[str, Frames]:
         function = _name(_frame_func_name(frame)) or f"#{_frame_func_index(frame)}"
         module = _name(_frame_module_name(frame))
         place = f"{module}!{function}" if module else function
-        frames.append(f"{place}+{_frame_func_offset(frame):#x}")
+        offset = _frame_func_offset(frame)
+        frames.append(f"{place}+{'?' if offset == _UNKNOWN else f'{offset:#x}'}")
     _frames_delete(at)
     error_delete(error)
     return message, Frames(frames)
@@ -229,8 +284,8 @@ def take_error(error: int) -> tuple[str, Frames]:
 class HostSide(Protocol):
     """What a store's data pointer points to: the owner of the guest's fibre."""
 
-    continuation: bytes
-    """What `continuation` made of the place where the owner marks an answer."""
+    continuation: Continuation
+    """Of the place where the owner marks an answer."""
 
     def requested(self, index: int, arguments: int, results: int) -> None:
         """Note a host call; the arguments are only readable during this call."""
@@ -259,19 +314,31 @@ _strlen: Final = address(
 _never = ctypes.create_string_buffer(1)
 
 
-def continuation(answer: int) -> bytes:
-    """Return what says "not yet" until the two bytes at the address are 1 and 0."""
-    return _CONTINUATION.pack(_strlen, answer, 0)
+class Continuation:
+    """What says "not yet" until the two bytes at an address are 1 and 0."""
+
+    __slots__ = ("_content", "_place")
+
+    def __init__(self, answer: int) -> None:
+        self._content: bytes = _CONTINUATION.pack(_strlen, answer, 0)
+        self._place = Slot(_CONTINUATION.size)
+
+    def write(self, at: int) -> None:
+        """Write it where wasmtime reads it."""
+        self._place.at(at).raw = self._content
 
 
-_NEVER: Final = continuation(ctypes.addressof(_never))
+_NEVER: Final = Continuation(ctypes.addressof(_never))
+
+
+_counted = ctypes.pythonapi["Py_NewRef"]
+_counted.restype, _counted.argtypes = ctypes.py_object, (c_void_p,)
 
 
 def _owner(context: int) -> HostSide:
     # A pointer that nobody counts. The owner is alive: it holds the fibre whose poll
     # called back. Never a global in its place: other threads poll other instances.
-    data = context_get_data(context)
-    owner: HostSide = ctypes.cast(data, ctypes.py_object).value
+    owner: HostSide = _counted(context_get_data(context))
     return owner
 
 
@@ -302,9 +369,9 @@ def _host_call(
     try:
         owner = _owner(context)
         owner.requested(index or 0, arguments or 0, results or 0)
-        ctypes.memmove(continuation, owner.continuation, _CONTINUATION.size)
+        owner.continuation.write(continuation)
     except BaseException as problem:  # noqa: BLE001 - the edge to C
-        ctypes.memmove(continuation, _NEVER, _CONTINUATION.size)
+        _NEVER.write(continuation)
         _owner(context).failed(problem)
 
 

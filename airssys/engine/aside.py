@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from ..uncut import uncut
@@ -19,14 +21,20 @@ __all__ = ("aside",)
 T = TypeVar("T")
 
 
-async def aside(work: Callable[[], T], undo: Callable[[T], object]) -> T:
+async def aside(
+    work: Callable[[], T], undo: Callable[[T], object], *, threads: bool = True
+) -> T:
     """Return what the work returns.
 
     Args:
         work: Runs in a thread.
         undo: Called with what it returned where nobody gets that, as the caller was
             cancelled.
+        threads: False: do it here after all, for a pace that knows of no threads.
     """
+    if not threads:
+        await anyio.lowlevel.checkpoint()
+        return work()
     done: list[T] = []
     limiter = anyio.CapacityLimiter(1)  # it never waits for other work
     run = partial(anyio.to_thread.run_sync, limiter=limiter)

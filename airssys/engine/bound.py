@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from ..core.grants.grants import Grants
 from ..core.limits import Limits
 from ..hostcalls.call import Standing
-from ..hostcalls.interface import Guard, HostInterface
-from ..witmodel.agreement import agreement
+from ..hostcalls.interface import Guard, HostInterface, Missing
 from ..witmodel.types import Extern, Shapes
 from .instance import Instance
 from .origin import Origin
@@ -58,6 +57,8 @@ class Template(Origin, Protocol):
         grants: Grants | Standing | None = None,
         actor: str = "",
         guard: Guard | None = None,
+        context: object = None,
+        missing: Missing = "refuse",
     ) -> Instance:
         """Make an instance."""
 
@@ -90,10 +91,18 @@ class Bound(Generic[_E]):
         grants: Grants | Standing | None = None,
         actor: str = "",
         guard: Guard | None = None,
+        context: object = None,
+        missing: Missing = "refuse",
     ) -> _E:
         """Make an instance and return its exports; as `Component.instantiate`."""
         instance = await self.component.instantiate(
-            imports, limits=limits, grants=grants, actor=actor, guard=guard
+            imports,
+            limits=limits,
+            grants=grants,
+            actor=actor,
+            guard=guard,
+            context=context,
+            missing=missing,
         )
         return self.attach(instance)
 
@@ -115,19 +124,6 @@ class Bound(Generic[_E]):
         """Return how to call an exported function; as `Component.function`."""
         found = self._functions.get(export)
         if found is None:
-            home, mark, name = export.rpartition("#")
-            here = f"{self._interface(home)}{mark}{name}"
-            found = self.component.resolve(here, self._shapes)
+            found = self.component.resolve(export, self._shapes)
             self._functions[export] = found
         return found
-
-    def _interface(self, name: str) -> str:
-        """Return what the component calls an interface: its version may be a later one.
-
-        As with imports, it has to be compatible in the sense of semver.
-        """
-        if not name or name in self.component.exports:
-            return name
-        wanted = agreement(name)
-        alike = (e for e in self.component.exports if agreement(e) == wanted)
-        return next(alike, name)

@@ -26,9 +26,17 @@ from attrs import define, field, frozen
 from ..core.errors import CannotCompile, CompileLimit, InvalidComponent
 from ..core.limits import CompileLimits
 from ..core.units import show_duration, show_size
-from .compile_process import CODE, FRAME, MEMORY, TEXT, frame
+from .compile_process import CODE, FRAME, MEMORY, TEXT, configured, frame
 
-__all__ = ("Compilers", "GivenUp", "Job", "Processes", "Thread", "size_limit")
+__all__ = (
+    "Compilers",
+    "GivenUp",
+    "Job",
+    "Processes",
+    "Target",
+    "Thread",
+    "size_limit",
+)
 
 _AT_ONCE: Final = 2
 """Processes at work, so that what takes long does not hold up all else. Each computes
@@ -58,6 +66,7 @@ from airssys.engine.compile_process import main
 main()
 """
 """Runs the program's module without this package's own imports: it starts quickly."""
+_NO_SETTINGS: Final[Mapping[str, Any]] = {}
 _PASSED: Final = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 """What some Pythons need to start."""
 
@@ -102,6 +111,19 @@ class Job:
                 self._stop = None
 
 
+@frozen(eq=False)
+class Target:
+    """What code is made for: one of wasmtime's engines, and its configuration."""
+
+    settings: Mapping[str, Any]
+    """As `configured` takes them: code is made for one configuration."""
+    engine: wasmtime.Engine
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Target:
+        return cls(settings, wasmtime.Engine(configured(settings)))
+
+
 class Compilers(Protocol):
     """Where components are compiled."""
 
@@ -109,7 +131,7 @@ class Compilers(Protocol):
         """Make the binary of a component's text."""
 
     def code(
-        self, engine: wasmtime.Engine, binary: bytes, job: Job
+        self, target: Target, binary: bytes, job: Job
     ) -> tuple[wasmtime.component.Component | None, bytes]:
         """Compile a binary; return the code too, where it is in this process."""
 
@@ -130,7 +152,7 @@ class Thread:
         return bytes(wasmtime.wat2wasm(text))
 
     def code(
-        self, engine: wasmtime.Engine, binary: bytes, job: Job
+        self, target: Target, binary: bytes, job: Job
     ) -> tuple[wasmtime.component.Component | None, bytes]:
         job.check()
         if _COMPILED_IN and os.getpid() not in _COMPILED_IN:
@@ -141,7 +163,7 @@ class Thread:
                 "the process by spawn or forkserver",
             )
         _COMPILED_IN.add(os.getpid())
-        code = wasmtime.component.Component(engine, binary)
+        code = wasmtime.component.Component(target.engine, binary)
         return code, bytes(code.serialize())
 
 
@@ -237,8 +259,6 @@ class _Process:
 class Processes:
     """Compile in processes, each within limits of memory and processor time."""
 
-    settings: Mapping[str, Any]
-    """As `configured` takes them: code is made for one configuration."""
     limits: CompileLimits
     _idle: list[_Process] = field(factory=list, init=False)
     _working: int = field(default=0, init=False)
@@ -251,14 +271,19 @@ class Processes:
         return self._ask(TEXT, text, job)
 
     def code(
-        self, engine: wasmtime.Engine, binary: bytes, job: Job
+        self, target: Target, binary: bytes, job: Job
     ) -> tuple[wasmtime.component.Component | None, bytes]:
-        del engine
-        return None, self._ask(CODE, binary, job)
+        return None, self._ask(CODE, binary, job, target.settings)
 
-    def _ask(self, task: str, body: bytes, job: Job) -> bytes:
+    def _ask(
+        self,
+        task: str,
+        body: bytes,
+        job: Job,
+        settings: Mapping[str, Any] = _NO_SETTINGS,
+    ) -> bytes:
         seconds = max(self.limits.time - job.spent, _LEAST)
-        head = {"task": task, "settings": self.settings, "seconds": seconds}
+        head = {"task": task, "settings": settings, "seconds": seconds}
         with self._a_turn(job):
             # What an older process died of need not be this: it is tried once more.
             for fresh in (False, True):

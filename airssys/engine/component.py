@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -24,8 +24,9 @@ from ..core.limits import CACHE_SIZE, KIB, MIB, CompileLimits, Limits
 from ..core.names import Digest
 from ..hostcalls.call import Call, Standing
 from ..hostcalls.gate import Gate
-from ..hostcalls.interface import Guard, HostInterface
+from ..hostcalls.interface import Guard, HostInterface, Missing, check_missing
 from ..reading import read_bytes
+from ..witmodel.agreement import meant
 from ..witmodel.types import (
     Extern,
     FuncType,
@@ -36,13 +37,13 @@ from ..witmodel.types import (
     shortened,
 )
 from . import _ffi
+from .borrows import needs_taskless
 from .bound import Bindable, Bound
 from .cache import Cache, default_folder
 from .ceiling import Ceiling
-from .compile import FORM, MAGIC, Compiled, Compiler
-from .compile_process import configured
-from .compilers import Processes, Thread, size_limit
-from .fiber import Pace, Slicing, Threads
+from .compile import MAGIC, Compiled, Compiler, Targets
+from .compilers import Processes, Target, Thread, size_limit
+from .fiber import ClockPace, CountedPace, Pace, Slicing, Threads
 from .flights import Flights, Progress
 from .instance import Instance
 from .lane import SET_LIMITS, Added
@@ -75,6 +76,7 @@ _COMPARED: Final = 200
 """Exports that are compared with one that is not there."""
 _LINKS: Final = 8
 """Linkers a component keeps, one for each set of host interfaces it was used with."""
+_functions: Final = attrgetter("functions")
 
 
 @frozen
@@ -115,6 +117,12 @@ class Engine:
         exceptions: Let guests throw exceptions of WebAssembly. Off, for they make
             `Limits.fuel` leak: wasmtime gives back what a function burned before it
             threw. Only a ``timeout`` bounds such guests.
+        pace: Calls, of an instance and of the host functions that it calls, after which
+            other tasks have a turn, whatever a clock says. Guests then compute on the
+            event loop alone, slice by slice, never in worker threads: so the same
+            instances, with host functions that do the same, do the same in the same
+            order, and use the same fuel. None: others have a turn each 0.5 ms, and
+            what computes for long moves to a thread.
     """
 
     def __init__(
@@ -132,6 +140,7 @@ class Engine:
         optimize: bool = True,
         bytes_lane: bool = True,
         exceptions: bool = False,
+        pace: int | None = None,
     ) -> None:
         if compiler not in ("process", "thread"):
             raise ValueError(
@@ -145,29 +154,35 @@ class Engine:
             slicing=slicing,
             compile_limits=compile_limits,
             progress=progress,
+            pace=pace,
         )
         given = room(memory_reservation)
-        attributes, switches = proposals(exceptions=exceptions)
-        settings: dict[str, Any] = {
-            **attributes,
-            "consume_fuel": True,
-            "memory_reservation": given.reservation,
-            "memory_guard_size": given.guard,
-            "memory_reservation_for_growth": given.growth,
-            "memory_may_move": True,
-            "cranelift_opt_level": "speed" if optimize else "none",
-            "switches": {
-                **switches,
-                "max_wasm_stack": stack,
-                "async_stack_size": stack + _FIBRE_SPARE,
-            },
-        }
-        config = configured(settings)
-        self.wasmtime: wasmtime.Engine = wasmtime.Engine(config)
-        self.pointer: int = _ffi.address(self.wasmtime.ptr())
+
+        def target(*, tasks: bool) -> Target:
+            attributes, switches = proposals(exceptions=exceptions, tasks=tasks)
+            settings: dict[str, Any] = {
+                **attributes,
+                "consume_fuel": True,
+                "memory_reservation": given.reservation,
+                "memory_guard_size": given.guard,
+                "memory_reservation_for_growth": given.growth,
+                "memory_may_move": True,
+                "cranelift_opt_level": "speed" if optimize else "none",
+                "switches": {
+                    **switches,
+                    "max_wasm_stack": stack,
+                    "async_stack_size": stack + _FIBRE_SPARE,
+                },
+            }
+            return Target.of(settings)
+
+        usual = target(tasks=True)
+        self.wasmtime: wasmtime.Engine = usual.engine
+        taskless = partial(target, tasks=False)
+        self._targets = Targets(usual, taskless, needs_taskless)
         self.slicing: Slicing = slicing or Slicing()
         self.ceiling: Ceiling = Ceiling()
-        self.pace: Pace = Pace()
+        self.pace: Pace = ClockPace() if pace is None else CountedPace(pace)
         if cache is False:
             kept = None
         else:
@@ -182,13 +197,10 @@ class Engine:
         def compiling() -> _Compiling:
             return _Compiling(
                 Compiler(
-                    self.wasmtime,
-                    repr((FORM, _ffi.VERSION, platform.machine(), settings)),
+                    self._targets,
                     kept,
                     bytes_lane,
-                    Processes(settings, compile_limits)
-                    if compiler == "process"
-                    else Thread(),
+                    Processes(compile_limits) if compiler == "process" else Thread(),
                     compile_limits,
                 ),
                 Flights(progress),
@@ -286,8 +298,12 @@ class Component:
         self.name: str = name
         self.digest: Digest = digest
         self.size: int = compiled.size
+        self._wasmtime = compiled.engine
+        self.engine_pointer: int = _ffi.address(compiled.engine.ptr())
+        """The address of the engine of wasmtime's that its code is for."""
         self._code = compiled.code
         self.pointer: int = _ffi.address(compiled.code.ptr())
+        """The address of its code."""
         self.imports: Mapping[str, Extern] = compiled.imports
         self.exports: Mapping[str, Extern] = compiled.exports
         self.added: Added = compiled.added
@@ -297,6 +313,7 @@ class Component:
         self.lane: frozenset[str] = compiled.plan.exports
         """Exported functions whose bytes cross in one piece."""
         self._lane_imports = compiled.plan.imports
+        self._borrows_one = compiled.borrows_one
         self._drops = {drop.resource: drop for drop in compiled.plan.drops}
         self._dropping = {drop.label: drop for drop in compiled.plan.drops}
         self._exported: Mapping[str, FuncType] | None = None
@@ -357,14 +374,9 @@ class Component:
             shapes: The Python classes of the component's types.
         """
         added = self._added(export)
-        functions = {} if added is not None else self.functions()
-        if added is None and export not in functions:
-            some = tuple(islice(functions, _COMPARED))
-            near = difflib.get_close_matches(export, some, _NEAR, 0.4)
-            if len(functions) <= _NEAR:
-                near = sorted(functions)
-            raise MissingExport(self.name, export, tuple(near))
-        path, type_ = added or (export, functions[export])
+        if added is None:
+            export = self.named(export)
+        path, type_ = added or (export, self.functions()[export])
         index = None
         for part in path.split("#"):
             index = self._code.get_export_index(part, index)
@@ -381,6 +393,29 @@ class Component:
             ) from None
         return signature, _ffi.address(index.ptr())
 
+    def named(self, export: str) -> str:
+        """Return what the component calls a function that it exports.
+
+        Its interface may have another version there: as with imports, a compatible one.
+        Where the name says no version, any will do if there is but one.
+
+        Raises:
+            MissingExport: There is none.
+        """
+        functions = self.functions()
+        if export in functions:
+            return export
+        home, mark, name = export.rpartition("#")
+        homes = [f.rpartition("#")[0] for f in functions if f.endswith(f"{mark}{name}")]
+        found = [f"{each}#{name}" for each in meant(home, homes)] if home else []
+        if found and (len(found) == 1 or "@" in home):
+            return found[0]
+        some = tuple(islice(functions, _COMPARED))
+        near = found or difflib.get_close_matches(export, some, _NEAR, 0.4)
+        if len(functions) <= _NEAR:
+            near = sorted(functions)
+        raise MissingExport(self.name, export, tuple(near))
+
     def _added(self, export: str) -> tuple[str, FuncType] | None:
         """Return the name and type of a function that was put into the component."""
         if export == SET_LIMITS and self.counts:
@@ -396,6 +431,8 @@ class Component:
         grants: Grants | Standing | None = None,
         actor: str = "",
         guard: Guard | None = None,
+        context: object = None,
+        missing: Missing = "refuse",
     ) -> Instance:
         """Make an instance, with memory of its own.
 
@@ -407,41 +444,52 @@ class Component:
             actor: The id of the actor the instance belongs to, for `Call`.
             guard: What stands between a host call and the host function; by default a
                 `Gate` that emits no events.
+            context: What host functions find as ``call.context``: the instance's own
+                state, where they keep any.
+            missing: ``"trap"`` links a component of whose imports some are not offered:
+                whatever calls one of them ends with `GuestTrapped`, which names it.
 
         Raises:
-            UnknownImport: The component imports what is not offered.
+            UnknownImport: The component imports what is not offered, or what is offered
+                has another type.
             OutOfMemory: It needs more memory, tables or instances than its limits.
             TooManyHandles: Its start function made more than its limit.
             QuotaExceeded: The host has no room for another instance.
             GuestTrapped: Its start function trapped.
             LimitExceeded: Its start function ran out of fuel or time.
+            ValueError: ``missing`` is another word.
         """
-        await self.engine.pace.step()
-        call = Call(self.name, actor, "", grants or Standing())
+        check_missing(missing)
+        await self.engine.pace.begin().step()
+        call = Call(self.name, actor, "", grants or Standing(), context)
         ceiling = self.engine.ceiling
         before = 0 if self.mappings else ceiling.count()
         instance = Instance(
-            self, self._link(imports), limits or _LIMITS, call, guard or _GATE
+            self, self._link(imports, missing), limits or _LIMITS, call, guard or _GATE
         )
         await instance.start()
         if not self.mappings:
             self.mappings = max(ceiling.count() - before, 1) + 1
         return instance
 
-    def _link(self, imports: Sequence[HostInterface]) -> Link:
+    def _link(self, imports: Sequence[HostInterface], missing: Missing) -> Link:
         """Return the linker for these interfaces as they are now."""
         # An interface may be given more functions later, so their number counts too.
-        key = tuple((id(offer), len(offer.functions)) for offer in imports)
-        if key not in self._links:
+        key = (missing, *map(id, imports), *map(len, map(_functions, imports)))
+        found = self._links.get(key)
+        if found is None:
             made = link(
-                self.engine.wasmtime,
+                self._wasmtime,
                 self.name,
                 self.imports,
                 imports,
+                missing=missing,
                 lane=self._lane_imports,
+                borrows_one=self._borrows_one,
                 signatures=self._signatures,
             )
             if len(self._links) >= _LINKS:
                 del self._links[next(iter(self._links))]
-            self._links[key] = (made, tuple(imports))  # kept alive, so ids stay theirs
-        return self._links[key][0]
+            found = (made, tuple(imports))  # kept alive, so ids stay theirs
+            self._links[key] = found
+        return found[0]

@@ -10,6 +10,7 @@ caller's own task, between two polls.
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -26,12 +27,22 @@ from ..core.checks import seconds
 from . import _ffi
 from .values.pieces import Held
 
-__all__ = ("Fiber", "Host", "Pace", "Slicing", "Store", "Threads")
+__all__ = (
+    "ClockPace",
+    "CountedPace",
+    "Fiber",
+    "Host",
+    "Pace",
+    "Slicing",
+    "Store",
+    "Threads",
+    "TooMuch",
+)
 
 _UNMETERED: Final = 2**64 - 1
 _positive: Any = validators.gt(0)
 # Looked up once: these are a good part of what a short call costs.
-_now, _thread = time.monotonic, threading.get_ident
+_now, _thread, _computed = time.monotonic, threading.get_ident, time.thread_time
 _checkpoint_if_cancelled = anyio.lowlevel.checkpoint_if_cancelled
 
 
@@ -61,19 +72,52 @@ class Slicing:
         return self.inline * self.inline_slices + self.threaded
 
 
-class Pace:
+class TooMuch(Exception):
+    """A fibre computed for longer than it may."""
+
+
+class Pace(Protocol):
     """Let other tasks run often enough without a full checkpoint for each call.
 
-    A checkpoint costs about as much as a short guest call. So every call looks for a
-    cancel, and gives way to other tasks when none had a turn for `longest` seconds.
+    A checkpoint costs about as much as a short guest call. So every call, of a guest or
+    of a host function, is a step, and only some steps are a full one.
     """
+
+    threads: bool
+    """Whether what computes for long may move to worker threads."""
+
+    async def step(self) -> None:
+        """Be a checkpoint, a full one only when it is time."""
+
+    def is_due(self) -> bool:
+        """Tell whether a step does more than to look for a cancel.
+
+        Where it does not, and `Store.others_ran` is false, nobody else had a turn since
+        one looked, and so nobody can have cancelled.
+        """
+
+    def begin(self) -> Pace:
+        """Return the pace of a new instance."""
+
+
+class ClockPace:
+    """Give way to other tasks when none had a turn for `longest` seconds."""
 
     __slots__ = ("_last",)
 
     longest: Final = 500e-6
+    threads = True
 
     def __init__(self) -> None:
         self._last: dict[int, float] = {}  # by thread, since each runs its own loop
+
+    def begin(self) -> ClockPace:
+        """Return itself: the clock is everybody's."""
+        return self
+
+    def is_due(self) -> bool:
+        """Tell whether it is time for a full checkpoint."""
+        return _now() > self._last.get(_thread(), 0.0) + self.longest
 
     async def step(self) -> None:
         """Be a checkpoint, a full one only when it is time."""
@@ -83,6 +127,39 @@ class Pace:
         else:
             await anyio.lowlevel.checkpoint()
             self._last[thread] = _now()
+
+
+class CountedPace:
+    """Give way to other tasks after so many steps of an instance, whatever they took.
+
+    So the order of what happens depends on what guests do, and on nothing else: not on
+    the clock, nor on worker threads, which are done when they are done.
+    """
+
+    __slots__ = ("_left", "_steps")
+
+    threads = False
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._left = 0
+
+    def begin(self) -> CountedPace:
+        """Return another one: what other instances did before counts for nothing."""
+        return CountedPace(self._steps)
+
+    def is_due(self) -> bool:
+        """Return True: each step counts."""
+        return True
+
+    async def step(self) -> None:
+        """Be a checkpoint, a full one the first time and after so many steps."""
+        if self._left:
+            self._left -= 1
+            await _checkpoint_if_cancelled()
+        else:
+            self._left = self._steps - 1
+            await anyio.lowlevel.checkpoint()
 
 
 class Host(Protocol):
@@ -103,7 +180,8 @@ class Store:
 
     __slots__ = (
         *("__weakref__", "_answer", "_filled", "_fuel", "_fuel_at", "_pointer"),
-        *("context", "continuation", "host", "pending", "problem", "slow", "spent"),
+        *("context", "continuation", "host", "others_ran", "pending", "problem"),
+        *("slow", "spent"),
     )
 
     def __init__(self, engine: int) -> None:
@@ -116,11 +194,15 @@ class Store:
         """A host call to serve: the function's index, parameters, result address."""
         self.problem: BaseException | None = None
         """What went wrong inside a callback."""
+        self.others_ran: bool = True
+        """Whether code that may cancel the call ran since one looked for a cancel:
+        other tasks, or a host function that is none of our own."""
         self.slow: bool = False
         """Whether a poll may take long that uses little fuel, and belongs in a thread:
         what crosses is of types that are too large to be weighed in the guest."""
         self._answer = (ctypes.c_ubyte * 2)()
-        self.continuation: bytes = _ffi.continuation(ctypes.addressof(self._answer))
+        answer = ctypes.addressof(self._answer)
+        self.continuation: _ffi.Continuation = _ffi.Continuation(answer)
         self._fuel = ctypes.c_uint64()
         self._fuel_at = ctypes.addressof(self._fuel)
         self._filled = 0
@@ -231,13 +313,21 @@ class Fiber:
     One thread at a time may poll it, and nothing else may touch the store meanwhile.
     """
 
-    __slots__ = ("_cut", "_future", "_polling", "_store", "threaded")
+    __slots__ = (
+        *("_computed", "_computing", "_cut", "_future", "_polling", "_store"),
+        "threaded",
+    )
 
-    def __init__(self, future: int, store: Store) -> None:
+    def __init__(
+        self, future: int, store: Store, computing: float | None = None
+    ) -> None:
         self._future = future
         self._store = store
         self._cut = False
         self._polling: threading.Lock | None = None
+        self._computing = computing
+        """Seconds that it may compute; None: any number, and nobody counts."""
+        self._computed = 0.0
         self.threaded: float = 0.0
         """Seconds of processor time in worker threads."""
 
@@ -259,19 +349,43 @@ class Fiber:
         over: bool = _ffi.future_poll(self._future)
         return over
 
+    def _poll_here(self) -> bool:
+        """Run a slice on the event loop, and count the time.
+
+        Raises:
+            TooMuch: That was more than it may compute, and it is not over.
+        """
+        over: bool
+        if self._computing is None:
+            over = _ffi.future_poll(self._future)
+            return over
+        before = _computed()
+        over = self.poll()
+        self._computed += _computed() - before
+        if not over and self._left() <= 0:
+            raise TooMuch
+        return over
+
     async def finish(
         self,
         slicing: Slicing,
-        threads: Threads,
+        threads: Threads | None,
+        pace: Pace,
         serve: Callable[[], Awaitable[bool]],
     ) -> None:
         """Poll to the end, after a first poll that did not get there, or none.
 
         Args:
             slicing: The lengths of slices.
-            threads: Bounds the guests that run in worker threads at once.
+            threads: Bounds the guests that run in worker threads at once; None: none
+                does, all slices are on the event loop.
+            pace: Says when other tasks are to have their turn between two slices, where
+                there are threads; else that is between all of them.
             serve: Runs the pending host call and lowers its result; tells whether
                 that was much.
+
+        Raises:
+            TooMuch: It computed for longer than it may.
         """
         store = self._store
         slices = 1
@@ -282,17 +396,22 @@ class Fiber:
                 large = isinstance(store.pending[1], Held)
                 large = await serve() or large
                 slices = 0
-                if store.slow or large:
+                if threads is not None and (store.slow or large):
                     # wasmtime frees its values of what was large, in the next poll, or
                     # makes values of it.
                     slices = slicing.inline_slices
                     continue
-                over = self.poll()
-            elif slices < slicing.inline_slices and not store.slow:
+                over = self._poll_here()
+            elif threads is None:
                 await anyio.lowlevel.checkpoint()
-                over = self.poll()
+                over = self._poll_here()
+            elif slices < slicing.inline_slices and not store.slow:
+                if pace.is_due():
+                    await pace.step()
+                over = self._poll_here()
             else:
                 over = await self._poll_in_thread(slicing, threads)
+                store.others_ran = True
             if over:
                 return
             slices += 1
@@ -317,18 +436,28 @@ class Fiber:
         finally:
             threads.waiting.discard(self)
         _ffi.context_yield_interval(context, slicing.inline)
+        if self._computing is not None and not over and self._left() <= 0:
+            raise TooMuch
         return over
+
+    def _left(self) -> float:
+        """Return the seconds that it may still compute."""
+        assert self._computing is not None
+        return self._computing - self._computed - self.threaded
 
     def _run(self, quantum: float, deadline: float, waiting: set[Fiber]) -> bool:
         """Run slices until the call is over, needs the host, is cut or gives way."""
         waiting.discard(self)
-        before = time.thread_time()
+        before = _computed()
+        until = math.inf if self._computing is None else before + self._left()
         try:
-            return self._run_on(_now() + quantum, deadline, waiting)
+            return self._run_on(_now() + quantum, deadline, until, waiting)
         finally:
-            self.threaded += time.thread_time() - before
+            self.threaded += _computed() - before
 
-    def _run_on(self, turn: float, deadline: float, waiting: set[Fiber]) -> bool:
+    def _run_on(
+        self, turn: float, deadline: float, until: float, waiting: set[Fiber]
+    ) -> bool:
         store, polling = self._store, self._polling
         assert polling is not None
         while True:
@@ -341,6 +470,8 @@ class Fiber:
             anyio.from_thread.check_cancelled()
             now = _now()
             if now >= deadline or (waiting and now >= turn):
+                return False
+            if until < math.inf and _computed() > until:
                 return False
             # Without this the loop's thread waits for a time slice of the system's,
             # some milliseconds, whenever all processors compute.

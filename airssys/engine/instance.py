@@ -10,13 +10,19 @@ from typing import Any, Final, Self
 
 import anyio
 
-from ..core.errors import InstanceBusy, InstanceClosed, Overtime, WitError
+from ..core.errors import (
+    InstanceBusy,
+    InstanceClosed,
+    OutOfComputing,
+    Overtime,
+    WitError,
+)
 from ..core.limits import Limits, Usage
 from ..hostcalls.call import Call
 from ..hostcalls.interface import Guard
 from . import _ffi
 from .aside import aside
-from .fiber import Fiber, Store
+from .fiber import Fiber, Pace, Store, TooMuch
 from .lane import SET_LIMITS, Bounds
 from .large import LargeValues
 from .link import Link
@@ -43,20 +49,9 @@ class Instance:
 
     __slots__ = (
         *("__weakref__", "_bounds", "_calls", "_engine", "_fuel", "_funcs"),
-        *(
-            "_handles",
-            "_host_calls",
-            "_large_values",
-            "_link",
-            "_mappings",
-            "_raw",
-            "_raw_at",
-            "_running",
-            "_source",
-            "_store",
-            "_threaded",
-        ),
-        *("_why", "component", "limits"),
+        *("_handles", "_host_calls", "_large_values", "_link", "_mappings"),
+        *("_pace", "_raw", "_raw_at", "_running", "_sharing", "_source"),
+        *("_store", "_threaded", "_why", "component", "limits"),
     )
 
     def __init__(
@@ -74,9 +69,10 @@ class Instance:
         self._link = link
         engine = component.engine
         self._engine: SharedEngine = engine
+        self._pace: Pace = engine.pace.begin()
         self._large_values = LargeValues(component.name, limits)
         self._host_calls = HostCalls(
-            link.functions, guard, call, engine.pace, self._large_values
+            link.functions, guard, call, self._pace, self._large_values
         )
         bounds = Bounds.of(limits, engine.slicing.on_the_loop)
         self._bounds = bounds if component.counts and bounds != Bounds() else None
@@ -91,20 +87,23 @@ class Instance:
         self._raw_at = ctypes.addressof(self._raw)
         self._mappings = component.mappings
         """What the instance gives back to the ceiling; 0 where that is not known."""
+        added = component.added
+        self._sharing = component.needs.sharing(limits, added.memories)
+        """How many memories share what there is."""
         # First of all: where the system has no mapping left, wasmtime aborts.
         engine.ceiling.admit(component.name, component.mappings)
-        self._store: Store | None = (store := Store(engine.pointer))
+        self._store: Store | None = (store := Store(component.engine_pointer))
         self._handles = Resources(
             component.name, store.context, link.lifts, link.resources, weakref.ref(self)
         )
         store.host = self._handles
         _ffi.store_limiter(
             store.pointer,
-            limits.memory,
+            limits.share(self._sharing),
             limits.table_elements,
-            limits.instances + component.added.instances,
+            limits.instances + added.instances,
             limits.tables,
-            limits.memories + component.added.memories,
+            limits.memories + added.memories,
         )
 
     def __repr__(self) -> str:
@@ -179,7 +178,8 @@ class Instance:
 
         Args:
             export: A function of the world, such as ``add``, or of an exported
-                interface, such as ``acme:calc/ops@1.0.0#mul``.
+                interface, such as ``acme:calc/ops@1.0.0#mul``, whose version may be
+                another that is compatible, and may be left out where there is but one.
             args: One Python value for each WIT parameter.
 
         Raises:
@@ -187,15 +187,14 @@ class Instance:
             ValueMismatch: An argument does not fit its WIT type.
             WitError: The function returned ``err``.
             GuestTrapped: The guest trapped.
-            LimitExceeded: The call ran out of fuel or time.
+            LimitExceeded: The call ran out of fuel, time or computing.
             InstanceClosed: The instance was closed, or an earlier call ended it.
             InstanceBusy: Another call of this instance is under way.
 
-        Destructors of handles that were closed since the last call run first.
-
-        Whatever a host function raises leaves from here unchanged.
+        Destructors of handles that were closed since the last call run first. Whatever
+        a host function raises leaves from here unchanged.
         """
-        await self._engine.pace.step()
+        await self._pace.step()
         if self._store is None:
             raise InstanceClosed(self.component.name, self._why)
         if self._running is not None:
@@ -232,14 +231,14 @@ class Instance:
 
         self._running = export
         try:
-            frame = await aside(lower, lambda _: None)
+            frame = await aside(lower, lambda _: None, threads=self._pace.threads)
         finally:
             self._running = None
         self._calls += 1
         # wasmtime makes values of its own of them, at once.
         begin = partial(_future, func, self._begin(export), signature, frame)
         try:
-            future = await aside(begin, _ffi.future_delete)
+            future = await aside(begin, _ffi.future_delete, threads=self._pace.threads)
         except BaseException as error:
             self._end(f"{export!r} was cut off by {type(error).__name__}", error)
             raise
@@ -261,7 +260,7 @@ class Instance:
             # out yet stays for the next call where this is cancelled.
             self._running = "drop"
             try:
-                await self._engine.pace.step()
+                await self._pace.step()
             finally:
                 self._running = None
             handle = handles.closing.popleft()
@@ -402,9 +401,12 @@ class Instance:
         assert store is not None
         store.slow = slow
         try:
-            with Fiber(future, store) as fiber:
+            with Fiber(future, store, self.limits.computing) as fiber:
                 try:
                     await self._finish(fiber, export)
+                except TooMuch:
+                    most = self.limits.computing or 0.0
+                    raise OutOfComputing(self.component.name, export, most) from None
                 finally:
                     self._threaded += fiber.threaded
         except BaseException as error:
@@ -431,19 +433,16 @@ class Instance:
     async def _finish(self, fiber: Fiber, export: str) -> None:
         """Go on after the first slice, under the time limit."""
         engine, timeout = self._engine, self.limits.timeout
-        threads = engine.threads()
+        threads = engine.threads() if self._pace.threads else None
+        assert self._store is not None
+        serve = partial(self._host_calls.serve, self._store, self._handles)
         if timeout is None:
-            await fiber.finish(engine.slicing, threads, self._serve)
+            await fiber.finish(engine.slicing, threads, self._pace, serve)
             return
         with anyio.move_on_after(timeout) as scope:
-            await fiber.finish(engine.slicing, threads, self._serve)
+            await fiber.finish(engine.slicing, threads, self._pace, serve)
         if scope.cancelled_caught:
             raise Overtime(self.component.name, export, timeout)
-
-    async def _serve(self) -> bool:
-        """Run the host function that the guest called; as `HostCalls.serve`."""
-        assert self._store is not None
-        return await self._host_calls.serve(self._store, self._handles)
 
     def _failed(self, error: int, export: str) -> BaseException:
         """Turn a C error into ours and end the instance."""
@@ -460,6 +459,7 @@ class Instance:
             fuel_used=None if self.limits.fuel is None else used,
             limits=self.limits,
             added=self.component.added,
+            sharing=self._sharing,
             lane=bool(self.component.lane or self.component.added.instances),
         )
         self._end(f"{export!r} ended with {type(problem).__name__}", problem)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final
+from typing import Any, Final, Never
 
 import wasmtime
 from attrs import Factory, define, evolve, frozen
 from wasmtime.component import Linker
 
-from ..core.errors import UnknownImport
+from ..core.errors import GuestTrapped, UnknownImport
 from ..hostcalls.call import Call
-from ..hostcalls.interface import HostFunction, HostInterface
+from ..hostcalls.interface import HostFunction, HostInterface, HostResource, Missing
 from ..witmodel.agreement import agreement
 from ..witmodel.functype import compared
 from ..witmodel.types import (
@@ -26,6 +26,7 @@ from ..witmodel.types import (
     shortened,
 )
 from . import _ffi
+from .borrows import has_several_borrows, several_borrows
 from .resource import Hosted, LiftParameters
 from .signature import ImportSignature
 from .values.layout import Unsupported
@@ -45,7 +46,7 @@ class Linked:
 
     def call(self, caller: Call) -> Call:
         """Return the caller's identity for a call of this function."""
-        return Call(caller.component, caller.actor, self.name, caller.standing)
+        return evolve(caller, function=self.name)
 
 
 class Link:
@@ -84,7 +85,9 @@ def link(
     imports: Mapping[str, Extern],
     offered: Sequence[HostInterface],
     *,
+    missing: Missing = "refuse",
     lane: AbstractSet[str] = frozenset(),
+    borrows_one: bool = False,
     signatures: dict[str, ImportSignature] | None = None,
 ) -> Link:
     """Link what a component imports with host interfaces.
@@ -95,7 +98,11 @@ def link(
         imports: What it imports.
         offered: The interfaces to take it from. One called ``a#b`` offers the instance
             ``b`` within the instance ``a``.
+        missing: What happens where nobody offers a function or resource: the component
+            is refused, or whatever calls it traps.
         lane: Functions whose bytes cross in one piece, by their names as imports.
+        borrows_one: Whether wasmtime passes one borrowed handle at most, and traps
+            where there are more: functions that take more are missing.
         signatures: How functions cross whose values have no classes of their own: used
             again where they are there, else kept there. By their names as imports.
 
@@ -108,7 +115,8 @@ def link(
     # sleeps, as no reactor runs here, and `add_wasip2` blocks the loop all the while.
     linker = Linker(engine)
     kept = {} if signatures is None else signatures
-    linking = _Linking(imports, offered, lane, kept)
+    traps = missing == "trap"
+    linking = _Linking(component, imports, offered, traps, lane, borrows_one, kept)
     with linker.root() as root:
         linking.instance(root, "", imports)
     if linking.problems:
@@ -121,9 +129,13 @@ def link(
 class _Linking:
     """What was linked so far."""
 
+    component: str
     imports: Mapping[str, Extern]
     offered: Sequence[HostInterface]
+    traps: bool
+    """Whether what is missing traps where it is called."""
     lane: AbstractSet[str]
+    borrows_one: bool
     signatures: dict[str, ImportSignature]
     functions: list[Linked] = Factory(list)
     resources: dict[ResourceType, Hosted] = Factory(dict)
@@ -133,7 +145,7 @@ class _Linking:
         """Link an instance; the world is the one without a name."""
         offer = _offer(name, self.offered)
         needed = any(isinstance(e, FuncType | ResourceType) for e in externs.values())
-        if name and needed and offer is None:
+        if name and needed and offer is None and not self.traps:
             self.problems.append(f"interface {name!r} is missing")
             return
         shapes = Shapes()
@@ -172,13 +184,18 @@ class _Linking:
         shapes: Shapes,
         path: str,
     ) -> None:
-        full = _full(name, offer.name if offer is not None else "")
+        full = _full(name, offer.name) if offer is not None else path
         function = None if offer is None else offer.functions.get(name)
+        if function is None and self.traps:
+            function = _absent(self.component, path, name)
         if function is None:
             self.problems.append(f"{full!r} is missing: {shortened(type_)}")
             return
         if problem := _unfit(type_, function):
             self.problems.append(f"{full!r} {problem}")
+            return
+        if self.borrows_one and not self.traps and has_several_borrows(type_):
+            self.problems.append(f"{full!r} {several_borrows()}: {shortened(type_)}")
             return
         general = offer is not None and offer.shapes is None
         signature = self.signatures.get(path) if general else None
@@ -209,11 +226,16 @@ class _Linking:
         hosted = self.resources.get(type_)
         found = None if offer is None else offer.resources.get(name)
         full = _full(name, offer.name if offer is not None else "")
+        if found is None and hosted is None and self.traps:
+            found = HostResource(name, _Absent)
         if hosted is None:
             if found is None:
                 self.problems.append(f"{full!r} is missing: resource")
                 return
             hosted = self.resources[type_] = Hosted(len(self.resources), found)
+        elif found is not None and hosted.offer.made is _Absent:
+            # It was missing where the component first names it, and is offered here.
+            hosted = self.resources[type_] = Hosted(hosted.index, found)
         elif found is not None and found.made is not hosted.offer.made:
             self.problems.append(
                 f"{full!r} is {found.made.__name__}, the component expects the "
@@ -232,6 +254,20 @@ class _Linking:
             _NO_FINALIZER,
         )
         _ffi.resource_type_delete(c_type)
+
+
+class _Absent:
+    """A resource that nobody offers: none can be made."""
+
+
+def _absent(component: str, path: str, name: str) -> HostFunction:
+    """Return what stands in for a function that nobody offers."""
+
+    def body(*_: object) -> Never:
+        reason = "the component imports it, and nobody offers it"
+        raise GuestTrapped(component, path, "missing-import", reason)
+
+    return HostFunction(name, body, needed="nothing: it does nothing")
 
 
 def _full(name: str, interface: str) -> str:

@@ -2,11 +2,12 @@
 
 wasmtime counts that when it makes an instance. Whoever checks a component wants to know
 before. What comes from outside, or cannot be followed, is not counted: so a component
-needs at least what is said here.
+needs at least what is said here. Where something is not counted, that is known.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial, reduce
 
@@ -17,9 +18,9 @@ from ..core.units import show_size
 from .lane.binary import HEAD, Section, sections
 from .lane.cursor import Cursor, unknown
 
-__all__ = ("NOTHING", "Needs", "needs_of")
+__all__ = ("UNKNOWN", "Needs", "needs_of")
 
-_TABLE, _MEMORY = 4, 5
+_TYPE, _TABLE, _MEMORY = 1, 4, 5
 """Sections of a core module."""
 _MAXIMUM, _CUSTOM_PAGE = 1, 8
 """Bits that say what there is to a memory or table beside its least size."""
@@ -29,6 +30,12 @@ _INITIAL = 0x40
 """What a table begins with that says what is in it."""
 _MODULE, _COMPONENT = 0x11, 4
 """The sorts of core modules, after the byte for core definitions, and of components."""
+_COLLECTED = re.compile(rb"[\x4e\x4f\x50\x5e\x5f]")
+"""How types of structs and arrays begin, and groups of types, and what they extend.
+
+The bytes mean other things too, such as a function's eighty parameters. Where one is
+taken for a struct, the memories' shares are smaller than they could be, and no more.
+"""
 _DEPTH = 100
 """Components in components; wasmtime takes no more."""
 
@@ -45,6 +52,10 @@ class Needs:
     """Bytes of the largest memory."""
     table_elements: int = 0
     """Of the largest table."""
+    collects: bool = False
+    """Whether it may have a heap of what is collected, which is one more memory."""
+    known: bool = True
+    """Whether all is counted."""
 
     def __add__(self, other: Needs) -> Needs:
         return Needs(
@@ -53,10 +64,28 @@ class Needs:
             self.instances + other.instances,
             max(self.memory, other.memory),
             max(self.table_elements, other.table_elements),
+            self.collects or other.collects,
+            self.known and other.known,
         )
 
-    def beyond(self, limits: Limits) -> Iterator[tuple[str, str]]:
-        """Say which limits make each instance fail, and why."""
+    def sharing(self, limits: Limits, added: int) -> int:
+        """Return how many memories share `Limits.total_memory`, at the most.
+
+        Args:
+            limits: What an instance may use.
+            added: Memories that airssys puts into it.
+        """
+        if not self.known:
+            return limits.memories + 1 + added
+        return min(self.memories, limits.memories) + self.collects + added
+
+    def beyond(self, limits: Limits, added: int = 0) -> Iterator[tuple[str, str]]:
+        """Say which limits make each instance fail, and why.
+
+        Args:
+            limits: What an instance may use.
+            added: Memories that airssys puts into it.
+        """
         for key, one in (
             ("memories", "linear memories"),
             ("tables", "tables"),
@@ -70,6 +99,12 @@ class Needs:
             size, most = show_size(self.memory), show_size(limits.memory)
             words = f"a memory of it has {size} from the start"
             yield "memory", f'{words}: say memory = "{size}", or more (limit: {most})'
+        elif self.memory > limits.share(count := self.sharing(limits, added)):
+            size, total = show_size(self.memory), show_size(limits.total_memory)
+            enough = show_size(self.memory * count)
+            words = f"a memory of it has {size} from the start, and {count} share"
+            say = f'say total_memory = "{enough}", or more (limit: {total})'
+            yield "total_memory", f"{words} total_memory: {say}"
         if self.table_elements > (most := limits.table_elements):
             count = self.table_elements
             words = f"a table of it has {count:_} elements from the start"
@@ -77,6 +112,7 @@ class Needs:
 
 
 NOTHING = Needs()
+UNKNOWN = Needs(known=False)
 
 
 def needs_of(guest: bytes) -> Needs:
@@ -145,14 +181,14 @@ class _Reading:
 
     def _alias(self, cursor: Cursor) -> None:
         sort = _sort(cursor)
-        found = NOTHING
+        found = UNKNOWN
         if cursor.byte() == 2:
             scope: _Reading | None = self
             for _ in range(cursor.number()):
                 scope = scope and scope.outside
             index = cursor.number()
             known = scope and scope.space(sort)
-            found = _at(known, index) if known else NOTHING
+            found = _at(known, index) if known else UNKNOWN
         else:
             cursor.number()
             cursor.name()
@@ -162,9 +198,9 @@ class _Reading:
         cursor.extern_name()
         match _described(cursor):
             case 0:
-                self._add((0, _MODULE), NOTHING)
+                self._add((0, _MODULE), UNKNOWN)
             case sort:
-                self._add((sort, 0), NOTHING)
+                self._add((sort, 0), UNKNOWN)
 
     def _export(self, cursor: Cursor) -> None:
         cursor.extern_name()
@@ -172,7 +208,7 @@ class _Reading:
         if cursor.byte():
             _described(cursor)
         known = self.space(sort)
-        self._add(sort, _at(known, index) if known else NOTHING)
+        self._add(sort, _at(known, index) if known else UNKNOWN)
 
     def space(self, sort: tuple[int, int]) -> list[Needs] | None:
         """Return what there is of a sort, where it can be instantiated."""
@@ -225,7 +261,12 @@ def _described(cursor: Cursor) -> int:
 def _module(binary: memoryview) -> Needs:
     found = NOTHING
     for kind, _, begin, end in sections(binary, HEAD):
-        if kind == _MEMORY:
+        if kind == _TYPE:
+            cursor = Cursor(binary[begin:end])
+            cursor.number()
+            if _COLLECTED.search(binary, begin + cursor.at, end):
+                found += Needs(collects=True)
+        elif kind == _MEMORY:
             sizes = tuple(_memories(Cursor(binary[begin:end])))
             found += Needs(memories=len(sizes), memory=max(sizes, default=0))
         elif kind == _TABLE:

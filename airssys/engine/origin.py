@@ -12,6 +12,7 @@ from ..witmodel.types import Extern, FuncType, ResourceType
 from .ceiling import Ceiling
 from .fiber import Pace, Slicing, Threads
 from .lane import Added
+from .needs import Needs
 from .signature import ExportSignature
 
 __all__ = ("Exports", "Origin", "SharedEngine")
@@ -26,10 +27,6 @@ class Exports(Protocol):
 
 class SharedEngine(Protocol):
     """What all instances of an engine share."""
-
-    @property
-    def pointer(self) -> int:
-        """The address of wasmtime's engine."""
 
     @property
     def slicing(self) -> Slicing: ...
@@ -59,12 +56,20 @@ class Origin(Exports, Protocol):
     @property
     def exports(self) -> Mapping[str, Extern]: ...
     @property
+    def engine_pointer(self) -> int:
+        """The address of the engine of wasmtime's that its code is for."""
+
+    @property
     def pointer(self) -> int:
         """The address of its compiled code."""
 
     @property
     def mappings(self) -> int:
         """Memory mappings that an instance takes; 0 before the first was made."""
+
+    @property
+    def needs(self) -> Needs:
+        """What an instance has from the start, at the least."""
 
     @property
     def added(self) -> Added:

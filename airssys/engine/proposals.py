@@ -24,12 +24,15 @@ _HINTS: Final = (
 )
 
 
-def proposals(*, exceptions: bool) -> tuple[dict[str, bool], dict[str, bool]]:
+def proposals(
+    *, exceptions: bool, tasks: bool = True
+) -> tuple[dict[str, bool], dict[str, bool]]:
     """Return what is on and off.
 
     Args:
         exceptions: Whether guests may throw. What a callee burned before it throws is
             given back to the fuel of the call: that is a fault of wasmtime's.
+        tasks: Whether functions may be asynchronous, which gives each call a task.
 
     Returns:
         Attributes of a configuration of wasmtime-py's, and the arguments of functions
@@ -43,11 +46,13 @@ def proposals(*, exceptions: bool) -> tuple[dict[str, bool], dict[str, bool]]:
     }
     switches = {
         # Some of what these use cannot be passed.
-        "wasm_component_model_async": True,
-        "wasm_component_model_more_async_builtins": True,
-        "wasm_component_model_async_stackful": True,
+        "wasm_component_model_async": tasks,
+        "wasm_component_model_more_async_builtins": tasks,
+        "wasm_component_model_async_stackful": tasks,
         "wasm_exceptions": exceptions,
     }
+    if not tasks:
+        switches["concurrency_support"] = False
     return attributes, switches
 
 

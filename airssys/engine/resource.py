@@ -26,6 +26,10 @@ __all__ = ("Handle", "Hosted", "LiftParameters", "Resources")
 
 _OPEN: Final = ""
 
+# Looked up once: see `Resources.lent`.
+_any_to_host, _host_rep = _ffi.resource_any_to_host, _ffi.resource_host_rep
+_host_delete = _ffi.resource_host_delete
+
 LiftParameters: TypeAlias = Callable[[int, Handles], list[Any] | Held]
 """Reads the parameters of a call from where the guest left them, or takes them away."""
 
@@ -157,7 +161,7 @@ class Resources:
 
     __slots__ = (
         *("_context", "_held", "_hosted", "_last", "_lifts", "_objects", "_out"),
-        *("_owner", "closing", "component", "dropped", "dropping", "ended"),
+        *("_out_at", "_owner", "closing", "component", "dropped", "dropping", "ended"),
     )
 
     def __init__(
@@ -185,6 +189,7 @@ class Resources:
         self._held: dict[int, _Held] = {}
         self._last = 0
         self._out = ctypes.c_uint64()
+        self._out_at: int = ctypes.addressof(self._out)
 
     def owner(self) -> _Owner:
         """Return the instance. Raises `InstanceClosed` when it has ended."""
@@ -235,9 +240,7 @@ class Resources:
         hosted = self._hosted[type_.resource]
         rep = self._add(value, hosted.offer, lent=isinstance(type_, Borrow))
         host = _ffi.resource_host_new(True, rep, hosted.index)  # noqa: FBT003
-        error = _ffi.resource_host_to_any(
-            self._context, host, ctypes.addressof(self._out)
-        )
+        error = _ffi.resource_host_to_any(self._context, host, self._out_at)
         assert not error, _ffi.take_error(error)
         _ffi.resource_host_delete(host)
         return self._out.value
@@ -252,10 +255,18 @@ class Resources:
     def lifted(self, type_: Own | Borrow, resource: int) -> object:
         if not type_.resource.imported:
             return Handle(self, type_.resource, _ffi.resource_any_clone(resource))
-        rep = self._rep(resource)
         if isinstance(type_, Borrow):
-            return self._objects[rep].value
-        return self._take(rep).value
+            return self.lent(resource)
+        return self._take(self._rep(resource)).value
+
+    def lent(self, resource: int) -> object:
+        # As of `_rep`, once more: most host calls come this way, and one polls 10,000.
+        if error := _any_to_host(self._context, resource, self._out_at):
+            raise AssertionError(_ffi.take_error(error))
+        host = self._out.value
+        rep = _host_rep(host)
+        _host_delete(host)
+        return self._objects[rep].value
 
     # The host's objects:
 
@@ -283,12 +294,11 @@ class Resources:
 
     def _rep(self, resource: int) -> int:
         """Return the number in a C resource, which ends its claim on it."""
-        error = _ffi.resource_any_to_host(
-            self._context, resource, ctypes.addressof(self._out)
-        )
+        error = _ffi.resource_any_to_host(self._context, resource, self._out_at)
         assert not error, _ffi.take_error(error)
-        rep: int = _ffi.resource_host_rep(self._out.value)
-        _ffi.resource_host_delete(self._out.value)
+        host = self._out.value
+        rep: int = _ffi.resource_host_rep(host)
+        _ffi.resource_host_delete(host)
         return rep
 
     def destroy(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from inspect import isawaitable
 from types import CoroutineType
+from typing import Final, cast
 
 from ..core.errors import ValuesTooLarge, WitError
 from ..hostcalls.call import Call
@@ -17,6 +18,9 @@ from .resource import Resources
 from .values.pieces import PIECE, Held
 
 __all__ = ("HostCalls",)
+
+_READY: Final = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict))
+"""What is known to be no awaitable without a look, which takes a while."""
 
 
 class HostCalls:
@@ -73,15 +77,22 @@ class HostCalls:
             call = self._called[index] = linked.call(self._caller)
         # A guest that calls the host in a loop must not keep the event loop. Not after
         # the call: a cancel would lose a resource that the host has just made.
-        await self._pace.step()
+        if store.others_ran or self._pace.is_due():
+            await self._pace.step()
+        # Functions of our own cancel nothing, but others may while one waits.
+        store.others_ran = not linked.function.needed
         try:
             if isinstance(values, Held):
+                store.others_ran = True
                 values = await self._lifted(linked, values, store, handles)
             value = self._guard(linked.function, call, values)
-            if type(value) is CoroutineType or isawaitable(value):
-                value = await value
+            kind = type(value)
+            if kind is CoroutineType or (kind not in _READY and isawaitable(value)):
+                store.others_ran = True
+                value = await cast("Awaitable[object]", value)
             much = bool(signature.hefts) and signature.heft(value, PIECE) > PIECE
             if much:
+                store.others_ran = True
                 await self._lower_much(linked, value, results, handles)
         except WitError as error:
             if not signature.fallible:
@@ -111,7 +122,7 @@ class HostCalls:
             signature.lower(value, results, handles)
 
         try:
-            await aside(lower, lambda _: None)
+            await aside(lower, lambda _: None, threads=self._pace.threads)
         except ValuesTooLarge as error:
             if (told := _told(linked, error)) is None:
                 raise

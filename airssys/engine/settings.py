@@ -64,6 +64,7 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
         ),
         f"CompileLimits, with a memory of {show_size(LEAST_TO_COMPILE)} at least",
     ),
+    "pace": _Setting(_optional(_whole(1, 2**31)), "a positive number, or None"),
     "progress": _Setting(_optional(callable), "a function, or None"),
 }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from struct import Struct
 from typing import Any, Final
 
@@ -25,9 +26,9 @@ from ._ffi import VAL
 from .lane import is_large
 from .lane.abi import parts
 from .values.heft import Heft, hefting
-from .values.inline import UNUSUAL, inline
+from .values.inline import UNUSUAL, Inlined, inline, inline_ok
 from .values.kept import Handles, Kept, Lowering
-from .values.layout import NUMBERS, Fixed, Mismatch, numbers, pin
+from .values.layout import NUMBERS, Fixed, Kind, Mismatch, numbers, pin
 from .values.lift import Lift, lifting
 from .values.lower import lowering
 from .values.pieces import PIECE, Held, Meter, piecewise
@@ -42,6 +43,8 @@ _read_pointer: Final = Struct("=Q").unpack_from
 _SLOTS: Final = VAL + 8
 """Bytes of the result's slot, then the error's."""
 _NOTHING: Final = bytes(_SLOTS)
+_DONE: Final = Struct("=B7xB23x").pack(Kind.RESULT, True)  # noqa: FBT003
+"""An ``ok`` with nothing in it."""
 _NO_SHAPES: Final = Shapes()
 _SPARE: Final = 8
 """Frames that a signature keeps for its next calls."""
@@ -98,6 +101,11 @@ class _Lowered:
             shapes,
         )
         self._spare: list[Frame] = []
+
+    @property
+    def first_tail(self) -> int:
+        """The offset of the first value's tail."""
+        return self._plan[0][3]
 
     def frame(self) -> Frame:
         """Return a frame, a used one if there is one."""
@@ -265,6 +273,15 @@ def _number_reader(type_: FuncType) -> Any:
     return Struct(f"={NUMBERS[type_.result.name].code}").unpack_from
 
 
+def _number_packer(type_: WitType) -> Callable[[Any], bytes] | None:
+    """Return what makes the C value of a number, which owns no memory; else None."""
+    fmt = numbers((type_,))
+    if fmt is None:
+        return None
+    assert isinstance(type_, Scalar)
+    return partial(Struct(f"={fmt}").pack, NUMBERS[type_.name].kind)
+
+
 def _lift_result(type_: FuncType, shapes: Shapes) -> Lift | None:
     """Return what lifts a function's result: an ``err`` raises."""
     if type_.result is None:
@@ -289,7 +306,17 @@ class ImportSignature:
     """How a host function's parameters and result cross."""
 
     __slots__ = (
-        *("_lifts", "_lowered", "_pieces", "_shapes", "_weighs"),
+        *(
+            "_arguments",
+            "_done",
+            "_lifts",
+            "_lowered",
+            "_ok",
+            "_pack",
+            "_pieces",
+            "_shapes",
+        ),
+        *("_result", "_weighs"),
         *("fallible", "has_handles", "hefts", "name", "params", "says_text"),
         *("slow", "type"),
     )
@@ -302,6 +329,8 @@ class ImportSignature:
             (index * VAL, lifting(param, shapes))
             for index, (_, param) in enumerate(type_.params)
         ]
+        self._arguments = _ffi.Slot(self.params * VAL)
+        self._result = _ffi.Slot(VAL)
         walks = [weighing(param).walk for _, param in type_.params]
         self._weighs = [
             (index * VAL, walk) for index, walk in enumerate(walks) if walk is not None
@@ -329,6 +358,12 @@ class ImportSignature:
             if type_.result is None
             else _Lowered((("result", type_.result),), shapes)
         )
+        self._pack = None if type_.result is None else _number_packer(type_.result)
+        self._ok: Inlined | None = None
+        self._done = False
+        if self._lowered is not None and isinstance(type_.result, Result):
+            self._ok = inline_ok(type_.result, self._lowered.first_tail, shapes)
+            self._done = type_.result.ok is None
 
     def lift(self, arguments: int, handles: Handles) -> list[Any] | Held:
         """Lift the parameters from where the guest's call left them.
@@ -337,7 +372,7 @@ class ImportSignature:
         """
         if not self._lifts:
             return []
-        block = ctypes.string_at(arguments, self.params * VAL)
+        block = self._arguments.at(arguments).raw
         weight = 0
         for at, weigh in self._weighs:
             weight += weigh(block, at, PIECE)
@@ -369,9 +404,44 @@ class ImportSignature:
         Raises:
             ValueMismatch: The value does not fit the result's type.
         """
+        if self._pack is not None:
+            try:
+                self._result.at(results).raw = self._pack(value)
+            except (struct.error, TypeError, OverflowError):
+                pass  # the long way says what does not fit
+            else:
+                return
+        elif self._done and value is None:
+            self._result.at(results).raw = _DONE
+            return
         if self._lowered is not None:
+            write = self._ok
+            if write is not None and self._quickly(write, value, results, handles):
+                return
             lowered = Ok(value) if self.fallible else value
             self._write(self._lowered, lowered, results, handles)
+
+    def _quickly(
+        self, write: Inlined, value: Any, results: int, handles: Handles
+    ) -> bool:
+        """Lower an ``ok`` of a usual type; tell whether it was one."""
+        assert self._lowered is not None
+        frame = self._lowered.frame()
+        keep = frame.keep
+        keep.handles = handles
+        try:
+            write(frame.block, frame.base, keep, value)
+            if keep.pending:
+                keep.give()
+        except UNUSUAL:
+            # The writers know more types, and say what does not fit.
+            keep.forget()
+            usual = False
+        else:
+            usual = True
+            _ffi.val_clone(frame.base, results)
+        self._lowered.recycle(frame)
+        return usual
 
     def lower_error(self, value: Any, results: int, handles: Handles) -> None:
         """Lower the value of a `WitError` as the result's ``err``."""

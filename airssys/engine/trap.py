@@ -17,6 +17,7 @@ from ..core.errors import (
 )
 from ..core.limits import Limits
 from ._ffi import Frames
+from .borrows import FAULT, several_borrows
 from .lane import (
     LANE_OUT_OF_MEMORY,
     NAME,
@@ -77,6 +78,8 @@ _KINDS: Final = (
     ("fuel allocated for hostcalls", "value-too-large"),  # 128 MiB in a host's memory
 )
 _FOUND: Final = ("`unreachable` instruction", "out of bounds memory access")
+_BEFORE_REASON: Final = re.compile(r"^([0-9]+: )?(wasm trap: )?")
+"""What wasmtime puts before a cause; where there are several, each has a number."""
 _BY_LANE: Final = {
     # What the lane's functions find, in the words that wasmtime has for it.
     "lane-unaligned-pointer": "pointer not aligned",
@@ -109,11 +112,25 @@ def failure(
     limits: Limits,
     lane: bool,
     added: Added = NOTHING_ADDED,
+    sharing: int = 1,
 ) -> AirssysError:
-    """Return the error that a failed call raises."""
+    """Return the error that a failed call raises.
+
+    Args:
+        message: What wasmtime says.
+        frames: The guest's backtrace.
+        component: Its name; likewise what else errors tell.
+        export: The function that was called.
+        fuel_limit: The fuel of the call.
+        fuel_used: What it used of it.
+        limits: What the instance may use.
+        lane: Whether something was put into the guest.
+        added: What of it counts for wasmtime.
+        sharing: How many memories share `Limits.total_memory`.
+    """
     own = [_function(f) for f in takewhile(_is_lane, frames)] if lane else []
     if own[:1] == [LANE_OUT_OF_MEMORY]:
-        return OutOfMemory(component, _NO_ROOM, limits.memory)
+        return _too_little(component, _NO_ROOM, limits, sharing)
     if own[:1] == [TOO_MANY_HANDLES]:
         return TooManyHandles(component, export, limits.handles)
     if own[:1] == [TOO_HEAVY]:
@@ -125,16 +142,20 @@ def failure(
     if lane:
         frames = Frames(frame for frame in frames if not _is_lane(frame))
     # The causes come last, the innermost at the end; the head repeats the backtrace.
-    reason = message.rsplit("Caused by:", 1)[-1].strip()
-    last = reason.splitlines()[-1].strip() if reason else message
-    reason = last.removeprefix("wasm trap: ")
-    if any(words in last for words in _FOUND):
-        last = reason = _found(own) or last
+    cause = message.rsplit("Caused by:", 1)[-1].strip()
+    last = cause.splitlines()[-1].strip() if cause else message
+    reason = _BEFORE_REASON.sub("", last)
+    if any(words in last for words in _FOUND) and (found := _found(own)):
+        last = reason = found
     # Only the innermost cause counts: the rest holds names that the guest chose.
     if _OUT_OF_FUEL in last and fuel_limit is not None:
         return OutOfFuel(component, export, fuel_limit)
     if any(words in last for words in _OUT_OF_MEMORY):
-        return _out_of_memory(component, last, limits, added)
+        return _out_of_memory(component, last, limits, added, sharing)
+    if FAULT in cause:
+        reason = f"a host function {several_borrows()}"
+        kind = "several-borrows"
+        return GuestTrapped(component, export, kind, reason, tuple(frames), fuel_used)
     kind = next((kind for words, kind in _KINDS if words in last), "error")
     return GuestTrapped(component, export, kind, reason, tuple(frames), fuel_used)
 
@@ -144,7 +165,7 @@ _COUNTED: Final = {"memory": "memories", "table": "tables", "instance": "instanc
 
 
 def _out_of_memory(
-    component: str, reason: str, limits: Limits, added: Added
+    component: str, reason: str, limits: Limits, added: Added, sharing: int
 ) -> OutOfMemory:
     """Name the limit that was reached, and what it should be."""
     if found := _TOO_MANY.search(reason):
@@ -156,7 +177,19 @@ def _out_of_memory(
     if "table" in reason:
         key = "table_elements"
         return OutOfMemory(component, reason, limits.table_elements, key)
-    return OutOfMemory(component, reason, limits.memory)
+    return _too_little(component, reason, limits, sharing)
+
+
+def _too_little(
+    component: str, reason: str, limits: Limits, sharing: int
+) -> OutOfMemory:
+    """Say which limit keeps a memory as small as it is."""
+    share = limits.share(sharing)
+    if share == limits.memory:
+        return OutOfMemory(component, reason, limits.memory)
+    key = "total_memory"
+    reason = f"{reason}: {sharing} memories share {key}, {share:_} bytes each"
+    return OutOfMemory(component, reason, limits.total_memory, key)
 
 
 def _found(own: Sequence[str]) -> str | None:

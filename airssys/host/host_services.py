@@ -10,17 +10,14 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, Final
-from weakref import WeakKeyDictionary
 
 import anyio
-from attrs import define, field
+from attrs import define
 
-from ..core.budget import Budget
-from ..core.emitter import SILENT, Emitter
+from ..core.emitter import SILENT
 from ..core.errors import NoSuchActor, QuotaExceeded, WitError
-from ..core.event import Logged
 from ..core.grants.capabilities import Messaging
-from ..core.units import show_size_rate
+from ..core.texts import shortened
 from ..hostcalls.call import Call
 from ..hostcalls.declare import Free, interface_of, operation
 from ..hostcalls.interface import HostInterface
@@ -28,6 +25,7 @@ from ..hostcalls.pieces import in_pieces
 from ..witmodel.records import SECOND, actor_id, component_id, timestamp
 from ..witmodel.types import Variant
 from .actor_directory import ActorDirectory
+from .guest_log import GuestLog
 
 __all__ = (
     "HOST_SERVICES",
@@ -45,14 +43,12 @@ _LONGEST_MESSAGE: Final = 16_384
 """Characters of a log line, and of a key or a value beside it."""
 _LONGEST_FIELD: Final = 1024
 _MOST_FIELDS: Final = 64
-_LINE: Final = 40
-"""Bytes that a line costs beside its text: the time, the level and a name."""
 
 
 def host_services(
     actors: ActorDirectory,
     *,
-    emitter: Emitter = SILENT,
+    guest_log: GuestLog | None = None,
     wall_clock: Callable[[], int] = time.time_ns,
     random_source: Callable[[int], bytes] = secrets.token_bytes,
 ) -> HostInterface:
@@ -60,11 +56,12 @@ def host_services(
 
     Args:
         actors: All actors of the system.
-        emitter: Tells of log lines, as `Logged` events.
+        guest_log: Where log lines go; None: nowhere.
         wall_clock: Returns nanoseconds since 1970.
         random_source: Returns that many bytes that nobody can guess.
     """
-    return interface_of(HostServices(actors, emitter, wall_clock, random_source))
+    log = guest_log or GuestLog(SILENT)
+    return interface_of(HostServices(actors, log, wall_clock, random_source))
 
 
 @define(eq=False)
@@ -73,60 +70,20 @@ class HostServices:
 
     interface: ClassVar[str] = HOST_SERVICES
     actors: ActorDirectory
-    emitter: Emitter
+    guest_log: GuestLog
     wall_clock: Callable[[], int]
     random_source: Callable[[int], bytes]
-    _left_out: WeakKeyDictionary[Budget, int] = field(
-        factory=WeakKeyDictionary, init=False
-    )
-    """Lines by the quota that had no room for them."""
 
     @operation(needs=Free("a log line carries the caller's name"))
     def log(
         self, call: Call, level: str, message: str, context: list[tuple[str, str]]
     ) -> None:
-        message = _cut(message, _LONGEST_MESSAGE)
+        message = shortened(message, _LONGEST_MESSAGE)
         fields = tuple(
-            (_cut(key, _LONGEST_FIELD), _cut(value, _LONGEST_FIELD))
+            (shortened(key, _LONGEST_FIELD), shortened(value, _LONGEST_FIELD))
             for key, value in context[:_MOST_FIELDS]
         )
-        if self._has_room(call, len(message) + sum(len(k) + len(v) for k, v in fields)):
-            self._emit(call, level, message, fields)
-
-    def _emit(
-        self, call: Call, level: str, message: str, fields: tuple[tuple[str, str], ...]
-    ) -> None:
-        self.emitter.emit(
-            lambda at: Logged(
-                at=at,
-                subject=call.actor or call.component,
-                level=level,
-                message=message,
-                fields=fields,
-            )
-        )
-
-    def _has_room(self, call: Call, size: int) -> bool:
-        """Take a line from the quota, or count it as left out.
-
-        The guest is not held up: it could be told nothing, and a log is no place to
-        wait in. The next line that is let through comes after the number of those that
-        were not.
-        """
-        budget = call.standing.budget
-        if budget is None:
-            return True
-        now = anyio.current_time()
-        if budget.debt("log", now):
-            self._left_out[budget] = self._left_out.get(budget, 0) + 1
-            return False
-        # On credit, as a line that is longer than the quota must come through too.
-        budget.charge("log", size + _LINE, now)
-        if lost := self._left_out.pop(budget, 0):
-            lines = "line was" if lost == 1 else "lines were"
-            most = show_size_rate(int(budget.most("log")))
-            self._emit(call, "warn", f"{lost} {lines} left out: more than {most}", ())
-        return True
+        self.guest_log.write(call, level, message, fields)
 
     @operation(needs=Free("the wall clock is no secret"))
     def current_time(self, _: Call) -> dict[str, int]:
@@ -190,12 +147,6 @@ class HostServices:
             "metadata": known.metadata,
             "health": known.health or Variant("unknown", "not checked yet"),
         }
-
-
-def _cut(text: str, longest: int) -> str:
-    if len(text) <= longest:
-        return text
-    return f"{text[:longest]}... (and {len(text) - longest:_} characters)"
 
 
 def _may_know(call: Call, id_: str, now: float) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from attrs import field, frozen, validators
+from attrs import Factory, field, frozen, validators
 
 from ..core.checks import seconds
 from ..hostcalls.declare import Needed, Operations, needs_of
@@ -19,15 +19,18 @@ from .capabilities import CapabilitiesOperations, capabilities_interface
 from .filesystem import Disk, FileLimits, filesystem_interfaces
 from .filesystem.filesystem import FilesystemOperations
 from .filesystem.metadata import MetadataOperations
+from .guest_log import GuestLog
 from .host_services import HostServices, host_services
 from .messaging import MessagingOperations, messaging
 from .network import LONGEST_WAIT, Resolver, Tls, network_interfaces
 from .network.connection import ConnectionOperations
+from .network.permits import Permits
 from .network.socket import SocketOperations
 from .permissions import PermissionsOperations, permissions_interface
 from .process import ProcessSettings, open_process_interfaces
 from .process.lifecycle import LifecycleOperations
 from .process.signals import SignalsOperations
+from .shelves import Shelves
 from .storage import StorageOperations, storage_interface
 
 __all__ = ("OPERATIONS", "Facilities", "needed_for", "open_interfaces")
@@ -82,11 +85,23 @@ class Facilities:
     """Seconds that anything on the network may wait, whatever a guest asks for."""
     processes: ProcessSettings = field(factory=ProcessSettings)
     """What holds for all programs that guests start."""
+    shelves: Shelves = field(
+        default=Factory(lambda self: Shelves(self.storage), takes_self=True),
+        init=False,
+        repr=False,
+    )
+    """What all interfaces write to the storage by, so that a quota counts it once."""
 
 
 @asynccontextmanager
 async def open_interfaces(
-    actors: ActorDirectory, gate: Gate, facilities: Facilities | None = None
+    actors: ActorDirectory,
+    gate: Gate,
+    facilities: Facilities | None = None,
+    *,
+    disk: Disk | None = None,
+    permits: Permits | None = None,
+    guest_log: GuestLog | None = None,
 ) -> AsyncIterator[tuple[HostInterface, ...]]:
     """Open every interface that airssys has for guests.
 
@@ -97,14 +112,17 @@ async def open_interfaces(
         actors: All actors of the system.
         gate: Checks every host call, and emits events.
         facilities: What the interfaces work with; by default the usual.
+        disk: Made of these; given where other interfaces share it.
+        permits: Likewise.
+        guest_log: Likewise.
     """
     given = facilities or Facilities()
-    disk = Disk(gate, given.files)
+    disk = disk or Disk(gate, given.files)
     async with open_process_interfaces(gate, given.processes) as processes:
         yield (
-            host_services(actors, emitter=gate.emitter),
+            host_services(actors, guest_log=guest_log or GuestLog(gate.emitter)),
             messaging(actors, gate),
-            storage_interface(given.storage, gate),
+            storage_interface(given.shelves, gate),
             permissions_interface(gate, disk),
             capabilities_interface(gate),
             *filesystem_interfaces(gate, disk=disk),
@@ -113,6 +131,7 @@ async def open_interfaces(
                 resolver=given.resolver,
                 tls=given.tls,
                 longest=given.longest_wait,
+                permits=permits,
             ),
             *processes,
         )

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from typing import ClassVar, Final
-from weakref import WeakKeyDictionary
 
-import anyio
-from attrs import define, field
+from attrs import define
 
-from ..core.budget import Budget
 from ..core.defaults import LISTED
 from ..core.errors import QuotaExceeded, StorageError, WitError
 from ..core.grants.capabilities import Storage as Needed
@@ -23,6 +20,7 @@ from ..storage import keys
 from ..storage.protocol import Storage
 from ..witmodel.types import Variant
 from .errors import as_wit_errors, denied
+from .shelves import Shelves
 
 __all__ = ("MOST_LISTED", "STORAGE", "StorageOperations", "storage_interface")
 
@@ -34,7 +32,7 @@ _AS_WIT_ERRORS: Final = as_wit_errors(
 )
 
 
-def storage_interface(store: Storage, gate: Gate) -> HostInterface:
+def storage_interface(store: Storage | Shelves, gate: Gate) -> HostInterface:
     """Return the interface for all components of a system.
 
     Each component has a namespace of its own, by its name or as the host says: its
@@ -43,10 +41,11 @@ def storage_interface(store: Storage, gate: Gate) -> HostInterface:
     actors are.
 
     Args:
-        store: Where it is kept.
+        store: Where it is kept; `Shelves`, where other interfaces write there too.
         gate: Checks what shows only inside.
     """
-    return interface_of(StorageOperations(store, gate), denied=denied)
+    shelves = store if isinstance(store, Shelves) else Shelves(store)
+    return interface_of(StorageOperations(shelves, gate), denied=denied)
 
 
 @define(eq=False)
@@ -54,9 +53,13 @@ class StorageOperations:
     """The operations of ``airssys:core/storage``."""
 
     interface: ClassVar[str] = STORAGE
-    store: Storage
+    shelves: Shelves
     gate: Gate
-    _shelves: dict[str, _Shelf] = field(factory=dict, init=False)
+
+    @property
+    def store(self) -> Storage:
+        """What is behind the shelves."""
+        return self.shelves.store
 
     @operation(needs=Requires("storage.read", keys.target))
     async def get(self, call: Call, key: str) -> bytes | None:
@@ -79,13 +82,11 @@ class StorageOperations:
     async def delete(self, call: Call, key: str) -> None:
         self._check_key(call, key)
         with _AS_WIT_ERRORS:
-            shelf = self._shelf(call)
-            async with shelf.lock:
-                before = await self.store.get(call.namespace, key)
-                self._still(call, Needed("delete", keys.target(key)))
-                if before is None or not await self.store.delete(call.namespace, key):
-                    raise WitError(Variant("not-found", f"there is no key {key!r}"))
-                shelf.release(call.budget, keys.cost(key, len(before)))
+            need = Needed("delete", keys.target(key))
+            if not await self.shelves.remove(
+                call, key, lambda: self._still(call, need)
+            ):
+                raise WitError(Variant("not-found", f"there is no key {key!r}"))
 
     @operation(needs=Requires("storage.read", keys.target))
     async def exists(self, call: Call, key: str) -> bool:
@@ -216,80 +217,8 @@ class StorageOperations:
         self, call: Call, key: str, value: bytes, write: Callable[[], Awaitable[bool]]
     ) -> bool:
         """Write a value, once its bytes are held; give them back where it fails."""
-        shelf = self._shelf(call)
-        budget = call.budget
-        async with shelf.lock:
-            before = await self.store.get(call.namespace, key)
-            growth = keys.cost(key, len(value))
-            if before is not None:
-                growth -= keys.cost(key, len(before))
-            used = (await self.store.usage(call.namespace)).bytes
-            try:
-                shelf.settle(budget, used, growth)
-            except QuotaExceeded as error:
-                self.gate.refused(call, f"write key {keys.target(key)!r}", str(error))
-                raise WitError(Variant("quota-exceeded", str(error))) from error
-            done = False
-            try:
-                done = await write()
-            finally:
-                # After a failure release what was held for the write; after a success
-                # what the old value took and the new one does not.
-                shelf.release(budget, -growth if done else growth)
-        return done
-
-    def _shelf(self, call: Call) -> _Shelf:
-        return self._shelves.setdefault(call.namespace, _Shelf())
-
-
-@define(eq=False)
-class _Shelf:
-    """A component's namespace: what is under way in it, and who holds its bytes."""
-
-    lock: anyio.Lock = field(factory=anyio.Lock)
-    held: WeakKeyDictionary[Budget, int] = field(factory=WeakKeyDictionary)
-
-    def settle(self, budget: Budget | None, used: int, growth: int) -> None:
-        """Hold what a write adds, and what nobody holds: what an ended actor left.
-
-        Args:
-            budget: Of who writes.
-            used: Bytes in the namespace.
-            growth: Bytes that the write adds; one that adds none is let through.
-
-        Raises:
-            QuotaExceeded: There is not so much left; nothing more is held.
-        """
-        for each, amount in list(self.held.items()):
-            # A budget that was closed holds nothing any more, though it may be around.
-            self.held[each] = min(amount, each.held("storage"))
-        owed = used - sum(self.held.values())
-        if owed < 0:
-            self.release(budget, -owed)
-        if budget is None or growth <= 0:
-            return
-        limit = budget.limit("storage")
-        if limit is not None and used + growth > limit:
-            raise QuotaExceeded(
-                f"actor {budget.owner!r}",
-                "quota of storage",
-                f"{limit:_}",
-                f"{used:_} in use, {growth:_} more wanted",
-            )
-        more = max(owed, 0) + growth
-        budget.hold("storage", more)
-        self.held[budget] = self.held.get(budget, 0) + more
-
-    def release(self, budget: Budget | None, amount: int) -> None:
-        """Give back bytes: those of who acts first, then others'; none below zero."""
-        holders = list(self.held)
-        if budget in holders:
-            holders.remove(budget)
-            holders.insert(0, budget)
-        for holder in holders:
-            if amount <= 0:
-                return
-            part = min(amount, self.held[holder])
-            holder.release("storage", part)
-            self.held[holder] -= part
-            amount -= part
+        try:
+            return await self.shelves.put(call, key, value, write)
+        except QuotaExceeded as error:
+            self.gate.refused(call, f"write key {keys.target(key)!r}", str(error))
+            raise WitError(Variant("quota-exceeded", str(error))) from error

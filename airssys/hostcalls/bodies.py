@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from types import FunctionType, MethodType
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -57,15 +59,30 @@ def _takes(parameters: Sequence[inspect.Parameter], kind: type) -> bool:
     for parameter in parameters:
         if parameter.annotation is parameter.empty:
             return parameter.name == kind.__name__.lower()
-        return (
-            parameter.annotation is kind
-            or str(parameter.annotation).rpartition(".")[2] == kind.__name__
-        )
+        # It may be text, as it was written, and say more: ``Call[Shop]``.
+        name = str(parameter.annotation).partition("[")[0].rpartition(".")[2]
+        return parameter.annotation is kind or name == kind.__name__
     return False
 
 
 def parameters_of(body: Callable[..., object]) -> tuple[int, int | None]:
     """Count the positional parameters after the first: fewest, most."""
+    if type(body) is MethodType and type(body.__func__) is FunctionType:
+        return _parameters_of_method(body.__func__)
+    return _parameters_of(body)
+
+
+@lru_cache(maxsize=1024)
+def _parameters_of_method(function: FunctionType) -> tuple[int, int | None]:
+    """Count those of a bound method.
+
+    Each system has objects of its own with the same few hundred methods, and Python
+    takes some 50 µs to say what one of them takes.
+    """
+    return _parameters_of(MethodType(function, object()))
+
+
+def _parameters_of(body: Callable[..., object]) -> tuple[int, int | None]:
     parameters = list(inspect.signature(body).parameters.values())
     if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
         return -1, -1

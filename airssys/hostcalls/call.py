@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Generic
+
 from attrs import define, field, frozen
 
 from ..core.budget import Budget
 from ..core.grants.grants import NO_GRANTS, Grants
 
-__all__ = ("Call", "Standing")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    _C_co = TypeVar("_C_co", covariant=True, default=object)
+else:
+    from typing import TypeVar
+
+    _C_co = TypeVar("_C_co", covariant=True)
+
+__all__ = ("Call", "Standing", "standing_of")
 
 
 @define(eq=False)
@@ -27,15 +38,25 @@ class Standing:
     """Where it keeps its keys; empty: under the component's name."""
 
 
-def _standing(given: Standing | Grants) -> Standing:
-    return Standing(given) if isinstance(given, Grants) else given
+def standing_of(given: Standing | Grants) -> Standing:
+    """Return a standing, which grants alone make one of.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if isinstance(given, Standing):
+        return given
+    if isinstance(given, Grants):
+        return Standing(given)
+    raise TypeError(f"grants are Grants or a Standing, not a {type(given).__name__}")
 
 
 @frozen
-class Call:
+class Call(Generic[_C_co]):
     """Who calls a host function, and with what grants.
 
-    Identity is passed explicitly, never in thread or context variables.
+    Identity is passed explicitly, never in thread or context variables. ``Call[Shop]``
+    is a call of an instance whose context is a ``Shop``.
     """
 
     component: str
@@ -45,8 +66,11 @@ class Call:
     function: str = ""
     """The host function, such as ``acme:kv/store@1.0.0#get``."""
     standing: Standing = field(
-        factory=Standing, converter=_standing, alias="grants", repr=False
+        factory=Standing, converter=standing_of, alias="grants", repr=False
     )
+    context: _C_co = field(default=None, repr=False)
+    """What the instance was given as ``instantiate(context=...)``, for the host
+    functions that keep something for each instance; None: nothing."""
 
     @property
     def who(self) -> str:

@@ -151,6 +151,7 @@ def _marked(operations: type[Operations]) -> dict[str, tuple[str, Needed]]:
 def interface_of(
     operations: Operations,
     *,
+    name: str = "",
     denied: Denier | None = None,
     resources: Sequence[HostResource] = (),
     types: Mapping[str, str] | None = None,
@@ -159,6 +160,7 @@ def interface_of(
 
     Args:
         operations: What is offered.
+        name: Under which name, where it is another version than the operations' own.
         denied: How a denial reaches the guest: builds the ``err`` value. Operations
             that can be denied by `Requires` take it.
         resources: Of the interface; their functions are among the operations. What
@@ -166,18 +168,19 @@ def interface_of(
         types: The operations' WIT types; a component that imports one with another is
             refused. By default those of the WIT text.
     """
-    interface = HostInterface(operations.interface)
+    interface = HostInterface(name or operations.interface)
     interface.resources |= {each.name: each for each in resources}
     types = SIGNATURES[interface.name] if types is None else types
-    for name, (method, needs) in _marked(type(operations)).items():
+    for function, (method, needs) in _marked(type(operations)).items():
         asked = needs if isinstance(needs, Requires) else None
         if asked and denied is None:
             raise TypeError(f"say how a guest is told that {asked} is denied")
         interface.function(
-            name=name,
+            name=function,
             needs=asked,
-            wit=types[name],
+            wit=types[function],
             denied=denied if asked else None,
         )(getattr(operations, method))
-        interface.functions[name] = evolve(interface.functions[name], needed=str(needs))
+        made = interface.functions[function]
+        interface.functions[function] = evolve(made, needed=str(needs))
     return interface

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import methodcaller
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, get_args, overload
 
 from attrs import define, field, frozen
 
@@ -27,11 +27,16 @@ __all__ = (
     "HostFunction",
     "HostInterface",
     "HostResource",
+    "Missing",
     "Needs",
+    "check_missing",
 )
 
 _F = TypeVar("_F", bound=Callable[..., object])
 _C = TypeVar("_C", bound=type)
+Missing: TypeAlias = Literal["refuse", "trap"]
+"""What to do about an import that nobody offers."""
+_MISSING: Final = get_args(Missing)
 
 
 @frozen
@@ -298,3 +303,13 @@ class Guard(Protocol):
     def __call__(
         self, function: HostFunction, call: Call, args: Sequence[Any], /
     ) -> object: ...
+
+
+def check_missing(given: object) -> None:
+    """Refuse what says nothing of what to do about missing imports.
+
+    Raises:
+        ValueError: It is no word of `Missing`.
+    """
+    if given not in _MISSING:
+        raise ValueError(f"missing: {given!r} is neither 'refuse' nor 'trap'")

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
+from ..core.child import LAST_WORDS
 from ..core.event import (
     CallCut,
     ChildExited,
@@ -32,6 +33,7 @@ _LIFECYCLE: Final = re.compile(r"airssys:core/component-lifecycle@[0-9.]+#")
 _CUTS: Final = {
     "fuel": "it ran out of fuel",
     "time": "it took too long",
+    "computing": "it computed for too long",
     "memory": "it ran out of memory",
     "trap": "it trapped",
     "cancelled": "it was stopped",
@@ -56,9 +58,10 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode()
-        for one in text
+    # Each that there is once: a guest's line can have thousands of the same.
+    odd = {one for one in set(text) if not one.isprintable()}
+    return text.translate(
+        {ord(one): one.encode("unicode_escape").decode() for one in odd}
     )
 
 
@@ -137,7 +140,9 @@ def _brief(event: Event) -> _Words:
             siblings = f", and with it {', '.join(along)}" if along else ""
             return LogLevel.INFO, f"restarts {when}{siblings}"
         case ChildExited(how="crash", reason=reason):
-            return LogLevel.ERROR, _LIFECYCLE.sub("", f"crash: {reason}")
+            # The last lines of its stderr were log lines a moment ago.
+            said = reason.partition(f"\n{LAST_WORDS}")[0]
+            return LogLevel.ERROR, _LIFECYCLE.sub("", f"crash: {said}")
         case (
             ChildExited()
             | ChildStarted()

@@ -9,6 +9,7 @@ __all__ = (
     "OWN",
     "PER_KEY",
     "check_key",
+    "check_length",
     "check_prefix",
     "cost",
     "target",
@@ -27,16 +28,25 @@ def _shown(text: str) -> str:
     return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}..."
 
 
+def check_length(key: str) -> None:
+    """Check that a text is no longer than keys are, which takes no time for any.
+
+    Raises:
+        ValueError: It is.
+    """
+    if len(key) > LONGEST_KEY or len(key.encode()) > LONGEST_KEY:
+        raise ValueError(
+            f"key {_shown(key)} is longer than {LONGEST_KEY:_} bytes of UTF-8"
+        )
+
+
 def check_prefix(prefix: str) -> None:
     """Check what keys may begin with.
 
     Raises:
         ValueError: No key can begin so; says why.
     """
-    if len(prefix.encode()) > LONGEST_KEY:
-        raise ValueError(
-            f"key {_shown(prefix)} is longer than {LONGEST_KEY:_} bytes of UTF-8"
-        )
+    check_length(prefix)
     if not prefix.isprintable():
         raise ValueError(
             f"key {_shown(prefix)} holds characters that cannot be printed"

@@ -19,7 +19,7 @@ from ..core.child import (
     Exit,
     Normal,
     Stopped,
-    unwrap,
+    raised,
 )
 from ..core.emitter import Emitter
 from ..core.errors import ChildRefused, NoSuchChild, StartTimeout
@@ -286,7 +286,7 @@ class Child:
                     await spec.run(*spec.args, task_status=self.start)
             how = Normal()
         except Exception as error:  # noqa: BLE001 - a crash ends the child, no more
-            how = Crashed(unwrap(error))
+            how = raised(error)
         except (KeyboardInterrupt, SystemExit) as error:
             self.siblings.take_down(error)
         except anyio.get_cancelled_exc_class() as error:
@@ -344,6 +344,7 @@ class Child:
                 supervisor=self.siblings.name,
                 how=how.how,
                 reason=how.reason,
+                status=how.status,
             )
         )
 

@@ -37,6 +37,7 @@ from ..hostcalls.interface import HostInterface
 from ..observe.fan_out import FanOut, Tally
 from ..supervision.opening import run_supervisor
 from ..uncut import keeping_cancels
+from ..wasi.offered import interfaces_over, open_outside
 from .specs import ActorSpecs
 from .system import System
 
@@ -141,16 +142,25 @@ async def open_root(
         nursery.start_soon(_keep_time, registry.office, timing)
         try:
             async with (
-                open_interfaces(registry, gate, facilities) as offered,
+                open_outside(gate, facilities) as outside,
+                open_interfaces(
+                    registry,
+                    gate,
+                    facilities,
+                    disk=outside.disk,
+                    permits=outside.permits,
+                    guest_log=outside.log,
+                ) as offered,
                 run_supervisor(
                     root.rules, name=root.id, instrument=fan_out, random=random
                 ) as supervisor,
             ):
                 specs = ActorSpecs(
                     registry=registry,
-                    interfaces=offered,
+                    interfaces=(*offered, *interfaces_over(outside)),
                     extensions=tuple(interfaces),
                     gate=gate,
+                    outside=outside,
                     config=config,
                 )
                 yield System(

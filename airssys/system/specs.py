@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.abc
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from ..actors.actor import run_actor
+from ..actors.command import run_command
 from ..actors.component_actor import run_component
 from ..actors.registry import About, ActorEntry, Registry
 from ..artifacts.namespaces import Claim, Namespaces
+from ..artifacts.runnable import command_of
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
 from ..core.defaults import MAILBOX, MAILBOX_BYTES, PAYLOAD
@@ -24,6 +27,7 @@ from ..core.health import HealthCheck
 from ..core.limits import Limits, Quota, SharedQuota
 from ..core.manifests.host import HostConfig
 from ..core.manifests.manifest import Manifest, SupervisionRule
+from ..core.manifests.wasi import Wasi
 from ..core.message import Overflow
 from ..engine.component import Component
 from ..engine.instance import Instance
@@ -31,6 +35,9 @@ from ..hostcalls.call import Standing
 from ..hostcalls.gate import Gate
 from ..hostcalls.interface import HostInterface
 from ..hostcalls.pieces import in_pieces
+from ..wasi.context import Context
+from ..wasi.outside import Outside
+from ..wasi.surroundings import Surroundings
 
 __all__ = ("ActorSpecs", "ChildRules", "ComponentPlan", "NoManifest", "give_up")
 
@@ -42,6 +49,7 @@ class NoManifest:
     limits: Limits = field(factory=Limits)
     grants: Grants = NO_GRANTS
     config: Mapping[str, str] = field(factory=dict)
+    wasi: Wasi = field(factory=Wasi)
     mailbox: int = MAILBOX
     mailbox_bytes: int = MAILBOX_BYTES
     overflow: Overflow = Overflow.WAIT
@@ -104,6 +112,8 @@ class ActorSpecs:
     extensions: tuple[HostInterface, ...]
     """Offered to components that were granted them."""
     gate: Gate
+    outside: Outside
+    """What the guests of WASI reach the world by."""
     config: HostConfig = field(factory=HostConfig)
     """The host's settings: what any component may be granted at the most."""
     namespaces: Namespaces = field(factory=Namespaces)
@@ -193,19 +203,36 @@ class ActorSpecs:
             ),
         )
 
-        async def instantiate() -> Instance:
+        surroundings = Surroundings(
+            wasi=terms.wasi,
+            outside=self.outside,
+            component=plan.component.name,
+            actor=id_,
+            standing=standing,
+        )
+        command = command_of(plan.component)
+
+        async def instantiate(context: Context | None) -> Instance:
             return await plan.component.instantiate(
                 imports,
                 limits=limits,
                 grants=standing,
                 actor=id_,
                 guard=self.gate,
+                context=context,
             )
 
         async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-            await run_component(
-                instantiate, place.entry(), self.registry, task_status=task_status
-            )
+            async with _around(surroundings, plan.component) as context:
+                make, entry = partial(instantiate, context), place.entry()
+                if command is None:
+                    await run_component(
+                        make, entry, self.registry, task_status=task_status
+                    )
+                else:
+                    await run_command(
+                        make, entry, self.registry, command, task_status=task_status
+                    )
 
         health = None
         rule = terms.supervision.health
@@ -219,7 +246,9 @@ class ActorSpecs:
         start = rules.start
         if start is None and limits.timeout is not None:
             start = 2 * limits.timeout
-        return _spec(place, run, rules, health, start)
+        spec = _spec(place, run, rules, health, start)
+        # To ask a command is to cancel it: it looks into no mailbox.
+        return spec if command is None else evolve(spec, stop=None, health=None)
 
     def function(
         self,
@@ -254,6 +283,15 @@ class ActorSpecs:
             await run_actor(function, place.entry(), self.registry, *args)
 
         return _spec(place, run, rules, None)
+
+
+def _around(
+    surroundings: Surroundings, component: Component
+) -> AbstractAsyncContextManager[Context | None]:
+    """Open what an instance finds around it; nothing for one that never looks."""
+    if any(name.startswith("wasi:") for name in component.imports):
+        return surroundings.open()
+    return nullcontext()
 
 
 def _spec(

@@ -14,7 +14,8 @@ from attrs import define, field
 from ..actors.inbox import Inbox
 from ..actors.reference import ActorRef
 from ..actors.registry import Registry
-from ..artifacts.folder import Artifact, check_actor, load
+from ..artifacts.folder import Artifact, load
+from ..artifacts.runnable import check_runnable
 from ..core.budget import Budget
 from ..core.child import ChildSpec, Restart
 from ..core.defaults import MAILBOX, MAILBOX_BYTES
@@ -26,6 +27,7 @@ from ..core.limits import Limits
 from ..core.manifests.host import HostConfig
 from ..core.manifests.manifest import SupervisionRule
 from ..core.manifests.tree import Tree
+from ..core.manifests.wasi import Wasi
 from ..core.message import Overflow
 from ..engine.component import Component, Engine
 from ..hostcalls.bodies import dashed
@@ -73,6 +75,7 @@ class System:
         id: str | None = None,  # noqa: A002 - the field's word
         limits: Limits | None = None,
         grants: Grants | None = None,
+        wasi: Wasi | None = None,
         config: dict[str, str] | None = None,
         namespace: str | None = None,
         mailbox: int | None = None,
@@ -92,6 +95,9 @@ class System:
                 function's with ``-`` for ``_``.
             limits: For a `Component`; a manifest has its own.
             grants: For a `Component`; a manifest has its own.
+            wasi: For a `Component` that was built for WASI; a manifest has its own. By
+                default no arguments and no environment, nothing to read, and what it
+                prints goes to the log.
             config: For a component's ``init`` and ``get-config``; over its manifest's.
             namespace: Where a component keeps what it stores; by default under its own
                 name. Components with the same namespace share their keys: two
@@ -108,7 +114,7 @@ class System:
 
         Raises:
             ManifestError: The manifest breaks its schema.
-            ComponentError: The component cannot be an actor.
+            ComponentError: The component can neither be an actor nor a command.
             InitFailed: Its ``init`` returned an error; likewise whatever else its
                 ``init`` ended with.
             NamespaceTaken: Another component, of other content, has the storage of its
@@ -119,8 +125,12 @@ class System:
         if isinstance(what, Component):
             _refuse_options("a component", args=args or None)
             if not self._specs.knows(what):
-                check_actor(what)
-            terms = NoManifest(limits=limits or Limits(), grants=grants or NO_GRANTS)
+                check_runnable(what)
+            terms = NoManifest(
+                limits=limits or Limits(),
+                grants=grants or NO_GRANTS,
+                wasi=wasi or Wasi(),
+            )
             spec = await self._specs.component(
                 id or what.name,
                 ComponentPlan(
@@ -140,6 +150,7 @@ class System:
                 "a function",
                 limits=limits,
                 grants=grants,
+                wasi=wasi,
                 config=config,
                 namespace=namespace,
             )
@@ -155,7 +166,7 @@ class System:
             )
         else:
             _refuse_options(
-                "a manifest", args=args or None, limits=limits, grants=grants
+                "a manifest", args=args or None, limits=limits, grants=grants, wasi=wasi
             )
             artifact = await self.load(what)
             manifest = artifact.manifest
@@ -268,7 +279,7 @@ class System:
         place = Path(await anyio.Path(path).resolve())
         if place not in self._artifacts:
             artifact = await load(path, engine=self.engine, ceiling=self.config.ceiling)
-            check_actor(artifact.component)
+            check_runnable(artifact.component)
             self._artifacts[place] = artifact
         return self._artifacts[place]
 

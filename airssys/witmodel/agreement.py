@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ("agreement",)
+from collections.abc import Iterable
+
+__all__ = ("agreement", "meant")
 
 
 def agreement(name: str) -> tuple[str, tuple[int, ...]]:
@@ -19,3 +21,20 @@ def agreement(name: str) -> tuple[str, tuple[int, ...]]:
     parts = tuple(map(int, numbers))
     leading = next((i for i, part in enumerate(parts) if part), len(parts) - 1)
     return base + mark + within, parts[: leading + 1]
+
+
+def meant(wanted: str, names: Iterable[str]) -> list[str]:
+    """Return the interfaces that a name may mean, where none is called so.
+
+    Those of a compatible version; for a name without one, those of any.
+    """
+    package, mark, within = wanted.partition("#")
+    if "@" in package:
+        agreed = agreement(wanted)
+        return [name for name in names if agreement(name) == agreed]
+    return [name for name in names if _unversioned(name) == package + mark + within]
+
+
+def _unversioned(name: str) -> str:
+    package, mark, within = name.partition("#")
+    return package.partition("@")[0] + mark + within

@@ -1,12 +1,14 @@
 """A guest in Python: an echo and a counter that can also run wild.
 
-``inc`` counts, ``get`` is answered with the count, ``spin`` never returns, and every
-other message is answered with itself. componentize-py makes it a component; build.py
-says how.
+``inc`` counts, ``get`` is answered with the count, ``spin`` never returns, ``fall``
+raises what nobody catches, and every other message is answered with itself. What it
+prints is in the log. componentize-py makes it a component; build.py says how.
 """
 
 # What it imports exists inside componentize-py only.
 # mypy: ignore-errors
+
+import time
 
 from componentize_py_types import Err, Ok, Result
 from wit_world import exports
@@ -30,7 +32,7 @@ class ComponentLifecycle(exports.ComponentLifecycle):
             reason = f"step must be a decimal number, not {step!r}"
             raise Err(types.ComponentError_ConfigurationInvalid(reason))
         counter.step = int(step)
-        host_services.log(types.LogLevel.INFO, "Python is ready", [("step", step)])
+        print(f"Python is ready, {time.strftime('%H:%M:%S')} by its own clock")
 
     def handle_message(self, message: types.Message) -> bytes | None:
         match message.payload:
@@ -42,6 +44,8 @@ class ComponentLifecycle(exports.ComponentLifecycle):
             case b"spin":
                 while True:
                     pass
+            case b"fall":
+                raise ValueError(f"told to fall at {counter.count}")
             case _:
                 return message.payload
 
@@ -63,7 +67,7 @@ class ComponentLifecycle(exports.ComponentLifecycle):
             description="An echo and a counter in Python",
             author="airssys",
             license="Apache-2.0",
-            supported_operations=["inc", "get", "spin"],
+            supported_operations=["inc", "get", "spin", "fall"],
             stateful=True,
             memory_requirements=16 * 1024 * 1024,
         )

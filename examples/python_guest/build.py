@@ -2,8 +2,8 @@
 
     python examples/python_guest/build.py
 
-``--stub-wasi`` leaves no imports but those of airssys:core. In exchange the guest has
-no clock and no randomness of Python's own: it asks host-services for them.
+The guest imports WASI beside airssys:core, so ``print``, ``time``, ``open`` and the
+like work in it, as far as it is granted something.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def build(target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         built = Path(folder, "built.wasm")
         command = (program, "--wit-path", WIT, "--world", "component", "componentize")
-        options = ("--stub-wasi", "--python-path", HERE, "--output", built)
+        options = ("--python-path", HERE, "--output", built)
         subprocess.run([*command, *options, "app"], check=True)
         built.replace(target)
 

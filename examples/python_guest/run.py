@@ -1,12 +1,14 @@
 """Run a guest written in Python, under supervision: CPython inside a component.
 
 It counts, is told to run ``while True: pass``, is cut off when its time is up, and is
-restarted, while this program goes on. The component is built by build.py, which needs
-the extra ``guests``. Run it: ``python examples/python_guest/run.py``
+restarted, while this program goes on. Then it raises an exception, whose traceback is
+told here. The component is built by build.py, which needs the extra ``guests``. Run it:
+``python examples/python_guest/run.py``
 """
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +40,8 @@ async def tick(turns: list[float]) -> None:
 
 async def main() -> None:
     turns: list[float] = []
-    async with airssys.open_system() as system:
+    often = airssys.Intensity(restarts=3, period=5.0)
+    async with airssys.open_system(intensity=often) as system:
         began = anyio.current_time()
         guest = await system.spawn(HERE)
         took = anyio.current_time() - began
@@ -61,8 +64,14 @@ async def main() -> None:
         print(f"the rest of the program had {len(turns)} turns meanwhile")
 
         print("restarted, it counts from the start:", (await guest.ask("get")).decode())
+
+        with contextlib.suppress(ActorStopped):
+            await guest.ask("fall", timeout=10)
+        print("restarted again:", (await guest.ask("get")).decode())
         (child,) = system.children
         print(f"{child.id}: {child.state.value}, restarts: {child.restarts}")
+        assert child.last_exit is not None
+        print("how it fell:", child.last_exit.reason)
 
 
 if __name__ == "__main__":

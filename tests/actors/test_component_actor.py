@@ -22,8 +22,10 @@ from airssys.actors.registry import Registry
 from airssys.core.errors import (
     ActorStopped,
     AskRefused,
+    GuestExited,
     InitFailed,
     InstanceClosed,
+    OutOfComputing,
     OutOfFuel,
     OutOfMemory,
     Overtime,
@@ -214,6 +216,7 @@ async def test_a_reply_over_the_limit_fails_the_ask_and_the_guest_lives_on(
     [
         (TRAP, "trap"),
         (OutOfFuel("acme/a", HANDLE_MESSAGE, 1), "fuel"),
+        (OutOfComputing("acme/a", HANDLE_MESSAGE, 1.0), "computing"),
         (OutOfMemory("acme/a", "grew", 1), "memory"),
         (ValuesTooLarge("acme/a", "f", "result", 1), "values"),
         (TooManyHandles("acme/a", "f", 1), "handles"),
@@ -234,6 +237,36 @@ async def test_a_trap_or_limit_crashes_the_actor_and_fails_the_ask(
     reason = f"{type(error).__name__}: {error}"
     assert dead(recorder) == [("acme/a#1", b"boom", reason)]
     assert not a.instance.alive
+
+
+@pytest.mark.parametrize("status", [0, 4])
+async def test_a_guest_that_exits_ends_its_actor_and_fails_the_ask(
+    registry: Registry, recorder: Recorder, status: int
+) -> None:
+    error = GuestExited("acme/a", status)
+    a = scripted(registry, message=error)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(a.run)
+        with pytest.raises(ActorStopped, match=f"exited with status {status}"):
+            await a.ask(b"leave")
+
+    assert a.error is error
+    assert recorder.of(CallCut) == []  # nobody cut it
+    assert not a.instance.alive
+
+
+@pytest.mark.parametrize(("status", "said"), [(0, 0), (4, 1)])
+async def test_a_guest_may_exit_in_shutdown(
+    registry: Registry, recorder: Recorder, status: int, said: int
+) -> None:
+    a = scripted(registry, shutdown=GuestExited("acme/a", status))
+    a.entry.mailbox.request_stop()
+
+    await a.run()
+
+    assert a.error is None
+    logged = [event.message for event in recorder.of(Logged)]
+    assert logged == ["shutdown: component 'acme/a' exited with status 4"] * said
 
 
 async def test_the_next_incarnation_goes_on_with_what_is_queued(

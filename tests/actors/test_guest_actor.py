@@ -31,6 +31,7 @@ from airssys.core.grants.sections import MessagingGrants
 from airssys.core.limits import Limits, Usage
 from airssys.engine.component import Engine
 from airssys.engine.instance import Instance
+from airssys.host.guest_log import GuestLog
 from airssys.host.host_services import host_services
 from airssys.host.messaging import messaging
 from airssys.hostcalls.call import Standing
@@ -129,7 +130,9 @@ async def real_guest(
     entry = registry.register("acme/a", standing=standing, config=config)
     imports = [
         messaging(registry, gate),
-        host_services(registry, emitter=gate.emitter, wall_clock=lambda: 12 * 10**9),
+        host_services(
+            registry, guest_log=GuestLog(gate.emitter), wall_clock=lambda: 12 * 10**9
+        ),
     ]
 
     async def instantiate() -> Instance:

@@ -8,7 +8,8 @@ import pytest
 import wasmtime
 
 import airssys
-from airssys.artifacts.folder import WORLDS, check_actor, load, load_manifest
+from airssys.artifacts.folder import WORLDS, load, load_manifest
+from airssys.artifacts.runnable import check_actor
 from airssys.core.defaults import LIFECYCLE
 from airssys.core.errors import InvalidComponent, ManifestError, TrustError
 from airssys.core.limits import KIB, MIB

@@ -291,7 +291,8 @@ async def test_both_types_of_a_function_are_told(
         (func (export "r") (param i32 i32 i32 i32) (result i32) i32.const 0))
       (core instance $c (instantiate $code))
       (func (export "run") (param "name" string) (result %s)
-        (canon lift (core func $c "run") (memory $c "m") (realloc (func $c "r")))))"""
+        (canon lift (core func $c "run") (memory (core memory $c "m"))
+          (realloc (core func $c "r")))))"""
     fits = await compile_(run % "u32")
     other = await compile_(run % "s32")
 

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import shutil
 import subprocess
 import sys
-import sysconfig
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ..tools import accepted_by_mypy, accepted_by_pyright, needs
 from .goldens import GOLDEN, HERE, ROOT, WORLDS, generate
 
 if TYPE_CHECKING:
@@ -19,15 +18,6 @@ pytestmark = pytest.mark.guest
 
 _VERSION = re.compile(r"^Made by airssys [^:]*:", re.MULTILINE)
 _TEXT = {".wat", ".wasm"}
-
-
-def needs(tool: str) -> str:
-    """Return where a tool is; skip the test where it is not installed."""
-    scripts = sysconfig.get_path("scripts")
-    found = shutil.which(tool, path=scripts) or shutil.which(tool)
-    if found is None:
-        pytest.skip(f"needs {tool}: pip install airssys[lint,guests]")
-    return found
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -64,35 +54,12 @@ def test_there_is_a_golden_file_for_each_world_and_no_other() -> None:
 
 @pytest.mark.slow
 def test_mypy_accepts_all_bindings_and_their_use() -> None:
-    tool = needs("mypy")
-    files = [str(GOLDEN), str(HERE / "usage.py")]
-
-    done = subprocess.run(
-        [tool, "--strict", *files],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stdout
+    accepted_by_mypy(GOLDEN, HERE / "usage.py")
 
 
 @pytest.mark.slow
 def test_pyright_accepts_all_bindings_and_their_use() -> None:
-    tool = needs("pyright")
-
-    done = subprocess.run(
-        [tool, "--pythonpath", sys.executable, "-p", str(HERE / "pyrightconfig.json")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    if "error" not in done.stdout and done.returncode > 1:
-        pytest.skip(f"pyright does not run here: {done.stderr.strip()[-200:]}")
-    assert done.returncode == 0, done.stdout
+    accepted_by_pyright(HERE)
 
 
 def test_ruff_finds_nothing_to_format() -> None:

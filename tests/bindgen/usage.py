@@ -112,8 +112,14 @@ class Stores:
 
 
 class Bucket:
-    async def get(self, call: Call, key: str) -> str | None:
-        return None
+    async def get(self, call: Call[Shelf], key: str) -> str | None:
+        return call.context.label
+
+
+class Shelf:
+    """What each instance has of its own."""
+
+    label = "a"
 
 
 middleware.offer_kv(Stores())

@@ -29,6 +29,7 @@ CLERK = EXAMPLES / "clerk" / "clerk.wasm"
         (["acme:calc/ops@1.0.0#mul", "3", "4"], "12"),
         (["acme:calc/ops#mul", "3", "4"], "12"),
         (["ops#mul", "3", "4"], "12"),
+        (["acme:calc/ops@1.2.3#mul", "3", "4"], "12"),
         (["twice", "3", "4"], "7"),
         (["add", "3", "4", "--json"], "7"),
         (["echo", '"a"', "--json"], '"a"'),
@@ -161,6 +162,17 @@ def test_too_little_memory_is_told(airssys: Command, calculator: Path) -> None:
     assert "out of memory" in ran.err
 
 
+def test_more_memory_is_more_for_all_memories(airssys: Command, tmp_path: Path) -> None:
+    guest = tmp_path / "guest.wat"
+    parts = """(core module $m{0} (memory 1200) (func (export "run")))
+      (core instance $c{0} (instantiate $m{0}))"""
+    guest.write_text(f"""(component {parts.format(1)} {parts.format(2)}
+      (func (export "run") (canon lift (core func $c1 "run"))))""")
+
+    assert airssys("call", guest, "run", "--memory", "70MiB").status == 1
+    assert airssys("call", guest, "run", "--memory", "80MiB").status == 0
+
+
 def test_a_component_under_a_manifest_has_what_the_manifest_gives(
     airssys: Command, quickstart: Path
 ) -> None:
@@ -272,3 +284,23 @@ def test_what_holds_no_component_is_refused(
 
     assert ran.status == 2
     assert complaint in ran.err
+
+
+@pytest.mark.parametrize("status", [0, 3, 200])
+def test_a_guest_that_exits_decides_the_status(
+    airssys: Command, tmp_path: Path, status: int
+) -> None:
+    guest = tmp_path / "guest.wat"
+    guest.write_text("""(component
+      (import "wasi:cli/exit@0.2.12"
+        (instance $h (export "exit-with-code" (func (param "status-code" u8)))))
+      (core func $leave (canon lower (func $h "exit-with-code")))
+      (core module $code (import "h" "leave" (func $leave (param i32)))
+        (func (export "run") (param i32) (call $leave (local.get 0))))
+      (core instance $c (instantiate $code
+        (with "h" (instance (export "leave" (func $leave))))))
+      (func (export "run") (param "s" u32) (canon lift (core func $c "run"))))""")
+
+    ran = airssys("call", guest, "run", status)
+
+    assert (ran.status, ran.out, ran.err) == (status, "", "")

@@ -472,11 +472,15 @@ def test_a_file_without_an_end_is_refused(airssys: Command, tmp_path: Path) -> N
     ("code", "words"),
     [
         (
-            "(memory 1) (memory 1)",
-            "it has 2 linear memories: say memories = 2, or more (limit: memories = 1)",
+            "(memory 0)" * 17,
+            "it has 17 linear memories: say memories = 17, or more (limit: memories = ",
+        ),
+        (
+            "(memory 12) (memory 1) (memory 1)",
+            'and 3 share total_memory: say total_memory = "2304KiB", or more',
         ),
         ("(memory 32)", 'say memory = "2MiB", or more (limit: 1MiB)'),
-        ("(table 0 funcref)" * 9, "it has 9 tables: say tables = 9, or more"),
+        ("(table 0 funcref)" * 33, "it has 33 tables: say tables = 33, or more"),
         ("(table 200_000 funcref)", "200_000 elements from the start"),
     ],
 )

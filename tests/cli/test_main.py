@@ -18,6 +18,7 @@ from airssys.cli import main
 from airssys.cli.failure import BadInput, Status, explain, status_of
 from airssys.core import errors
 from airssys.core.errors import (
+    GuestExited,
     InitFailed,
     ManifestError,
     Overtime,
@@ -88,6 +89,13 @@ def test_every_command_has_help(airssys: Command, command: str) -> None:
     assert ran.out.startswith(f"Usage: airssys {command}")
 
 
+def test_the_help_of_a_command_is_whole(airssys: Command) -> None:
+    ran = airssys("run", "--help")
+
+    assert "after -- those that begin with - too." in " ".join(ran.out.split())
+    assert "exports wasi:cli/run" in ran.out
+
+
 def test_help_imports_neither_the_engine_nor_the_system() -> None:
     code = (
         "import sys; from airssys.cli import main; main(['--help']); "
@@ -128,7 +136,12 @@ def test_schemas_are_printed_as_json(airssys: Command, kind: str) -> None:
         (["rnu"], 'Unknown command "rnu". Did you mean "run"?'),
         (["run"], "(see: airssys run --help)"),
         (["manifest", "schema", "treee"], 'Did you mean "tree"?'),
-        (["tree", "--colour"], "--colour"),
+        (["tree", "--colour"], "--colour.\n  (see: airssys tree --help)"),
+        (
+            ["run", "app.wasm", "--verbose"],
+            "--verbose.\n  (what is for the component comes after --; see: airssys run",
+        ),
+        (["call", "a.wasm", "f", "-x"], "(what is for the component comes after --"),
     ],
 )
 def test_wrong_usage_is_one_message(
@@ -160,6 +173,13 @@ class NoText(Exception):
             Status.BAD_INPUT,
         ),
         (InitFailed("c", "no"), "component 'c' did not start: no", Status.FAILED),
+        (GuestExited("c", 0), "", Status.DONE),
+        (GuestExited("c", 7), "", 7),
+        (
+            ExceptionGroup("", [GuestExited("c", 7), InitFailed("c", "no")]),
+            "component 'c' did not start: no",
+            7,
+        ),
         (
             Overtime("c", "f", 1.0),
             "component 'c' took longer than 1 s in 'f'",
@@ -194,7 +214,7 @@ class NoText(Exception):
     ],
 )
 def test_an_error_becomes_a_message_and_a_status(
-    error: Exception, text: str, status: Status
+    error: Exception, text: str, status: int
 ) -> None:
     assert explain(error) == (text, status)
     assert explain(ExceptionGroup("", [ExceptionGroup("", [error])])) == (text, status)
@@ -239,7 +259,7 @@ class Raises:
 def test_whatever_is_raised_ends_with_a_status(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int
 ) -> None:
-    monkeypatch.setattr("airssys.cli._app", lambda: Raises(error))
+    monkeypatch.setattr("airssys.cli._app", lambda _: Raises(error))
 
     assert main([]) == status
 
@@ -247,7 +267,9 @@ def test_whatever_is_raised_ends_with_a_status(
 def test_what_a_guest_says_as_it_fails_does_not_steer_the_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("airssys.cli._app", lambda: Raises(InitFailed("c", "\x1b[2Jx")))
+    monkeypatch.setattr(
+        "airssys.cli._app", lambda _: Raises(InitFailed("c", "\x1b[2Jx"))
+    )
 
     assert main([]) == Status.FAILED
     assert capsys.readouterr().err.endswith("did not start: \\x1b[2Jx\n")
@@ -257,7 +279,7 @@ def test_what_a_guest_says_as_it_fails_does_not_steer_the_terminal(
 def test_a_traceback_is_shown_on_demand(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr("airssys.cli._app", lambda: Raises(error))
+    monkeypatch.setattr("airssys.cli._app", lambda _: Raises(error))
 
     with pytest.raises(type(error)):
         main(["--traceback"])

@@ -24,6 +24,7 @@ COMMANDS = [
     ("--help",),
     ("--version",),
     ("call", "--help"),
+    ("serve", "--help"),
     ("run", "tree.toml"),
     ("run", "calculator.wat", "add", "1", "2"),
     ("call", "calculator.wat", "add", "1", "2"),

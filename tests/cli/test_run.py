@@ -33,6 +33,7 @@ import os
 import signal
 import anyio
 import anyio.lowlevel
+import airssys
 
 async def returns(actor):
     actor.log("info", "hello")
@@ -40,6 +41,12 @@ async def returns(actor):
 
 async def crashes(actor):
     raise RuntimeError("no luck")
+
+async def leaves(actor):
+    raise airssys.GuestExited("c", 9)
+
+async def done(actor):
+    raise airssys.GuestExited("c", 0)
 
 async def listens(actor):
     async for message in actor.inbox:
@@ -130,6 +137,18 @@ def test_a_tree_whose_significant_child_crashes_for_good_failed(
 
     assert ran.status == 1
     assert "crash: RuntimeError: no luck" in ran.err
+
+
+@pytest.mark.parametrize(("leaves", "status"), [("leaves", 9), ("done", 0)])
+def test_a_tree_exits_with_what_its_significant_child_exited_with(
+    airssys: Command, tmp_path: Path, actors: str, leaves: str, status: int
+) -> None:
+    tree = written(tmp_path, ENDS, child(actors, leaves, "temporary"))
+
+    ran = airssys("run", tree)
+
+    assert ran.status == status
+    assert ("crash: GuestExited: component 'c' exited with" in ran.err) == bool(status)
 
 
 def test_restarts_that_run_out_are_told_with_their_history(

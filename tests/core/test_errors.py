@@ -43,6 +43,18 @@ EXAMPLES: list[tuple[errors.AirssysError, str]] = [
         "component 'acme/calc' ran out of fuel in 'mul' (limit: 1_000_000 a call)",
     ),
     (
+        errors.OutOfComputing("acme/calc", "mul", 0.25),
+        "component 'acme/calc' computed for longer than 0.25 s in 'mul'",
+    ),
+    (
+        errors.OutOfMemory("a", "it grew", 300, "total_memory"),
+        "component 'a' is out of memory: it grew (limit: total_memory = 300 bytes)",
+    ),
+    (
+        errors.GuestExited("acme/app", 3),
+        "component 'acme/app' exited with status 3",
+    ),
+    (
         errors.GuestTrapped("a", "f", "unreachable", "it was", ("m!f+0x1",), 12),
         "component 'a' trapped in 'f': unreachable: it was (in m!f+0x1)",
     ),

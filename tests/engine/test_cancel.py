@@ -15,6 +15,7 @@ from airssys.core.limits import Limits
 from airssys.engine.component import Engine
 from airssys.engine.fiber import Slicing
 from airssys.engine.resource import Resources
+from airssys.hostcalls.call import Call
 from airssys.hostcalls.interface import HostInterface
 
 from . import guests
@@ -300,6 +301,27 @@ async def test_a_guest_that_calls_the_host_in_a_loop_keeps_nobody_waiting(
 
 
 # --- threads ----------------------------------------------------------------------
+
+
+async def test_a_host_function_that_cancels_its_own_call_ends_it(make: Any) -> None:
+    """The next call of the host is not made any more."""
+    host = HostInterface("test:host/api")
+    asked = []
+
+    with anyio.CancelScope() as scope:
+
+        @host.function
+        def ask(_: Call, n: int) -> int:
+            asked.append(n)
+            scope.cancel()
+            return n
+
+        instance = await make(guests.asks_host(), [host])
+        await instance.call("spin")
+
+    assert scope.cancelled_caught
+    assert len(asked) == 1
+    assert not instance.alive
 
 
 async def test_a_long_computation_moves_to_a_thread_and_its_host_calls_do_not(

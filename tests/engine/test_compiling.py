@@ -43,12 +43,9 @@ def answering(number: int) -> str:
     return guests.code(body, "n -> u32")
 
 
-def pairs(depth: int) -> str:
-    """Components nested in pairs: each level doubles what there is to compile."""
-    text = "(component)"
-    for _ in range(depth):
-        text = f"(component {text} {text})"
-    return text
+def calls(number: int) -> str:
+    """One function of many calls: some 3 KiB of the compiler's memory for each."""
+    return f"(component (core module (func) (func {'call 0 ' * number})))"
 
 
 def loops(number: int, bodies: int = 1) -> str:
@@ -127,9 +124,9 @@ async def test_what_takes_too_much_memory_is_refused_and_the_host_is_unharmed(
 
     with pytest.raises(CompileLimit) as caught:
         if form == "text":
-            await engine.compile(pairs(13), name="acme/bomb")
+            await engine.compile(calls(160_000), name="acme/bomb")
         else:
-            (tmp_path / "bomb.wat").write_text(pairs(13))
+            (tmp_path / "bomb.wat").write_text(calls(160_000))
             await engine.load(tmp_path / "bomb.wat", name="acme/bomb")
 
     assert resident() - before < 32 * MIB
@@ -235,7 +232,7 @@ async def test_a_process_that_grew_is_replaced(started: Callable[[], set[int]]) 
     engine = Engine(cache=False, compile_limits=CompileLimits(memory=800 * MIB))
     assert await answer(engine, 1) == 1
     before = started()
-    await engine.compile(pairs(11))  # takes some 360 MiB
+    await engine.compile(calls(80_000))  # takes some 230 MiB
 
     assert await answer(engine, 2) == 2
     assert not before & started()

@@ -111,7 +111,7 @@ async def test_a_function_of_an_interface_is_called_by_both_names(make: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "export", ["ad", "acme:calc/ops@1.0.0", "acme:calc/ops#add", "#add", "pair", ""]
+    "export", ["ad", "acme:calc/ops@1.0.0", "acme:calc/op#add", "#add", "pair", ""]
 )
 async def test_a_missing_export_is_named_beside_those_there_are(
     make: Any, export: str

@@ -12,7 +12,7 @@ import pytest
 
 from airssys.core.errors import GuestTrapped, InstanceBusy, ValueMismatch
 from airssys.engine.component import Engine
-from airssys.engine.fiber import Pace
+from airssys.engine.fiber import ClockPace
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Variant
@@ -201,7 +201,7 @@ async def test_a_call_that_an_arguments_own_code_began_is_not_run_over(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whoever drives a coroutine by hand cannot answer a full checkpoint of trio's.
-    monkeypatch.setattr(Pace, "longest", math.inf)
+    monkeypatch.setattr(ClockPace, "longest", math.inf)
     host = HostInterface("test:host/api")
     waits: list[int] = []
 

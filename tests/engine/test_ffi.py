@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ctypes
+import tomllib
 from ctypes import Structure, c_char
 from typing import Any, ClassVar
 
@@ -8,13 +10,22 @@ from wasmtime import _ffi as library
 
 from airssys.engine import _ffi
 
+from ..where import PROJECT
+
 
 def test_a_wasmtime_that_was_not_tested_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_ffi, "VERSION", "99.1.2")
-    with pytest.raises(ImportError, match=r"not 99\.1\.2: install 'wasmtime>=49,<50'"):
+    monkeypatch.setattr(_ffi, "VERSION", "48.1.2")
+    with pytest.raises(ImportError, match=r"not 48\.1\.2: install 'wasmtime>=49,<"):
         _ffi._check_layout()
+
+
+def test_what_is_installed_is_what_was_tested() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    tested = f"wasmtime>={_ffi.TESTED.start},<{_ffi.TESTED.stop}"
+
+    assert tested in project["project"]["dependencies"]
 
 
 def test_a_struct_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +46,19 @@ def test_a_value_with_its_payload_elsewhere_is_refused(
     monkeypatch.setattr(library, "wasmtime_component_val_t", Moved)
     with pytest.raises(ImportError, match="lays out component values differently"):
         _ffi._check_layout()
+
+
+def test_a_slot_is_read_and_written_wherever_it_is() -> None:
+    slot = _ffi.Slot(2)
+    places = [ctypes.create_string_buffer(content) for content in (b"abc", b"def")]
+
+    for place in (*places, *places[::-1]):
+        at = ctypes.addressof(place)
+        assert slot.at(at).raw == place.raw[:2]
+        slot.at(at).raw = b"xy"
+        assert place.raw[:2] == b"xy"
+        place.raw = b"pqrs"
+        assert slot.at(at).raw == b"pq"
 
 
 def test_a_function_that_the_library_lacks_is_named() -> None:

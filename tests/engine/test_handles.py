@@ -10,7 +10,9 @@ from typing import Any, Final
 import pytest
 
 import airssys
-from airssys.engine.component import Engine
+from airssys.engine.component import Component, Engine
+
+from .tasks import BOTH, engine_of
 
 pytestmark = pytest.mark.guest
 
@@ -42,9 +44,24 @@ OWN: Final = r"""(component
 SMALL: Final = airssys.Limits(handles=5)
 
 
+@pytest.fixture(scope="module", params=BOTH)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return engine_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def compiled(engine: Engine) -> dict[str, Component]:
+    del engine
+    return {}
+
+
+@pytest.mark.parametrize("tasks", BOTH)
 @pytest.mark.parametrize("lane", [True, False])
-async def test_a_guest_makes_as_many_resources_as_its_limit(lane: bool) -> None:  # noqa: FBT001
-    component = await Engine(cache=False, bytes_lane=lane).compile(OWN)
+async def test_a_guest_makes_as_many_resources_as_its_limit(
+    lane: bool,  # noqa: FBT001
+    tasks: str,
+) -> None:
+    component = await engine_of(tasks, bytes_lane=lane).compile(OWN)
     for limits, most in ((SMALL, 5), (airssys.Limits(), 10_000)):
         with await component.instantiate(limits=limits) as instance:
             await instance.call("make", most - 1)
@@ -170,11 +187,16 @@ def offering(kind: str) -> airssys.HostInterface:
     return host
 
 
+@pytest.mark.parametrize("tasks", BOTH)
 @pytest.mark.parametrize("lane", [True, False])
 @pytest.mark.parametrize("kind", GIVEN)
-async def test_handles_of_the_hosts_count(kind: str, lane: bool) -> None:  # noqa: FBT001
+async def test_handles_of_the_hosts_count(
+    kind: str,
+    lane: bool,  # noqa: FBT001
+    tasks: str,
+) -> None:
     text = given(*GIVEN[kind])
-    component = await Engine(cache=False, bytes_lane=lane).compile(text)
+    component = await engine_of(tasks, bytes_lane=lane).compile(text)
     Thing.living = 0
     instance = await component.instantiate([offering(kind)], limits=SMALL)
     await instance.call("take", 1, 5)

@@ -43,12 +43,12 @@ TEXTS = {
       (export $d "c" (component $c))
       (instance $made (instantiate $d))
       (alias export $made "m" (core module $n))
-      (core instance (instantiate $n)))""": Needs(1, 0, 2, PAGE, 0),
+      (core instance (instantiate $n)))""": Needs(1, 0, 2, PAGE, 0, known=False),
     """(component
       (import "k" (component $k)) (import "m" (core module $m))
       (import "i" (instance $i)) (import "t" (type (sub resource)))
       (core instance (instantiate $m)) (instance (instantiate $k))
-      (instance (export "i" (instance $i))))""": Needs(0, 0, 1),
+      (instance (export "i" (instance $i))))""": Needs(0, 0, 1, known=False),
     """(component (core module $m (table 1 (ref null func)) (memory i64 2 3)
         (type $t (func)) (table 300 (ref null $t)))
       (core instance (instantiate $m)))""": Needs(1, 2, 1, 2 * PAGE, 300),
@@ -61,6 +61,10 @@ TEXTS = {
       (instance $all (export "f" (func $f)))
       (export "all" (instance $all))
       (export "typed" (func $f) (func)))""": Needs(0, 0, 1),
+    """(component (core module $m (type (struct (field i32))))
+      (core instance (instantiate $m)))""": Needs(0, 0, 1, collects=True),
+    f"""(component (core module $m {"(type (func (param i32) (result i64)))" * 80})
+      (core instance (instantiate $m)))""": Needs(0, 0, 1),
 }
 
 
@@ -91,6 +95,7 @@ async def test_wasmtime_counts_the_same(text: str, needs: Needs, key: str) -> No
         tables=max(1, needs.tables),
         instances=needs.instances,
         memory=max(1, needs.memory),
+        total_memory=2**40,
     )
     assert component.needs == needs
     assert list(needs.beyond(enough)) == []
@@ -100,7 +105,7 @@ async def test_wasmtime_counts_the_same(text: str, needs: Needs, key: str) -> No
         return
     limits = Limits(
         **{each: getattr(enough, each) for each in ("memories", "tables", "instances")}
-        | {"memory": enough.memory}
+        | {"memory": enough.memory, "total_memory": enough.total_memory}
         | {key: less}
     )
     assert [found for found, _ in needs.beyond(limits)] == [key]
@@ -116,13 +121,44 @@ a memory of it has 2MiB from the start: say memory = "2MiB", or more (limit: 1Mi
 
 def test_each_limit_that_is_exceeded_is_named_with_what_it_should_be() -> None:
     needs = Needs(2, 9, 129, 2 * MIB, 100_001)
+    limits = Limits(memory=MIB, memories=1, tables=8, instances=128)
 
-    assert [words for _, words in needs.beyond(Limits(memory=MIB))] == [
+    assert [words for _, words in needs.beyond(limits)] == [
         "it has 2 linear memories: say memories = 2, or more (limit: memories = 1)",
         "it has 9 tables: say tables = 9, or more (limit: tables = 8)",
         *INSTANCES_AND_MEMORY,
         "a table of it has 100_001 elements from the start (limit: 100_000)",
     ]
+
+
+def test_what_one_memory_leaves_for_the_others_is_named() -> None:
+    needs = Needs(memories=3, memory=2 * MIB)
+
+    assert list(needs.beyond(Limits(memory=3 * MIB))) == []
+    assert list(needs.beyond(Limits(memory=3 * MIB), added=1)) == [
+        (
+            "total_memory",
+            (
+                "a memory of it has 2MiB from the start, and 4 share total_memory: say "
+                'total_memory = "8MiB", or more (limit: 6MiB)'
+            ),
+        )
+    ]
+    assert list(needs.beyond(Limits(memory=3 * MIB, total_memory=8 * MIB), 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("needs", "sharing"),
+    [
+        (Needs(), 2),
+        (Needs(memories=3), 5),
+        (Needs(memories=3, collects=True), 6),
+        (Needs(memories=2**90), 10),  # which is refused for that
+        (Needs(known=False), 11),
+    ],
+)
+def test_whatever_may_be_a_memory_has_its_share(needs: Needs, sharing: int) -> None:
+    assert needs.sharing(Limits(memories=8), added=2) == sharing
 
 
 async def test_what_cannot_be_followed_needs_nothing_that_is_known() -> None:

@@ -58,7 +58,7 @@ DEEP = """(component
     (func (export "ended") (result i32) (global.get $n)))
   (core instance $c (instantiate $code))
   (alias core export $c "end" (core func $end))
-  (type $r (resource (rep i32) (dtor (func $end))))
+  (type $r (resource (rep i32) (dtor (core func $end))))
   (core func $new (canon resource.new $r))
   (func $make (param "n" u32) (result (own $r)) (canon lift (core func $new)))
   (component $names

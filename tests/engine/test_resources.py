@@ -20,12 +20,27 @@ from airssys.core.errors import (
 from airssys.core.grants.capabilities import Custom
 from airssys.core.grants.grants import Grants
 from airssys.core.limits import Limits
+from airssys.engine.component import Component, Engine
 from airssys.engine.resource import Handle
 from airssys.hostcalls.call import Call
 from airssys.hostcalls.interface import HostInterface
 from airssys.witmodel.types import Own, ResourceType
 
+from .tasks import BOTH, engine_of
+
 pytestmark = pytest.mark.guest
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return engine_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def compiled(engine: Engine) -> dict[str, Component]:
+    del engine
+    return {}
+
 
 # --- resources of the host --------------------------------------------------------
 

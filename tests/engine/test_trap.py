@@ -158,6 +158,32 @@ async def test_a_value_too_large_for_the_host_traps(make: Any) -> None:
     assert raised.value.kind == "value-too-large"
 
 
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("unreachable", "wasm `unreachable` instruction executed"),
+        ("memory-out-of-bounds", "out of bounds memory access"),  # the last of causes
+        ("stack-overflow", "call stack exhausted"),
+    ],
+)
+async def test_a_reason_has_nothing_before_it(
+    make: Any, kind: str, reason: str
+) -> None:
+    with pytest.raises(GuestTrapped) as raised:
+        await (await make(TRAPS[kind])).call("run")
+
+    assert (raised.value.kind, raised.value.reason) == (kind, reason)
+
+
+async def test_the_frame_in_which_the_stack_ends_has_no_place(make: Any) -> None:
+    with pytest.raises(GuestTrapped) as raised:
+        await (await make(TRAPS["stack-overflow"])).call("run")
+
+    innermost, next_, *_ = raised.value.backtrace
+    assert innermost.endswith("+?")
+    assert next_.partition("+")[2].startswith("0x")
+
+
 async def test_a_trap_names_the_guest_frames_innermost_first(make: Any) -> None:
     text = guests.code(
         """(func $inner unreachable)
@@ -424,16 +450,3 @@ async def test_a_larger_stack_allows_deeper_recursion() -> None:
     assert raised.value.kind == "stack-overflow"
     assert len(raised.value.backtrace) < 100
     deep.close()
-
-
-async def test_an_instance_has_one_memory_unless_it_is_given_more(make: Any) -> None:
-    memories = "".join(
-        f"(core module $m{i} (memory 16)) (core instance (instantiate $m{i}))"
-        for i in range(2)
-    )
-    text = f"(component {memories})"
-    with pytest.raises(OutOfMemory, match="memory count too high"):
-        await make(text, limits=Limits(memory=2**20))
-
-    with await make(text, limits=Limits(memory=2**20, memories=2)) as instance:
-        assert instance.alive

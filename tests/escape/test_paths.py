@@ -174,13 +174,27 @@ LINKS: Final = [
     ),
     Attempt(
         "delete what a link leads to",
-        ("filesystem#remove-directory", "@/deep/"),
+        ("filesystem#remove-directory", "@/deep/."),
         setup=links,
     ),
     Attempt(
-        "remove all behind a link",
-        ("filesystem#remove-directory-recursive", "@/dir/"),
+        "delete a link as what it leads to",
+        ("filesystem#remove-directory", "@/deep/"),
+        "not-a-directory",
         setup=links,
+        recorded=False,
+    ),
+    Attempt(
+        "remove all behind a link",
+        ("filesystem#remove-directory-recursive", "@/dir/."),
+        setup=links,
+    ),
+    Attempt(
+        "remove all of a link as what it leads to",
+        ("filesystem#remove-directory-recursive", "@/dir/"),
+        "not-a-directory",
+        setup=links,
+        recorded=False,
     ),
     Attempt(
         "a folder behind a link",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 import airssys
 from airssys.core.errors import OutOfMemory
+from airssys.events import ChildExited, Logged
+from airssys.testing import Recorder
 
 from .probe import build
 
@@ -25,12 +28,16 @@ def block(language: str) -> str:
     return str(found)
 
 
-@pytest.fixture
-def counter() -> Path:
+def made(code: str) -> Path:
     try:
-        return build.javascript(block("js"), ROOT / "wit" / "core", "component")
+        return build.javascript(code, ROOT / "wit" / "core", "component")
     except build.ToolMissing as missing:
         pytest.skip(f"no guest in JavaScript: {missing}")
+
+
+@pytest.fixture
+def counter() -> Path:
+    return made(block("js"))
 
 
 async def test_the_guest_of_the_javascript_guide_builds_and_counts(
@@ -58,4 +65,25 @@ async def test_a_guest_in_javascript_needs_the_memories_the_guide_says(
         component = await system.engine.load(counter)
 
         with pytest.raises(OutOfMemory, match="memory count too high"):
-            await system.spawn(component, limits=airssys.Limits(memories=2))
+            await system.spawn(component, limits=airssys.Limits(memories=1))
+
+
+async def test_what_nobody_catches_is_in_the_log_and_in_the_report(
+    recorder: Recorder,
+) -> None:
+    refusal = 'throw { tag: "internal-error", val: "I know get and inc" };'
+    code = block("js")
+    assert refusal in code
+    thrown = code.replace(refusal, "throw new Error(`it was ${Date.now()}`);")
+
+    async with airssys.open_system(instruments=[recorder]) as system:
+        component = await system.engine.load(made(thrown), name="counter")
+        counter = await system.spawn(component, limits=airssys.Limits(timeout=20.0))
+        with pytest.raises(airssys.ActorStopped):
+            await counter.ask("what?", timeout=20)
+        ended = await recorder.wait_for(ChildExited)
+
+    said = re.findall(r"it was (\d+)", ended.reason)
+    assert abs(int(said[0]) / 1000 - time.time()) < 60
+    logged = [each.message for each in recorder.of(Logged) if each.level == "warn"]
+    assert any(f"it was {said[0]}" in each for each in logged)

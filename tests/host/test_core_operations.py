@@ -15,6 +15,7 @@ from airssys.core.errors import WitError
 from airssys.core.event import Logged
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import MessagingGrants
+from airssys.host.guest_log import GuestLog
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.host.messaging import MESSAGING, messaging
 from airssys.hostcalls.call import Standing
@@ -55,7 +56,10 @@ async def among_actors(
     standing = Standing(grants)
     registry.register("acme/a", standing=standing, config={"step": "2"})
     registry.register("acme/b")
-    offered = [messaging(registry, gate), host_services(registry, emitter=gate.emitter)]
+    offered = [
+        messaging(registry, gate),
+        host_services(registry, guest_log=GuestLog(gate.emitter)),
+    ]
     async with relay(
         offered, grants=standing, guard=gate, recorder=recorder, actor="acme/a"
     ) as guest:

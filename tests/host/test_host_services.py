@@ -13,6 +13,7 @@ from airssys.core.event import Logged
 from airssys.core.grants.grants import Grants
 from airssys.core.grants.sections import MessagingGrants
 from airssys.core.limits import Quota, SharedQuota
+from airssys.host.guest_log import GuestLog
 from airssys.host.host_services import HOST_SERVICES, host_services
 from airssys.hostcalls.call import Call, Standing
 from airssys.hostcalls.gate import Gate
@@ -30,7 +31,7 @@ class Guest:
         self.registry.register("a", standing=Standing(), config={"step": "2"})
         self.interface = host_services(
             self.registry,
-            emitter=Gate(self.recorder).emitter,
+            guest_log=GuestLog(Gate(self.recorder).emitter),
             wall_clock=lambda: NOW,
             random_source=lambda count: b"r" * count,
         )

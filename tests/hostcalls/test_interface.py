@@ -111,3 +111,36 @@ def test_what_a_function_needs_cannot_be_waited_for() -> None:
         def get(call: Call, key: str) -> None: ...
 
     assert not kv.functions
+
+
+class Shop:
+    """What an instance has of its own."""
+
+
+@pytest.mark.parametrize(
+    ("annotation", "takes"),
+    [
+        (Call, True),
+        (Call[Shop], True),
+        ("Call", True),
+        ("Call[Shop]", True),
+        ("airssys.Call[shop.Shop]", True),
+        ("airssys.Call", True),
+        ("list[Call]", False),
+        ("Caller", False),
+        (str, False),
+        (None, True),  # by its name
+    ],
+    ids=repr,
+)
+def test_a_method_takes_the_call_however_it_is_written(
+    annotation: Any, *, takes: bool
+) -> None:
+    def get(self: object, call: Any) -> object:
+        return call
+
+    get.__annotations__ = {} if annotation is None else {"call": annotation}
+    host = HostInterface("acme:shop/things")
+    host.resource(type("Thing", (), {"get": get}))
+
+    assert host.functions["[method]thing.get"].takes(1) is takes

@@ -14,6 +14,7 @@ from .call import (
 )
 from .component import (
     ComponentError,
+    GuestExited,
     GuestTrapped,
     InitFailed,
     InvalidComponent,
@@ -41,6 +42,7 @@ from .refusal import (
     CompileLimit,
     LimitExceeded,
     NamespaceTaken,
+    OutOfComputing,
     OutOfFuel,
     OutOfMemory,
     Overtime,
@@ -76,6 +78,7 @@ __all__ = (
     "ComponentError",
     "DeliveryError",
     "DuplicateChild",
+    "GuestExited",
     "GuestTrapped",
     "HealthCheckFailed",
     "InitFailed",
@@ -89,6 +92,7 @@ __all__ = (
     "NamespaceTaken",
     "NoSuchActor",
     "NoSuchChild",
+    "OutOfComputing",
     "OutOfFuel",
     "OutOfMemory",
     "Overtime",

@@ -9,6 +9,7 @@ from .root import AirssysError, listed
 
 __all__ = (
     "ComponentError",
+    "GuestExited",
     "GuestTrapped",
     "InitFailed",
     "InvalidComponent",
@@ -115,6 +116,21 @@ class GuestTrapped(AirssysError):
             f"component {self.component!r} trapped in {cut(self.export)!r}: "
             f"{self.kind}: {cut(self.reason)}{trace}"
         )
+
+
+@define(eq=False)
+class GuestExited(AirssysError):
+    """The guest ended itself, as a program does by ``exit``; its instance is gone.
+
+    For a supervisor the status 0 is a normal end, and any other a crash.
+    """
+
+    component: str
+    status: int
+    """0 to 255, as a process exits with."""
+
+    def __str__(self) -> str:
+        return f"component {self.component!r} exited with status {self.status}"
 
 
 @define(eq=False)

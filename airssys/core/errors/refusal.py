@@ -13,6 +13,7 @@ __all__ = (
     "CompileLimit",
     "LimitExceeded",
     "NamespaceTaken",
+    "OutOfComputing",
     "OutOfFuel",
     "OutOfMemory",
     "Overtime",
@@ -136,7 +137,9 @@ class OutOfMemory(LimitExceeded):
 
     def __str__(self) -> str:
         limit = f"{self.limit:_} bytes"
-        if self.key != "memory":
+        if self.key == "total_memory":
+            limit = f"total_memory = {self.limit:_} bytes"
+        elif self.key != "memory":
             limit = f"{self.key} = {self.limit}"
         return (
             f"component {self.component!r} is out of memory: {cut(self.reason)} "
@@ -156,6 +159,22 @@ class Overtime(LimitExceeded, TimeoutError):
     def __str__(self) -> str:
         return (
             f"component {self.component!r} took longer than {self.limit:g} s "
+            f"in {self.export!r}"
+        )
+
+
+@define(eq=False)
+class OutOfComputing(LimitExceeded):
+    """The call computed for longer than its limit, however long it waited."""
+
+    component: str
+    export: str
+    limit: float
+    """Seconds of processor time."""
+
+    def __str__(self) -> str:
+        return (
+            f"component {self.component!r} computed for longer than {self.limit:g} s "
             f"in {self.export!r}"
         )
 

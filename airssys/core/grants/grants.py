@@ -24,6 +24,7 @@ from .capabilities import (
     without_version,
     words,
 )
+from .hosts import host_matcher
 from .pattern import (
     AnyPattern,
     Patterns,
@@ -143,6 +144,30 @@ class Grants:
         if allows(topic) and not self._ended("messaging", now):
             return None
         return self._denial(Messaging("subscribe", topic), now)
+
+    def reaches(self, host: str, now: float | None = None) -> bool:
+        """Tell whether a connection to a host is granted, at whatever port.
+
+        What the host forbids at some ports only is not forbidden as a whole.
+
+        Args:
+            host: A name, or an address, as `Network` has it before the port.
+            now: As for `check`.
+        """
+        allows = self._checks.get(_REACH)
+        if allows is None:
+            banned = () if self.forbidden is None else self.forbidden.network.outbound
+            granted = host_matcher(
+                evolve(each, ports=None) for each in self.network.outbound
+            )
+            closed = host_matcher(
+                (evolve(each, ports=None) for each in banned if str(each.ports) == "*"),
+                forbidding=True,
+            )
+            allows = self._checks[_REACH] = lambda host: (
+                granted(host) and not closed(host)
+            )
+        return bool(allows(host)) and not self._ended("network", now)
 
     def forbids(self, capability: Capability) -> Denial | None:
         """Return a denial where the host forbids the capability, granted or not.
@@ -475,6 +500,7 @@ _NO_PATTERNS: Final[Patterns[AnyPattern]] = Patterns()
 _FORBIDDEN: Final = "the host forbids it"
 _SUBSCRIBE: Final = ("messaging", "subscribe")
 _HEAR: Final = ("messaging", "hear")
+_REACH: Final = ("network", "reach")
 _MOST_STEPS: Final = 2_000_000
 """Steps to compare some grants with others before the answer refuses: a second or two,
 which who wants it takes in pieces, or in another thread."""

@@ -23,6 +23,7 @@ from ..toml.rules import Sha256, Shutdown, Wasm, World
 from ..toml.schema import Problem, json_schema, read
 from ..units import Count, Moment, Seconds, parse_size, show_size
 from .resources import CEILING, LEAST_MEMORY, Resources
+from .wasi import Wasi
 
 __all__ = (
     "Capabilities",
@@ -103,6 +104,7 @@ class Manifest:
     component: CodeSection
     resources: Resources
     capabilities: Capabilities = Capabilities()
+    wasi: Wasi = field(factory=Wasi)
     supervision: SupervisionRule = SupervisionRule()
 
     @property
@@ -187,13 +189,24 @@ def _check_memory(table: Mapping[str, object], *, ceiling: int) -> Iterator[Prob
     resources = table.get("resources")
     if not isinstance(resources, dict):
         return
-    try:
-        memory = parse_size(resources.get("memory"))
-    except ValueError:
-        return
+    memory, total = _size(resources, "memory"), _size(resources, "total_memory")
+    if total > 2 * ceiling:
+        yield Problem(
+            ("resources", "total_memory"),
+            f"total_memory of {show_size(total)} is more than {show_size(2 * ceiling)},"
+            " twice the host's ceiling",
+        )
     if memory and not LEAST_MEMORY <= memory <= ceiling:
         yield Problem(
             ("resources", "memory"),
             f"memory of {show_size(memory)} is out of range: use "
             f"{show_size(LEAST_MEMORY)} to the host's ceiling of {show_size(ceiling)}",
         )
+
+
+def _size(resources: Mapping[str, object], key: str) -> int:
+    """Return a size; 0 where there is none, or it is refused for another reason."""
+    try:
+        return parse_size(resources.get(key))
+    except ValueError:
+        return 0

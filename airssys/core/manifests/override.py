@@ -45,7 +45,8 @@ def raised(
         allowed = getattr(manifest.resources, name)
         if allowed is None:  # it follows from others
             allowed = getattr(manifest.limits, LIMIT_KEYS[name])
-        if isinstance(value, int | float) and value > allowed:
+        # None here: the component's own manifest sets no limit either.
+        if allowed is not None and isinstance(value, int | float) and value > allowed:
             yield Problem(
                 place,
                 f"{name} of {shown(Resources, name, value)} is more than "

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from ..defaults import MAILBOX, MAILBOX_BYTES
-from ..limits import HANDLES, KIB, MIB, QUOTAS, Limits, Quota
+from ..limits import HANDLES, KIB, MEMORIES, MIB, QUOTAS, Limits, Quota
 from ..message import Overflow
 from ..units import Bytes, BytesRate, Count, CountRate, Seconds, Share
 
@@ -40,9 +40,13 @@ class Resources:
     """Per call."""
     timeout: Seconds
     """Of wall clock, per call."""
-    memories: Count = 1
-    """Linear memories, each of which may have ``memory``. Compilers make one; guests
-    with an interpreter inside have more."""
+    computing: Seconds | None = None
+    """Of processor time that the guest computes, per call. None: no end."""
+    total_memory: Bytes | None = None
+    """Of all linear memories together. None: twice ``memory``."""
+    memories: Count = MEMORIES
+    """Linear memories. Most compilers make one; guests with an interpreter inside, and
+    those that are composed of others, have more."""
     resource_handles: Count = HANDLES
     """Handles of resources in the guest's own tables, whatever they stand for; unlike
     ``handles``, which counts what the host holds open."""
@@ -80,6 +84,8 @@ LIMIT_KEYS: Final[Mapping[str, str]] = {
     "memory": "memory",
     "fuel": "fuel",
     "timeout": "timeout",
+    "computing": "computing",
+    "total_memory": "total_memory",
     "memories": "memories",
     "resource_handles": "handles",
     "values": "values",
@@ -99,6 +105,8 @@ class ResourcesOverride:
     memory: Bytes | None = None
     fuel: Count | None = None
     timeout: Seconds | None = None
+    computing: Seconds | None = None
+    total_memory: Bytes | None = None
     memories: Count | None = None
     resource_handles: Count | None = None
     values: Bytes | None = None

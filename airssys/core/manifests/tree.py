@@ -46,6 +46,7 @@ from .override import (
 )
 from .resources import ResourcesOverride
 from .treecheck import NEVER_ENDS, check_tree
+from .wasi import WasiOverride, inherited, rewired
 
 __all__ = (
     "ActorNode",
@@ -83,6 +84,7 @@ class ComponentNode:
     start: float | None = None
     resources: ResourcesOverride = field(factory=ResourcesOverride)
     capabilities: CapabilitiesOverride = field(factory=CapabilitiesOverride)
+    wasi: WasiOverride = field(factory=WasiOverride)
     config: Mapping[str, str] = field(factory=dict)
     """Replaces the manifest's configuration key by key."""
     path: KeyPath = ()
@@ -151,6 +153,7 @@ class Tree:
         problems = (
             *raised(node.resources, manifest, node.path),
             *widened(node.capabilities, manifest, node.path),
+            *inherited(node.wasi, manifest.wasi, node.path),
             *_never_ends(node, manifest),
         )
         if problems:
@@ -166,6 +169,7 @@ class Tree:
             ),
             resources=evolve(manifest.resources, **given(node.resources)),
             capabilities=narrowed(node.capabilities, manifest.capabilities),
+            wasi=rewired(node.wasi, manifest.wasi),
             supervision=supervision,
         )
 
@@ -217,6 +221,7 @@ class ChildTable:
     namespace: ComponentName | None = None
     resources: ResourcesOverride = field(factory=ResourcesOverride)
     capabilities: CapabilitiesOverride = field(factory=CapabilitiesOverride)
+    wasi: WasiOverride = field(factory=WasiOverride)
     config: Mapping[str, str] = field(factory=dict)
     actor: Function | None = None
     args: tuple[Anything, ...] = ()
@@ -277,6 +282,7 @@ def _node(child: ChildTable, path: KeyPath) -> Node:
             start=child.start,
             resources=child.resources,
             capabilities=child.capabilities,
+            wasi=child.wasi,
             config=child.config,
             path=path,
         )

@@ -22,6 +22,7 @@ _BELONGS: Final[Mapping[str, str]] = {
     "resources": "component",
     "capabilities": "component",
     "config": "component",
+    "wasi": "component",
     "start": "component",
     "namespace": "component",
     "args": "actor",

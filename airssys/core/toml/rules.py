@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -29,16 +30,24 @@ from ..units import (
 )
 
 __all__ = (
+    "INPUTS",
+    "OUTPUTS",
     "RULES",
     "Anything",
+    "Argument",
     "Factor",
     "Folder",
     "Fraction",
     "Function",
+    "GuestPath",
+    "HostPath",
     "Id",
+    "Input",
+    "Output",
     "Rule",
     "Sha256",
     "Shutdown",
+    "Variable",
     "Wasm",
     "Whole",
     "World",
@@ -65,7 +74,22 @@ Function: TypeAlias = Annotated[str, "function"]
 """A Python function as ``module:function``."""
 Folder: TypeAlias = Annotated[str, "folder"]
 """A path: some text, of printable characters."""
+Argument: TypeAlias = Annotated[str, "argument"]
+"""What a program is given: any text without a NUL."""
+Variable: TypeAlias = Annotated[str, "variable"]
+"""The name of an environment variable."""
+GuestPath: TypeAlias = Annotated[str, "guest path"]
+"""What a guest calls a folder."""
+HostPath: TypeAlias = Annotated[str, "host path"]
+"""A path of the host's, from the root, as grants name it."""
+Input: TypeAlias = Annotated[str, "input"]
+"""Where a program's input comes from: a word of `INPUTS`, or a `HostPath`."""
+Output: TypeAlias = Annotated[str, "output"]
+"""Where a program's output goes: a word of `OUTPUTS`, or a `HostPath`."""
 Anything: TypeAlias = Annotated[object, "anything"]
+
+INPUTS: Final = ("null", "inherit")
+OUTPUTS: Final = ("log", "null", "inherit")
 
 
 @frozen
@@ -207,6 +231,43 @@ def _folder(text: str) -> str:
     return text
 
 
+def _argument(text: str) -> str:
+    if "\0" in text:
+        raise ValueError(f"{text!r} is not allowed: no program can be given a NUL")
+    return text
+
+
+def _variable(text: str) -> str:
+    if not re.fullmatch(_VARIABLE, text):
+        raise ValueError(f"{text!r} names no variable: no '=' and no NUL is in a name")
+    return text
+
+
+def _guest_path(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError(f"{text!r} is no path: use printable characters")
+    return text
+
+
+def _host_path(text: str) -> str:
+    if not text.isprintable() or posixpath.normpath(text) != text or text[0] != "/":
+        raise ValueError(
+            f"{text!r} is no path from the root in normal form, such as '/srv/data'"
+        )
+    return text
+
+
+def _stream(words: tuple[str, ...]) -> Callable[[str], str]:
+    def read_stream(text: str) -> str:
+        if text in words:
+            return text
+        if "/" not in text:
+            raise ValueError(f"{unknown('word', text, words)}; or a file: '/srv/...'")
+        return _host_path(text)
+
+    return read_stream
+
+
 def _id(text: str) -> str:
     return str(ActorId.parse(text))
 
@@ -237,6 +298,8 @@ _WORLD: Final = (
 )
 _WASM: Final = r"[^/\\\0](.*/)?[^/]*\.(wasm|wat)"
 _FUNCTION: Final = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*"
+_VARIABLE: Final = r"[^=\0]+"
+_PATH: Final = "/.*"
 _WORD: Final = "[a-z0-9]+(-[a-z0-9]+)*"
 _STRING: Final = {"type": "string"}
 
@@ -283,6 +346,12 @@ RULES: Final[Mapping[object, Rule]] = {
     "wasm": Rule(_text(_wasm), _like(_WASM)),
     "function": Rule(_text(_function), {"type": "string", "pattern": "^[^:]+:[^:]+$"}),
     "folder": Rule(_text(_folder), {"type": "string", "minLength": 1}),
+    "argument": Rule(_text(_argument), _STRING),
+    "variable": Rule(_text(_variable), _like(_VARIABLE)),
+    "guest path": Rule(_text(_guest_path), {"type": "string", "minLength": 1}),
+    "host path": Rule(_text(_host_path), _like(_PATH)),
+    "input": Rule(_text(_stream(INPUTS)), _like("|".join((*INPUTS, _PATH)))),
+    "output": Rule(_text(_stream(OUTPUTS)), _like("|".join((*OUTPUTS, _PATH)))),
     # TOML has dates and times; JSON, which schemas are about, has them as strings.
     "moment": Rule(
         parse_moment, {"type": "string", "format": "date-time"}, show_moment

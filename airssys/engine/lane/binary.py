@@ -42,7 +42,7 @@ class Section(IntEnum):
     EXPORT = 11
 
 
-_TYPES: Final = (b"\x70", b"\x73", b"\x63", b"\x3f", b"\x69", b"\x66", b"\x65")
+_TYPES: Final = tuple(bytes((code,)) for code in b"\x70\x73\x63\x3f\x69\x68\x66\x65")
 """How lists, strings, maps, resources, handles, streams and futures are written."""
 _CANONS: Final = (b"\x1f", b"\6")
 """The canonical function that makes a set of tasks, and the option of those that make

@@ -11,11 +11,11 @@ from .abi import values
 from .binary import Section
 from .canon import CanonFunction
 from .guard import (
-    COUNTING,
     SET_LIMITS,
     Guards,
     Watch,
     counting,
+    limiting,
     watch_builtin,
     watch_lift,
     watch_lower,
@@ -37,6 +37,8 @@ class Counted:
     """Whether bytes cross as strings."""
     _limited: bool
     """Whether what it passes goes to the host, as far as is known."""
+    _tasks: bool
+    """Whether there are tasks in it."""
     _limit_at: int | None = None
     """The core instance with the limits."""
 
@@ -53,7 +55,7 @@ class Counted:
         for memory, places in groups.items():
             limit = self._limit()
             weights = Weights(self._lane, self._limited)
-            guards, given_parts = Guards(memory is not None, weights), []
+            guards, given_parts = Guards(memory is not None, weights, self._tasks), []
             if memory is not None:
                 given_parts.append(("memory", CORE_MEMORY, memory))
             for place in places:
@@ -73,12 +75,14 @@ class Counted:
         """Return the core instance with the limits, which is made once."""
         if self._limit_at is None:
             sets = []
-            for name, code in (("new", b"\x1f"), ("drop", b"\x22")):
+            new_and_drop = (("new", b"\x1f"), ("drop", b"\x22"))
+            for name, code in new_and_drop if self._tasks else ():
                 self._writer.write(Section.CANON, b"\1" + code)
                 sets.append((name, CORE_FUNC, self._writer.scope.new(CORE_FUNC)))
-            self._writer.write(Section.CORE_MODULE, assembled(COUNTING))
+            code = assembled(limiting(tasks=self._tasks))
+            self._writer.write(Section.CORE_MODULE, code)
             module = self._writer.scope.new(CORE_MODULE)
-            given = {"sets": self._writer.bundle(sets)}
+            given = {"sets": self._writer.bundle(sets)} if sets else {}
             self._limit_at = self._writer.instance(module, given)
             self._writer.scope.grow(Added(instances=1))
         return self._limit_at
@@ -114,12 +118,13 @@ class Counted:
         return self._writer.exported(all_, "limit", CORE_FUNC)
 
 
-def watched(canon: CanonFunction, label: str) -> Watch | None:
+def watched(canon: CanonFunction, label: str, *, tasks: bool) -> Watch | None:
     """Return what there is to be watched of what a function passes.
 
     Args:
         canon: The function.
         label: The host's function that it is; empty: it is none, or not known.
+        tasks: Whether there are tasks in the guest.
     """
     known, options = canon.known, canon.options
     if canon.function is None:
@@ -143,4 +148,6 @@ def watched(canon: CanonFunction, label: str) -> Watch | None:
         watch = watch_lift(type_, is_async=is_async, callback=options.callback)
     else:
         watch = watch_lower(type_, is_async=is_async)
+    if watch is not None and not tasks:
+        watch = watch.without_tasks(type_)
     return watch and evolve(watch, wide=options.wide, label=label)

@@ -4,7 +4,8 @@ Each handle takes memory of the host's, in a table that no limit of wasmtime's h
 table's numbers are dense: what is dropped is used again before it grows. So nothing
 needs to be counted. A handle whose number is above the limit says that there are too
 many; and where handles come in some value, the number that the next handle would have
-says whether the table had to grow for them.
+says whether the table had to grow for them. Where there are no tasks, nothing tells
+that number (see `engine.borrows`), and the handles in a value are looked at one by one.
 
 See the canonical ABI for what puts handles into a table: `resource.new`, what a called
 function returns, what a caller gives away; and tasks, streams, futures, sets of them.
@@ -32,13 +33,13 @@ from ...witmodel.types import (
     WitType,
 )
 from .abi import cases, elements, flat, parts, size
+from .arrivals import Arrivals, comes
 from .forward import core_shape, is_indirect, passed, returned, taken
 from .machine import NAME
 from .walk import Locals, Memory, Place, each_element, listed, points, walk
 from .weights import Weights
 
 __all__ = (
-    "COUNTING",
     "SET_LIMITS",
     "TOO_HEAVY",
     "TOO_MANY_HANDLES",
@@ -47,6 +48,7 @@ __all__ = (
     "Guards",
     "Watch",
     "counting",
+    "limiting",
     "watch_builtin",
     "watch_lift",
     "watch_lower",
@@ -92,9 +94,28 @@ class Bounds:
 
 
 _USUAL: Final = Bounds()
-COUNTING: Final = f"""(module ${NAME}
+_SETS: Final = """
   (import "sets" "new" (func $new (result i32)))
-  (import "sets" "drop" (func $drop (param i32)))
+  (import "sets" "drop" (func $drop (param i32)))"""
+_TABLE: Final = f"""
+  (func (export "table") (local i32)
+    (local.set 0 (call $new))
+    (call $drop (local.get 0))
+    (if (i32.gt_u (i32.sub (local.get 0) (i32.const 1)) (global.get $most))
+      (then (call ${TOO_MANY_HANDLES}))))"""
+
+
+def limiting(*, tasks: bool) -> str:
+    """Return the module of the limits.
+
+    Its ``seen`` takes a new handle, and ``table`` looks at the number that the next one
+    would have: if the table has just grown, no other is free.
+
+    Args:
+        tasks: Whether there are tasks, and so sets of them; else there is no ``table``.
+    """
+    sets, table = (_SETS, _TABLE) if tasks else ("", "")
+    return f"""(module ${NAME}{sets}
   (global $most (export "most") (mut i32) (i32.const {_USUAL.handles}))
   (global $heaviest (export "heaviest") (mut i64) (i64.const {_USUAL.weight}))
   (global $burn (mut i64) (i64.const {_USUAL.burn}))
@@ -112,14 +133,7 @@ COUNTING: Final = f"""(module ${NAME}
       (local.tee 0 (i64.sub (local.get 0) (i64.const 1)))))))
   (func (export "seen") (param i32)
     (if (i32.gt_u (local.get 0) (global.get $most))
-      (then (call ${TOO_MANY_HANDLES}))))
-  (func (export "table") (local i32)
-    (local.set 0 (call $new))
-    (call $drop (local.get 0))
-    (if (i32.gt_u (i32.sub (local.get 0) (i32.const 1)) (global.get $most))
-      (then (call ${TOO_MANY_HANDLES})))))"""
-"""The module of the limits. Its ``seen`` takes a new handle, and ``table`` looks at the
-number that the next one would have: if the table has just grown, no other is free."""
+      (then (call ${TOO_MANY_HANDLES})))){table})"""
 
 
 def counting(limited: int) -> str:
@@ -152,6 +166,10 @@ class Watch:
     """What its result is: a handle, two, or the number of a task with its state in four
     bits. Or the table may have grown."""
 
+    params_seen: Tuple | None = None
+    """The parameters, where the handles within them are looked at one by one."""
+    result_seen: WitType | None = None
+    """The result, where the handles within it are looked at one by one."""
     given: Tuple | None = None
     """The parameters, where they are to be weighed."""
     back: WitType | None = None
@@ -164,7 +182,22 @@ class Watch:
     @property
     def has_memory(self) -> bool:
         """Whether what it looks at lies in the guest's memory."""
-        return any(part is not None for part in (self.lists, self.given, self.back))
+        looked_at = (
+            self.lists,
+            self.params_seen,
+            self.result_seen,
+            self.given,
+            self.back,
+        )
+        return any(part is not None for part in looked_at)
+
+    def without_tasks(self, type_: FuncType) -> Watch:
+        """Return what to look at of a function where there are no sets of tasks."""
+        if self.before:
+            return evolve(self, before=False, params_seen=core_shape(type_)[0])
+        if self.after == "table":
+            return evolve(self, after="", result_seen=type_.result)
+        return self
 
 
 def watch_builtin(code: int) -> Watch | None:
@@ -192,7 +225,7 @@ def watch_lift(type_: FuncType, *, is_async: bool, callback: bool) -> Watch | No
         results = ["i32"]
     weighed = type_.result is not None and not is_async and points(type_.result)
     watch = Watch(tuple(given), tuple(results), back=type_.result if weighed else None)
-    own = [param for _, param in type_.params if _comes(param)]
+    own = [param for _, param in type_.params if comes(param)]
     if not own:
         return watch if weighed else None
     if any(not isinstance(param, Own) for param in own) or given == ["i32"] != [
@@ -224,7 +257,7 @@ def watch_lower(type_: FuncType, *, is_async: bool) -> Watch | None:
     watch = Watch(tuple(given), tuple(results), lists=lists, given=weighed)
     if isinstance(result, Own):
         return evolve(watch, after="handle")
-    if result is not None and _comes(result):
+    if result is not None and comes(result):
         return evolve(watch, after="table")
     return watch if watch.has_memory else None
 
@@ -233,11 +266,6 @@ def watch_return(type_: WitType) -> Watch | None:
     """Return what to watch where an asynchronous function returns its result."""
     types, given, _ = core_shape(FuncType((("result", type_),)))
     return Watch(tuple(given), given=types) if points(type_) else None
-
-
-def _comes(type_: WitType) -> bool:
-    """Tell whether a value has handles that stay where it is passed to."""
-    return any(isinstance(part, Own | Opaque) for part in parts(type_))
 
 
 def _handles(type_: WitType) -> bool:
@@ -258,6 +286,9 @@ class Guards:
     memory: bool
     """Whether the guest's memory is there to be read."""
     weights: Weights
+    tasks: bool
+    """Whether there are tasks in the guest."""
+    _arrivals: Arrivals = Factory(Arrivals)
     _imports: list[str] = Factory(list)
     _functions: list[str] = Factory(list)
     _lists: dict[WitType, str] = Factory(dict)
@@ -266,11 +297,13 @@ class Guards:
         """Return the module."""
         memory = '(import "guest" "memory" (memory $guest 0))' if self.memory else ""
         weights = (self.weights.text(),) if self.memory else ()
-        body = "\n  ".join((memory, *self._imports, *self._functions, *weights))
+        table = '(import "handles" "table" (func $table))' if self.tasks else ""
+        added = (*self._functions, *self._arrivals.functions)
+        body = "\n  ".join((memory, *self._imports, *added, *weights))
         return f"""(module ${NAME}
   (import "handles" "most" (global $most (mut i32)))
   (import "handles" "seen" (func $seen (param i32)))
-  (import "handles" "table" (func $table))
+  {table}
   (import "handles" "too-many" (func $too-many))
   (import "handles" "heaviest" (global $heaviest (mut i64)))
   (import "handles" "too-heavy" (func $too-heavy))
@@ -286,11 +319,16 @@ class Guards:
         back = len(watch.params)
         code = ["(call $table)"] if watch.before else []
         code += [f"(call $seen (local.get {index}))" for index in watch.seen]
+        if watch.params_seen is not None:
+            code += self._arrivals.of(
+                watch.params_seen, _given(watch, watch.params_seen)
+            )
         if watch.lists is not None:
             code += ["(global.set $count (i64.const 0))", *self._counted(watch)]
         if watch.given is not None:
             code += ["(call $begin)", *self._weighed(watch), "(call $end)"]
         has_local = watch.after not in {"", "table"} or watch.back is not None
+        has_local |= watch.result_seen is not None
         local = f"(local {' '.join(watch.results)})" if has_local else ""
         match watch.after:
             case "" if watch.back is not None:
@@ -298,6 +336,8 @@ class Guards:
                 inner = self.weights.of(watch.back, Memory(at), wide=watch.wide)
                 code += [f"(local.set {back} {call})", "(call $begin)"]
                 code += [*inner, "(call $end)", at]
+            case "" if watch.result_seen is not None:
+                code += self._seen(watch, watch.result_seen, call)
             case "":
                 code.append(call)
             case "table":
@@ -325,6 +365,15 @@ class Guards:
         """Return code that weighs a function's parameters."""
         assert watch.given is not None
         return self.weights.of(watch.given, _given(watch, watch.given), wide=watch.wide)
+
+    def _seen(self, watch: Watch, type_: WitType, call: str) -> list[str]:
+        """Return code that passes a call on, and looks at the handles it returned."""
+        back = len(watch.params)
+        if not watch.results:  # the last parameter says where the result is to be
+            return [call, *self._arrivals.of(type_, Memory(f"(local.get {back - 1})"))]
+        result = Locals((*watch.params, *watch.results), back)
+        seen = self._arrivals.of(type_, result)
+        return [f"(local.set {back} {call})", *seen, f"(local.get {back})"]
 
     def _counted(self, watch: Watch) -> list[str]:
         """Return code that counts the handles in a function's parameters."""

@@ -1,11 +1,18 @@
 """Write the core code of the lane: its memory, and the coding of bytes as text.
 
-A list of bytes crosses as ASCII text. Bytes below 0x80 are such text already. Others
-come from the host as 0x7f and two planes, the low seven bits of each byte and then the
-high bits, and leave the guest as 0x7e and hexadecimal digits. Bytes that begin with
-0x7e or 0x7f count among the others.
+A list of bytes crosses as ASCII text. Bytes below 0x80 are such text already. Of the
+others, many are packed (see `packing`): 0x7d, how many bytes the last group has, and
+the text of all groups. A few come from the host as 0x7f and two planes, the low seven
+bits of each byte and then the high bits, and leave the guest as 0x7e and hexadecimal
+digits, which Python codes as quickly. Bytes that begin with 0x7c or more count among
+the others.
 
-Both codings are quick on both sides, whatever the bytes are. UTF-8 of random bytes is
+Some texts get a kilobyte in front, that begins with 0x7c. Blocks of memory of a whole
+number of pages come to lie one after the other, 16 bytes further into a page each, and
+some processors of AMD's copy from one to the next ten times slower than from anywhere
+else. A kilobyte more and they lie otherwise.
+
+All codings are quick on both sides, whatever the bytes are. UTF-8 of random bytes is
 not, as every branch on them is mispredicted.
 
 Fuel is charged by the instruction, and for each byte of ``memory.copy``, so the loops
@@ -16,7 +23,21 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ("AREA", "LANE_OUT_OF_MEMORY", "NAME", "machine", "top")
+from .packing import GROUP, LOCALS, TEXT, pack, start, unpack
+
+__all__ = (
+    "AREA",
+    "DIGITS",
+    "LANE_OUT_OF_MEMORY",
+    "MANY",
+    "NAME",
+    "PACKED",
+    "PADDED",
+    "PADDING",
+    "PLANES",
+    "machine",
+    "top",
+)
 
 NAME: Final = "airssys-lane"
 """The name of the lane's core modules, by which its frames are known in backtraces."""
@@ -26,9 +47,15 @@ AREA: Final = 16
 """The address where results lie that are no single core value."""
 _SLACK: Final = 64
 """Bytes of memory behind the last block: the loops read and write past the ends."""
-_PLANES: Final = 0x7F
-_DIGITS: Final = 0x7E
+PLANES: Final = 0x7F
+DIGITS: Final = 0x7E
+PACKED: Final = 0x7D
+PADDED: Final = 0x7C
 """The first bytes of text that is not the bytes themselves."""
+PADDING: Final = 1024
+"""Bytes in front of a text that is padded."""
+MANY: Final = 1024
+"""Bytes from which on they are packed."""
 _DECODED: Final = 256
 _COPIED: Final = 256
 _SCANNED: Final = 128
@@ -57,7 +84,9 @@ def machine(area: int) -> str:
 {_copy("out", "$guest", "$lane")}
 {_DECODED_SIZE}
 {_decode_digits()}
+{_unpack()}
 {_decode()}
+{_pack()}
 {_encode()})"""
 
 
@@ -170,8 +199,63 @@ def _decode_digits() -> str:
 _DECODED_SIZE: Final = f"""\
   (func (export "decoded-size") (param $at i32) (param $size i32) (result i32)
     (if (i32.eqz (local.get $size)) (then (return (i32.const 0))))
+    (if (i32.eq (i32.load8_u $lane (local.get $at)) (i32.const {PADDED}))
+      (then (return (i32.sub (local.get $size) (i32.const {PADDING})))))
+    (if (i32.eq (i32.load8_u $lane (local.get $at)) (i32.const {PACKED}))
+      (then (return (i32.add (i32.load8_u $lane offset=1 (local.get $at))
+        (i32.mul (i32.const {GROUP}) (i32.sub
+          (i32.div_u (local.get $size) (i32.const {TEXT})) (i32.const 1)))))))
     (i32.shr_u (local.get $size)
-      (i32.ge_u (i32.load8_u $lane (local.get $at)) (i32.const {_DIGITS}))))"""
+      (i32.ge_u (i32.load8_u $lane (local.get $at)) (i32.const {DIGITS}))))"""
+
+
+# The last group is coded where its text lies, as beyond its end the memory is not ours.
+def _unpack() -> str:
+    """Return the function for packed text."""
+    at, to = "(local.get $at)", "(local.get $to)"
+    body = f"""\
+{unpack("$lane", "$guest", at, to)}
+        (local.set $to (i32.add {to} (i32.const {GROUP})))"""
+    return f"""\
+  (func $unpack (param $at i32) (param $to i32) (param $size i32)
+    (local $stop i32) (local $last i32) {LOCALS}
+    {start()}
+    (local.set $last (i32.load8_u $lane offset=1 {at}))
+    (local.set $at (i32.add {at} (i32.const 2)))
+    (local.set $stop (i32.add {at}
+      (i32.sub (local.get $size) (i32.const {TEXT + 2}))))
+{_loop("unpack", TEXT, body)}
+    {unpack("$lane", "$lane", at, at)}
+    (memory.copy $guest $lane {to} {at} (local.get $last)))"""
+
+
+def _pack() -> str:
+    """Return the function that packs many bytes: address and size of their text."""
+    at, to = "(local.get $at)", "(local.get $to)"
+    body = f"""\
+{pack("$guest", "$lane", at, to)}
+        (local.set $to (i32.add {to} (i32.const {TEXT})))"""
+    return f"""\
+  (func $pack (param $at i32) (param $size i32) (result i32 i32)
+    (local $stop i32) (local $last i32) (local $text i32) (local $to i32) {LOCALS}
+    {start()}
+    (local.set $last (i32.div_u (i32.sub (local.get $size) (i32.const 1))
+      (i32.const {GROUP})))
+    (local.set $stop (i32.add {at}
+      (i32.mul (local.get $last) (i32.const {GROUP}))))
+    (local.set $size (i32.sub (local.get $size)
+      (i32.mul (local.get $last) (i32.const {GROUP}))))
+    (local.set $last (i32.add (i32.const 2)
+      (i32.mul (i32.add (local.get $last) (i32.const 1)) (i32.const {TEXT}))))
+    (local.set $text (call $realloc (i32.const 0) (i32.const 0) (i32.const 1)
+      (local.get $last)))
+    (i32.store8 $lane (local.get $text) (i32.const {PACKED}))
+    (i32.store8 $lane offset=1 (local.get $text) (local.get $size))
+    (local.set $to (i32.add (local.get $text) (i32.const 2)))
+{_loop("pack", GROUP, body)}
+    (memory.copy $lane $guest {to} {at} (local.get $size))
+    {pack("$lane", "$lane", to, to)}
+    (local.get $text) (local.get $last))"""
 
 
 def _decode() -> str:
@@ -194,10 +278,18 @@ def _decode() -> str:
   (func $decode (export "decode") (param $at i32) (param $size i32) (param $to i32)
     (local $high i32) (local $stop i32) (local $end i32)
     (if (i32.eqz (local.get $size)) (then return))
-    (if (i32.eq (i32.load8_u $lane (local.get $at)) (i32.const {_DIGITS}))
+    (if (i32.eq (i32.load8_u $lane (local.get $at)) (i32.const {DIGITS}))
       (then (return
         (call $decode-digits (local.get $at) (local.get $to) (local.get $size)))))
-    (if (i32.ne (i32.load8_u $lane (local.get $at)) (i32.const {_PLANES}))
+    (if (i32.eq (i32.load8_u $lane (local.get $at)) (i32.const {PACKED}))
+      (then (return
+        (call $unpack (local.get $at) (local.get $to) (local.get $size)))))
+    (if (i32.eq (i32.load8_u $lane (local.get $at)) (i32.const {PADDED}))
+      (then
+        (local.set $at (i32.add (local.get $at) (i32.const {PADDING})))
+        (return (call $copy-in (local.get $at) (local.get $to)
+          (i32.sub (local.get $size) (i32.const {PADDING}))))))
+    (if (i32.ne (i32.load8_u $lane (local.get $at)) (i32.const {PLANES}))
       (then (return
         (call $copy-in (local.get $at) (local.get $to) (local.get $size)))))
     (local.set $size (i32.shr_u (local.get $size) (i32.const 1)))
@@ -262,7 +354,7 @@ def _encode() -> str:
     (local.set $at (local.get $from))
     (block $other
       (br_if $other
-        (i32.ge_u (i32.load8_u $guest (local.get $at)) (i32.const {_DIGITS})))
+        (i32.ge_u (i32.load8_u $guest (local.get $at)) (i32.const {PADDED})))
       (local.set $stop (i32.add (local.get $at)
         (i32.and (local.get $size) (i32.const -{_SCANNED}))))
 {_loop("scan-many", _SCANNED, scan(_SCANNED))}
@@ -278,9 +370,11 @@ def _encode() -> str:
       (return (local.get $text) (local.get $size)))
     (if (i32.gt_u (local.get $size) (i32.const 0x7fff0000))
       (then (call $lane-out-of-memory)))
+    (if (i32.ge_u (local.get $size) (i32.const {MANY}))
+      (then (return (call $pack (local.get $from) (local.get $size)))))
     (local.set $text (call $realloc (i32.const 0) (i32.const 0) (i32.const 1)
       (i32.add (i32.shl (local.get $size) (i32.const 1)) (i32.const 1))))
-    (i32.store8 $lane (local.get $text) (i32.const {_DIGITS}))
+    (i32.store8 $lane (local.get $text) (i32.const {DIGITS}))
     (local.set $digits (v128.const i8x16 {digits}))
     (local.set $to (local.get $text))
     (local.set $at (local.get $from))

@@ -63,7 +63,11 @@ class Rewritten:
 
 
 def rewritten(
-    guest: bytes, *, lane: bool = True, drops: Sequence[Drop] = ()
+    guest: bytes,
+    *,
+    lane: bool = True,
+    drops: Sequence[Drop] = (),
+    tasks: bool = True,
 ) -> Rewritten:
     """Return a component whose bytes cross as strings, in ASCII.
 
@@ -71,12 +75,14 @@ def rewritten(
         guest: The component's binary.
         lane: Whether bytes are to cross as strings; if not, only `drops` are added.
         drops: The functions to add that drop handles of the guest's resources.
+        tasks: Whether it is for an engine with tasks.
 
     Raises:
         Unreadable: It has bytes beside asynchronous functions, strings in UTF-16 beside
-            bytes, functions of unknown types, or is malformed.
+            bytes, functions of unknown types, asynchronous functions though there are
+            no tasks, or is malformed.
     """
-    component = _Component(Writer(Scope()), lane)
+    component = _Component(Writer(Scope()), lane, tasks)
     component.read(memoryview(guest), 0)
     for drop in drops:
         component.writer.drop(drop)
@@ -125,6 +131,7 @@ class _Component:
 
     writer: Writer
     _lane: bool
+    _tasks: bool
     _lowers: list[_Crossing | _Plain] = Factory(list)
     """Functions for the guest that are not written yet."""
     _lifts: list[tuple[_Crossing, int] | _Plain] = Factory(list)
@@ -140,7 +147,8 @@ class _Component:
     """Whether there is a function that takes its limits."""
 
     def __attrs_post_init__(self) -> None:
-        self._counted = Counted(self.writer, self._lane, self.scope.outside is None)
+        limited = self.scope.outside is None
+        self._counted = Counted(self.writer, self._lane, limited, self._tasks)
         self.scope.await_core = self._flush_lowers
 
     @property
@@ -192,7 +200,7 @@ class _Component:
             self.writer.fill(base.place, Section.CORE_MODULE, module)
 
     def _nested(self, content: memoryview, depth: int) -> None:
-        inner = _Component(Writer(Scope(self.scope)), self._lane)
+        inner = _Component(Writer(Scope(self.scope)), self._lane, self._tasks)
         inner.read(content, depth + 1)
         self._parts += inner._parts
         self.writer.write(Section.COMPONENT, inner.binary())
@@ -233,8 +241,10 @@ class _Component:
 
     def _canon(self, canon: CanonFunction, content: bytes) -> None:
         self._is_async |= canon.options.is_async
+        if self._is_async and not self._tasks:
+            raise Unreadable("an asynchronous function, where there are no tasks")
         function = -1 if canon.lifts or canon.function is None else canon.function
-        watch = watched(canon, self.scope.labels.get(function, ""))
+        watch = watched(canon, self.scope.labels.get(function, ""), tasks=self._tasks)
         if canon.function is None or canon.known is None or not canon.known.bytes:
             plain = _Plain(content, memory=canon.options.memory, watch=watch)
             if canon.lifts:

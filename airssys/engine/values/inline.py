@@ -52,7 +52,7 @@ from .layout import (
 from .lower import lowering
 from .octets import encode_octets
 
-__all__ = ("UNUSUAL", "Inlined", "inline")
+__all__ = ("UNUSUAL", "Inlined", "inline", "inline_ok")
 
 UNUSUAL: Final = (
     *(struct.error, TypeError, OverflowError, KeyError, AttributeError, ValueError),
@@ -76,6 +76,7 @@ class _Source:
         self.names: dict[str, Any] = {
             "head": write_head,
             "option": Struct("=B7xQ16x").pack_into,
+            "result": Struct("=B7xB7xQ8x").pack_into,
             "boolean": Struct("=B7x?23x").pack_into,
             "address": address_of_bytes,
             "encode": encode_octets,
@@ -100,6 +101,14 @@ class _Source:
     def variable(self) -> str:
         self._named += 1
         return f"v{self._named}"
+
+    def function(self, *values: str) -> Inlined:
+        """Return the function, which takes these values."""
+        begin = f"def write(block, base, keep, {', '.join(values)}):"
+        text = "\n".join((begin, *self.lines, "    pass"))
+        exec(compile(text, "<lowering>", "exec"), self.names)  # noqa: S102 - our own
+        written: Inlined = self.names["write"]
+        return written
 
     # One method for each kind of type; head and tail are offsets in the block.
 
@@ -220,16 +229,30 @@ def inline(
     values = [source.variable() for _ in types]
     for index, (type_, value, tail) in enumerate(zip(types, values, tails)):
         source.lower(type_, value, index * VAL, tail)
-    text = "\n".join(
-        (
-            f"def write(block, base, keep, {', '.join(values)}):",
-            *source.lines,
-            "    pass",
-        )
-    )
-    exec(compile(text, "<lowering>", "exec"), source.names)  # noqa: S102 - our own text
-    written: Inlined = source.names["write"]
-    return written
+    return source.function(*values)
+
+
+def inline_ok(type_: Result, tail: int, shapes: Shapes) -> Inlined | None:
+    """Generate the function for the ``ok`` of a result, as `inline` does.
+
+    It takes what is to be in it. None where that has a tail of its own, which it would
+    share with that of the ``err``, or is a list, whose elements may run code of their
+    own: to start over runs it again.
+
+    Args:
+        type_: The type.
+        tail: The offset of its tail; the head stands at the front.
+        shapes: As of `inline`.
+    """
+    ok = type_.ok
+    if ok is None or lowering(ok, shapes).template:
+        return None
+    if isinstance(ok, List | Map) and ok != List(Scalar("u8")):
+        return None
+    source = _Source([], shapes)
+    source.add(f"result(block, 0, {Kind.RESULT:d}, True, base + {tail})")
+    source.lower(ok, "value", tail, tail + VAL)
+    return source.function("value")
 
 
 def _parts(type_: WitType) -> int:

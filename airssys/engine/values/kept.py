@@ -21,6 +21,9 @@ class Handles(Protocol):
     def lifted(self, type_: Own | Borrow, resource: int) -> object:
         """Return the object for a C resource, which its owner deletes."""
 
+    def lent(self, resource: int) -> object:
+        """Return the same for one of the host's that the guest lends it: quicker."""
+
     def check(self, type_: Own | Borrow, value: object, kept: Kept) -> object:
         """Return what stands for the resource. Raises `Mismatch` if it does not fit."""
 

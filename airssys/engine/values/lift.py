@@ -292,8 +292,14 @@ def _result(type_: Result, shapes: Shapes) -> Lift:
     return lift
 
 
+def _lent(block: bytes | bytearray, at: int, handles: Handles) -> object:
+    return handles.lent(_read_pointer(block, at + 8)[0])
+
+
 def _handle(type_: Own | Borrow, shapes: Shapes) -> Lift:
     shape = shapes.resources.get(type_.resource)
+    if shape is None and isinstance(type_, Borrow) and type_.resource.imported:
+        return _lent
 
     def lift(block: bytes | bytearray, at: int, handles: Handles) -> object:
         found = handles.lifted(type_, _read_pointer(block, at + 8)[0])

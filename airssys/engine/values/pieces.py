@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import ctypes
 import threading
-from binascii import unhexlify
 from collections.abc import Awaitable, Callable, Sequence
 from struct import Struct
 from typing import Any, Final, TypeAlias
@@ -43,7 +42,7 @@ from .._ffi import VAL
 from .kept import Handles
 from .layout import ENTRY, NAME, PAIR
 from .lift import lifting, record_maker, variant_maker
-from .octets import DIGITS
+from .octets import coding_of
 from .weigh import SLOT, weigh_text, weighing
 
 __all__ = ("PIECE", "Held", "Meter", "Pieces", "TooHeavy", "piecewise")
@@ -211,12 +210,13 @@ async def _text(block: _Block, at: int, _: Handles, meter: Meter) -> str:
 
 async def _octets(block: _Block, at: int, _: Handles, meter: Meter) -> bytes:
     size, pointer = _read_size(block, at + 8)
-    digits = _string_at(pointer, 1)[0] == DIGITS
-    meter.take(size // 2 if digits else size)
-    parts = []
-    for start in range(int(digits), size, _TEXT):
-        part = _string_at(pointer + start, min(_TEXT, size - start))
-        parts.append(unhexlify(part) if digits else part)
+    coding = coding_of(_string_at(pointer, min(size, 2)), size)
+    meter.take(coding.size)
+    parts, left = [], coding.size
+    for start in range(coding.begin, size, _TEXT):
+        text = _string_at(pointer + start, min(_TEXT, size - start))
+        parts.append(coding.decode(text, left))
+        left -= len(parts[-1])
         await anyio.lowlevel.checkpoint()
     return b"".join(parts)
 

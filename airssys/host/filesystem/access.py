@@ -11,6 +11,7 @@ all before it changes anything, and looks (`go_on`) between the steps of long wo
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -19,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 import anyio.lowlevel
 from anyio.lowlevel import EventLoopToken
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ...core.errors import WitError
 from ...core.grants.capabilities import Denial, Filesystem
@@ -32,8 +33,10 @@ from .aliases import banned
 from .errors import failure, from_os
 from .leads import Leads, first_left, leading
 from .limits import FileLimits
+from .linux import is_at_hand
 from .pin import SUPPORTED, Pin, best_pin, look, open_folder, pinned
-from .resolve import InvalidPath, Moved, Place, check_path, resolve
+from .quick import QuickWrites
+from .resolve import Folder, InvalidPath, Moved, Place, check_path, resolve
 from .workers import Workers, hand_back
 
 __all__ = ("Access", "Action", "Disk")
@@ -44,6 +47,15 @@ Action: TypeAlias = Literal["read", "write", "delete", "list"]
 
 _TRIES: Final = 5
 """How often a path is followed again that changed between its check and its use."""
+_SHORT: Final = 512
+"""Characters of a path that is followed on the event loop's thread."""
+_FEW: Final = 24
+"""Names of such a path."""
+_ODD: Final = frozenset(("", ".", ".."))
+"""What is no name in a path."""
+_KEPT: Final = 32
+"""Judgements that are kept for when the same is asked again."""
+_LOOKS: Final[tuple[Action, ...]] = ("read", "list")
 _SHOWN: Final = 256
 """Characters of a text that can be no path, for the audit: it can be of any length."""
 
@@ -58,6 +70,7 @@ class Disk:
     supported: bool = field(default=SUPPORTED, kw_only=True)
     """Whether the system can work relative to descriptors; else every call fails."""
     workers: Workers = field(factory=Workers, init=False)
+    quick: QuickWrites = field(factory=QuickWrites, init=False)
     _starts: WeakKeyDictionary[Standing, str] = field(
         factory=WeakKeyDictionary, init=False
     )
@@ -95,6 +108,49 @@ class Disk:
             )
         finally:
             access.leave()
+
+    async def look(
+        self,
+        call: Call,
+        work: Callable[[Access], _T],
+        undo: Callable[[_T], object] | None = None,
+        *,
+        path: str,
+    ) -> _T:
+        """Do work that changes nothing, as `run` does; without a thread where it can.
+
+        A thread takes longer than all that is to be done where the system has the path
+        in memory, as it has those that are used again and again.
+
+        Args:
+            call: Who asks.
+            work: Looks at what a path leads to, or opens it to be read.
+            undo: As of `run`.
+            path: What the work follows, absolute, as far as its text tells. Where the
+                caller may neither read nor list that it is done by a thread, whether it
+                is there or not: how long it takes would tell.
+
+        Raises:
+            WitError: What to tell the guest.
+        """
+        if not (self.supported and self._is_near(call, path)):
+            return await self.run(call, work, undo)
+        access = Access(self, call, near=True)
+        try:
+            return access.settle(work)
+        finally:
+            access.emit_news()
+
+    def _is_near(self, call: Call, path: str) -> bool:
+        # A long path takes as long as its names are many, twice over.
+        if len(path) > _SHORT or not _ODD.isdisjoint(names := path.split("/")[1:]):
+            return False
+        if len(names) > _FEW or "\0" in path:
+            return False
+        needs = (Filesystem(action, path) for action in _LOOKS)
+        return any(
+            self.gate.judge(call, need) is None for need in needs
+        ) and is_at_hand(path)
 
     def errors(self, call: Call, shown: str) -> AbstractContextManager[None]:
         """Raise the system's errors as the guest's; a denial of it is audited.
@@ -144,6 +200,8 @@ class Access:
 
     disk: Disk
     call: Call
+    near: bool = False
+    """Whether what it is about is known to be on a disk of this system."""
     gone: bool = field(default=False, init=False)
     """Whether the caller was cancelled: then nothing more is begun."""
     _grants: Grants = field(init=False)
@@ -153,6 +211,10 @@ class Access:
     _asked: list[str] = field(factory=list, init=False)
     _judged: dict[str, tuple[str, tuple[Action, ...]]] = field(factory=dict, init=False)
     """Of each path that was asked for: what the guest calls it, and what for."""
+    _judgements: dict[tuple[Action, str], Denial | None] = field(
+        factory=dict, init=False
+    )
+    """What was judged last, by these grants: mostly the same is asked again."""
     _news: list[Callable[[], None]] = field(factory=list, init=False)
     _token: EventLoopToken | None = field(default=None, init=False)
     """The event loop of the call, once that has ended."""
@@ -173,6 +235,7 @@ class Access:
         # Who can change a path as fast as it is followed could keep a thread for ever.
         for _ in range(_TRIES):
             self._asked, self._news = [], []
+            self._judgements.clear()
             self._grants, self._since = self.call.grants, self.disk.gate.clock()
             try:
                 return work(self)
@@ -242,7 +305,13 @@ class Access:
     # --- check --------------------------------------------------------------------
 
     def ask(
-        self, path: str, *actions: Action, follow: bool = True, either: bool = False
+        self,
+        path: str,
+        *actions: Action,
+        follow: bool = True,
+        either: bool = False,
+        folders: bool = False,
+        beneath: Folder | None = None,
     ) -> Place:
         """Follow a path and check that the caller may do all that with it.
 
@@ -254,28 +323,45 @@ class Access:
             actions: What it is to be used for.
             follow: Whether a link in the last place is followed.
             either: Whether one of the actions is enough.
+            folders: Where one of the actions is enough: whether a directory needs none
+                that grants lead through. A caller walks there to use what they name, so
+                that there is one is no secret. What is found there is for
+                `check_folder`.
+            beneath: Where a relative path starts, and must stay; None: at the caller's
+                working directory.
 
         Raises:
-            WitError: No grant covers it, or it cannot be a path.
+            WitError: No grant covers it, it leads out, or it cannot be a path.
             OSError: It is granted, and the kernel would not go there.
         """
         self.go_on()
         self._asked.append(path)
-        start, leads = self.disk.start(self.call), self._leads
+        leads = self._leads
+        start = self.disk.start(self.call) if beneath is None else beneath.path
         try:
             check_path(path)
             left = first_left(path, leads, start)
             if left is not None:
                 self.demand("list", left, path)
-            place = resolve(path, start=start, follow=follow, leads=leads)
+            place = resolve(
+                path, start=start, follow=follow, leads=leads, beneath=beneath
+            )
         except InvalidPath as error:
             raise self.invalid(actions[0], path, str(error)) from error
+        if place.outside:
+            reason = "it leads out of the folder that it starts in"
+            raise self.refused(actions[0], place.path, path, reason)
         # First whether the caller may know of the path, then what is wrong with it.
         for directory in place.left:
             if not leads(directory):
                 self.demand("list", directory, path)
         if either:
-            actions = (self._demand_one(actions, place.path, path),)
+            allowed = next((one for one in actions if self.may(one, place.path)), None)
+            actions = (allowed or actions[0],)
+            if folders and allowed is None and leads(place.path):
+                place = evolve(place, through=True)
+            else:
+                self.demand(actions[0], place.path, path)
         else:
             self.demand_all([(action, place.path, path) for action in actions])
         if place.magic:
@@ -296,12 +382,26 @@ class Access:
         Raises:
             WitError: No grant covers it.
         """
-        need = Filesystem(action, path)
-        denial = self.disk.gate.judge(self.call, need)
+        denial = self._judge(action, path)
         if denial is not None:
             raise self._denied(denial, shown)
         if self.disk.gate.grants:
+            need = Filesystem(action, path)
             self._news.append(partial(self.disk.gate.granted, self.call, need, shown))
+
+    def check_folder(self, place: Place, found: os.stat_result, shown: str) -> None:
+        """Check that a caller may know of what it found on its way to other things.
+
+        Args:
+            place: Where it looked.
+            found: What is there.
+            shown: The path that the guest gave.
+
+        Raises:
+            WitError: It is no directory, and no grant covers it.
+        """
+        if place.through and not stat.S_ISDIR(found.st_mode):
+            self.demand("read", place.path, shown)
 
     def demand_all(self, needs: Iterable[tuple[Action, str, str]]) -> None:
         """Check several things; the error says each that is missing.
@@ -316,7 +416,7 @@ class Access:
         missing = [need for need in needs if not self.may(need[0], need[1])]
         if missing:
             (action, path, shown), *more = missing
-            denial = self.disk.gate.judge(self.call, Filesystem(action, path))
+            denial = self._judge(action, path)
             if denial is None:
                 raise Moved(path)  # it was granted meanwhile
             also = ", ".join(f"{each} {name!r}" for each, _, name in more)
@@ -340,12 +440,18 @@ class Access:
 
     def may(self, action: Action, path: str) -> bool:
         """Tell whether the caller might do it; it has not tried, so nobody is told."""
-        return self.disk.gate.judge(self.call, Filesystem(action, path)) is None
+        return self._judge(action, path) is None
 
-    def _demand_one(self, actions: tuple[Action, ...], path: str, shown: str) -> Action:
-        first = next((one for one in actions if self.may(one, path)), actions[0])
-        self.demand(first, path, shown)
-        return first
+    def _judge(self, action: Action, path: str) -> Denial | None:
+        key = action, path
+        try:
+            return self._judgements[key]
+        except KeyError:
+            denial = self.disk.gate.judge(self.call, Filesystem(action, path))
+        if len(self._judgements) >= _KEPT:
+            self._judgements.clear()
+        self._judgements[key] = denial
+        return denial
 
     @property
     def _leads(self) -> Leads:

@@ -21,16 +21,18 @@ from ..handles import hold_handle
 from .about import NINE, about, check_mode, is_there, touchable
 from .access import Access, Action, Disk
 from .errors import failure
-from .open_file import (
-    OpenFile,
-    drop,
-    open_file,
-    open_or_make,
-    open_regular,
-    relied_on,
+from .names import (
+    entry,
+    make_folder,
+    make_symlink,
+    read_symlink,
+    remove_file,
+    remove_folder,
+    rename,
 )
+from .open_file import OpenFile, drop, open_file, open_or_make, open_regular
 from .pin import open_folder
-from .resolve import InvalidPath, Place, check_path
+from .resolve import InvalidPath, check_path
 from .tree import branch, clear, in_unicode
 
 __all__ = ("FILESYSTEM", "FilesystemOperations", "filesystem_interface")
@@ -40,7 +42,6 @@ _MOST: Final = 2**63 - 1
 _COPIED: Final = 256 * 1024
 """Bytes that a copy moves at a time; a cancelled one stops between two."""
 _OWN: Final = 0o600
-_VISIBLE: Final[tuple[Action, ...]] = ("read", "list")
 _OPENED: Final = "on the path it was opened by"
 _RESOLVED: Final = "on the path as it is resolved"
 
@@ -206,31 +207,21 @@ class FilesystemOperations:
 
 
 def _delete_file(access: Access, path: str) -> None:
-    place = access.ask(path, "delete", follow=False)
-    with access.held(place) as (directory, name):
-        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        if stat.S_ISDIR(found.st_mode):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if place.folder:
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        os.unlink(name, dir_fd=directory)
+    remove_file(access, entry(access, path, "delete"))
 
 
 def _create_directory(access: Access, path: str, mode: int) -> None:
-    place = access.ask(path, "write", follow=False)
+    place = entry(access, path, "write")
     check_mode(access, mode, path)
-    with access.held(place) as (directory, name):
-        os.mkdir(name, mode, dir_fd=directory)
+    make_folder(access, place, mode)
 
 
 def _remove_directory(access: Access, path: str) -> None:
-    place = access.ask(path, "delete", follow=False)
-    with access.held(place) as (directory, name):
-        os.rmdir(name, dir_fd=directory)
+    remove_folder(access, entry(access, path, "delete", named=True))
 
 
 def _remove_all(access: Access, path: str) -> None:
-    place = access.ask(path, "delete", follow=False)
+    place = entry(access, path, "delete", named=True)
     with access.held(place) as (directory, name):
         opened = open_folder(directory, name)
         try:
@@ -248,75 +239,23 @@ def _remove_all(access: Access, path: str) -> None:
 
 
 def _rename(access: Access, old: str, new: str) -> None:
-    source = access.ask(old, "delete", "write", follow=False)
-    target = access.ask(new, "write", follow=False)
-
-    def check(below: str) -> None:
-        before, after = source.path + below, target.path + below
-        shown = access.named(source, old, below)
-        access.demand_all(
-            (
-                ("delete", before, shown),
-                ("write", before, shown),
-                ("write", after, access.named(target, new, below)),
-                # Or it could be read by its new name, and may not be by its old one.
-                *(
-                    (action, before, shown)
-                    for action in _VISIBLE
-                    if access.may(action, after)
-                ),
-            )
-        )
-
-    check("")
-    with access.held(source) as (before, name), access.held(target) as (after, other):
-        found = os.stat(name, dir_fd=before, follow_symlinks=False)
-        if stat.S_ISDIR(found.st_mode):
-            opened = open_folder(before, name)
-            try:
-                branch(access, opened, check)
-            finally:
-                os.close(opened)
-        elif source.folder or target.folder:
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        _check_replaced(access, after, other, target, new)
-        os.rename(name, other, src_dir_fd=before, dst_dir_fd=after)
-
-
-def _check_replaced(
-    access: Access, directory: int, name: str, place: Place, shown: str
-) -> None:
-    """Check that a caller may remove what it puts something in the place of.
-
-    A file that it could empty by writing to it, it may replace as well. Links, devices,
-    sockets, directories and what others rely on are removed by that: as `delete-file`
-    does.
-    """
-    try:
-        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    plain = stat.S_ISREG(found.st_mode) and not relied_on(found)
-    if not plain or not os.access(name, os.W_OK, dir_fd=directory):
-        access.demand("delete", place.path, shown)
+    source = entry(access, old, "delete", "write", named=True)
+    target = entry(access, new, "write", named=True)
+    rename(access, source, target, old=old, new=new)
 
 
 def _create_symlink(access: Access, target: str, link: str) -> None:
-    place = access.ask(link, "write", follow=False)
+    place = entry(access, link, "write")
     try:
         check_path(target)
     except InvalidPath as error:
         raise access.invalid("link to", target, str(error)) from error
-    with access.held(place) as (directory, name):
-        if place.folder:
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        os.symlink(target, name, dir_fd=directory)
+    make_symlink(access, place, target)
 
 
 def _read_symlink(access: Access, path: str) -> str:
     place = access.ask(path, "read", "list", either=True, follow=False)
-    with access.held(place) as (directory, name):
-        target = os.readlink(name, dir_fd=directory)
+    target = read_symlink(access, place)
     if not in_unicode(target):
         raise failure("io-error", f"the target of {path!r} is no Unicode")
     return target

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cached_property
 from typing import Final
+
+from attrs import define, field
 
 from ...core.grants.capabilities import Capability, Denial, Filesystem, Process
 from ...core.grants.grants import Grants
@@ -40,22 +42,34 @@ def leading(
     needs: Iterable[Callable[[str], Capability]] = FILES,
 ) -> Leads:
     """Return what tells whether grants lead through a directory."""
-    kinds = tuple(needs)
-    fixed = tuple(
-        f"{_fixed(pattern)}/"
-        for need in map(_any, kinds)
-        for pattern in grants.patterns(need.section, need.action)
-        if isinstance(pattern, Pattern)
-    )
+    return _Leading(grants, judge, tuple(needs))
 
-    @cache
-    def leads(directory: str) -> bool:
-        below = f"{directory}/"
-        return any(each.startswith(below) for each in fixed) or any(
-            judge(need(directory)) is None for need in kinds
+
+@define(eq=False)
+class _Leading:
+    grants: Grants
+    judge: Callable[[Capability], Denial | None]
+    needs: tuple[Callable[[str], Capability], ...]
+    _known: dict[str, bool] = field(factory=dict, init=False)
+
+    def __call__(self, directory: str) -> bool:
+        known = self._known.get(directory)
+        if known is None:
+            below = f"{directory}/"
+            known = self._known[directory] = any(
+                each.startswith(below) for each in self._fixed
+            ) or any(self.judge(need(directory)) is None for need in self.needs)
+        return known
+
+    @cached_property
+    def _fixed(self) -> tuple[str, ...]:
+        # Not before it is asked for: most paths leave no directory again.
+        return tuple(
+            f"{_fixed(pattern)}/"
+            for need in map(_any, self.needs)
+            for pattern in self.grants.patterns(need.section, need.action)
+            if isinstance(pattern, Pattern)
         )
-
-    return leads
 
 
 def first_left(path: str, leads: Leads, start: str = "/") -> str | None:
@@ -65,6 +79,8 @@ def first_left(path: str, leads: Leads, start: str = "/") -> str | None:
     text does not say what is left, so nothing is returned: that a link leads to what is
     granted can be seen without leaving it again.
     """
+    if ".." not in path:
+        return None
     at: list[str] = []
     known = 0
     if not path.startswith("/"):

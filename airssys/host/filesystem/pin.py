@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 
-from .linux import openat2, openat2_works
+from .linux import open_canonical, openat2_works
 from .resolve import Moved
 
 __all__ = (
@@ -72,13 +72,9 @@ def pin_at_once(path: str) -> int:
     Raises:
         OSError: As the kernel says; ``ELOOP`` where any part is a link.
     """
-    root = os.open("/", _DIRECTORY)
-    try:
-        # RESOLVE_NO_SYMLINKS and RESOLVE_BENEATH: the kernel itself makes step 2 one,
-        # with no moment between two names of the path.
-        return openat2(root, path.lstrip("/") or ".", _DIRECTORY)
-    finally:
-        os.close(root)
+    # RESOLVE_NO_SYMLINKS: the kernel itself makes step 2 one, with no moment between
+    # two names of the path. It begins at the root, and the text has no ``..``.
+    return open_canonical(path, _DIRECTORY)
 
 
 def pin_by_walk(path: str) -> int:

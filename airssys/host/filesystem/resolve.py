@@ -21,7 +21,15 @@ from attrs import define, field, frozen
 
 from .spelling import spelled
 
-__all__ = ("LONGEST", "InvalidPath", "Moved", "Place", "check_path", "resolve")
+__all__ = (
+    "LONGEST",
+    "Folder",
+    "InvalidPath",
+    "Moved",
+    "Place",
+    "check_path",
+    "resolve",
+)
 
 LONGEST: Final = 4095
 """Bytes of a path: what Linux takes."""
@@ -42,6 +50,24 @@ class InvalidPath(ValueError):
 
 
 @frozen
+class Folder:
+    """A directory that paths begin at and may not lead out of."""
+
+    path: str
+    """Canonical."""
+    identity: tuple[int, int] | None = None
+    """Its device and number; None: whatever directory is there."""
+
+    def is_there(self) -> bool:
+        """Tell whether it is still what its path leads to. It blocks."""
+        try:
+            found = os.lstat(self.path)
+        except OSError:
+            return False
+        return self.identity in {None, (found.st_dev, found.st_ino)}
+
+
+@frozen
 class Place:
     """Where a path leads."""
 
@@ -57,6 +83,11 @@ class Place:
     """Directories that were named only to be left again by ``..``."""
     magic: bool = False
     """Whether it goes through a link of a process in ``/proc``; a problem, too."""
+    outside: bool = False
+    """Whether it leads out of the folder it must stay in; then it ends where it would
+    leave."""
+    through: bool = False
+    """Whether the caller may know of it only as a directory on the way to others."""
 
     def check(self) -> None:
         """Raise the problem, if there is one.
@@ -93,6 +124,7 @@ def resolve(
     start: str = "/",
     follow: bool = True,
     leads: Callable[[str], bool] | None = None,
+    beneath: Folder | None = None,
 ) -> Place:
     """Follow a path on the disk. It blocks, so it belongs into a thread.
 
@@ -104,16 +136,37 @@ def resolve(
         leads: Tells whether grants lead through a directory. The first that is left
             again and that none does is where this ends: the path is not allowed, and
             how long the rest took would tell of it.
+        beneath: Where it starts instead of ``start``, and must stay: neither ``..`` nor
+            a link leads out of it, and no absolute path or link is followed.
 
     Raises:
         InvalidPath: The text cannot be a path.
         Moved: Something on the way changes at this moment.
     """
     check_path(path)
+    if beneath is not None:
+        return _resolve_beneath(path, beneath, follow, leads)
     walk = _Walk(leads)
     if not path.startswith("/"):
         walk.go(start, follow=True, ends=False)
         walk.begin(start)
+    walk.go(path, follow=follow)
+    return walk.place
+
+
+def _resolve_beneath(
+    path: str,
+    folder: Folder,
+    follow: bool,  # noqa: FBT001 - as of `resolve`
+    leads: Callable[[str], bool] | None,
+) -> Place:
+    names = [name for name in folder.path.split("/") if name]
+    walk = _Walk(leads, at=names, proved=len(names), floor=len(names))
+    if path.startswith("/"):
+        walk.outside = True
+        return walk.place
+    if not folder.is_there():
+        walk.problem = errno.ENOENT
     walk.go(path, follow=follow)
     return walk.place
 
@@ -129,28 +182,36 @@ class _Walk:
     links: int = 0
     problem: int = 0
     folder: bool = False
+    dot: bool = False
+    """Whether the path ends in ``.``: what that is in must be there, then."""
     left: list[str] = field(factory=list)
     proc: int | None = None
     """The device of ``/proc``, where the path goes through it."""
     magic: bool = False
+    floor: int | None = None
+    """How many names of `at` are never left; None: it may lead anywhere."""
+    outside: bool = False
 
     @property
     def place(self) -> Place:
         left = tuple(dict.fromkeys(self.left))
         path = "/" + "/".join(self.at)
-        return Place(path, self.problem, self.folder, left, self.magic)
+        return Place(path, self.problem, self.folder, left, self.magic, self.outside)
 
     def begin(self, start: str) -> None:
         """Go on from the start: the guest knows its names, unless one is a link."""
-        self.folder = False
+        self.folder = self.dot = False
         if self.place.path == start:
             self.proved, self.left = len(self.at), []
 
     def go(self, path: str, *, follow: bool, ends: bool = True) -> None:
         pending = self._pending(path)
-        while pending:
+        while pending and not self.outside:
             name = pending.pop()
             if name == "..":
+                if len(self.at) == self.floor:
+                    self.outside = True
+                    return
                 # ``/secret/../public`` tells, by working, that there is a ``/secret``.
                 # So directories that are left again are kept for a check of their own,
                 # but for those that the start, or a link on the way, has shown already.
@@ -163,12 +224,14 @@ class _Walk:
             elif self.problem:
                 self.at.append(name)
             else:
-                self._enter(name, pending, last=ends and not pending, follow=follow)
+                last = ends and not pending and not self.dot
+                self._enter(name, pending, last=last, follow=follow)
 
     def _pending(self, text: str) -> list[str]:
         """Return the names of a text that ends the path, the first one last."""
         names = text.split("/")
         self.folder = self.folder or names[-1] in {"", ".", ".."}
+        self.dot = self.dot or text.rstrip("/").endswith("/.")
         return [name for name in reversed(names) if name not in {"", "."}]
 
     def _enter(
@@ -211,11 +274,14 @@ class _Walk:
                 raise Moved(here) from error
             self.problem = error.errno or errno.EIO
             return
+        if self.floor is not None and target.startswith("/"):
+            self.outside = True
+            return
         # The target's names go before what is left of the path; a relative target is
         # relative to where the link is, which is canonical already.
         self.at = [] if target.startswith("/") else self.at[:-1]
         self.proved = len(self.at)
-        before, folder = list(pending), self.folder
+        before, folder, dot = list(pending), self.folder, self.dot
         pending[:] = [*before, *self._pending(target)]
         if before:
-            self.folder = folder
+            self.folder, self.dot = folder, dot

@@ -34,6 +34,7 @@ def network_interfaces(
     resolver: Resolver | None = None,
     tls: Tls | None = None,
     longest: float = LONGEST_WAIT,
+    permits: Permits | None = None,
 ) -> tuple[HostInterface, HostInterface]:
     """Return the two interfaces for all components of a system.
 
@@ -42,6 +43,7 @@ def network_interfaces(
         resolver: Knows names; None: the system's.
         tls: How guests may speak TLS; None: with certificates that the system trusts.
         longest: Seconds that anything may wait, whatever a guest's timeouts are.
+        permits: Made of these; given where other interfaces share it.
     """
-    permits = Permits(gate, resolver or SystemResolver(), longest)
+    permits = permits or Permits(gate, resolver or SystemResolver(), longest)
     return sockets(permits), connections(permits, tls or Tls())

@@ -11,17 +11,26 @@ from attrs import evolve, frozen
 
 from .errors import failure
 
-__all__ = ("KEEP_ALIVE_LONGEST", "SocketOptions")
+__all__ = (
+    "KEEP_ALIVE_LONGEST",
+    "KEEP_IDLE",
+    "KEEP_INTERVAL",
+    "LARGEST_BUFFER",
+    "SocketOptions",
+)
 
 KEEP_ALIVE_LONGEST: Final = 32_767
 """Seconds between two questions to a silent peer: the most that Linux takes."""
-_LARGEST_BUFFER: Final = 4 * 2**20
+LARGEST_BUFFER: Final = 4 * 2**20
+"""Bytes that the system keeps of what a socket sends, or receives, at the most."""
 _DEFAULT_TIMEOUT: Final = 30_000
 # Not every system has them: macOS names the first otherwise, Windows has no reuse-port.
-_KEEP_IDLE: Final = getattr(
+KEEP_IDLE: Final[int | None] = getattr(
     socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None)
 )
-_KEEP_INTERVAL: Final = getattr(socket, "TCP_KEEPINTVL", None)
+"""The option for the time after which a silent peer is asked."""
+KEEP_INTERVAL: Final[int | None] = getattr(socket, "TCP_KEEPINTVL", None)
+"""The option for the time between two questions."""
 _REUSE_PORT: Final = getattr(socket, "SO_REUSEPORT", None)
 
 
@@ -59,8 +68,8 @@ class SocketOptions:
             tcp_no_delay=record.tcp_no_delay,
             tcp_keep_alive=record.tcp_keep_alive,
             keep_alive_interval=record.keep_alive_interval,
-            send_buffer_size=min(record.send_buffer_size, _LARGEST_BUFFER),
-            receive_buffer_size=min(record.receive_buffer_size, _LARGEST_BUFFER),
+            send_buffer_size=min(record.send_buffer_size, LARGEST_BUFFER),
+            receive_buffer_size=min(record.receive_buffer_size, LARGEST_BUFFER),
             connect_timeout=record.connect_timeout,
             read_timeout=record.read_timeout,
             write_timeout=record.write_timeout,
@@ -70,9 +79,7 @@ class SocketOptions:
     def apply(self, raw: socket.socket) -> None:
         """Set the system's options of a socket."""
         general, tcp = socket.SOL_SOCKET, socket.IPPROTO_TCP
-        raw.setsockopt(general, socket.SO_REUSEADDR, self.reuse_address)
-        if _REUSE_PORT is not None:
-            raw.setsockopt(general, _REUSE_PORT, self.reuse_port)
+        self._share(raw)
         if self.send_buffer_size:
             raw.setsockopt(general, socket.SO_SNDBUF, self.send_buffer_size)
         if self.receive_buffer_size:
@@ -80,9 +87,15 @@ class SocketOptions:
         if raw.type == socket.SOCK_STREAM:
             raw.setsockopt(tcp, socket.TCP_NODELAY, self.tcp_no_delay)
             raw.setsockopt(general, socket.SO_KEEPALIVE, self.tcp_keep_alive)
-            for option in (_KEEP_IDLE, _KEEP_INTERVAL):
+            for option in (KEEP_IDLE, KEEP_INTERVAL):
                 if option is not None and self.keep_alive_interval:
                     raw.setsockopt(tcp, option, self.keep_alive_interval)
+
+    def _share(self, raw: socket.socket) -> None:
+        """Have a socket share its address and port as was asked for."""
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, self.reuse_address)
+        if _REUSE_PORT is not None:
+            raw.setsockopt(socket.SOL_SOCKET, _REUSE_PORT, self.reuse_port)
 
     @contextmanager
     def alone(self, raw: socket.socket) -> Iterator[None]:
@@ -98,7 +111,7 @@ class SocketOptions:
         try:
             yield
         finally:
-            self.apply(raw)
+            self._share(raw)
 
     def actual(self, raw: socket.socket) -> SocketOptions:
         """Return the options that the system has set; timeouts are kept here."""
@@ -119,8 +132,8 @@ class SocketOptions:
         )
         if raw.type != socket.SOCK_STREAM:
             return found
-        if _KEEP_INTERVAL is not None:
-            interval = raw.getsockopt(tcp, _KEEP_INTERVAL)
+        if KEEP_INTERVAL is not None:
+            interval = raw.getsockopt(tcp, KEEP_INTERVAL)
             found = evolve(found, keep_alive_interval=interval)
         return evolve(
             found,

@@ -113,8 +113,6 @@ class OwnedSocket:
         attempt: Callable[[], _T],
         wait: Waiting,
         again: Callable[[], object],
-        *,
-        patient: bool = False,
     ) -> _T:
         """Try until the socket does not ask to wait, and return what comes of it.
 
@@ -122,7 +120,6 @@ class OwnedSocket:
             attempt: What to try; it never blocks.
             wait: What to wait for where TLS does not say what.
             again: Called after each wait; raises where the caller may not go on.
-            patient: Whether to wait even where the guest has told the socket not to.
 
         Raises:
             WitError: It would have to wait, and may not; or its grant is gone.
@@ -137,7 +134,7 @@ class OwnedSocket:
                 waiting = writable
             except BlockingIOError:
                 waiting = wait
-            if self.options.non_blocking and not patient:
+            if self.options.non_blocking:
                 raise failure("would-block", "the socket is set not to wait")
             await waiting(self.raw)
             again()

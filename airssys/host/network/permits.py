@@ -23,6 +23,7 @@ from ...hostcalls.gate import SHOWN, Gate
 from ...witmodel.types import Variant
 from ..errors import permission_denied
 from .addresses import Family, Named, Peer, Target, normal_name, target_of
+from .dealings import Lead
 from .errors import as_network_errors, failure
 from .owned import OwnedSocket, Way
 from .resolve import Answer, Resolver
@@ -254,6 +255,45 @@ class Permits:
             "invalid-address", f"{target.name!r} has no {family or 'usable'} address"
         )
 
+    def way(self, call: Call, peer: Peer, leads: Iterable[Lead]) -> Way:
+        """Return the way to an address that a guest names, as its own look-ups allow.
+
+        Args:
+            call: Who asks.
+            peer: Where to.
+            leads: The names that have led the guest to the address.
+
+        Raises:
+            WitError: Neither the address nor one of the names is granted; there is an
+                event of it.
+        """
+        found = self.judge_way(call, peer, leads)
+        if isinstance(found, Denial):
+            self.gate.report(call, found)
+            raise WitError(permission_denied(self.gate.words(found)))
+        if self.gate.grants:
+            self.gate.granted(call, found.need, str(peer))
+        return found
+
+    def judge_way(self, call: Call, peer: Peer, leads: Iterable[Lead]) -> Way | Denial:
+        """Return the way that `way` does, or why there is none, without an event."""
+        problem = self.gate.judge(call, peer.outbound)
+        if problem is None:
+            return Way(peer, peer.outbound, peer.host)
+        # In the order of `ways`: the grant of a name means no address that leads
+        # inside, nor what the host forbids by another name of it.
+        if banned := call.grants.forbids(peer.outbound):
+            return banned
+        if not is_special(peer.address):
+            for lead in leads:
+                need = Named(lead.name, peer.port).outbound
+                alias = Named(lead.canonical, peer.port).outbound
+                if self.gate.judge(call, need) is None and not (
+                    lead.canonical and call.grants.forbids(alias)
+                ):
+                    return Way(peer, need, lead.name)
+        return problem
+
     def require_target(self, call: Call, target: Target) -> None:
         """Let a call go on if its target is granted, as far as shows before a look-up.
 
@@ -286,6 +326,29 @@ class Permits:
             raise WitError(permission_denied(self.gate.words(problem, shown)))
 
     # Look up.
+
+    def require_lookup(self, call: Call, name: str) -> bool:
+        """Let a call look up a name, to connect to what comes of it.
+
+        Returns:
+            Whether it was granted to look it up, as such; if not, only to connect to
+            it, so what leads inside is not for the guest to know.
+
+        Raises:
+            WitError: It is granted neither; there is an event of it.
+        """
+        need = Network("resolve", name)
+        problem = self.gate.judge(call, need)
+        if problem is None:
+            if self.gate.grants:
+                self.gate.granted(call, need)
+            return True
+        if call.grants.forbids(need) or not call.grants.reaches(
+            name, self.gate.clock()
+        ):
+            self.gate.report(call, problem)
+            raise WitError(permission_denied(self.gate.words(problem)))
+        return False
 
     async def lookup(self, call: Call, name: str) -> Answer:
         """Look a name up, under the deadline in force.

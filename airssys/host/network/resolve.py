@@ -24,9 +24,39 @@ MOST_ADDRESSES: Final = 64
 """Addresses of one name; what goes beyond is not looked at."""
 _THREADS: Final = 32
 """Look-ups that are waited for at one time."""
-_EACH: Final = 2
+_EACH: Final = 4
 """Of one asker at one time, with those it gave up: each keeps its thread until the
 system answers, which can take half a minute. Others must not have to wait for that."""
+
+
+@define(eq=False)
+class _Asker:
+    """The look-ups of one asker."""
+
+    under_way: set[object] = field(factory=set, init=False)
+    """Those that keep a thread, waited for or not."""
+    waited: int = field(default=0, init=False)
+    """How many of them somebody waits for."""
+    _over: anyio.Event = field(factory=anyio.Event, init=False)
+
+    async def wait_turn(self) -> None:
+        """Wait until there may be another one.
+
+        Raises:
+            OSError: All were given up, and nobody knows when they end.
+        """
+        while len(self.under_way) >= _EACH:
+            if not self.waited:
+                raise socket.gaierror(
+                    socket.EAI_AGAIN, "earlier look-ups that were given up go on still"
+                )
+            await self._over.wait()
+
+    def end(self) -> None:
+        """Note that nobody waits for one any more, as it is over or was given up."""
+        self.waited -= 1
+        self._over.set()
+        self._over = anyio.Event()
 
 
 def _addresses(given: Iterable[Address | str]) -> tuple[Address, ...]:
@@ -83,10 +113,9 @@ class SystemResolver:
     """
 
     _all: anyio.CapacityLimiter | None = field(default=None, init=False)
-    _askers: WeakValueDictionary[str, set[object]] = field(
+    _askers: WeakValueDictionary[str, _Asker] = field(
         factory=WeakValueDictionary, init=False
     )
-    """What is under way, waited for or not, by who has asked."""
 
     async def lookup(self, name: str, *, asker: str = "") -> Answer:
         found = await self._run(
@@ -106,16 +135,14 @@ class SystemResolver:
         return host
 
     async def _run(self, asker: str, look_up: Callable[[], _T]) -> _T:
-        under_way = self._askers.setdefault(asker, set())
-        if len(under_way) >= _EACH:
-            raise socket.gaierror(
-                socket.EAI_AGAIN, "earlier look-ups that were given up go on still"
-            )
+        mine = self._askers.setdefault(asker, _Asker())
+        await mine.wait_turn()
         if self._all is None:
             self._all = anyio.CapacityLimiter(_THREADS)
         # Whoever gets it first, the thread as it begins or the task as it gives up.
         turn = threading.Lock()
-        under_way.add(turn)
+        mine.under_way.add(turn)
+        mine.waited += 1
 
         def run() -> _T:
             if not turn.acquire(blocking=False):
@@ -123,7 +150,7 @@ class SystemResolver:
             try:
                 return look_up()
             finally:
-                under_way.discard(turn)
+                mine.under_way.discard(turn)
 
         try:
             async with self._all:
@@ -133,7 +160,8 @@ class SystemResolver:
                 )
         finally:
             if turn.acquire(blocking=False):
-                under_way.discard(turn)
+                mine.under_way.discard(turn)
+            mine.end()
 
 
 def _table(

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from attrs import define, field
 
 from .addresses import Peer, peer_value, socket_name
@@ -78,20 +79,37 @@ class TcpSocket(OwnedSocket):
         Raises:
             OSError: It failed. The socket is as new, and can try another.
         """
-        self.state = "connecting"
         try:
-            try:
-                self.raw.connect(system_name(peer))
-            except (BlockingIOError, InterruptedError):
+            if not self.start_to(peer):
                 await writable(self.raw)
-                self._check_connected()
+                self.check_connected()
         except BaseException:
             with suppress(OSError):  # why it failed counts
                 self.renew()
             raise
         self.begin()
 
-    def _check_connected(self) -> None:
+    def start_to(self, peer: Peer) -> bool:
+        """Begin to connect to an address, and tell whether that was all.
+
+        Once the socket is writable `check_connected` tells what came of it.
+
+        Raises:
+            OSError: It failed.
+        """
+        self.state = "connecting"
+        try:
+            self.raw.connect(system_name(peer))
+        except (BlockingIOError, InterruptedError):
+            return False
+        return True
+
+    def check_connected(self) -> None:
+        """See what came of connecting.
+
+        Raises:
+            OSError: It failed.
+        """
         number = self.raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise OSError(number, os.strerror(number))
@@ -141,11 +159,33 @@ class TcpSocket(OwnedSocket):
                 suppress_ragged_eofs=False,
             )
             self.become(secured)
-            await self.ready(secured.do_handshake, readable, again, patient=True)
+            await self._shake_hands(secured, again)
         except BaseException:
             self.close()
             raise
         self.agreed = Agreed(hostname, verified)
+
+    async def _shake_hands(
+        self, secured: ssl.SSLSocket, again: Callable[[], object]
+    ) -> None:
+        """Shake hands, each step in a thread.
+
+        The peer chooses numbers that it can take a second to compute with. No thread is
+        left behind: whoever closes the socket has waited for it.
+        """
+        alone = anyio.CapacityLimiter(1)
+        while True:
+            waiting = readable
+            try:
+                await anyio.to_thread.run_sync(secured.do_handshake, limiter=alone)
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLWantWriteError:
+                waiting = writable
+            else:
+                return
+            await waiting(secured)
+            again()
 
     # Listen.
 
@@ -204,6 +244,23 @@ class TcpSocket(OwnedSocket):
         piece = piece[: share.piece]
         await share.take(len(piece))
         count = await self.ready(lambda: self.raw.send(piece), writable, share.again)
+        self.used = anyio.current_time()
+        self.sent += count
+        self.sends += 1
+        return count
+
+    def send_nowait(self, piece: bytes | memoryview) -> int:
+        """Send what goes out at once and return how much that was, if anything.
+
+        It is taken from the sender's share already.
+
+        Raises:
+            OSError: It failed.
+        """
+        try:
+            count = self.raw.send(piece)
+        except BlockingIOError:
+            return 0
         self.used = anyio.current_time()
         self.sent += count
         self.sends += 1

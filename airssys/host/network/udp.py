@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -10,7 +11,7 @@ from attrs import define
 
 from .addresses import Peer, socket_name
 from .errors import failure
-from .owned import OwnedSocket, Way, readable, system_name, writable
+from .owned import OwnedSocket, Way, opened, readable, system_name, writable
 from .shares import Share
 
 __all__ = ("HEADER_BYTES", "UdpSocket")
@@ -35,6 +36,32 @@ class UdpSocket(OwnedSocket):
         self.raw.connect(system_name(way.peer))
         self.peer = way.peer
         self.lead(way)
+
+    def part(self, local: Peer, settle: Callable[[socket.socket], object]) -> None:
+        """Have no chosen peer any more.
+
+        Python has no word for that, so another socket takes its place at its address;
+        what has come and was not received is lost.
+
+        Args:
+            local: The address, and the port that it has.
+            settle: Sets for a fresh socket what was set for this one.
+
+        Raises:
+            OSError: Another has taken the port meanwhile. The socket is closed.
+        """
+        fresh = opened(self.family, "udp-datagram", self.options)
+        try:
+            settle(fresh)
+            self.raw.close()
+            fresh.bind(system_name(local))
+        except BaseException:
+            fresh.close()
+            self.close()
+            raise
+        self.become(fresh)
+        self.peer = None
+        self.way: Way | None = None
 
     async def send(self, share: Share, piece: bytes, to: Peer | None) -> int:
         """Send a datagram, all of it or nothing, to the chosen peer or to another."""

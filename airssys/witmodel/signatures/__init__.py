@@ -1,4 +1,4 @@
-"""The types of every function of airssys's own interfaces, as ``wit/`` has them.
+"""The types of every function that airssys offers to guests, as ``wit/`` has them.
 
 Each package has a module of its own, which is written from its WIT text.
 """
@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from . import core, filesystem, network, process
+from ..agreement import agreement
+from . import core, filesystem, network, process, wasi
 
-__all__ = ("RESOURCES", "SIGNATURES")
+__all__ = ("RESOURCES", "SIGNATURES", "is_known")
 
 SIGNATURES: Final[Mapping[str, Mapping[str, str]]] = {
     **core.SIGNATURES,
     **filesystem.SIGNATURES,
     **network.SIGNATURES,
     **process.SIGNATURES,
+    **wasi.SIGNATURES,
 }
 """Interface, function, and its type with every named type spelled out.
 
@@ -28,5 +30,14 @@ RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
     **filesystem.RESOURCES,
     **network.RESOURCES,
     **process.RESOURCES,
+    **wasi.RESOURCES,
 }
 """The resources that an interface defines."""
+
+
+def is_known(interface: str) -> bool:
+    """Tell whether airssys has an interface, in this version or a compatible one."""
+    return agreement(interface) in _KNOWN
+
+
+_KNOWN: Final = frozenset(map(agreement, (*SIGNATURES, *RESOURCES)))

@@ -6,7 +6,7 @@ Made by airssys 0.1.0: ``airssys bindgen buckets.wit``. Not to be edited.
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from airssys import Answer, Bindings, Call, HostInterface, Instance
 
@@ -15,11 +15,11 @@ from airssys import Answer, Bindings, Call, HostInterface, Instance
 class Bucket(Protocol):
     """A host's ``bucket``; its destructor is a method ``drop``."""
 
-    def get(self, call: Call, key: str, /) -> Answer[bytes | None]:
+    def get(self, call: Call[Any], key: str, /) -> Answer[bytes | None]:
         """``get: func(key: string) -> option<list<u8>>``"""
         ...
 
-    def put(self, call: Call, key: str, value: bytes, /) -> Answer[None]:
+    def put(self, call: Call[Any], key: str, value: bytes, /) -> Answer[None]:
         """``put: func(key: string, value: list<u8>)``"""
         ...
 
@@ -28,7 +28,7 @@ class Bucket(Protocol):
 class Watch(Protocol):
     """A host's ``watch``; its destructor is a method ``close``."""
 
-    def drop(self, call: Call, /) -> Answer[None]:
+    def drop(self, call: Call[Any], /) -> Answer[None]:
         """``drop: func()``"""
         ...
 
@@ -36,11 +36,11 @@ class Watch(Protocol):
 class Buckets(Protocol):
     """What a host offers as ``test:buckets/buckets@0.1.0``: see `offer_buckets`."""
 
-    def bucket(self, call: Call, name: str, /) -> Answer[Bucket]:
+    def bucket(self, call: Call[Any], name: str, /) -> Answer[Bucket]:
         """``constructor(name: string)``"""
         ...
 
-    def bucket_open(self, call: Call, name: str, /) -> Answer[Bucket]:
+    def bucket_open(self, call: Call[Any], name: str, /) -> Answer[Bucket]:
         """``open: static func(name: string) -> result<bucket, string>``
 
         Raises:
@@ -48,11 +48,11 @@ class Buckets(Protocol):
         """
         ...
 
-    def merge(self, call: Call, a: Bucket, b: Bucket, /) -> Answer[Bucket | None]:
+    def merge(self, call: Call[Any], a: Bucket, b: Bucket, /) -> Answer[Bucket | None]:
         """``merge: func(a: bucket, b: borrow<bucket>) -> option<bucket>``"""
         ...
 
-    def observe(self, call: Call, bucket: Bucket, /) -> Answer[Watch]:
+    def observe(self, call: Call[Any], bucket: Bucket, /) -> Answer[Watch]:
         """``observe: func(bucket: borrow<bucket>) -> watch``"""
         ...
 

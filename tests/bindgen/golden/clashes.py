@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import enum
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 from airssys import Answer, Bindings, Call, HostInterface, Instance
 from attrs import frozen
@@ -106,7 +106,7 @@ Spot: TypeAlias = Point
 class Second(Protocol):
     """A host's ``second``; its destructor is a method ``drop``."""
 
-    def go(self, call: Call, /) -> Answer[None]:
+    def go(self, call: Call[Any], /) -> Answer[None]:
         """``go: func()``"""
         ...
 
@@ -114,11 +114,11 @@ class Second(Protocol):
 class First(Protocol):
     """What a host offers as ``test:clashes/first@1.0.0``: see `offer_first`."""
 
-    def fail(self, call: Call, error: FirstError, /) -> Answer[Shape]:
+    def fail(self, call: Call[Any], error: FirstError, /) -> Answer[Shape]:
         """``fail: func(error: error) -> shape``"""
         ...
 
-    def both(self, call: Call, point: Point, dot: Point, /) -> Answer[Point]:
+    def both(self, call: Call[Any], point: Point, dot: Point, /) -> Answer[Point]:
         """``both: func(point: point, dot: point) -> point``"""
         ...
 
@@ -128,7 +128,7 @@ class HostSecond(Protocol):
 
     def self(
         self,
-        call: Call,
+        call: Call[Any],
         call_: SecondOk,
         self_: SecondExports,
         instance: SecondInstance,
@@ -140,15 +140,15 @@ class HostSecond(Protocol):
         """
         ...
 
-    def async_(self, call: Call, /) -> Answer[None]:
+    def async_(self, call: Call[Any], /) -> Answer[None]:
         """``async: func()``"""
         ...
 
-    def list(self, call: Call, list: bytes, /) -> Answer[Sequence[str]]:
+    def list(self, call: Call[Any], list: bytes, /) -> Answer[Sequence[str]]:
         """``list: func(list: list<u8>) -> list<string>``"""
         ...
 
-    def get_third(self, call: Call, /) -> Answer[Second]:
+    def get_third(self, call: Call[Any], /) -> Answer[Second]:
         """``get-third: func() -> third``"""
         ...
 

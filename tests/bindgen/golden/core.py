@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 from airssys import Answer, Bindings, Call, Err, HostInterface, Instance, Ok
 from attrs import frozen
@@ -446,7 +446,7 @@ class HostServices(Protocol):
 
     def log(
         self,
-        call: Call,
+        call: Call[Any],
         level: LogLevel,
         message: str,
         context: list[tuple[str, str]],
@@ -457,32 +457,32 @@ class HostServices(Protocol):
         """
         ...
 
-    def current_time(self, call: Call, /) -> Answer[Timestamp]:
+    def current_time(self, call: Call[Any], /) -> Answer[Timestamp]:
         """``current-time: func() -> timestamp``"""
         ...
 
-    def current_time_millis(self, call: Call, /) -> Answer[int]:
+    def current_time_millis(self, call: Call[Any], /) -> Answer[int]:
         """``current-time-millis: func() -> u64``"""
         ...
 
-    def sleep_millis(self, call: Call, duration: int, /) -> Answer[None]:
+    def sleep_millis(self, call: Call[Any], duration: int, /) -> Answer[None]:
         """``sleep-millis: func(duration: u64)``"""
         ...
 
-    def random_bytes(self, call: Call, count: int, /) -> Answer[bytes]:
+    def random_bytes(self, call: Call[Any], count: int, /) -> Answer[bytes]:
         """``random-bytes: func(count: u32) -> list<u8>``"""
         ...
 
-    def get_config(self, call: Call, key: str, /) -> Answer[str | None]:
+    def get_config(self, call: Call[Any], key: str, /) -> Answer[str | None]:
         """``get-config: func(key: string) -> option<string>``"""
         ...
 
-    def list_components(self, call: Call, /) -> Answer[Sequence[ComponentId]]:
+    def list_components(self, call: Call[Any], /) -> Answer[Sequence[ComponentId]]:
         """``list-components: func() -> list<component-id>``"""
         ...
 
     def get_component_metadata(
-        self, call: Call, id: ComponentId, /
+        self, call: Call[Any], id: ComponentId, /
     ) -> Answer[ComponentInfo]:
         """``get-component-metadata: func(id: component-id) -> result<component-info,
         component-error>``
@@ -496,11 +496,13 @@ class HostServices(Protocol):
 class Messaging(Protocol):
     """What a host offers as ``airssys:core/messaging@1.0.0``: see `offer_messaging`."""
 
-    def self_id(self, call: Call, /) -> Answer[ComponentId]:
+    def self_id(self, call: Call[Any], /) -> Answer[ComponentId]:
         """``self-id: func() -> component-id``"""
         ...
 
-    def send(self, call: Call, target: ComponentId, payload: bytes, /) -> Answer[None]:
+    def send(
+        self, call: Call[Any], target: ComponentId, payload: bytes, /
+    ) -> Answer[None]:
         """``send: func(target: component-id, payload: list<u8>) -> result<_,
         messaging-error>``
 
@@ -510,7 +512,7 @@ class Messaging(Protocol):
         ...
 
     def request(
-        self, call: Call, target: ComponentId, payload: bytes, timeout_ms: int, /
+        self, call: Call[Any], target: ComponentId, payload: bytes, timeout_ms: int, /
     ) -> Answer[bytes]:
         """``request: func(target: component-id, payload: list<u8>, timeout-ms: u64)
         -> result<list<u8>, messaging-error>``
@@ -521,7 +523,7 @@ class Messaging(Protocol):
         ...
 
     def send_request(
-        self, call: Call, target: ComponentId, payload: bytes, timeout_ms: int, /
+        self, call: Call[Any], target: ComponentId, payload: bytes, timeout_ms: int, /
     ) -> Answer[str]:
         """``send-request: func(target: component-id, payload: list<u8>, timeout-ms:
         u64) -> result<string, messaging-error>``
@@ -531,19 +533,19 @@ class Messaging(Protocol):
         """
         ...
 
-    def cancel_request(self, call: Call, request_id: str, /) -> Answer[bool]:
+    def cancel_request(self, call: Call[Any], request_id: str, /) -> Answer[bool]:
         """``cancel-request: func(request-id: string) -> bool``"""
         ...
 
     def broadcast(
-        self, call: Call, targets: list[ComponentId], payload: bytes, /
+        self, call: Call[Any], targets: list[ComponentId], payload: bytes, /
     ) -> Answer[Sequence[Ok[None] | Err[MessagingError]]]:
         """``broadcast: func(targets: list<component-id>, payload: list<u8>) ->
         list<result<_, messaging-error>>``
         """
         ...
 
-    def publish(self, call: Call, topic: str, payload: bytes, /) -> Answer[None]:
+    def publish(self, call: Call[Any], topic: str, payload: bytes, /) -> Answer[None]:
         """``publish: func(topic: string, payload: list<u8>) -> result<_,
         messaging-error>``
 
@@ -552,7 +554,7 @@ class Messaging(Protocol):
         """
         ...
 
-    def subscribe(self, call: Call, pattern: str, /) -> Answer[None]:
+    def subscribe(self, call: Call[Any], pattern: str, /) -> Answer[None]:
         """``subscribe: func(pattern: string) -> result<_, messaging-error>``
 
         Raises:
@@ -560,7 +562,7 @@ class Messaging(Protocol):
         """
         ...
 
-    def unsubscribe(self, call: Call, pattern: str, /) -> Answer[None]:
+    def unsubscribe(self, call: Call[Any], pattern: str, /) -> Answer[None]:
         """``unsubscribe: func(pattern: string) -> result<_, messaging-error>``
 
         Raises:
@@ -572,7 +574,7 @@ class Messaging(Protocol):
 class Storage(Protocol):
     """What a host offers as ``airssys:core/storage@1.0.0``: see `offer_storage`."""
 
-    def get(self, call: Call, key: str, /) -> Answer[bytes | None]:
+    def get(self, call: Call[Any], key: str, /) -> Answer[bytes | None]:
         """``get: func(key: string) -> result<option<list<u8>>, storage-error>``
 
         Raises:
@@ -580,7 +582,7 @@ class Storage(Protocol):
         """
         ...
 
-    def set(self, call: Call, key: str, value: bytes, /) -> Answer[None]:
+    def set(self, call: Call[Any], key: str, value: bytes, /) -> Answer[None]:
         """``set: func(key: string, value: list<u8>) -> result<_, storage-error>``
 
         Raises:
@@ -588,7 +590,7 @@ class Storage(Protocol):
         """
         ...
 
-    def delete(self, call: Call, key: str, /) -> Answer[None]:
+    def delete(self, call: Call[Any], key: str, /) -> Answer[None]:
         """``delete: func(key: string) -> result<_, storage-error>``
 
         Raises:
@@ -596,7 +598,7 @@ class Storage(Protocol):
         """
         ...
 
-    def exists(self, call: Call, key: str, /) -> Answer[bool]:
+    def exists(self, call: Call[Any], key: str, /) -> Answer[bool]:
         """``exists: func(key: string) -> result<bool, storage-error>``
 
         Raises:
@@ -604,7 +606,9 @@ class Storage(Protocol):
         """
         ...
 
-    def list_keys(self, call: Call, prefix: str | None, /) -> Answer[Sequence[str]]:
+    def list_keys(
+        self, call: Call[Any], prefix: str | None, /
+    ) -> Answer[Sequence[str]]:
         """``list-keys: func(prefix: option<string>) -> result<list<string>,
         storage-error>``
 
@@ -613,7 +617,7 @@ class Storage(Protocol):
         """
         ...
 
-    def usage(self, call: Call, /) -> Answer[StorageUsage]:
+    def usage(self, call: Call[Any], /) -> Answer[StorageUsage]:
         """``usage: func() -> result<storage-usage, storage-error>``
 
         Raises:
@@ -622,7 +626,7 @@ class Storage(Protocol):
         ...
 
     def compare_and_set(
-        self, call: Call, key: str, expected: bytes | None, value: bytes, /
+        self, call: Call[Any], key: str, expected: bytes | None, value: bytes, /
     ) -> Answer[bool]:
         """``compare-and-set: func(key: string, expected: option<list<u8>>, value:
         list<u8>) -> result<bool, storage-error>``
@@ -638,26 +642,32 @@ class Permissions(Protocol):
     `offer_permissions`.
     """
 
-    def check_file_read(self, call: Call, path: str, /) -> Answer[PermissionResult]:
+    def check_file_read(
+        self, call: Call[Any], path: str, /
+    ) -> Answer[PermissionResult]:
         """``check-file-read: func(path: string) -> permission-result``"""
         ...
 
-    def check_file_write(self, call: Call, path: str, /) -> Answer[PermissionResult]:
+    def check_file_write(
+        self, call: Call[Any], path: str, /
+    ) -> Answer[PermissionResult]:
         """``check-file-write: func(path: string) -> permission-result``"""
         ...
 
-    def check_file_delete(self, call: Call, path: str, /) -> Answer[PermissionResult]:
+    def check_file_delete(
+        self, call: Call[Any], path: str, /
+    ) -> Answer[PermissionResult]:
         """``check-file-delete: func(path: string) -> permission-result``"""
         ...
 
     def check_directory_list(
-        self, call: Call, path: str, /
+        self, call: Call[Any], path: str, /
     ) -> Answer[PermissionResult]:
         """``check-directory-list: func(path: string) -> permission-result``"""
         ...
 
     def check_network_outbound(
-        self, call: Call, host: str, port: int, /
+        self, call: Call[Any], host: str, port: int, /
     ) -> Answer[PermissionResult]:
         """``check-network-outbound: func(host: string, port: u16) ->
         permission-result``
@@ -665,7 +675,7 @@ class Permissions(Protocol):
         ...
 
     def check_storage_access(
-        self, call: Call, namespace: str, /
+        self, call: Call[Any], namespace: str, /
     ) -> Answer[PermissionResult]:
         """``check-storage-access: func(namespace: string) -> permission-result``"""
         ...
@@ -676,12 +686,12 @@ class Capabilities(Protocol):
     `offer_capabilities`.
     """
 
-    def granted(self, call: Call, /) -> Answer[Sequence[Capability]]:
+    def granted(self, call: Call[Any], /) -> Answer[Sequence[Capability]]:
         """``granted: func() -> list<capability>``"""
         ...
 
     def check(
-        self, call: Call, section: CapabilitySection, action: str, target: str, /
+        self, call: Call[Any], section: CapabilitySection, action: str, target: str, /
     ) -> Answer[None]:
         """``check: func(section: capability-section, action: string, target: string)
         -> result<_, capability-error>``

@@ -7,7 +7,7 @@ Made by airssys 0.1.0: ``airssys bindgen geometry.wat``. Not to be edited.
 from __future__ import annotations
 
 import enum
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 from airssys import Answer, Bindings, Call, Err, HostInterface, Instance, Ok, Some
 from attrs import frozen
@@ -87,7 +87,7 @@ class Host(Protocol):
 
     def pass_(
         self,
-        call: Call,
+        call: Call[Any],
         tree: Tree,
         pad: tuple[
             int,
@@ -114,7 +114,7 @@ class Host(Protocol):
         """
         ...
 
-    def measure(self, call: Call, shape: Shape, /) -> Answer[float]:
+    def measure(self, call: Call[Any], shape: Shape, /) -> Answer[float]:
         """``measure: func(shape: shape) -> result<f64, level>``
 
         Raises:

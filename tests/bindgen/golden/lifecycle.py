@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 from airssys import Answer, Bindings, Call, Err, HostInterface, Instance, Ok
 from attrs import frozen
@@ -327,7 +327,7 @@ class HostServices(Protocol):
 
     def log(
         self,
-        call: Call,
+        call: Call[Any],
         level: LogLevel,
         message: str,
         context: list[tuple[str, str]],
@@ -338,32 +338,32 @@ class HostServices(Protocol):
         """
         ...
 
-    def current_time(self, call: Call, /) -> Answer[Timestamp]:
+    def current_time(self, call: Call[Any], /) -> Answer[Timestamp]:
         """``current-time: func() -> timestamp``"""
         ...
 
-    def current_time_millis(self, call: Call, /) -> Answer[int]:
+    def current_time_millis(self, call: Call[Any], /) -> Answer[int]:
         """``current-time-millis: func() -> u64``"""
         ...
 
-    def sleep_millis(self, call: Call, duration: int, /) -> Answer[None]:
+    def sleep_millis(self, call: Call[Any], duration: int, /) -> Answer[None]:
         """``sleep-millis: func(duration: u64)``"""
         ...
 
-    def random_bytes(self, call: Call, count: int, /) -> Answer[bytes]:
+    def random_bytes(self, call: Call[Any], count: int, /) -> Answer[bytes]:
         """``random-bytes: func(count: u32) -> list<u8>``"""
         ...
 
-    def get_config(self, call: Call, key: str, /) -> Answer[str | None]:
+    def get_config(self, call: Call[Any], key: str, /) -> Answer[str | None]:
         """``get-config: func(key: string) -> option<string>``"""
         ...
 
-    def list_components(self, call: Call, /) -> Answer[Sequence[ComponentId]]:
+    def list_components(self, call: Call[Any], /) -> Answer[Sequence[ComponentId]]:
         """``list-components: func() -> list<component-id>``"""
         ...
 
     def get_component_metadata(
-        self, call: Call, id: ComponentId, /
+        self, call: Call[Any], id: ComponentId, /
     ) -> Answer[ComponentInfo]:
         """``get-component-metadata: func(id: component-id) -> result<component-info,
         component-error>``
@@ -377,11 +377,13 @@ class HostServices(Protocol):
 class Messaging(Protocol):
     """What a host offers as ``airssys:core/messaging@1.0.0``: see `offer_messaging`."""
 
-    def self_id(self, call: Call, /) -> Answer[ComponentId]:
+    def self_id(self, call: Call[Any], /) -> Answer[ComponentId]:
         """``self-id: func() -> component-id``"""
         ...
 
-    def send(self, call: Call, target: ComponentId, payload: bytes, /) -> Answer[None]:
+    def send(
+        self, call: Call[Any], target: ComponentId, payload: bytes, /
+    ) -> Answer[None]:
         """``send: func(target: component-id, payload: list<u8>) -> result<_,
         messaging-error>``
 
@@ -391,7 +393,7 @@ class Messaging(Protocol):
         ...
 
     def request(
-        self, call: Call, target: ComponentId, payload: bytes, timeout_ms: int, /
+        self, call: Call[Any], target: ComponentId, payload: bytes, timeout_ms: int, /
     ) -> Answer[bytes]:
         """``request: func(target: component-id, payload: list<u8>, timeout-ms: u64)
         -> result<list<u8>, messaging-error>``
@@ -402,7 +404,7 @@ class Messaging(Protocol):
         ...
 
     def send_request(
-        self, call: Call, target: ComponentId, payload: bytes, timeout_ms: int, /
+        self, call: Call[Any], target: ComponentId, payload: bytes, timeout_ms: int, /
     ) -> Answer[str]:
         """``send-request: func(target: component-id, payload: list<u8>, timeout-ms:
         u64) -> result<string, messaging-error>``
@@ -412,19 +414,19 @@ class Messaging(Protocol):
         """
         ...
 
-    def cancel_request(self, call: Call, request_id: str, /) -> Answer[bool]:
+    def cancel_request(self, call: Call[Any], request_id: str, /) -> Answer[bool]:
         """``cancel-request: func(request-id: string) -> bool``"""
         ...
 
     def broadcast(
-        self, call: Call, targets: list[ComponentId], payload: bytes, /
+        self, call: Call[Any], targets: list[ComponentId], payload: bytes, /
     ) -> Answer[Sequence[Ok[None] | Err[MessagingError]]]:
         """``broadcast: func(targets: list<component-id>, payload: list<u8>) ->
         list<result<_, messaging-error>>``
         """
         ...
 
-    def publish(self, call: Call, topic: str, payload: bytes, /) -> Answer[None]:
+    def publish(self, call: Call[Any], topic: str, payload: bytes, /) -> Answer[None]:
         """``publish: func(topic: string, payload: list<u8>) -> result<_,
         messaging-error>``
 
@@ -433,7 +435,7 @@ class Messaging(Protocol):
         """
         ...
 
-    def subscribe(self, call: Call, pattern: str, /) -> Answer[None]:
+    def subscribe(self, call: Call[Any], pattern: str, /) -> Answer[None]:
         """``subscribe: func(pattern: string) -> result<_, messaging-error>``
 
         Raises:
@@ -441,7 +443,7 @@ class Messaging(Protocol):
         """
         ...
 
-    def unsubscribe(self, call: Call, pattern: str, /) -> Answer[None]:
+    def unsubscribe(self, call: Call[Any], pattern: str, /) -> Answer[None]:
         """``unsubscribe: func(pattern: string) -> result<_, messaging-error>``
 
         Raises:

@@ -7,7 +7,7 @@ Made by airssys 0.1.0: ``airssys bindgen marks.wit``. Not to be edited.
 from __future__ import annotations
 
 import enum
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from airssys import Answer, Bindings, Call, HostInterface, Instance
 
@@ -72,15 +72,15 @@ class Many(enum.Flag):
 class HostMarks(Protocol):
     """What a host offers as ``test:marks/marks``: see `offer_marks`."""
 
-    def next(self, call: Call, colour: Colour, /) -> Answer[Colour]:
+    def next(self, call: Call[Any], colour: Colour, /) -> Answer[Colour]:
         """``next: func(colour: colour) -> colour``"""
         ...
 
-    def others(self, call: Call, rights: Rights, /) -> Answer[Rights]:
+    def others(self, call: Call[Any], rights: Rights, /) -> Answer[Rights]:
         """``others: func(rights: rights) -> rights``"""
         ...
 
-    def all(self, call: Call, /) -> Answer[Many]:
+    def all(self, call: Call[Any], /) -> Answer[Many]:
         """``all: func() -> many``"""
         ...
 

@@ -6,7 +6,7 @@ Made by airssys 0.1.0: ``airssys bindgen methods.wit``. Not to be edited.
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from airssys import Answer, Bindings, Call, HostInterface, Instance
 
@@ -15,7 +15,7 @@ from airssys import Answer, Bindings, Call, HostInterface, Instance
 class Source(Protocol):
     """A host's ``source``; its destructor is a method ``drop``."""
 
-    def read(self, call: Call, /) -> Answer[bytes | None]:
+    def read(self, call: Call[Any], /) -> Answer[bytes | None]:
         """``read: func() -> option<list<u8>>``"""
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable
-from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 from airssys import Answer, Bindings, Call, Handle, HostInterface, Instance
 from attrs import frozen
@@ -41,7 +41,7 @@ class Entry:
 class HostBucket(Protocol):
     """A host's ``bucket``; its destructor is a method ``drop``."""
 
-    def get(self, call: Call, key: str, /) -> Answer[str | None]:
+    def get(self, call: Call[Any], key: str, /) -> Answer[str | None]:
         """``get: func(key: string) -> option<string>``"""
         ...
 
@@ -49,11 +49,13 @@ class HostBucket(Protocol):
 class HostKv(Protocol):
     """What a host offers as ``test:middleware/kv@2.0.0``: see `offer_kv`."""
 
-    def bucket(self, call: Call, name: str, /) -> Answer[HostBucket]:
+    def bucket(self, call: Call[Any], name: str, /) -> Answer[HostBucket]:
         """``constructor(name: string)``"""
         ...
 
-    def find(self, call: Call, key: str, mode: Mode, /) -> Answer[HostEntry | None]:
+    def find(
+        self, call: Call[Any], key: str, mode: Mode, /
+    ) -> Answer[HostEntry | None]:
         """``find: func(key: string, mode: mode) -> option<entry>``"""
         ...
 
@@ -61,7 +63,7 @@ class HostKv(Protocol):
 class Log(Protocol):
     """What a host offers as ``test:middleware/log@2.0.0``: see `offer_log`."""
 
-    def tell(self, call: Call, pail: HostBucket, mode: Mode, /) -> Answer[None]:
+    def tell(self, call: Call[Any], pail: HostBucket, mode: Mode, /) -> Answer[None]:
         """``tell: func(pail: borrow<pail>, mode: mode)``"""
         ...
 

@@ -7,7 +7,7 @@ Made by airssys 0.1.0: ``airssys bindgen odd.wat``. Not to be edited.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 from airssys import Answer, Bindings, Call, HostInterface, Instance
 from attrs import frozen
@@ -45,7 +45,7 @@ class Outer(Protocol):
     """What a host offers as ``outer``: see `offer_outer`."""
 
     def g(
-        self, call: Call, mine: dict[int, list[str]], /
+        self, call: Call[Any], mine: dict[int, list[str]], /
     ) -> Answer[Mapping[int, Sequence[str]]]:
         """``g: func(mine: map<u32, list<string>>) -> map<u32, list<string>>``"""
         ...
@@ -55,7 +55,7 @@ class Outer(Protocol):
 class Thing(Protocol):
     """A host's ``thing``; its destructor is a method ``drop``."""
 
-    def be(self, call: Call, /) -> Answer[BeResult]:
+    def be(self, call: Call[Any], /) -> Answer[BeResult]:
         """``be: func() -> be-result``"""
         ...
 
@@ -64,7 +64,7 @@ class World(Protocol):
     """What a host offers as functions of the world: see `offer_world`."""
 
     def look(
-        self, call: Call, pair: LookPair, thing: Thing, /
+        self, call: Call[Any], pair: LookPair, thing: Thing, /
     ) -> Answer[Mapping[str, int]]:
         """``look: func(pair: look-pair, thing: borrow<thing>) -> map<string, u32>``"""
         ...

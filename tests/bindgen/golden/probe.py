@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Sequence
-from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 from airssys import (
     Answer,
@@ -130,7 +130,7 @@ class HostTurns(Protocol):
 
     def scalars(
         self,
-        call: Call,
+        call: Call[Any],
         a: bool,
         b: int,
         c: int,
@@ -151,49 +151,49 @@ class HostTurns(Protocol):
         """
         ...
 
-    def greet(self, call: Call, name: str, /) -> Answer[str]:
+    def greet(self, call: Call[Any], name: str, /) -> Answer[str]:
         """``greet: func(name: string) -> string``"""
         ...
 
-    def idle(self, call: Call, /) -> Answer[None]:
+    def idle(self, call: Call[Any], /) -> Answer[None]:
         """``idle: func()``"""
         ...
 
-    def reverse(self, call: Call, data: bytes, /) -> Answer[bytes]:
+    def reverse(self, call: Call[Any], data: bytes, /) -> Answer[bytes]:
         """``reverse: func(data: list<u8>) -> list<u8>``"""
         ...
 
-    def swap(self, call: Call, point: Point, /) -> Answer[Point]:
+    def swap(self, call: Call[Any], point: Point, /) -> Answer[Point]:
         """``swap: func(point: point) -> point``"""
         ...
 
-    def turn(self, call: Call, document: Document, /) -> Answer[Document]:
+    def turn(self, call: Call[Any], document: Document, /) -> Answer[Document]:
         """``turn: func(document: document) -> document``"""
         ...
 
-    def change(self, call: Call, content: Content, /) -> Answer[Content]:
+    def change(self, call: Call[Any], content: Content, /) -> Answer[Content]:
         """``change: func(content: content) -> content``"""
         ...
 
-    def next(self, call: Call, colour: Colour, /) -> Answer[Colour]:
+    def next(self, call: Call[Any], colour: Colour, /) -> Answer[Colour]:
         """``next: func(colour: colour) -> colour``"""
         ...
 
-    def others(self, call: Call, rights: Rights, /) -> Answer[Rights]:
+    def others(self, call: Call[Any], rights: Rights, /) -> Answer[Rights]:
         """``others: func(rights: rights) -> rights``"""
         ...
 
-    def toggle(self, call: Call, data: bytes | None, /) -> Answer[bytes | None]:
+    def toggle(self, call: Call[Any], data: bytes | None, /) -> Answer[bytes | None]:
         """``toggle: func(data: option<list<u8>>) -> option<list<u8>>``"""
         ...
 
     def descend(
-        self, call: Call, depth: Some[int | None] | None, /
+        self, call: Call[Any], depth: Some[int | None] | None, /
     ) -> Answer[Some[int | None] | None]:
         """``descend: func(depth: option<option<u32>>) -> option<option<u32>>``"""
         ...
 
-    def divide(self, call: Call, a: int, b: int, /) -> Answer[int]:
+    def divide(self, call: Call[Any], a: int, b: int, /) -> Answer[int]:
         """``divide: func(a: s32, b: s32) -> result<s32, string>``
 
         Raises:
@@ -201,7 +201,7 @@ class HostTurns(Protocol):
         """
         ...
 
-    def fetch(self, call: Call, key: str, data: bytes, /) -> Answer[bytes]:
+    def fetch(self, call: Call[Any], key: str, data: bytes, /) -> Answer[bytes]:
         """``fetch: func(key: string, data: list<u8>) -> result<list<u8>, fault>``
 
         Raises:
@@ -209,7 +209,7 @@ class HostTurns(Protocol):
         """
         ...
 
-    def accept(self, call: Call, data: bytes, /) -> Answer[None]:
+    def accept(self, call: Call[Any], data: bytes, /) -> Answer[None]:
         """``accept: func(data: list<u8>) -> result``
 
         Raises:
@@ -218,43 +218,47 @@ class HostTurns(Protocol):
         ...
 
     def invert(
-        self, call: Call, outcomes: list[Ok[bytes] | Err[str]], /
+        self, call: Call[Any], outcomes: list[Ok[bytes] | Err[str]], /
     ) -> Answer[Sequence[Ok[bytes] | Err[str]]]:
         """``invert: func(outcomes: list<result<list<u8>, string>>) ->
         list<result<list<u8>, string>>``
         """
         ...
 
-    def backwards(self, call: Call, points: list[Point], /) -> Answer[Sequence[Point]]:
+    def backwards(
+        self, call: Call[Any], points: list[Point], /
+    ) -> Answer[Sequence[Point]]:
         """``backwards: func(points: list<point>) -> list<point>``"""
         ...
 
     def turn_all(
-        self, call: Call, documents: list[Document], /
+        self, call: Call[Any], documents: list[Document], /
     ) -> Answer[Sequence[Document]]:
         """``turn-all: func(documents: list<document>) -> list<document>``"""
         ...
 
     def change_all(
-        self, call: Call, contents: list[Content], /
+        self, call: Call[Any], contents: list[Content], /
     ) -> Answer[Sequence[Content]]:
         """``change-all: func(contents: list<content>) -> list<content>``"""
         ...
 
-    def join(self, call: Call, words: list[str], /) -> Answer[str]:
+    def join(self, call: Call[Any], words: list[str], /) -> Answer[str]:
         """``join: func(words: list<string>) -> string``"""
         ...
 
-    def split(self, call: Call, text: str, /) -> Answer[Sequence[str]]:
+    def split(self, call: Call[Any], text: str, /) -> Answer[Sequence[str]]:
         """``split: func(text: string) -> list<string>``"""
         ...
 
-    def mirror(self, call: Call, chunks: list[bytes], /) -> Answer[Sequence[bytes]]:
+    def mirror(
+        self, call: Call[Any], chunks: list[bytes], /
+    ) -> Answer[Sequence[bytes]]:
         """``mirror: func(chunks: list<list<u8>>) -> list<list<u8>>``"""
         ...
 
     def exchange(
-        self, call: Call, pair: tuple[str, bytes], /
+        self, call: Call[Any], pair: tuple[str, bytes], /
     ) -> Answer[tuple[bytes, str]]:
         """``exchange: func(pair: tuple<string, list<u8>>) -> tuple<list<u8>,
         string>``
@@ -266,15 +270,15 @@ class HostTurns(Protocol):
 class Store(Protocol):
     """A host's ``store``; its destructor is a method ``drop``."""
 
-    def name(self, call: Call, /) -> Answer[str]:
+    def name(self, call: Call[Any], /) -> Answer[str]:
         """``name: func() -> string``"""
         ...
 
-    def put(self, call: Call, key: str, value: bytes, /) -> Answer[bytes | None]:
+    def put(self, call: Call[Any], key: str, value: bytes, /) -> Answer[bytes | None]:
         """``put: func(key: string, value: list<u8>) -> option<list<u8>>``"""
         ...
 
-    def reverse(self, call: Call, data: bytes, /) -> Answer[bytes]:
+    def reverse(self, call: Call[Any], data: bytes, /) -> Answer[bytes]:
         """``reverse: func(data: list<u8>) -> list<u8>``"""
         ...
 
@@ -282,11 +286,11 @@ class Store(Protocol):
 class Host(Protocol):
     """What a host offers as ``airssys-test:probe/host@0.1.0``: see `offer_host`."""
 
-    def store(self, call: Call, name: str, /) -> Answer[Store]:
+    def store(self, call: Call[Any], name: str, /) -> Answer[Store]:
         """``constructor(name: string)``"""
         ...
 
-    def store_open(self, call: Call, name: str, /) -> Answer[Store]:
+    def store_open(self, call: Call[Any], name: str, /) -> Answer[Store]:
         """``open: static func(name: string) -> result<store, string>``
 
         Raises:
@@ -294,16 +298,16 @@ class Host(Protocol):
         """
         ...
 
-    def size(self, call: Call, store: Store, /) -> Answer[int]:
+    def size(self, call: Call[Any], store: Store, /) -> Answer[int]:
         """``size: func(store: borrow<store>) -> u32``"""
         ...
 
-    def absorb(self, call: Call, store: Store, /) -> Answer[Sequence[str]]:
+    def absorb(self, call: Call[Any], store: Store, /) -> Answer[Sequence[str]]:
         """``absorb: func(store: store) -> list<string>``"""
         ...
 
     def find_all(
-        self, call: Call, names: list[str], /
+        self, call: Call[Any], names: list[str], /
     ) -> Answer[Sequence[Store | None]]:
         """``find-all: func(names: list<string>) -> list<option<store>>``"""
         ...

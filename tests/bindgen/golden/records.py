@@ -7,7 +7,7 @@ Made by airssys 0.1.0: ``airssys bindgen records.wit``. Not to be edited.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 from airssys import Answer, Bindings, Call, Err, HostInterface, Instance, Ok, Some
 from attrs import field, frozen
@@ -59,21 +59,21 @@ Keys: TypeAlias = list[str]
 class HostOps(Protocol):
     """What a host offers as ``test:records/ops@1.2.0``: see `offer_ops`."""
 
-    def swap(self, call: Call, point: Point, /) -> Answer[Point]:
+    def swap(self, call: Call[Any], point: Point, /) -> Answer[Point]:
         """``swap: func(point: point) -> point``"""
         ...
 
-    def turn(self, call: Call, trip: Trip, /) -> Answer[Trip]:
+    def turn(self, call: Call[Any], trip: Trip, /) -> Answer[Trip]:
         """``turn: func(trip: trip) -> trip``"""
         ...
 
     def fill(
-        self, call: Call, bag: Bag, from_: Point | None, lambda_: list[str], /
+        self, call: Call[Any], bag: Bag, from_: Point | None, lambda_: list[str], /
     ) -> Answer[Bag]:
         """``fill: func(bag: bag, from: option<point>, lambda: list<string>) -> bag``"""
         ...
 
-    def many(self, call: Call, bags: list[Bag], /) -> Answer[Sequence[Bag]]:
+    def many(self, call: Call[Any], bags: list[Bag], /) -> Answer[Sequence[Bag]]:
         """``many: func(bags: list<bag>) -> list<bag>``"""
         ...
 

@@ -7,7 +7,7 @@ Made by airssys 0.1.0: ``airssys bindgen results.wit``. Not to be edited.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 from airssys import Answer, Bindings, Call, Err, HostInterface, Instance, Ok
 from attrs import frozen
@@ -32,7 +32,7 @@ Error: TypeAlias = ErrorNotFound | ErrorBroken
 class HostStore(Protocol):
     """What a host offers as ``test:results/store``: see `offer_store`."""
 
-    def get(self, call: Call, key: str, /) -> Answer[bytes]:
+    def get(self, call: Call[Any], key: str, /) -> Answer[bytes]:
         """``get: func(key: string) -> result<list<u8>, error>``
 
         Raises:
@@ -40,7 +40,7 @@ class HostStore(Protocol):
         """
         ...
 
-    def put(self, call: Call, key: str, value: bytes, /) -> Answer[None]:
+    def put(self, call: Call[Any], key: str, value: bytes, /) -> Answer[None]:
         """``put: func(key: string, value: list<u8>) -> result<_, error>``
 
         Raises:
@@ -48,7 +48,7 @@ class HostStore(Protocol):
         """
         ...
 
-    def size(self, call: Call, /) -> Answer[int]:
+    def size(self, call: Call[Any], /) -> Answer[int]:
         """``size: func() -> result<u64>``
 
         Raises:
@@ -56,7 +56,7 @@ class HostStore(Protocol):
         """
         ...
 
-    def check(self, call: Call, /) -> Answer[None]:
+    def check(self, call: Call[Any], /) -> Answer[None]:
         """``check: func() -> result``
 
         Raises:
@@ -65,12 +65,12 @@ class HostStore(Protocol):
         ...
 
     def all(
-        self, call: Call, keys: list[str], /
+        self, call: Call[Any], keys: list[str], /
     ) -> Answer[Sequence[Ok[bytes] | Err[Error]]]:
         """``all: func(keys: list<string>) -> list<result<list<u8>, error>>``"""
         ...
 
-    def first(self, call: Call, /) -> Answer[Ok[None] | Err[Error] | None]:
+    def first(self, call: Call[Any], /) -> Answer[Ok[None] | Err[Error] | None]:
         """``first: func() -> option<result<_, error>>``"""
         ...
 

@@ -7,7 +7,7 @@ Made by airssys 0.1.0: ``airssys bindgen scalars.wit``. Not to be edited.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from airssys import Answer, Bindings, Call, HostInterface, Instance
 
@@ -15,11 +15,11 @@ from airssys import Answer, Bindings, Call, HostInterface, Instance
 class World(Protocol):
     """What a host offers as functions of the world: see `offer_world`."""
 
-    def log(self, call: Call, text: str, call_: int, /) -> Answer[None]:
+    def log(self, call: Call[Any], text: str, call_: int, /) -> Answer[None]:
         """``log: func(text: string, call: u8)``"""
         ...
 
-    def now(self, call: Call, /) -> Answer[float]:
+    def now(self, call: Call[Any], /) -> Answer[float]:
         """``now: func() -> f64``"""
         ...
 

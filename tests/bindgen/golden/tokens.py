@@ -7,7 +7,7 @@ Made by airssys 0.1.0: ``airssys bindgen tokens.wat``. Not to be edited.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from airssys import Answer, Bindings, Call, Handle, HostInterface, Instance
 
@@ -16,11 +16,11 @@ from airssys import Answer, Bindings, Call, Handle, HostInterface, Instance
 class Pot(Protocol):
     """A host's ``pot``; its destructor is a method ``drop``."""
 
-    def get(self, call: Call, by: int, /) -> Answer[int]:
+    def get(self, call: Call[Any], by: int, /) -> Answer[int]:
         """``get: func(by: u32) -> u32``"""
         ...
 
-    def close(self, call: Call, /) -> Answer[None]:
+    def close(self, call: Call[Any], /) -> Answer[None]:
         """``close: func()``"""
         ...
 
@@ -28,15 +28,15 @@ class Pot(Protocol):
 class Pots(Protocol):
     """What a host offers as ``test:tokens/pots@1.0.0``: see `offer_pots`."""
 
-    def pot(self, call: Call, n: int, /) -> Answer[Pot]:
+    def pot(self, call: Call[Any], n: int, /) -> Answer[Pot]:
         """``constructor(n: u32)``"""
         ...
 
-    def pot_join(self, call: Call, a: Pot, b: Pot, /) -> Answer[Pot]:
+    def pot_join(self, call: Call[Any], a: Pot, b: Pot, /) -> Answer[Pot]:
         """``join: static func(a: pot, b: pot) -> pot``"""
         ...
 
-    def tell(self, call: Call, n: int, /) -> Answer[None]:
+    def tell(self, call: Call[Any], n: int, /) -> Answer[None]:
         """``tell: func(n: u32)``"""
         ...
 

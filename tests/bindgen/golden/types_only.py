@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from airssys import Answer, Bindings, Call, HostInterface, Instance
 from attrs import frozen
@@ -32,7 +32,7 @@ class Pixel:
 class World(Protocol):
     """What a host offers as functions of the world: see `offer_world`."""
 
-    def blend(self, call: Call, a: Pixel, b: Pixel, /) -> Answer[Pixel]:
+    def blend(self, call: Call[Any], a: Pixel, b: Pixel, /) -> Answer[Pixel]:
         """``blend: func(a: pixel, b: pixel) -> pixel``"""
         ...
 

@@ -6,7 +6,7 @@ Made by airssys 0.1.0: ``airssys bindgen versions.wit``. Not to be edited.
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 from airssys import Answer, Bindings, Call, HostInterface, Instance
 from attrs import frozen
@@ -46,7 +46,7 @@ NewKvStoreEntry: TypeAlias = NewKvStoreEntryNone | NewKvStoreEntryText
 class OldKvStore100(Protocol):
     """What a host offers as ``old:kv/store@1.0.0``: see `offer_old_kv_store_1_0_0`."""
 
-    def get(self, call: Call, key: str, /) -> Answer[OldKvStore100Entry | None]:
+    def get(self, call: Call[Any], key: str, /) -> Answer[OldKvStore100Entry | None]:
         """``get: func(key: string) -> option<entry>``"""
         ...
 
@@ -54,7 +54,7 @@ class OldKvStore100(Protocol):
 class OldKvStore200(Protocol):
     """What a host offers as ``old:kv/store@2.0.0``: see `offer_old_kv_store_2_0_0`."""
 
-    def get(self, call: Call, key: str, /) -> Answer[OldKvStore200Entry | None]:
+    def get(self, call: Call[Any], key: str, /) -> Answer[OldKvStore200Entry | None]:
         """``get: func(key: string) -> option<entry>``"""
         ...
 

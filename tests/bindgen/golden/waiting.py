@@ -7,7 +7,7 @@ Made by airssys 0.1.0: ``airssys bindgen waiting.wit``. Not to be edited.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from airssys import Answer, Bindings, Call, Handle, HostInterface, Instance
 
@@ -23,7 +23,7 @@ from airssys import Answer, Bindings, Call, Handle, HostInterface, Instance
 class HostSource(Protocol):
     """A host's ``source``; its destructor is a method ``drop``."""
 
-    def size(self, call: Call, /) -> Answer[int]:
+    def size(self, call: Call[Any], /) -> Answer[int]:
         """``size: func() -> u64``"""
         ...
 
@@ -31,7 +31,7 @@ class HostSource(Protocol):
 class HostStreams(Protocol):
     """What a host offers as ``test:waiting/streams``: see `offer_streams`."""
 
-    def now(self, call: Call, /) -> Answer[int]:
+    def now(self, call: Call[Any], /) -> Answer[int]:
         """``now: func() -> u64``"""
         ...
 

@@ -87,7 +87,7 @@
 (assert_invalid
   (component (core module $m (func (export "d")))
     (core instance $m (instantiate $m))
-    (type (resource (rep i32) (dtor (func $m "d")))))
+    (type (resource (rep i32) (dtor (core func $m "d")))))
   "wrong signature for a destructor")
 (assert_invalid
   (component (type (component (type $r (resource (rep i32))))))

@@ -337,6 +337,15 @@ def reason(grants: Grants, need: Capability, now: float | None = None) -> str:
     return denial.reason
 
 
+def test_a_host_is_not_reached_once_that_has_ended() -> None:
+    held = Grants(network=NetworkGrants(outbound=["a.com:80"]), expires={"network": 10})
+
+    assert held.reaches("a.com", 9)
+    assert not held.reaches("a.com", 10)
+    assert not held.reaches("a.com")
+    assert not held.reaches("b.com", 9)
+
+
 def test_an_expired_grant_says_so_and_when() -> None:
     assert ENDING.check(RESOLVE, 1_798_761_599.9) is None
     assert reason(ENDING, RESOLVE, 1_798_761_600.0) == (
@@ -442,6 +451,28 @@ def test_a_wider_network_that_is_forbidden_stands_for_the_special_ones_in_it() -
 
     assert held.forbidding(loopback).covers(held.forbidding(everything))
     assert not held.forbidding(everything).covers(held.forbidding(loopback))
+
+
+outbound = st.lists(st.sampled_from(OUTBOUND), max_size=3)
+
+
+@given(held=outbound, banned=outbound, host=st.sampled_from(ADDRESSES))
+def test_a_host_is_reached_where_a_connection_to_some_port_is_granted(
+    held: list[str], banned: list[str], host: str
+) -> None:
+    granted = Grants(network=NetworkGrants(outbound=held))
+    forbidden = Grants(network=NetworkGrants(outbound=banned))
+    by_port = any(
+        granted.check(Network("outbound", f"{host}:{port}")) is None
+        for port in (1, 85, 65_535)
+    )
+
+    assert granted.reaches(host) is by_port
+    # What is forbidden at some ports only may be reached at the others.
+    whole = [one for one in banned if one.endswith(":1-65535")]
+    closing = Grants(forbidden=Grants(network=NetworkGrants(outbound=whole)))
+    closed = closing.forbids(Network("outbound", f"{host}:85")) is not None
+    assert granted.forbidding(forbidden).reaches(host) is (by_port and not closed)
 
 
 def test_where_a_port_is_forbidden_the_system_may_not_pick_one() -> None:

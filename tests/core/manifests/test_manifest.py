@@ -322,7 +322,7 @@ def test_hostile_toml_is_a_manifest_error(text: str) -> None:
         ("host_calls = 10", "10 is no rate"),
         ("network = '10MiB'", "'10MiB' is no rate"),
         ("payload = '1MB/s'", "is no size"),
-        ("zzz = 1979-05-27", "unknown key 'zzz' (known: cpu, fuel, "),
+        ("zzz = 1979-05-27", "unknown key 'zzz' (known: computing, cpu, "),
     ],
 )
 def test_a_bad_resource_is_reported(line: str, problem: str) -> None:
@@ -428,6 +428,29 @@ def test_the_ceiling_is_the_hosts() -> None:
             "@ resources.memory, line 9"
         )
     ]
+
+
+def test_all_memories_together_are_twice_one_unless_the_manifest_says_more() -> None:
+    def limits(*lines: str) -> Limits:
+        return parse_manifest("\n".join((SMALL.rstrip(), *lines))).limits
+
+    plain = limits()
+    assert (plain.total_memory, plain.memories) == (2 * MIB, 16)
+    assert limits("total_memory = '3MiB'").total_memory == 3 * MIB
+    assert limits("total_memory = '128MiB'").total_memory == 128 * MIB
+    assert problems(f"{SMALL.rstrip()}\ntotal_memory = '129MiB'") == [
+        (
+            "total_memory of 129MiB is more than 128MiB, twice the host's ceiling "
+            "@ resources.total_memory, line 12"
+        )
+    ]
+
+
+def test_a_manifest_may_limit_what_a_call_computes() -> None:
+    assert parse_manifest(SMALL).limits.computing is None
+    text = f"{SMALL.rstrip()}\ncomputing = '250ms'"
+    assert parse_manifest(text).limits.computing == 0.25
+    assert problems(f"{SMALL.rstrip()}\ncomputing = '0s'")
 
 
 toml_values = st.sampled_from(

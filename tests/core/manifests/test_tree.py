@@ -230,9 +230,23 @@ def test_a_quota_that_is_not_given_is_no_limit() -> None:
     assert parse_tree("").root.quota == SharedQuota()
 
 
+def test_a_tree_may_limit_what_the_manifest_does_not() -> None:
+    resources = "resources = { computing = '1s', total_memory = '1536KiB' }"
+    limits = narrow(resources).limits
+
+    assert (limits.computing, limits.total_memory) == (1.0, 1536 * 1024)
+
+
 @pytest.mark.parametrize(
     ("child", "problem"),
     [
+        (
+            "resources.total_memory = '3MiB'",
+            (
+                "total_memory of 3MiB is more than the component's 2MiB "
+                "@ child[0].resources.total_memory, line 4"
+            ),
+        ),
         (
             "resources.memory = '2MiB'",
             (

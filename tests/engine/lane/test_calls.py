@@ -86,7 +86,7 @@ async def test_a_block_that_the_limit_has_no_room_for_is_out_of_memory(
     instance = await make(MANY_CALLS, [host], limits=Limits(memory=3 * MIB))
 
     with pytest.raises(OutOfMemory):
-        await instance.call("run", 1, 2 * MIB)
+        await instance.call("run", 1, 2_900_000)
 
 
 async def test_bytes_the_guest_has_no_room_for_are_the_guests_trap(

@@ -10,6 +10,8 @@ from wasmtime import component as wt
 
 from airssys.engine.component import Engine
 from airssys.engine.lane import rewritten
+from airssys.engine.lane.machine import MANY
+from airssys.engine.lane.packing import GROUP
 from airssys.engine.values.octets import decode_octets, encode_octets
 
 from ..guests import MEMORY
@@ -17,7 +19,10 @@ from ..guests import MEMORY
 pytestmark = pytest.mark.guest
 
 RANDOM = bytes(range(256)) * 3 + b"\x7f"
-BYTES = (b"", b"a", b"\x7f", b"\x7fa", b"\0", b"\xff", b"a" * 300, RANDOM, RANDOM * 99)
+BYTES = (
+    *(b"", b"a", b"\x7f", b"\x7fa", b"\0", b"\xff", b"a" * 300, RANDOM, RANDOM * 99),
+    *(b"\x7c", b"\x7ca" * 9, b"\x7d", b"\x7da" * 999, b"a" * 4096, b"a" * 65_540),
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +68,22 @@ def test_bytes_go_in_and_come_back(engine: wasmtime.Engine) -> None:
         assert got(echo(sent(octets))) == octets
 
 
-@pytest.mark.parametrize("size", [*range(70), 127, 128, 129, 255, 256, 257, 513])
+@pytest.mark.parametrize(
+    "size",
+    [
+        *(*range(70), 127, 128, 129, 255, 256, 257, 513),
+        *(MANY - 1, MANY, *range(10 * GROUP - 17, 10 * GROUP + 18), 65_536),
+    ],
+)
 def test_bytes_of_any_length_stay_as_they_are(
     engine: wasmtime.Engine, size: int
 ) -> None:
     echo = function(engine, ECHO, "echo")
 
-    for octets in (RANDOM[-size:], b"a" * (size - 1) + b"\xff", b"\x80" * size):
+    for octets in (
+        (RANDOM * 99)[:size],
+        b"a" * (size - 1) + b"\xff",
+        b"\x80" * size,
+        b"\x7d" + b"}" * (size - 1),
+    ):
         assert got(echo(sent(octets))) == octets

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,10 @@ _C: Final = (
     *("-target", "wasm32-freestanding", "-mcpu=generic+bulk_memory", "-std=c11"),
     *("-Oz", "-flto", "-nostdlib", "-fno-builtin", "-g"),
     *("-Wall", "-Wextra", "-Werror", "-Wl,--no-entry", "-Wl,-z,stack-size=16384"),
+)
+_QUIETLY: Final = (
+    *("--no-audit", "--no-fund", "--no-update-notifier", "--no-package-lock"),
+    *("--fetch-retries", "1", "--fetch-retry-mintimeout", "1000"),
 )
 
 
@@ -65,7 +70,7 @@ def built(language: str, folder: Path | None = None) -> Path:
 
 
 def javascript(source: str, wit: Path, world: str, folder: Path | None = None) -> Path:
-    """Return the component that a text in JavaScript makes, as `built` does."""
+    """Return what componentize-qjs makes of a text, WASI and all, as `built` does."""
     package = HERE / "javascript" / "package.json"
     key = [source, world, *map(_read, sorted((*wit.iterdir(), package)))]
 
@@ -75,6 +80,53 @@ def javascript(source: str, wit: Path, world: str, folder: Path | None = None) -
         _componentize(work, made, wit, world)
 
     return _kept(f"{world}-javascript", key, make, folder)
+
+
+def python(app: Path, wit: Path, world: str, folder: Path | None = None) -> Path:
+    """Return the component that a module of Python makes, WASI and all, as `built`."""
+    texts = sorted(wit.rglob("*.wit"))
+    key = [world, _version("componentize-py"), *map(_read, (app, *texts))]
+
+    def make(work: Path, made: Path) -> None:
+        shutil.copy(app, work / "app.py")
+        options = ("--python-path", work, "--output", made)
+        tool, to = _tool("componentize-py"), ("--wit-path", wit, "--world", world)
+        _run(tool, *to, "componentize", *options, "app", cwd=work)
+
+    return _kept(f"{_plain(world)}-python", key, make, folder)
+
+
+def starling(package: Path, wit: Path, world: str, folder: Path | None = None) -> Path:
+    """Return what componentize-js makes of a package, WASI and all, as `built` does.
+
+    Args:
+        package: A folder with package.json, build.mjs and the one module of the guest.
+        wit: The texts of the world, and of WASI in ``deps``.
+        world: The world's name.
+        folder: Where components are kept.
+    """
+    texts = sorted(wit.rglob("*.wit"))
+    own = sorted(path for path in package.iterdir() if path.is_file())
+    key = [world, *map(_read, (*own, *texts))]
+
+    def make(work: Path, made: Path) -> None:
+        shutil.copytree(package, work, dirs_exist_ok=True)
+        shutil.copytree(wit, work / "wit")
+        build_starling(work, made, world)
+
+    return _kept(f"{_plain(world)}-starling", key, make, folder)
+
+
+def build_starling(work: Path, made: Path, world: str) -> None:
+    """Make a component of the one .js file in a folder, by componentize-js."""
+    (module,) = work.glob("*.js")
+    path = _install_npm("componentize-js", work)
+    _run("node", "build.mjs", module.name, "wit", world, made, cwd=work, path=path)
+
+
+def _plain(world: str) -> str:
+    """Return the name of a world as a part of a file's name."""
+    return re.sub(r"[^a-z0-9.]", "-", world)
 
 
 def _kept(
@@ -161,23 +213,26 @@ def _build_python(work: Path, made: Path) -> None:
 
 
 def _build_javascript(work: Path, made: Path) -> None:
-    _componentize(work, made, WIT, "probe")
+    _componentize(work, made, WIT, "probe", "--stub-wasi")
 
 
-def _componentize(work: Path, made: Path, wit: Path, world: str) -> None:
+def _componentize(work: Path, made: Path, wit: Path, world: str, *options: str) -> None:
     """Make a component of guest.js with the tool that package.json names."""
-    npm, path = _npm()
-    quiet = (
-        *("--no-audit", "--no-fund", "--no-update-notifier", "--no-package-lock"),
-        *("--fetch-retries", "1", "--fetch-retry-mintimeout", "1000"),
-    )
-    try:
-        _run(*npm, "install", *quiet, cwd=work, path=path)
-    except BuildFailed as failed:
-        raise ToolMissing(f"componentize-qjs cannot be installed: {failed}") from None
+    path = _install_npm("componentize-qjs", work)
     program = work / "node_modules" / "componentize-qjs" / "cli.mjs"
-    options = ("--stub-wasi", "--sync", "--js", "guest.js", "--output", made)
-    _run("node", program, "--wit", wit, "--world", world, *options, cwd=work, path=path)
+    of = ("--wit", str(wit), "--world", world, *options)
+    what = ("--sync", "--js", "guest.js", "--output", str(made))
+    _run("node", program, *of, *what, cwd=work, path=path)
+
+
+def _install_npm(tool: str, work: Path) -> str:
+    """Install what package.json names; return a folder of node for the path, or ""."""
+    npm, path = _npm()
+    try:
+        _run(*npm, "install", *_QUIETLY, cwd=work, path=path)
+    except BuildFailed as failed:
+        raise ToolMissing(f"{tool} cannot be installed: {failed}") from None
+    return path
 
 
 def _npm() -> tuple[tuple[str, ...], str]:

@@ -264,31 +264,39 @@ def test_what_takes_a_checked_directorys_place_is_not_emptied(folder: Path) -> N
 
 
 async def test_only_directories_are_removed_as_such(folder: Path) -> None:
+    (folder / "there").symlink_to("sub")
     async with running(everything(folder)) as guest:
         for function, name, case in (
             ("remove-directory", "sub", "directory-not-empty"),
             ("remove-directory", "a.txt", "not-a-directory"),
             ("remove-directory", "link", "not-a-directory"),
+            ("remove-directory", "there/", "not-a-directory"),
+            ("remove-directory", "sub/.", "invalid-argument"),
             ("remove-directory", "none", "not-found"),
             ("remove-directory-recursive", "a.txt", "not-a-directory"),
             ("remove-directory-recursive", "link", "not-a-directory"),
+            ("remove-directory-recursive", "there/", "not-a-directory"),
+            ("remove-directory-recursive", "there/.", "invalid-argument"),
             ("remove-directory-recursive", "none", "not-found"),
             ("delete-file", "sub", "not-a-file"),
             ("delete-file", "link/", "not-a-directory"),
             ("delete-file", "none", "not-found"),
             ("create-directory", "sub", "already-exists"),
             ("create-directory", "none/x", "not-found"),
+            ("create-directory", "none/.", "not-found"),
+            ("create-directory", "there/", "already-exists"),
         ):
             more = ({"mode": 0o700},) if function == "create-directory" else ()
             call = guest(f"filesystem#{function}", f"{folder}/{name}", *more)
             assert await failing(call) == case, (function, name)
-    assert names(folder) == ["a.txt", "link", "sub"]
+    assert names(folder) == ["a.txt", "link", "sub", "there"]
 
 
 # --- renaming ---------------------------------------------------------------------
 
 
 async def test_a_name_takes_another_ones_place(folder: Path) -> None:
+    (folder / "there").symlink_to("sub")
     async with running(everything(folder)) as guest:
         await guest("filesystem#rename", f"{folder}/link", f"{folder}/sub/b.txt")
         assert (folder / "sub" / "b.txt").is_symlink()
@@ -300,6 +308,9 @@ async def test_a_name_takes_another_ones_place(folder: Path) -> None:
             ("a.txt", "none/x", "not-found"),
             ("a.txt", "x/", "not-a-directory"),
             ("a.txt/", "x", "not-a-directory"),
+            ("there/", "x", "not-a-directory"),
+            ("sub/.", "x", "invalid-argument"),
+            ("a.txt", "sub/.", "invalid-argument"),
         ):
             call = guest("filesystem#rename", f"{folder}/{old}", f"{folder}/{new}")
             assert await failing(call) == case, (old, new)
@@ -514,7 +525,7 @@ async def test_a_link_holds_what_can_be_a_path(folder: Path) -> None:
             linking = guest("filesystem#create-symlink", target, f"{folder}/new")
             assert await failing(linking) == "invalid-path"
         assert [event.resource for event in guest.denied] == ["", "a\0b", "x" * 256]
-        for path, case in (("link", "already-exists"), ("new/", "not-a-directory")):
+        for path, case in (("link", "already-exists"), ("new/", "not-found")):
             linking = guest("filesystem#create-symlink", "x", f"{folder}/{path}")
             assert await failing(linking) == case
         reading = guest("filesystem#read-symlink", f"{folder}/a.txt")

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 import trustme
@@ -180,6 +184,63 @@ async def test_a_handshake_that_takes_too_long_ends() -> None:
             case = (await guest.insecure(end, "127.0.0.1")).case
 
     assert (case, end.closed) == ("connection-timeout", True)
+
+
+def long_numbers(path: Path, bits: int) -> Path:
+    """Write numbers for DHE that take long to compute with: they need not be prime."""
+
+    def tagged(tag: int, content: bytes) -> bytes:
+        return bytes((tag, 0x82)) + len(content).to_bytes(2, "big") + content
+
+    modulus = (2 ** (bits - 1) + 1).to_bytes(bits // 8 + 1, "big")
+    numbers = tagged(0x30, tagged(2, modulus) + tagged(2, b"\2"))
+    kind = "DH PARAMETERS"
+    text = f"-----BEGIN {kind}-----\n{base64.encodebytes(numbers).decode()}"
+    path.write_text(f"{text}-----END {kind}-----\n", encoding="ascii")
+    return path
+
+
+async def test_a_peer_that_makes_a_handshake_long_keeps_nobody_waiting(
+    authority: trustme.CA, trusting: Tls, tmp_path: Path
+) -> None:
+    secret = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    name = "peer.example.com"
+    authority.issue_cert(name, key_type=trustme.KeyType.RSA).configure_cert(secret)
+    secret.maximum_version = ssl.TLSVersion.TLSv1_2
+    secret.load_dh_params(str(long_numbers(tmp_path / "dh.pem", 4096)))
+    secret.set_ciphers("DHE")
+    worst = 0.0
+
+    async def tick() -> None:
+        nonlocal worst
+        while True:
+            before = time.thread_time()
+            await anyio.lowlevel.checkpoint()
+            worst = max(worst, time.thread_time() - before)
+
+    async with (
+        serving(secret) as port,
+        on_network(tls=trusting) as guest,
+        anyio.create_task_group() as tasks,
+    ):
+        end = await guest.tcp()
+        await guest(CONNECT, end, named(name, port))
+        tasks.start_soon(tick)
+        await guest.secure(end, name)
+        agreed = await guest("connection#get-tls-info", end)
+        tasks.cancel_scope.cancel()
+    assert agreed.cipher.startswith("DHE-")
+    assert worst < 0.04  # to compute with these numbers takes more
+
+
+@pytest.mark.parametrize("verify", [True, False])
+async def test_a_context_of_our_own_lets_no_peer_make_it_long(*, verify: bool) -> None:
+    context = await Tls(unverified=True).client(verify=verify)
+
+    names = [each["name"] for each in context.get_ciphers()]
+    assert names
+    assert not any(name.startswith("DHE-") for name in names)
+    assert context.options & ssl.OP_NO_RENEGOTIATION
 
 
 async def test_tls_needs_a_connection() -> None:

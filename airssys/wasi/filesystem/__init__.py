@@ -1,0 +1,1 @@
+"""Let guests use files as WASI has them: ``wasi:filesystem``."""

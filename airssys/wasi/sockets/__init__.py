@@ -1,0 +1,1 @@
+"""Give guests sockets as POSIX knows them: ``wasi:sockets``, over `host.network`."""
