@@ -21,7 +21,7 @@ from ..engine.component import Component, Engine
 from ..reading import read_bytes, read_text
 from ..witmodel.agreement import agreement
 from ..witmodel.signatures import is_known
-from .runnable import check_actor, check_command, serves
+from .runnable import check_actor, check_command, check_service
 
 __all__ = ("WORLDS", "Artifact", "load", "load_manifest")
 
@@ -119,11 +119,8 @@ def _check_world(component: Component, world: str, manifest: Manifest) -> None:
         check_actor(component)
     elif ours == _COMMAND:
         check_command(component)
-    elif not serves(component):
-        raise InvalidComponent(
-            component.name,
-            "it does not export 'wasi:http/incoming-handler', as a service must",
-        )
+    else:
+        check_service(component)
     # WASI is offered beside each world.
     known_names = ("wasi:", *(f"airssys:{package}/" for package in packages or ()))
     granted = manifest.grants.interfaces

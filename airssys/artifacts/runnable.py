@@ -7,7 +7,7 @@ from typing import Final
 from ..core.defaults import LIFECYCLE
 from ..core.errors import InvalidComponent
 from ..engine.component import Component
-from ..witmodel.agreement import agreement
+from ..witmodel.agreement import agreement, meant
 from ..witmodel.functype import compared
 from ..witmodel.signatures import SIGNATURES
 from ..witmodel.types import InstanceType
@@ -16,6 +16,7 @@ __all__ = (
     "check_actor",
     "check_command",
     "check_runnable",
+    "check_service",
     "command_of",
     "other_use",
     "serves",
@@ -62,8 +63,7 @@ def other_use(component: Component) -> str | None:
 
 def serves(component: Component) -> bool:
     """Tell whether a component answers requests of HTTP."""
-    wanted = agreement(_SERVICE)
-    return any(agreement(name) == wanted for name in component.exports)
+    return bool(meant(_SERVICE, component.exports))
 
 
 def check_runnable(component: Component) -> None:
@@ -75,12 +75,11 @@ def check_runnable(component: Component) -> None:
     if command_of(component) is not None:
         return
     if LIFECYCLE not in component.exports:
-        words = (
+        raise _of_other_use(
+            component,
             f"it does not export {LIFECYCLE!r}, as an actor must, nor 'wasi:cli/run' "
-            "of WASI 0.2, as a command does"
+            "of WASI 0.2, as a command does",
         )
-        use = other_use(component)
-        raise InvalidComponent(component.name, f"{words} ({use})" if use else words)
     check_actor(component)
 
 
@@ -91,9 +90,28 @@ def check_command(component: Component) -> None:
         InvalidComponent: It does not export ``wasi:cli/run`` of WASI 0.2.
     """
     if command_of(component) is None:
-        words = "it does not export 'wasi:cli/run' of WASI 0.2, as a command must"
-        use = other_use(component)
-        raise InvalidComponent(component.name, f"{words} ({use})" if use else words)
+        raise _of_other_use(
+            component,
+            "it does not export 'wasi:cli/run' of WASI 0.2, as a command must",
+        )
+
+
+def check_service(component: Component) -> None:
+    """Check that a component answers requests of HTTP.
+
+    Raises:
+        InvalidComponent: It does not export ``wasi:http/incoming-handler`` of WASI 0.2.
+    """
+    if not serves(component):
+        raise InvalidComponent(
+            component.name,
+            "it does not export 'wasi:http/incoming-handler', as a service must",
+        )
+
+
+def _of_other_use(component: Component, reason: str) -> InvalidComponent:
+    use = other_use(component)
+    return InvalidComponent(component.name, f"{reason} ({use})" if use else reason)
 
 
 def check_actor(component: Component) -> None:
