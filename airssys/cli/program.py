@@ -21,6 +21,7 @@ from ..core.limits import Limits
 from ..core.manifests.host import HostConfig
 from ..core.manifests.wasi import INHERIT, Wasi
 from ..core.message import HOST
+from ..core.names import LONGEST_WORD
 from .behind import Behind
 from .failure import BadInput, Status
 from .offering import Terms, alive, as_name, as_text, read_variable
@@ -36,7 +37,6 @@ _NAMELESS: Final = frozenset("{}]")
 """What stands for no character of a path in any pattern."""
 _WORDS: Final = re.compile(r"[a-z0-9]+")
 """What an actor's id has of a name, with hyphens between."""
-_LONGEST_ID: Final = 64
 _NAMELESS_ID: Final = "program"
 _SPECIAL: Final = re.compile(r"[*?\[]")
 
@@ -175,7 +175,7 @@ def _id_of(name: str) -> str:
 
     Compilers name files as they like: ``My_App.wasm`` is ``my-app``.
     """
-    words = "-".join(_WORDS.findall(name.lower()))[:_LONGEST_ID].strip("-")
+    words = "-".join(_WORDS.findall(name.lower()))[:LONGEST_WORD].strip("-")
     return words if words not in {"", HOST} else _NAMELESS_ID
 
 

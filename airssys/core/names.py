@@ -8,11 +8,19 @@ from typing import Final
 
 from attrs import Attribute, field, frozen
 
-__all__ = ("LONGEST_ID", "ActorId", "ComponentName", "Digest", "Version")
+__all__ = (
+    "LONGEST_ID",
+    "LONGEST_WORD",
+    "ActorId",
+    "ComponentName",
+    "Digest",
+    "Version",
+)
 
 _WORD: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_LONGEST_WORD: Final = 64
-LONGEST_ID: Final = 3 * _LONGEST_WORD + 2
+LONGEST_WORD: Final = 64
+"""Characters of each part of a name."""
+LONGEST_ID: Final = 3 * LONGEST_WORD + 2
 """Characters of an actor's id: namespace, name and instance, and what parts them."""
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 # The expression of semver.org, without groups for the separators.
@@ -25,10 +33,10 @@ _SEMVER: Final = re.compile(
 
 
 def _check_word(_: object, attribute: Attribute[str], value: str) -> None:
-    if len(value) > _LONGEST_WORD or not _WORD.fullmatch(value):
+    if len(value) > LONGEST_WORD or not _WORD.fullmatch(value):
         raise ValueError(
             f"{attribute.name} {value!r} is not allowed: use lowercase letters, digits "
-            f"and single hyphens between them, at most {_LONGEST_WORD} characters"
+            f"and single hyphens between them, at most {LONGEST_WORD} characters"
         )
 
 
