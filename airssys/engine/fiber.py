@@ -121,12 +121,11 @@ class ClockPace:
 
     async def step(self) -> None:
         """Be a checkpoint, a full one only when it is time."""
-        thread = _thread()
-        if _now() <= self._last.get(thread, 0.0) + self.longest:
-            await _checkpoint_if_cancelled()
-        else:
+        if self.is_due():
             await anyio.lowlevel.checkpoint()
-            self._last[thread] = _now()
+            self._last[_thread()] = _now()
+        else:
+            await _checkpoint_if_cancelled()
 
 
 class CountedPace:
