@@ -300,7 +300,31 @@ async def test_a_guest_that_calls_the_host_in_a_loop_keeps_nobody_waiting(
     assert instance.usage.host_calls > 50
 
 
-# --- threads ----------------------------------------------------------------------
+async def test_a_call_that_is_cancelled_as_its_wait_ends_asks_for_nothing_more(
+    make: Any,
+) -> None:
+    """What it waits for comes about and the cancel arrives in the same turn."""
+    host = HostInterface("test:host/api")
+    asked = []
+    waits, goes_on = anyio.Event(), anyio.Event()
+
+    @host.function
+    async def ask(_: Call, n: int) -> int:
+        asked.append(n)
+        if len(asked) == 1:
+            waits.set()
+            await goes_on.wait()
+        return n
+
+    instance = await make(guests.asks_host(), [host])
+    async with anyio.create_task_group() as group:
+        group.start_soon(instance.call, "spin")
+        await waits.wait()
+        goes_on.set()
+        group.cancel_scope.cancel()
+
+    assert len(asked) == 1
+    assert not instance.alive
 
 
 async def test_a_host_function_that_cancels_its_own_call_ends_it(make: Any) -> None:
@@ -322,6 +346,9 @@ async def test_a_host_function_that_cancels_its_own_call_ends_it(make: Any) -> N
     assert scope.cancelled_caught
     assert len(asked) == 1
     assert not instance.alive
+
+
+# --- threads ----------------------------------------------------------------------
 
 
 async def test_a_long_computation_moves_to_a_thread_and_its_host_calls_do_not(
