@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
 import anyio.lowlevel
+from attrs import define
 
-__all__ = ("busy", "held")
+__all__ = ("Turns", "busy", "held", "turns")
 
 _TICK: Final = 0.001
 _IDLE: Final = 0.2
@@ -33,21 +35,35 @@ async def busy(work: Callable[[], Awaitable[object]]) -> float:
     return min([await _busy_once(work) for _ in range(3)])
 
 
-async def _busy_once(work: Callable[[], Awaitable[object]]) -> float:
-    most = 0.0
+@define
+class Turns:
+    """The turns of a task that only waits for the next one."""
+
+    longest: float = 0.0
+    """Seconds of processor time of the loop's thread between two of them."""
+
+
+@asynccontextmanager
+async def turns() -> AsyncIterator[Turns]:
+    """Measure the turns of the loop while a block runs."""
+    measured = Turns()
 
     async def turn() -> None:
-        nonlocal most
         while True:
             began = time.thread_time()
             await anyio.lowlevel.checkpoint()
-            most = max(most, time.thread_time() - began)
+            measured.longest = max(measured.longest, time.thread_time() - began)
 
     async with anyio.create_task_group() as group:
         group.start_soon(turn)
-        await work()
+        yield measured
         group.cancel_scope.cancel()
-    return most
+
+
+async def _busy_once(work: Callable[[], Awaitable[object]]) -> float:
+    async with turns() as measured:
+        await work()
+    return measured.longest
 
 
 async def _once(work: Callable[[], Awaitable[object]]) -> float:

@@ -17,7 +17,7 @@ from airssys.testing import Recorder
 
 from ..cli.processes import ENVIRONMENT
 from ..components import write_component
-from ..host.network.guest import listening
+from ..host.network.guest import listening, reached
 from ..wasi.http.guest import OK, answers, served
 from .stock import ROOMY, built, network, run
 
@@ -112,13 +112,7 @@ async def test_it_listens_where_it_was_granted_a_port() -> None:
     answered: list[bytes] = []
 
     async def client() -> None:
-        stream = None
-        while stream is None:
-            try:
-                stream = await anyio.connect_tcp("127.0.0.1", port)
-            except OSError:
-                await anyio.sleep(0.01)
-        async with stream:
+        async with await reached(port) as stream:
             await stream.send(b"shout")
             answered.append(await stream.receive())
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from anyio.abc import SocketStream
 from attrs import define, field, frozen
 
 from airssys.core.budget import Budget
@@ -75,6 +76,15 @@ def listening(family: int = socket.AF_INET) -> Iterator[tuple[socket.socket, int
         server.listen(8)
         server.settimeout(2)
         yield server, server.getsockname()[1]
+
+
+async def reached(port: int) -> SocketStream:
+    """Connect to a port on loopback, as soon as somebody listens there."""
+    while True:
+        try:
+            return await anyio.connect_tcp(LOOPBACK, port)
+        except OSError:
+            await anyio.sleep(0.01)
 
 
 @contextmanager

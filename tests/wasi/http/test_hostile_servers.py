@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 import trustme
 from anyio.abc import SocketStream
@@ -21,6 +19,7 @@ from airssys.wasi.http.fields import MOST_FIELDS
 from airssys.wasi.http.pipe import ROOM
 from airssys.witmodel.types import Variant
 
+from ...engine.lateness import turns
 from .guest import LOOPBACK, OK, Guest, answers, head_of, on_http, served
 
 READ = "streams#[method]input-stream.blocking-read"
@@ -258,49 +257,27 @@ async def test_small_chunks_keep_nobody_waiting() -> None:
     text = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     count = 30_000
     text += chunk * count + b"0\r\n\r\n"
-    worst = 0.0
-
-    async def tick() -> None:
-        nonlocal worst
-        while True:
-            before = time.thread_time()
-            await anyio.lowlevel.checkpoint()
-            worst = max(worst, time.thread_time() - before)
-
     async with served(answers(text)) as port, on_http() as guest:
         answer = await guest.answer(await guest.request(port))
         _, stream = await guest.opened(answer)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(tick)
+        async with turns() as measured:
             assert len(await guest.read(stream)) == count
-            tasks.cancel_scope.cancel()
-    assert worst < 0.1
+    assert measured.longest < 0.1
 
 
 async def test_many_small_fields_keep_nobody_waiting() -> None:
     text = b"HTTP/1.1 200 OK\r\n" + b"a:\r\n" * 8000
-    worst = 0.0
-
-    async def tick() -> None:
-        nonlocal worst
-        while True:
-            before = time.thread_time()
-            await anyio.lowlevel.checkpoint()
-            worst = max(worst, time.thread_time() - before)
-
     async with (
         served(answers(text)) as port,
         on_http() as guest,
-        anyio.create_task_group() as tasks,
+        turns() as measured,
     ):
-        tasks.start_soon(tick)
         code = await guest.failure(await guest.request(port))
-        tasks.cancel_scope.cancel()
     assert code.case in (
         "HTTP-response-incomplete",
         "HTTP-response-header-section-size",
     )
-    assert worst < 0.1
+    assert measured.longest < 0.1
 
 
 async def test_the_fields_of_all_answers_of_a_guest_have_an_end(

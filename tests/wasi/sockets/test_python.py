@@ -26,7 +26,7 @@ from airssys.testing import Recorder
 from airssys.wasi import open_interfaces
 
 from ...guests.probe import build
-from ...host.network.guest import listening
+from ...host.network.guest import listening, reached
 from .guest import ALL, NAMES, grants
 
 pytestmark = [pytest.mark.guest, pytest.mark.slow]
@@ -135,13 +135,7 @@ async def test_it_serves(built: Path) -> None:
         answers: list[bytes] = []
 
         async def client() -> None:
-            stream = None
-            while stream is None:
-                try:
-                    stream = await anyio.connect_tcp("127.0.0.1", port)
-                except OSError:
-                    await anyio.sleep(0.01)
-            async with stream:
+            async with await reached(port) as stream:
                 await stream.send(b"shout")
                 await stream.send_eof()
                 answers.append(await stream.receive())
